@@ -1,0 +1,166 @@
+"""The ``medrov`` command: what there is, and how a failure becomes a message and an exit code.
+
+A command lives in ``commands/<name>.py``: a function of that name (or, for a group, a
+``typer.Typer`` named ``app``) that is registered below. Its module imports only the standard
+library, typer, rich, ``core.errors``, ``core.config``, ``console`` and ``options``; heavy imports
+stand in the function. It fails by raising :class:`MedrovError`, and ends with another exit code
+than 0 by ``raise typer.Exit(ExitCode.PARTIAL)`` after its output is printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medrov_cli import __version__, console
+from medrov_cli.core.config import RESEARCH_NOTICE
+from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+
+ERROR_SCHEMA = "medrov.error/1"
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+"""What PyTorch's RuntimeErrors say when an accelerator or the machine has no memory left."""
+
+app = typer.Typer(
+    name="medrov",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name in ("detect", "train", "doctor"):
+    if importlib.util.find_spec(f"medrov_cli.commands.{_name}"):
+        _module = importlib.import_module(f"medrov_cli.commands.{_name}")
+        app.command(_name)(getattr(_module, _name))
+if importlib.util.find_spec("medrov_cli.commands.weights"):
+    app.add_typer(importlib.import_module("medrov_cli.commands.weights").app, name="weights")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.write_data(f"medrov {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    help=f"Find what you can name in medical images.\n\n{RESEARCH_NOTICE}",
+)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    del version  # its callback has done the work
+    if context.invoked_subcommand is None:
+        console.write_data(context.get_help())
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that is no text must not stop the output; in JSON this escape is a valid one.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if not sys.warnoptions and not _is_debugging():
+        # Warnings of libraries are for developers, and some quote the values of DICOM attributes.
+        warnings.simplefilter("ignore")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; return its exit code, having printed why it failed, if it did."""
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has enough (``| head``): no message, and nothing left to flush at exit.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return ExitCode.OK
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        result = app(args=list(arguments), prog_name="medrov", standalone_mode=False)
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        result = ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the one place that turns any failure into a message
+        if _is_debugging():
+            traceback.print_exc()
+        return _report(_as_medrov_error(error), as_json=_asks_for_json(arguments))
+    if result == ExitCode.INTERRUPTED:
+        console.note("interrupted; what was written is whole")
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _report(failure: MedrovError, *, as_json: bool) -> int:
+    if failure.message:  # empty where the usage error was to give no arguments: the help is printed
+        if as_json:
+            console.print_json({"schema": ERROR_SCHEMA, "error": failure.as_dict()})
+        console.fail(failure.message, failure.hint)
+    return failure.exit_code
+
+
+def _as_medrov_error(error: Exception) -> MedrovError:
+    if isinstance(error, MedrovError):
+        return error
+    if isinstance(error, typer.TyperException):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "medrov"
+        return MedrovError(ErrorCode.USAGE, error.format_message(), f"See '{command} --help'.")
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        return MedrovError(
+            ErrorCode.OUT_OF_MEMORY, "the machine has no memory left", "Use a smaller --imgsz or --batch."
+        )
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return MedrovError(
+            ErrorCode.OUTPUT_FAILED,
+            f"cannot write: {os.strerror(error.errno or 0)}",
+            "Free some space, or write to another disk; what was written is whole.",
+        )
+    return MedrovError(
+        ErrorCode.INTERNAL,
+        # Its text is left out: it may quote the file, and with it a patient.
+        f"unexpected {type(error).__name__} at {_place_of(error)}",
+        "This is a bug: please report it. MEDROV_DEBUG=1 prints the traceback (it may quote the input).",
+    )
+
+
+def _place_of(error: Exception) -> str:
+    """Return file and line of our innermost frame."""
+    package = Path(__file__).parent
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(package)
+    ]
+    return (
+        f"{Path(frames[-1].filename).relative_to(package)}:{frames[-1].lineno}"
+        if frames
+        else "an unknown place"
+    )
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Tell whether ``--json`` is among the options (what follows ``--`` are no options)."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options
+
+
+def _is_debugging() -> bool:
+    return os.environ.get("MEDROV_DEBUG", "") not in ("", "0")

@@ -1,0 +1,242 @@
+"""``medrov weights``: the models that are known and here, and how others come in.
+
+Every subcommand prints one JSON document with ``--json``: ``medrov.weights.list/1``,
+``medrov.weights.show/1``, ``medrov.weights.verify/1``, ``medrov.weights.import/1``,
+``medrov.weights.pull/1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from medrov_cli import console
+from medrov_cli.core.config import RESEARCH_NOTICE, is_offline
+from medrov_cli.options import Json, Offline
+
+if TYPE_CHECKING:
+    from medrov_cli.core.provisioning import Listed
+    from medrov_cli.core.weights import Verification, WeightsMetadata
+
+app = typer.Typer(help="List, show, check, import and download model weights.", no_args_is_help=True)
+
+NameOrFile = Annotated[
+    str, typer.Argument(metavar="NAME|FILE", help="Name in the manifest, or a .safetensors file.")
+]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A JSON document that is put together already."""
+
+    content: Mapping[str, Any]
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """Return the document."""
+        return self.content
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the weights that are known by name, and whether they are here."""
+    from medrov_cli.core.provisioning import list_weights
+
+    listed = list_weights()
+    document = Document({"schema": "medrov.weights.list/1", "weights": [_listed(item) for item in listed]})
+    console.success(document, lambda _: _list_table(listed), as_json=as_json)
+
+
+@app.command(no_args_is_help=True)
+def show(weights: NameOrFile, as_json: Json = False) -> None:
+    """Show what weights say about themselves: model, text encoder, classes, training, results."""
+    from medrov_cli.core.provisioning import show_weights
+
+    shown = show_weights(weights)
+    document = Document(
+        {
+            "schema": "medrov.weights.show/1",
+            "path": str(shown.path),
+            "bytes": shown.size_bytes,
+            "metadata": shown.metadata.as_dict(),
+        }
+    )
+    console.success(document, lambda _: _metadata_table(shown.path, shown.metadata), as_json=as_json)
+
+
+@app.command(no_args_is_help=True)
+def verify(weights: NameOrFile, as_json: Json = False) -> None:
+    """Read weights from end to end: SHA-256, metadata, every tensor's name, shape and values."""
+    from medrov_cli.core.provisioning import verify_weights
+
+    found = verify_weights(weights)
+    document = Document({"schema": "medrov.weights.verify/1", **_verification(found)})
+    console.success(document, lambda _: _verification_table(found), as_json=as_json)
+
+
+@app.command("import", no_args_is_help=True)
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(metavar="FILE.pt", help="A YOLO-World v2 checkpoint.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The .safetensors file to write; FILE.safetensors here."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the model; the file's by default.")
+    ] = None,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Text encoder it was trained with, e.g. hf-hub:ORG/MODEL. By default BiomedCLIP for "
+            "MedROV's own checkpoint, OpenAI's CLIP ViT-B/32 for others.",
+        ),
+    ] = None,
+    imgsz: Annotated[
+        int | None,
+        typer.Option(metavar="PIXELS", help="Side of the model input; that of its training by default."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Convert an ultralytics .pt file (medrov.pt, yolov8*-worldv2.pt). Nothing of its pickle is run."""
+    from medrov_cli.core.provisioning import import_weights
+
+    found = import_weights(
+        checkpoint,
+        output or Path(f"{checkpoint.stem}.safetensors"),
+        name=name,
+        text_encoder=text_encoder,
+        imgsz=imgsz,
+        overwrite=overwrite,
+    )
+    document = Document(
+        {
+            "schema": "medrov.weights.import/1",
+            "checkpoint": str(checkpoint),
+            **_verification(found),
+            "metadata": found.metadata.as_dict(),
+        }
+    )
+    console.success(document, lambda _: _metadata_table(found.path, found.metadata), as_json=as_json)
+
+
+@app.command(no_args_is_help=True)
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the manifest.")],
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Download weights of the manifest into the cache. Nothing else asks the network for weights."""
+    from medrov_cli.core.provisioning import pull_weights
+
+    with console.progress("bytes") as advance:
+        pulled = pull_weights(
+            name,
+            offline=is_offline(offline),
+            progress=lambda done, total: advance(done, total, f"pulling {name}"),
+        )
+    document = Document({"schema": "medrov.weights.pull/1", **_listed(pulled)})
+    console.success(document, lambda _: _list_table((pulled,)), as_json=as_json)
+
+
+def _listed(item: Listed) -> dict[str, Any]:
+    """Return the JSON form of a manifest entry and its state."""
+    entry = item.entry
+    return {
+        "name": entry.name,
+        "state": item.availability.value,
+        "path": None if item.path is None else str(item.path),
+        "file": entry.file,
+        "sha256": entry.sha256,
+        "bytes": entry.size_bytes,
+        "source": entry.source,
+        "licence": entry.licence,
+        "imgsz": entry.imgsz,
+        "text_encoder": entry.text_encoder,
+        "url": entry.url,
+    }
+
+
+def _verification(found: Verification) -> dict[str, Any]:
+    """Return the JSON form of a checked file."""
+    return {
+        "path": str(found.path),
+        "name": found.metadata.name,
+        "sha256": found.sha256,
+        "bytes": found.size_bytes,
+        "tensors": found.tensors,
+        "parameters": found.parameters,
+    }
+
+
+def _list_table(listed: tuple[Listed, ...]) -> Table:
+    """Return manifest entries for people."""
+    table = Table("name", "state", "MB", "imgsz", "text encoder", "licence", box=None)
+    for item in listed:
+        entry = item.entry
+        table.add_row(
+            entry.name,
+            item.availability.value.replace("_", " "),
+            f"{entry.size_bytes / 1e6:.1f}",
+            str(entry.imgsz),
+            entry.text_encoder,
+            entry.licence,
+        )
+    return table
+
+
+def _facts(rows: Mapping[str, object]) -> Table:
+    """Return names and values for people; what is empty is left out."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        if value not in (None, ""):
+            table.add_row(name, Text(str(value)))
+    return table
+
+
+def _metadata_table(path: Path, metadata: WeightsMetadata) -> Table:
+    """Return what weights say about themselves, for people."""
+    encoder = metadata.text_encoder
+    return _facts(
+        {
+            "file": path,
+            "name": metadata.name,
+            "model": f"YOLO-World v2 {metadata.architecture.scale}, {metadata.imgsz} px",
+            "text encoder": f"{encoder.identity} ({encoder.spec})" if encoder.identity else encoder.spec,
+            "classes": ", ".join(item.name for item in metadata.vocabulary) or "none stored: give --classes",
+            "trained on": ", ".join(f"{item.name} ({item.licence})" for item in metadata.training.datasets),
+            "notes": metadata.training.notes,
+            "results": ", ".join(f"{key} {value}" for key, value in _scalars(metadata.results).items()),
+            "licence": metadata.licence,
+            "source": metadata.source,
+            "written by": metadata.created_by,
+            "use": RESEARCH_NOTICE,
+        }
+    )
+
+
+def _scalars(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results that fit a line; tables are in the JSON form."""
+    return {key: value for key, value in results.items() if isinstance(value, str | int | float)}
+
+
+def _verification_table(found: Verification) -> Table:
+    """Return a checked file for people."""
+    return _facts(
+        {
+            "file": found.path,
+            "name": found.metadata.name,
+            "SHA-256": found.sha256,
+            "size": f"{found.size_bytes / 1e6:.1f} MB",
+            "content": f"{found.tensors} tensors, {found.parameters} parameters",
+            "verdict": "whole: metadata, names, shapes and values are as they must be",
+        }
+    )

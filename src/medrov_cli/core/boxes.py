@@ -1,0 +1,140 @@
+"""Box geometry on arrays: corners are (left, top, right, bottom), in pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.int64]
+
+MAX_CANDIDATES = 30_000
+"""Candidates an image that enter suppression, best first (ultralytics' ``max_nms``)."""
+
+
+def xywh_to_xyxy(boxes_xywh: FloatArray) -> FloatArray:
+    """Return corners from COCO's (left, top, width, height), (n, 4)."""
+    return np.concatenate((boxes_xywh[..., :2], boxes_xywh[..., :2] + boxes_xywh[..., 2:]), -1)
+
+
+def xyxy_to_xywh(boxes_xyxy: FloatArray) -> FloatArray:
+    """Return COCO's (left, top, width, height) from corners, (n, 4)."""
+    return np.concatenate((boxes_xyxy[..., :2], boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]), -1)
+
+
+def clip_boxes(boxes_xyxy: FloatArray, height: int, width: int) -> FloatArray:
+    """Return boxes cut to an image of ``height`` x ``width`` pixels, (n, 4)."""
+    limit = np.array([width, height, width, height], dtype=boxes_xyxy.dtype)
+    return np.clip(boxes_xyxy, 0, limit)
+
+
+def box_areas(boxes_xyxy: FloatArray) -> FloatArray:
+    """Return the area of each box, (n,); 0 for a box that is turned inside out."""
+    sides = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def iou_matrix(first_xyxy: FloatArray, second_xyxy: FloatArray) -> FloatArray:
+    """Return the intersection over union of every pair.
+
+    Parameters
+    ----------
+    first_xyxy, second_xyxy
+        float, (n, 4) and (m, 4).
+
+    Returns
+    -------
+    ndarray
+        float, (n, m), 0 to 1; 0 where both boxes are empty.
+    """
+    low = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
+    high = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
+    sides = np.maximum(high - low, 0)
+    intersection = sides[..., 0] * sides[..., 1]
+    union = box_areas(first_xyxy)[:, None] + box_areas(second_xyxy)[None, :] - intersection
+    return np.asarray(np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0))
+
+
+def nms(
+    boxes_xyxy: FloatArray,
+    scores: FloatArray,
+    labels: IntArray,
+    iou_threshold: float,
+    max_det: int,
+    class_agnostic: bool = False,
+) -> IntArray:
+    """Return the rows that greedy non-maximum suppression keeps, best score first.
+
+    Parameters
+    ----------
+    boxes_xyxy
+        float, (n, 4).
+    scores
+        float, (n,). Equal scores keep the order of the input.
+    labels
+        int64, (n,). Boxes of different labels do not suppress each other.
+    iou_threshold
+        A box whose IoU with a better, kept one is above this is dropped.
+    max_det
+        At most so many rows are returned.
+    class_agnostic
+        Ignore the labels: one object, one box.
+    """
+    order = np.argsort(-scores, kind="stable")
+    boxes = boxes_xyxy[order].astype(np.float64)
+    if not class_agnostic and len(boxes):
+        # Boxes of different labels are moved apart, so that one pass serves all labels.
+        span = float(boxes.max() - boxes.min()) + 1.0
+        boxes = boxes + (labels[order, None] * span)
+    areas = box_areas(boxes)
+    alive = np.ones(len(boxes), dtype=bool)
+    kept: list[int] = []
+    for row in range(len(boxes)):
+        if not alive[row]:
+            continue
+        kept.append(row)
+        if len(kept) == max_det:
+            break
+        rest = slice(row + 1, None)
+        sides = np.minimum(boxes[row, 2:], boxes[rest, 2:]) - np.maximum(boxes[row, :2], boxes[rest, :2])
+        sides = np.maximum(sides, 0)
+        intersection = sides[:, 0] * sides[:, 1]
+        alive[rest] &= intersection <= iou_threshold * (areas[row] + areas[rest] - intersection)
+    return np.asarray(order[kept], dtype=np.int64)
+
+
+def select(
+    boxes_xyxy: FloatArray,
+    scores: FloatArray,
+    *,
+    conf: float,
+    iou: float,
+    max_det: int,
+    class_agnostic: bool = False,
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return the detections of one image, best score first.
+
+    Parameters
+    ----------
+    boxes_xyxy
+        float, (anchors, 4).
+    scores
+        float, (anchors, classes). An anchor may answer for several classes.
+    conf
+        Lower scores are left out.
+    iou, max_det, class_agnostic
+        See :func:`nms`.
+
+    Returns
+    -------
+    boxes_xyxy, scores, labels
+        (n, 4), (n,) and int64, (n,).
+    """
+    anchors, labels = np.nonzero(scores >= conf)
+    values = scores[anchors, labels]
+    if len(values) > MAX_CANDIDATES:
+        best = np.argsort(-values, kind="stable")[:MAX_CANDIDATES]
+        anchors, labels, values = anchors[best], labels[best], values[best]
+    boxes = boxes_xyxy[anchors]
+    kept = nms(boxes, values, labels, iou, max_det, class_agnostic)
+    return boxes[kept], values[kept], labels[kept]

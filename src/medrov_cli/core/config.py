@@ -1,0 +1,76 @@
+"""Settings and constants, each with its source. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+TEXT_WIDTH = 512
+"""Width of a class embedding (YOLO-World, arXiv 2401.17270; BiomedCLIP's joint space)."""
+
+DEFAULT_WEIGHTS = "medrov-n"
+"""Name, in the manifest, of the weights that come with the package."""
+
+DEFAULT_TEXT_ENCODER = "minilm"
+"""Spec of the offline text encoder: all-MiniLM-L6-v2 from an installed package."""
+
+RESEARCH_NOTICE = "Research use only; not a medical device."
+
+
+class Modality(StrEnum):
+    """The nine imaging modalities of Omnis (arXiv 2511.20650)."""
+
+    CT = "CT"
+    MRI = "MRI"
+    XRAY = "X-ray"
+    ULTRASOUND = "ultrasound"
+    HISTOPATHOLOGY = "histopathology"
+    DERMOSCOPY = "dermoscopy"
+    FUNDOSCOPY = "fundoscopy"
+    ENDOSCOPY = "endoscopy"
+    MICROSCOPY = "microscopy"
+
+    @classmethod
+    def parse(cls, text: str) -> Modality:
+        """Return the modality that ``text`` names, whatever its case.
+
+        Raises
+        ------
+        ValueError
+            If it is none of the nine.
+        """
+        for member in cls:
+            if member.value.casefold() == text.strip().casefold():
+                return member
+        known = ", ".join(member.value for member in cls)
+        raise ValueError(f"unknown modality {text!r}; known: {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is refused before decoding, so that no input can exhaust the machine.
+
+    The defaults are far above what clinical images reach: the largest common DICOM
+    radiographs have 4,000 x 5,000 pixels, enhanced multi-frame CT some 2,000 frames.
+    """
+
+    pixels_per_frame: int = 200_000_000
+    frames: int = 20_000
+    inflated_bytes: int = 8 * 1024**3
+    archive_members: int = 10_000
+
+
+def is_offline(flag: bool = False) -> bool:
+    """Tell whether the network is forbidden, by ``flag`` or ``MEDROV_OFFLINE``."""
+    return flag or os.environ.get("MEDROV_OFFLINE", "").lower() not in ("", "0", "false", "no")
+
+
+def cache_dir() -> Path:
+    """Return our cache folder: ``MEDROV_CACHE``, or the user's cache folder. Not created."""
+    override = os.environ.get("MEDROV_CACHE")
+    if override:
+        return Path(override)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "medrov"

@@ -1,0 +1,224 @@
+"""Training augmentation: tiles placed on a canvas, pixels and boxes by the same map.
+
+A canvas is one image, or a mosaic of four around a random point (YOLOv4, arXiv 2004.10934).
+Every tile is resized once, straight from its source to where it lands, so no larger
+intermediate canvas is drawn and no inverse is ever needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from medrov_cli.core.boxes import IntArray
+from medrov_cli.core.config import Modality
+from medrov_cli.core.data.letterbox import PAD_VALUE
+from medrov_cli.core.records import Float32Array, UInt8Array
+
+_TURNABLE = frozenset({Modality.HISTOPATHOLOGY, Modality.MICROSCOPY, Modality.DERMOSCOPY, Modality.ENDOSCOPY})
+"""No up and down in these images: quarter turns and vertical flips keep them plausible."""
+
+_UPSIDE_DOWN = _TURNABLE | {Modality.FUNDOSCOPY}
+
+_COLOURED = frozenset(
+    {
+        Modality.HISTOPATHOLOGY,
+        Modality.MICROSCOPY,
+        Modality.DERMOSCOPY,
+        Modality.ENDOSCOPY,
+        Modality.FUNDOSCOPY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationConfig:
+    """Strengths of the augmentation; 0 switches a part off.
+
+    The geometry is ultralytics' (mosaic, scale 0.5, translate 0.1, flips); the grey-level and
+    colour ranges are wider, since scanners and stains differ more than cameras.
+    """
+
+    mosaic: float = 0.7
+    same_source: float = 0.5
+    scale: float = 0.5
+    aspect: float = 0.1
+    translate: float = 0.1
+    flip: float = 0.5
+    gamma: float = 0.3
+    contrast: float = 0.25
+    brightness: float = 0.12
+    hue: float = 0.02
+    saturation: float = 0.4
+    blur: float = 0.1
+    noise: float = 0.1
+    visible: float = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """An image and its boxes, before or after a step.
+
+    Attributes
+    ----------
+    image_rgb
+        uint8, (h, w, 3).
+    boxes_xyxy
+        float32, (n, 4), in pixels of the image.
+    labels
+        int64, (n,).
+    """
+
+    image_rgb: UInt8Array
+    boxes_xyxy: Float32Array
+    labels: IntArray
+
+
+def turn_and_flip(
+    tile: Tile, modality: Modality, mirror: IntArray, config: AugmentationConfig, rng: np.random.Generator
+) -> Tile:
+    """Return the tile turned and flipped as its modality allows.
+
+    A horizontal flip exchanges the patient's left and right: labels follow ``mirror`` (see
+    :func:`medrov_cli.core.data.laterality.mirror_rows`), and a tile that shows a class without
+    a mirror image is not flipped.
+    """
+    image, boxes, labels = tile.image_rgb, tile.boxes_xyxy, tile.labels
+    sided = mirror[labels]
+    if rng.random() < config.flip and (sided >= 0).all():
+        image, boxes, labels = image[:, ::-1], _flip_x(boxes, image.shape[1]), sided
+    if modality in _UPSIDE_DOWN and rng.random() < config.flip:
+        image, boxes = image[::-1], _flip_x(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
+    if modality in _TURNABLE and rng.random() < config.flip:
+        image, boxes = image.transpose(1, 0, 2), boxes[:, [1, 0, 3, 2]]
+    return Tile(image, boxes, labels)
+
+
+def change_pixels(
+    image_rgb: UInt8Array, modality: Modality, config: AugmentationConfig, rng: np.random.Generator
+) -> UInt8Array:
+    """Return the image with other grey levels and, where it has colours, other colours."""
+    image = np.ascontiguousarray(image_rgb)
+    if modality in _COLOURED:
+        image = _change_colours(image, config, rng)
+    ramp = np.linspace(0, 1, 256)
+    gamma = np.exp(rng.uniform(-config.gamma, config.gamma))
+    contrast = 1 + rng.uniform(-config.contrast, config.contrast)
+    shift = rng.uniform(-config.brightness, config.brightness)
+    curve = (ramp**gamma - 0.5) * contrast + 0.5 + shift
+    image = _bytes(cv2.LUT(image, (np.clip(curve, 0, 1) * 255).astype(np.uint8)))
+    if rng.random() < config.blur:
+        image = _bytes(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)))
+    if rng.random() < config.noise:
+        grain = rng.standard_normal(image.shape[:2], dtype=np.float32) * rng.uniform(2, 10)
+        image = np.clip(image + grain[..., None], 0, 255).astype(np.uint8)
+    return image
+
+
+def place_single(tile: Tile, size: int, config: AugmentationConfig, rng: np.random.Generator) -> Tile:
+    """Return the tile on a canvas of ``size``, scaled and moved at random."""
+    height, width = tile.image_rgb.shape[:2]
+    zoom = size / max(height, width) * (1 + rng.uniform(-config.scale, config.scale) / 2)
+    stretch = 1 + rng.uniform(-config.aspect, config.aspect)
+    w, h = width * zoom * stretch, height * zoom / stretch
+    centre = size * (0.5 + rng.uniform(-config.translate, config.translate, 2))
+    corner = centre - np.array([w, h]) / 2
+    return _compose([tile], [(corner[0], corner[1], corner[0] + w, corner[1] + h)], size, config.visible)
+
+
+def place_mosaic(
+    tiles: Sequence[Tile], size: int, config: AugmentationConfig, rng: np.random.Generator
+) -> Tile:
+    """Return four tiles around a random point on a canvas of ``size``, seen at a random zoom."""
+    zoom = 1 + rng.uniform(-config.scale, config.scale)
+    joint = size * (
+        0.5 + zoom * rng.uniform(-0.5, 0.5, 2) + rng.uniform(-config.translate, config.translate, 2)
+    )
+    places = []
+    for position, tile in enumerate(tiles):
+        height, width = tile.image_rgb.shape[:2]
+        fit = size / max(height, width) * zoom
+        stretch = 1 + rng.uniform(-config.aspect, config.aspect)
+        w, h = width * fit * stretch, height * fit / stretch
+        left = joint[0] - w if position % 2 == 0 else joint[0]
+        top = joint[1] - h if position < 2 else joint[1]
+        places.append((left, top, left + w, top + h))
+    return _compose(tiles, places, size, config.visible)
+
+
+def _compose(
+    tiles: Sequence[Tile], places: Sequence[tuple[float, float, float, float]], size: int, visible: float
+) -> Tile:
+    """Draw each tile at its place (corners in canvas pixels) and gather the boxes that are seen."""
+    canvas = np.full((size, size, 3), PAD_VALUE, dtype=np.uint8)
+    boxes = [np.zeros((0, 4), dtype=np.float32)]
+    labels = [np.zeros(0, dtype=np.int64)]
+    for tile, place in zip(tiles, places, strict=True):
+        left, top, right, bottom = (round(edge) for edge in place)
+        height, width = tile.image_rgb.shape[:2]
+        scale = np.array([(right - left) / width, (bottom - top) / height])
+        _draw(canvas, tile.image_rgb, (left, top, right, bottom), scale)
+        moved = tile.boxes_xyxy * np.tile(scale, 2) + np.array([left, top, left, top])
+        seen_region = np.clip([left, top, right, bottom], 0, size)
+        clipped = np.clip(moved, np.tile(seen_region[:2], 2), np.tile(seen_region[2:], 2))
+        sides, full = clipped[:, 2:] - clipped[:, :2], moved[:, 2:] - moved[:, :2]
+        keep = (sides.prod(1) >= visible * full.prod(1)) & (sides >= 2).all(1)
+        boxes.append(clipped[keep].astype(np.float32))
+        labels.append(tile.labels[keep])
+    return Tile(canvas, np.concatenate(boxes), np.concatenate(labels))
+
+
+def _draw(
+    canvas: UInt8Array, image_rgb: UInt8Array, place: tuple[int, int, int, int], scale: Float32Array
+) -> None:
+    """Resize the part of an image that lands on the canvas into its place there."""
+    size = canvas.shape[0]
+    left, top, right, bottom = place
+    x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, size), min(bottom, size)
+    if x2 <= x1 or y2 <= y1:
+        return
+    # An affine map keeps sub-pixel alignment where a plain crop and resize would shift the edges.
+    matrix = np.array(
+        [
+            [1 / scale[0], 0, (x1 - left + 0.5) / scale[0] - 0.5],
+            [0, 1 / scale[1], (y1 - top + 0.5) / scale[1] - 0.5],
+        ]
+    )
+    source = image_rgb
+    if scale.max() < 0.6:  # linear interpolation would alias
+        shrunk = (max(1, right - left), max(1, bottom - top))
+        source = _bytes(cv2.resize(np.ascontiguousarray(image_rgb), shrunk, interpolation=cv2.INTER_AREA))
+        matrix = np.array([[1.0, 0, x1 - left], [0, 1.0, y1 - top]])
+    canvas[y1:y2, x1:x2] = cv2.warpAffine(
+        np.ascontiguousarray(source),
+        matrix,
+        (x2 - x1, y2 - y1),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _change_colours(
+    image_rgb: UInt8Array, config: AugmentationConfig, rng: np.random.Generator
+) -> UInt8Array:
+    hue, saturation, value = cv2.split(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2HSV))
+    turn = rng.uniform(-config.hue, config.hue) * 180
+    gain = 1 + rng.uniform(-config.saturation, config.saturation)
+    levels = np.arange(256)
+    hue = cv2.LUT(hue, ((levels + turn) % 180).astype(np.uint8))
+    saturation = cv2.LUT(saturation, np.clip(levels * gain, 0, 255).astype(np.uint8))
+    return _bytes(cv2.cvtColor(cv2.merge((hue, saturation, value)), cv2.COLOR_HSV2RGB))
+
+
+def _bytes(image: cv2.typing.MatLike) -> UInt8Array:
+    """Return what OpenCV made of an image of bytes: bytes."""
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _flip_x(boxes_xyxy: Float32Array, width: int) -> Float32Array:
+    flipped = boxes_xyxy.copy()
+    flipped[:, [0, 2]] = width - boxes_xyxy[:, [2, 0]]
+    return flipped

@@ -1,0 +1,83 @@
+"""Training images, decoded once, shrunk once, and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+
+from medrov_cli.core.data.dataset import Sample
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.records import UInt8Array
+
+
+class ImageStore:
+    """Hold the images of some samples, none with a side above ``max_side`` pixels.
+
+    Parameters
+    ----------
+    samples
+        The samples; ``store[i]`` is the image of ``samples[i]``.
+    max_side
+        Larger images are shrunk to this.
+    progress
+        Called with the number of images read so far and their total.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID`` if a file is missing, does not decode, or has another size than
+        its record.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        max_side: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._images: list[UInt8Array] = []
+        with ThreadPoolExecutor() as pool:
+            for image in pool.map(lambda sample: load_image(sample, max_side), samples):
+                self._images.append(image)
+                if progress is not None:
+                    progress(len(self._images), len(samples))
+
+    def __getitem__(self, index: int) -> UInt8Array:
+        """Return the image, uint8, (h, w, 3), RGB."""
+        return self._images[index]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+
+def load_image(sample: Sample, max_side: int | None = None) -> UInt8Array:
+    """Return the image of a sample, uint8, (h, w, 3), RGB.
+
+    Parameters
+    ----------
+    sample
+        Names the file and the size that it must have.
+    max_side
+        A larger image is shrunk to this, in pixels; null keeps every pixel.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID`` if the file is missing, does not decode, or has another size.
+    """
+    image = cv2.imread(str(sample.image_path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None or image.shape[:2] != (sample.height, sample.width):
+        what = "does not decode" if image is None else f"has {image.shape[1]} x {image.shape[0]} pixels"
+        raise MedrovError(
+            ErrorCode.DATASET_INVALID,
+            f"{sample.image_path} {what}; annotations.json says {sample.width} x {sample.height}",
+            "Repair or remove the file and its annotations.",
+        )
+    scale = 1.0 if max_side is None else max_side / max(image.shape[:2])
+    if scale < 1:
+        size = (max(1, round(sample.width * scale)), max(1, round(sample.height * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(image, dtype=np.uint8)

@@ -1,0 +1,158 @@
+"""Read DICOM images, frame by frame, to 8-bit RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydicom.encaps import encapsulate, generate_frames
+
+from medrov_cli.core.config import Limits
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.io.dicom_color import palette_to_rgb, rgb_to_uint8
+from medrov_cli.core.io.dicom_file import DicomFile, bad_metadata, open_dicom
+from medrov_cli.core.io.dicom_header import identifiers_of, modality_of, pixel_spacing_of
+from medrov_cli.core.io.dicom_scale import grey_scale
+from medrov_cli.core.io.greyscale import Values, to_rgb
+from medrov_cli.core.io.quiet import silence_gdcm, silence_python
+from medrov_cli.core.io.window import WindowKind, WindowSpec
+from medrov_cli.core.records import Frame, UInt8Array, Window
+
+COLOR_WINDOW_WARNING = "A window does not apply to a colour image and was left out."
+COLORSPACE_WARNING = "The colour space in the header contradicts the compressed image; the latter was followed."
+SUPPLEMENTAL_WARNING = "The colour overlay of the image (supplemental palette) was left out."
+
+_MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+_J2K_COLORS = ("YBR_ICT", "YBR_RCT")
+_FULL_COLORS = ("YBR_FULL", "YBR_FULL_422")
+
+
+def read_dicom(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
+    """Yield the frames of a DICOM image.
+
+    The chain is that of the standard: stored value, modality LUT or rescale, VOI LUT or
+    window, MONOCHROME1 inversion last, 8 bit (PS3.4, N.2.1). Overlays and presentation
+    states are not applied. In enhanced multi-frame objects rescale, window and spacing come from
+    the functional groups of each frame.
+
+    Raises
+    ------
+    MedrovError
+        Any input code; see `dicom_file.open_dicom` for what is refused before decoding.
+    """
+    silence_python()
+    silence_gdcm()
+    with open(path, "rb") as raw:  # noqa: PTH123 - the path is taken as it was given
+        file = open_dicom(raw, limits)
+        for index, (stored, photometric) in enumerate(_decoded(file)):
+            yield _frame(path, file, index, stored, photometric, spec)
+
+
+def _decoded(file: DicomFile) -> Iterator[tuple[Values, str]]:
+    """Yield decoded values and their photometric interpretation, frame by frame."""
+    frames = _decoded_compressed(file) if file.decoder.is_encapsulated else _decoded_native(file)
+    for index in range(file.frames):
+        try:
+            values, properties = next(frames)
+        except StopIteration:
+            raise _frame_missing(index, file.frames) from None
+        except (MemoryError, EOFError):
+            raise
+        except Exception as error:  # noqa: BLE001 - plug-ins raise anything, and their texts quote the file
+            raise _decode_failed(file, index, error) from None
+        yield values, str(properties["photometric_interpretation"])
+
+
+def _decoded_native(file: DicomFile) -> Iterator[tuple[Values, dict[str, Any]]]:
+    for index in range(file.frames):
+        yield file.decoder.as_array(file.stream, index=index, raw=False, **file.options)
+
+
+def _decoded_compressed(file: DicomFile) -> Iterator[tuple[Values, dict[str, Any]]]:
+    """Decode each frame as a one-frame image.
+
+    pydicom's own iterator over frames cannot correct the sign of JPEG-LS and JPEG 2000 values
+    where the first plug-in (GDCM) returns read-only memory; its decoder of one frame can.
+    """
+    encoded = generate_frames(
+        file.stream, number_of_frames=file.frames, extended_offsets=file.options.get("extended_offsets")
+    )
+    options = {name: value for name, value in file.options.items() if name != "extended_offsets"}
+    options["number_of_frames"] = 1
+    for frame in encoded:
+        yield file.decoder.as_array(encapsulate([frame]), index=0, raw=False, **options)
+
+
+def _frame_missing(index: int, frames: int) -> MedrovError:
+    return MedrovError(
+        ErrorCode.TRUNCATED, f"The file holds {index} of its {frames} frames.", "Copy or export it again."
+    )
+
+
+def _decode_failed(file: DicomFile, index: int, error: Exception) -> MedrovError:
+    if index == 0 and isinstance(error, (AttributeError, KeyError)):
+        return bad_metadata("an element that describes the pixel data is missing")
+    return MedrovError(
+        ErrorCode.DECODE_FAILED,
+        f"Frame {index + 1} of {file.frames} could not be decoded "
+        f"(transfer syntax {file.decoder.UID.name}; {type(error).__name__}).",
+        "The pixel data is corrupt or breaks the rules of its transfer syntax: export it again, best uncompressed.",
+    )
+
+
+def _frame(
+    path: str, file: DicomFile, index: int, stored: Values, photometric: str, spec: WindowSpec
+) -> Frame:
+    header = file.header
+    spacing_mm, spacing_warning = pixel_spacing_of(header, index)
+    pixels, window, warnings = _render(file, index, stored, photometric, spec)
+    if header.get("PixelPresentation") in ("COLOR", "MIXED") and photometric in _MONOCHROME:
+        warnings += (SUPPLEMENTAL_WARNING,)
+    return Frame(
+        pixels_rgb=pixels,
+        path=path,
+        index=index,
+        frame_count=file.frames,
+        modality=modality_of(header),
+        window=window,
+        pixel_spacing_mm=spacing_mm,
+        identifiers=identifiers_of(header),
+        warnings=(*file.warnings, *warnings, *([spacing_warning] if spacing_warning else [])),
+    )
+
+
+def _render(
+    file: DicomFile, index: int, stored: Values, photometric: str, spec: WindowSpec
+) -> tuple[UInt8Array, Window, tuple[str, ...]]:
+    if photometric in _MONOCHROME and stored.ndim == 2:
+        scale = grey_scale(file, index)
+        grey, window, warnings = scale.render(stored, spec)
+        if photometric == "MONOCHROME1":
+            grey = 255 - grey
+        return to_rgb(grey), window, (*scale.warnings, *warnings)
+    pixels = _color(file, stored, photometric)
+    warnings = _colorspace_warnings(file, photometric)
+    if spec.kind is not WindowKind.AUTO:
+        warnings = (*warnings, COLOR_WINDOW_WARNING)
+    return pixels, Window("none"), warnings
+
+
+def _color(file: DicomFile, stored: Values, photometric: str) -> UInt8Array:
+    options: Any = file.options
+    if photometric == "PALETTE COLOR" and stored.ndim == 2:
+        return palette_to_rgb(stored, file.header, bool(file.header.original_encoding[1]))
+    if photometric == "RGB" and stored.ndim == 3:
+        return rgb_to_uint8(stored, int(options["bits_stored"]))
+    if photometric in (*_MONOCHROME, "PALETTE COLOR", "RGB"):
+        raise bad_metadata("Photometric Interpretation and Samples per Pixel contradict each other")
+    raise MedrovError(
+        ErrorCode.UNSUPPORTED_FORMAT,
+        "The photometric interpretation of the image is a retired or unknown one.",
+        "Export the image as RGB or MONOCHROME2.",
+    )
+
+
+def _colorspace_warnings(file: DicomFile, photometric: str) -> tuple[str, ...]:
+    declared = str(file.options.get("photometric_interpretation"))
+    converted = photometric == "RGB" and declared in (*_FULL_COLORS, *_J2K_COLORS)
+    return () if converted or declared == photometric else (COLORSPACE_WARNING,)

@@ -1,0 +1,172 @@
+"""What kind of file this is: told by its first bytes, and only then by its name."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from enum import StrEnum
+from pathlib import PurePath
+
+HEAD_BYTES = 1024
+"""How much of a file `sniff_head` needs: past the NIfTI magic and three MPEG-TS packets."""
+
+
+class Kind(StrEnum):
+    """The families of files that `medrov` reads, one reader each."""
+
+    DICOM = "DICOM"
+    NIFTI = "NIfTI"
+    PNG = "PNG"
+    JPEG = "JPEG"
+    WEBP = "WebP"
+    BMP = "BMP"
+    GIF = "GIF"
+    TIFF = "TIFF"
+    VIDEO = "video"
+
+
+_SUFFIXES = {
+    ".dcm": Kind.DICOM,
+    ".dicom": Kind.DICOM,
+    ".ima": Kind.DICOM,
+    ".nii": Kind.NIFTI,
+    ".nii.gz": Kind.NIFTI,
+    ".png": Kind.PNG,
+    ".apng": Kind.PNG,
+    ".jpg": Kind.JPEG,
+    ".jpeg": Kind.JPEG,
+    ".jpe": Kind.JPEG,
+    ".webp": Kind.WEBP,
+    ".bmp": Kind.BMP,
+    ".gif": Kind.GIF,
+    ".tif": Kind.TIFF,
+    ".tiff": Kind.TIFF,
+    ".mp4": Kind.VIDEO,
+    ".m4v": Kind.VIDEO,
+    ".mov": Kind.VIDEO,
+    ".avi": Kind.VIDEO,
+    ".mkv": Kind.VIDEO,
+    ".webm": Kind.VIDEO,
+    ".mpg": Kind.VIDEO,
+    ".mpeg": Kind.VIDEO,
+    ".wmv": Kind.VIDEO,
+}
+
+_MAGIC: tuple[tuple[bytes, Kind], ...] = (
+    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
+    (b"\xff\xd8\xff", Kind.JPEG),
+    (b"GIF87a", Kind.GIF),
+    (b"GIF89a", Kind.GIF),
+    (b"II*\x00", Kind.TIFF),
+    (b"MM\x00*", Kind.TIFF),
+    (b"II+\x00", Kind.TIFF),
+    (b"MM\x00+", Kind.TIFF),
+    (b"\x1aE\xdf\xa3", Kind.VIDEO),  # Matroska, WebM
+    (b"\x00\x00\x01\xba", Kind.VIDEO),  # MPEG program stream
+    (b"\x00\x00\x01\xb3", Kind.VIDEO),  # MPEG video
+    (b"0&\xb2u\x8ef\xcf\x11", Kind.VIDEO),  # ASF, WMV
+    (b"FLV\x01", Kind.VIDEO),
+)
+
+_STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
+"""ISO base media brands of still images (HEIC, AVIF), which are not videos and not read."""
+
+_DICOM_VRS = frozenset(
+    "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
+)
+
+
+def sniff(path: str) -> Kind | None:
+    """Return what the file at ``path`` holds by its content, or null.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or read.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123 - a path may hold undecodable bytes; open takes it as is
+        return sniff_head(file.read(HEAD_BYTES))
+
+
+def kind_of_name(path: str | os.PathLike[str]) -> Kind | None:
+    """Return what the file's name promises, or null."""
+    name = PurePath(path).name.casefold()
+    return _SUFFIXES.get(".nii.gz" if name.endswith(".nii.gz") else PurePath(name).suffix)
+
+
+def sniff_head(head: bytes) -> Kind | None:
+    """Return what a file that begins with ``head`` holds, or null.
+
+    Parameters
+    ----------
+    head
+        The first `HEAD_BYTES` bytes, or the whole file when it is shorter.
+    """
+    if head[128:132] == b"DICM":
+        return Kind.DICOM
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head[:2] == b"\x1f\x8b":
+        return Kind.NIFTI if _is_nifti(_inflate_head(head)) else None
+    if _is_nifti(head):
+        return Kind.NIFTI
+    if head[:4] == b"RIFF":
+        return {b"WEBP": Kind.WEBP, b"AVI ": Kind.VIDEO}.get(head[8:12])
+    if _is_bmp(head):
+        return Kind.BMP
+    if _is_video(head):
+        return Kind.VIDEO
+    return Kind.DICOM if _is_bare_dicom(head) else None
+
+
+def _inflate_head(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _is_nifti(head: bytes) -> bool:
+    if len(head) < 348:
+        return False
+    sizes = struct.unpack("<i", head[:4]) + struct.unpack(">i", head[:4])
+    return (348 in sizes and head[344:348] == b"n+1\x00") or (540 in sizes and head[4:8] == b"n+2\x00")
+
+
+def _is_bmp(head: bytes) -> bool:
+    # "BM" alone also begins ordinary text: the size of the second header tells them apart.
+    return head[:2] == b"BM" and len(head) >= 18 and head[14:18] in _BMP_HEADER_SIZES
+
+
+_BMP_HEADER_SIZES = frozenset(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
+
+
+def _is_video(head: bytes) -> bool:
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in _STILL_BRANDS
+    if head[4:8] in (b"moov", b"mdat", b"wide"):  # QuickTime before brands existed
+        return True
+    return len(head) > 376 and all(head[at] == 0x47 for at in (0, 188, 376))  # MPEG transport stream
+
+
+def _is_bare_dicom(head: bytes) -> bool:
+    """Tell whether ``head`` begins with two data elements of group 0002 or 0008 (no preamble)."""
+    return any(_is_element_pair(head, order) for order in "<>")
+
+
+def _is_element_pair(head: bytes, order: str) -> bool:
+    if len(head) < 12:
+        return False
+    group, element, length = struct.unpack(f"{order}HHI", head[:8])
+    if group not in _FIRST_GROUPS or element > 0x0020:
+        return False
+    if head[4:6].decode("latin-1") in _DICOM_VRS:
+        length = struct.unpack(f"{order}H", head[6:8])[0]
+    second = head[8 + length : 10 + length]
+    return len(second) == 2 and struct.unpack(f"{order}H", second)[0] in _FIRST_GROUPS
+
+
+_FIRST_GROUPS = (0x0002, 0x0008)
+"""Groups of the elements with which a DICOM file without preamble begins (PS3.10, 7.1)."""

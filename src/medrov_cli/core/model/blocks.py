@@ -1,0 +1,38 @@
+"""Ultralytics' building blocks, imported so that nothing leaves the machine.
+
+Ultralytics reads its settings at import: its sync, update checks, asset downloads and pip
+auto-install are switched off before that, and its settings live in our cache folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from medrov_cli.core.config import cache_dir
+
+
+def _isolate_ultralytics() -> None:
+    """Set the environment that ultralytics reads at its first import."""
+    folder = cache_dir() / "ultralytics"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        folder = Path(tempfile.gettempdir()) / f"medrov-ultralytics-{os.getuid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+    os.environ["YOLO_CONFIG_DIR"] = str(folder)
+    os.environ["YOLO_OFFLINE"] = "true"
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["YOLO_VERBOSE"] = "false"
+
+
+_isolate_ultralytics()
+
+from ultralytics.nn.modules.block import DFL, SPPF, BNContrastiveHead, C2f, C2fAttn  # noqa: E402
+from ultralytics.nn.modules.conv import Conv  # noqa: E402
+
+__all__ = ["DFL", "SPPF", "BNContrastiveHead", "C2f", "C2fAttn", "Conv"]

@@ -1,0 +1,56 @@
+"""From a network to the tensors of a weights file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.weights import EMBEDDINGS, load_tensors, read_metadata
+
+Tensors = dict[str, np.ndarray]
+
+
+def detector_tensors(detector: Detector) -> Tensors:
+    """Return the weights of a detector by name, float16; counters are left out."""
+    return {
+        name: value.detach().cpu().contiguous().numpy().astype(np.float16)
+        for name, value in detector.state_dict().items()
+        if value.is_floating_point()
+    }
+
+
+def load_detector(path: Path) -> Detector:
+    """Build the detector of a weights file, float32, in evaluation mode.
+
+    Raises
+    ------
+    MedrovError
+        ``WEIGHTS_CORRUPT`` if the tensors do not fit the architecture that the file names.
+    """
+    info = read_metadata(path).architecture
+    detector = Detector(Architecture(info.scale, info.text_adapter))
+    tensors = {
+        name: torch.from_numpy(np.ascontiguousarray(value)).float()
+        for name, value in load_tensors(path).items()
+        if name != EMBEDDINGS
+    }
+    try:
+        missing, unexpected = detector.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise _misfit(path, str(error).splitlines()[-1].strip()) from error
+    lost = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if lost or unexpected:
+        raise _misfit(path, f"tensor {(lost or unexpected)[0]!r} is {'missing' if lost else 'unknown'}")
+    return detector.eval()
+
+
+def _misfit(path: Path, what: str) -> MedrovError:
+    return MedrovError(
+        ErrorCode.WEIGHTS_CORRUPT,
+        f"{path}: the tensors do not fit the architecture in its metadata: {what}",
+        "Get the file again, or import it again.",
+    )

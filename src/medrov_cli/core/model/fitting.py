@@ -1,0 +1,52 @@
+"""Whether tensors fit the network that their metadata names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+import torch
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo
+
+_COUNTER = "num_batches_tracked"  # of a batch norm: only training reads it, so a file may leave it out
+
+
+def check_fit(tensors: Mapping[str, npt.NDArray[Any]], architecture: ArchitectureInfo, where: str) -> None:
+    """Compare names and shapes with those of the network; no network is filled.
+
+    Parameters
+    ----------
+    tensors
+        By the names of a state dict; the class embeddings may be among them.
+    architecture
+        What the tensors are said to be.
+    where
+        Name of the file, for messages.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_corrupt``, naming the first tensor that is missing, unknown or of another shape.
+    """
+    with torch.device("meta"):
+        network = Detector(Architecture(architecture.scale, architecture.text_adapter))
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: value.shape for name, value in tensors.items() if name != EMBEDDINGS}
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found and name.endswith(_COUNTER):
+            continue
+        if found.get(name) != expected.get(name):
+            raise MedrovError(
+                ErrorCode.WEIGHTS_CORRUPT,
+                f"{where} is not a YOLO-World v2 {architecture.scale}: tensor {name!r} is "
+                f"{_shape(found.get(name))}, the network has {_shape(expected.get(name))}",
+                "Give the weights of an unchanged, unfused model.",
+            )
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else str(list(shape))

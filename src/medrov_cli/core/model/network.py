@@ -1,0 +1,231 @@
+"""YOLO-World v2 as one network that is handed its class embeddings.
+
+Source: YOLO-World (arXiv 2401.17270), version 2: a YOLOv8 backbone, a path aggregation neck
+guided by the text, and a contrastive head. Parameter names equal those of ultralytics'
+``yolov8{n,s,m,l,x}-worldv2``, so that its checkpoints fit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medrov_cli.core.config import TEXT_WIDTH
+from medrov_cli.core.model.blocks import SPPF, C2f, C2fAttn, Conv
+from medrov_cli.core.model.head import ContrastiveDetectionHead
+
+SCALES: dict[str, tuple[float, float, int]] = {
+    "n": (0.33, 0.25, 1024),
+    "s": (0.33, 0.50, 1024),
+    "m": (0.67, 0.75, 768),
+    "l": (1.00, 1.00, 512),
+    "x": (1.00, 1.25, 512),
+}
+"""Depth factor, width factor and channel cap of each scale (ultralytics' yolov8-worldv2.yaml)."""
+
+STRIDES = (8, 16, 32)
+"""Model pixels per grid cell of the three levels."""
+
+_BATCH_NORM_EPS = 1e-3
+_BATCH_NORM_MOMENTUM = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What has to be known to build a :class:`Detector`.
+
+    Attributes
+    ----------
+    scale
+        ``n``, ``s``, ``m``, ``l`` or ``x``.
+    text_adapter
+        Whether class embeddings pass a trained linear map before they are used. The
+        authors' checkpoint has none.
+    """
+
+    scale: str = "n"
+    text_adapter: bool = False
+
+
+class RawPredictions(NamedTuple):
+    """What the head hands to the criterion.
+
+    Attributes
+    ----------
+    distances
+        float, (batch, anchors, 4 * 16): logits of the distances left, top, right, bottom.
+    logits
+        float, (batch, anchors, classes): region-text similarities before the sigmoid.
+    grid_hw
+        Height and width, in cells, of each of the three levels.
+    """
+
+    distances: Tensor
+    logits: Tensor
+    grid_hw: tuple[tuple[int, int], ...]
+
+
+class Detector(nn.Module):
+    """Find the objects that a set of class embeddings describes.
+
+    Parameters
+    ----------
+    architecture
+        The scale, and whether the text passes an adapter.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        depth, width, cap = SCALES[architecture.scale]
+
+        def channels(nominal: int) -> int:
+            return math.ceil(min(nominal, cap) * width / 8) * 8
+
+        def repeats(nominal: int) -> int:
+            return max(round(nominal * depth), 1)
+
+        def attention(inputs: int, nominal: int, heads: int) -> nn.Module:
+            count = int(max(round(min(heads, cap // 2 // 32)) * width, 1))
+            outputs = channels(nominal)
+            return cast(
+                nn.Module,
+                C2fAttn(inputs, outputs, n=repeats(3), ec=outputs // 2, nh=count, gc=TEXT_WIDTH),
+            )
+
+        c64, c128, c256, c512, c1024 = (channels(c) for c in (64, 128, 256, 512, 1024))
+        # Numbered as in ultralytics' yaml; 10, 11, 13, 14, 17 and 20 there have no parameters.
+        self.model = nn.ModuleDict(
+            {
+                "0": Conv(3, c64, 3, 2),
+                "1": Conv(c64, c128, 3, 2),
+                "2": C2f(c128, c128, repeats(3), True),
+                "3": Conv(c128, c256, 3, 2),
+                "4": C2f(c256, c256, repeats(6), True),
+                "5": Conv(c256, c512, 3, 2),
+                "6": C2f(c512, c512, repeats(6), True),
+                "7": Conv(c512, c1024, 3, 2),
+                "8": C2f(c1024, c1024, repeats(3), True),
+                "9": _pooling(c1024),
+                "12": attention(c1024 + c512, 512, 8),
+                "15": attention(c512 + c256, 256, 4),
+                "16": Conv(c256, c256, 3, 2),
+                "18": attention(c256 + c512, 512, 8),
+                "19": Conv(c512, c512, 3, 2),
+                "21": attention(c512 + c1024, 1024, 16),
+                "22": ContrastiveDetectionHead((c256, c512, c1024), STRIDES),
+            }
+        )
+        self.text_adapter = nn.Linear(TEXT_WIDTH, TEXT_WIDTH) if architecture.text_adapter else None
+        if self.text_adapter is not None:
+            nn.init.eye_(self.text_adapter.weight)
+            nn.init.zeros_(self.text_adapter.bias)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = _BATCH_NORM_EPS
+                module.momentum = _BATCH_NORM_MOMENTUM
+
+    @property
+    def head(self) -> ContrastiveDetectionHead:
+        """Return the head."""
+        return cast(ContrastiveDetectionHead, self.model["22"])
+
+    def center_text(self, vocabulary: Tensor, strength: float = 0.9) -> None:
+        """Start the adapter as the identity minus the vocabulary's mean.
+
+        Texts of one field are all alike to a general encoder (left and right lung: cosine
+        0.92); taking off what they share pulls them apart.
+
+        Parameters
+        ----------
+        vocabulary
+            float, (classes, 512), L2 norm 1.
+        strength
+            Which part of the mean is taken off.
+        """
+        if self.text_adapter is not None:
+            with torch.no_grad():
+                self.text_adapter.bias.copy_(-strength * vocabulary.mean(0))
+
+    def adapt_text(self, text: Tensor) -> Tensor:
+        """Return class embeddings as the network uses them, L2 norm 1.
+
+        Parameters
+        ----------
+        text
+            float, (..., 512).
+        """
+        if self.text_adapter is not None:
+            text = self.text_adapter(text)
+        return functional.normalize(text.float(), dim=-1)
+
+    def features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the three levels of text-guided features.
+
+        Parameters
+        ----------
+        images
+            float, (batch, 3, height, width), RGB, 0 to 1, sides divisible by 32.
+        text
+            Adapted class embeddings, float, (batch, classes, 512).
+        """
+        layers = self.model
+        x = layers["2"](layers["1"](layers["0"](images)))
+        p3 = layers["4"](layers["3"](x))
+        p4 = layers["6"](layers["5"](p3))
+        p5 = layers["9"](layers["8"](layers["7"](p4)))
+        top4 = layers["12"](torch.cat((_double(p5), p4), 1), text)
+        level3 = layers["15"](torch.cat((_double(top4), p3), 1), text)
+        level4 = layers["18"](torch.cat((layers["16"](level3), top4), 1), text)
+        level5 = layers["21"](torch.cat((layers["19"](level4), p5), 1), text)
+        return level3, level4, level5
+
+    def forward(self, images: Tensor, text: Tensor) -> RawPredictions:
+        """Return what the criterion and :meth:`decode` need.
+
+        Parameters
+        ----------
+        images
+            float, (batch, 3, height, width), RGB, 0 to 1, sides divisible by 32.
+        text
+            Class embeddings, float, (classes, 512) or (batch, classes, 512), L2 norm 1.
+        """
+        if text.ndim == 2:
+            text = text.unsqueeze(0)
+        adapted = self.adapt_text(text).expand(images.shape[0], -1, -1)
+        levels = self.features(images, adapted)
+        distances, logits = self.head(levels, adapted)
+        return RawPredictions(distances, logits, tuple((f.shape[2], f.shape[3]) for f in levels))
+
+    def decode(self, raw: RawPredictions) -> tuple[Tensor, Tensor]:
+        """Return boxes and scores at every anchor.
+
+        Returns
+        -------
+        boxes_xyxy
+            float32, (batch, anchors, 4), in model pixels.
+        scores
+            float32, (batch, anchors, classes), 0 to 1.
+        """
+        return self.head.decode(raw.distances, raw.grid_hw), raw.logits.float().sigmoid()
+
+    def detect(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Return boxes and scores at every anchor: :meth:`forward`, decoded."""
+        return self.decode(self(images, text))
+
+
+def _pooling(channels: int) -> nn.Module:
+    """Return YOLOv8's pooling layer: its first convolution is activated, as newer ones are not."""
+    layer = cast(nn.Module, SPPF(channels, channels, 5))
+    cast(Conv, layer.cv1).act = nn.SiLU()
+    return layer
+
+
+def _double(x: Tensor) -> Tensor:
+    """Return feature maps of twice the height and width (nearest neighbour)."""
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,100 @@
+"""The detector run by torch, on the CPU, on CUDA or on Apple's GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.model.checkpoint import load_detector
+from medrov_cli.core.records import Float32Array, UInt8Array
+from medrov_cli.core.runtime.interface import Precision
+
+
+class TorchEngine:
+    """See :class:`~medrov_cli.core.runtime.interface.Engine`.
+
+    Parameters
+    ----------
+    weights
+        A weights file.
+    embeddings
+        float32, (classes, 512), L2 norm 1.
+    imgsz
+        Side of the square model input, in pixels.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    precision
+        Number format of the forward pass.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if the device is absent; ``WEIGHTS_CORRUPT``.
+    """
+
+    def __init__(
+        self, weights: Path, embeddings: Float32Array, imgsz: int, device: str, precision: Precision
+    ) -> None:
+        self._device = _device(device)
+        self._precision = precision
+        self.name = f"torch-{self._device.type}" + ("" if precision is Precision.FP32 else f"-{precision}")
+        self.imgsz = imgsz
+        self.is_accelerator = self._device.type != "cpu"
+        if not self.is_accelerator:
+            _use_all_cores()
+        detector = load_detector(weights).requires_grad_(False)
+        self._detector = detector.to(self._device).to(memory_format=torch.channels_last)
+        self._text = torch.from_numpy(embeddings).to(self._device)
+
+    def infer(self, images_rgb: UInt8Array) -> tuple[Float32Array, Float32Array]:
+        """Return boxes and scores at every anchor; see the interface."""
+        with torch.inference_mode(), self._autocast():
+            pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).to(self._device)
+            # (b, h, w, 3) in memory is (b, 3, h, w) in the channels-last format: no copy is made.
+            images = pixels.permute(0, 3, 1, 2).float().div_(255)
+            boxes, scores = self._detector.detect(images, self._text)
+            return boxes.float().cpu().numpy(), scores.float().cpu().numpy()
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self._precision is Precision.FP32:
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+
+def _device(text: str) -> torch.device:
+    """Return the device that a text names; it must be there."""
+    if text == "auto":
+        text = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+    device = torch.device(text)
+    if device.type == "mps" and not _has_mps():
+        raise _absent(text, "this machine or this build of torch has no Apple GPU")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not count:
+            raise _absent(text, "this machine or this build of torch has no CUDA device")
+        if (device.index or 0) >= count:
+            raise _absent(text, f"this machine has {count} CUDA device(s), counted from 0")
+    return device
+
+
+def _has_mps() -> bool:
+    return bool(torch.backends.mps.is_available())
+
+
+def _absent(device: str, why: str) -> MedrovError:
+    return MedrovError(
+        ErrorCode.USAGE, f"--device {device}: {why}", "Leave --device out to use what is here."
+    )
+
+
+def _use_all_cores() -> None:
+    """Let torch use every core of this process, unless the environment says how many."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(cores or 1)

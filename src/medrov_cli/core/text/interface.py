@@ -1,0 +1,56 @@
+"""What every text encoder offers, and what identifies it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from medrov_cli.core.records import Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderIdentity:
+    """What an embedding depends on besides its text.
+
+    Attributes
+    ----------
+    spec
+        What the user names: ``minilm``, ``hf-hub:ORG/NAME``, ``local-dir:PATH``.
+    name
+        The encoder's own name, for people and for the cache.
+    revision
+        SHA-256 of the files of a local encoder, commit of one from the Hugging Face hub.
+    width
+        Values of an embedding before it is padded.
+    context_length
+        Tokens after which a text is cut off.
+    uncased
+        Whether upper and lower case make no difference to the encoder.
+    """
+
+    spec: str
+    name: str
+    revision: str
+    width: int
+    context_length: int
+    uncased: bool = False
+
+    def canonical(self, text: str) -> str:
+        """Return the form of ``text`` that is encoded and cached: plain spaces, one case."""
+        plain = " ".join(text.split())
+        return plain.lower() if self.uncased else plain
+
+
+class TextEncoder(Protocol):
+    """Turns texts into unit vectors; knows nothing of detectors."""
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Return what the embeddings depend on."""
+
+    def encode(self, texts: Sequence[str]) -> Float32Array:
+        """Return one embedding a text, float32, (texts, identity.width), L2 norm 1.
+
+        An embedding does not depend on the other texts of the call.
+        """

@@ -1,0 +1,121 @@
+"""The folder of a training run: settings, metrics, curves, state and weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.files import whole_file
+
+_MAY_CHANGE = frozenset({"resume", "workers", "data_root", "output", "offline"})
+"""Settings that do not change the result: a resumed run may have other ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of a run.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    """
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """Return the settings that the run was started with."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Return the metrics: one JSON line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def state(self) -> Path:
+        """Return the state at the end of the last epoch."""
+        return self.path / "last.state.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Return the weights of the best epoch."""
+        return self.path / "best.safetensors"
+
+    @property
+    def curves(self) -> Path:
+        """Return the picture of the metrics."""
+        return self.path / "curves.png"
+
+    def open(self, settings: Mapping[str, Any], *, resume: bool) -> bool:
+        """Prepare the folder; tell whether there is a state to go on from.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``: the folder holds another run, or one with other settings.
+        """
+        if not self.settings.exists():
+            with whole_file(self.settings) as temporary:
+                temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            return False
+        if not resume:
+            raise MedrovError(
+                ErrorCode.USAGE,
+                f"{self.path} already holds a run",
+                "Add --resume to go on with it, or give another --output.",
+            )
+        before = json.loads(self.settings.read_text(encoding="utf-8"))
+        keys = (set(before) | set(settings)) - _MAY_CHANGE
+        changed = sorted(key for key in keys if before.get(key) != settings.get(key))
+        if changed:
+            raise MedrovError(
+                ErrorCode.USAGE,
+                f"--resume: the run in {self.path} was started with another {changed[0]}: "
+                f"{before.get(changed[0])!r}, now {settings.get(changed[0])!r}",
+                "Repeat the settings of its config.json, or give another --output.",
+            )
+        return self.state.exists()
+
+    def read_metrics(self, epochs: int) -> list[dict[str, Any]]:
+        """Return the first ``epochs`` lines of the metrics; drop what a killed epoch left."""
+        if not self.metrics.exists():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines[:epochs]]
+
+    def write_metrics(self, history: list[dict[str, Any]]) -> None:
+        """Write all metrics and their curves."""
+        with whole_file(self.metrics) as temporary:
+            text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in history)
+            temporary.write_text(text, encoding="utf-8")
+        draw_curves(history, self.curves)
+
+
+def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
+    """Draw the losses and the validation AP by epoch, as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    epochs = [line["epoch"] for line in history]
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, scores = figure.subplots(1, 2)
+    for term in ("box", "text", "distribution"):
+        losses.plot(epochs, [line["loss"][term] for line in history], label=term)
+    losses.set(xlabel="epoch", ylabel="training loss (weighted term)")
+    losses.legend()
+    for name in sorted(history[-1]["val"]):
+        values = [line["val"].get(name, {}).get("map50") for line in history]
+        scores.plot(epochs, values, color="0.8", linewidth=0.8)
+    scores.plot(epochs, [line["map50"] for line in history], label="mAP50, mean over sources")
+    scores.plot(epochs, [line["map50_95"] for line in history], label="mAP50-95, mean over sources")
+    scores.set(xlabel="epoch", ylabel="validation AP (grey: each source, mAP50)", ylim=(0, 1))
+    scores.legend()
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

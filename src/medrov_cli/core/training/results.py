@@ -1,0 +1,87 @@
+"""What an epoch was worth, and what its weights say about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medrov_cli import __version__
+from medrov_cli.core.boxes import FloatArray
+from medrov_cli.core.config import RESEARCH_NOTICE
+from medrov_cli.core.data.dataset import Dataset
+from medrov_cli.core.data.prompting import ClassTexts
+from medrov_cli.core.evaluation import SourceScore
+from medrov_cli.core.text.encoders import encoder_identity
+from medrov_cli.core.training.config import TrainConfig
+from medrov_cli.core.weights import (
+    ArchitectureInfo,
+    ClassEntry,
+    DatasetEntry,
+    TextEncoderInfo,
+    TrainingInfo,
+    WeightsMetadata,
+)
+
+FITNESS_MIN_IMAGES = 10
+"""Sources with fewer validation images have no say in which epoch is best: they measure chance."""
+
+
+def metrics_entry(epoch: int, losses: Tensor, scores: dict[str, SourceScore]) -> dict[str, Any]:
+    """Return one line of the metrics."""
+    return {
+        "epoch": epoch + 1,
+        "loss": dict(zip(("total", "box", "text", "distribution"), losses.tolist(), strict=True)),
+        "val": {
+            name: {"images": s.images, "map50": s.map50, "map50_95": s.map50_95} for name, s in scores.items()
+        },
+        "map50": _mean([s.map50 for s in scores.values()]),
+        "map50_95": _mean([s.map50_95 for s in scores.values()]),
+        "fitness": fitness(scores),
+    }
+
+
+def fitness(scores: Mapping[str, SourceScore]) -> float:
+    """Return what decides between epochs: the mean of mAP50 and mAP50-95 over the larger sources."""
+    judges = [s for s in scores.values() if s.images >= FITNESS_MIN_IMAGES] or list(scores.values())
+    return _mean([(s.map50 + s.map50_95) / 2 for s in judges])
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
+
+
+def class_embeddings(table: FloatArray, texts: ClassTexts) -> Tensor:
+    """Return one embedding a class, the mean of its texts, float32, (classes, 512), L2 norm 1."""
+    means = np.stack([table[list(rows)].mean(0) for rows in texts.rows])
+    return functional.normalize(torch.from_numpy(means).float(), dim=-1)
+
+
+def describe(
+    config: TrainConfig, dataset: Dataset, texts: ClassTexts, entry: dict[str, Any]
+) -> WeightsMetadata:
+    """Return what the weights of an epoch say about themselves."""
+    encoder = encoder_identity(config.text_encoder)
+    return WeightsMetadata(
+        name=config.name,
+        architecture=ArchitectureInfo(config.model, config.text_adapter),
+        text_encoder=TextEncoderInfo(
+            encoder.spec, encoder.name, encoder.revision, encoder.width, encoder.context_length
+        ),
+        imgsz=config.imgsz,
+        licence="AGPL-3.0-only; research use only, the images' licences apply",
+        created_by=f"medrov {__version__}",
+        vocabulary=tuple(
+            ClassEntry(name, tuple(texts.texts[i] for i in texts.rows[row]), dataset.modalities_of(row))
+            for row, name in enumerate(dataset.classes)
+        ),
+        training=TrainingInfo(
+            datasets=tuple(DatasetEntry(s.name, s.licence, s.modality) for s in dataset.sources),
+            notes=f"dataset {dataset.name}; {RESEARCH_NOTICE}",
+        ),
+        results={"val": {key: entry[key] for key in ("epoch", "map50", "map50_95", "val")}},
+    )

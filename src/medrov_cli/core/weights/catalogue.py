@@ -1,0 +1,184 @@
+"""The manifest: the weights that are known by name, with their SHA-256."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.files import whole_file
+from medrov_cli.core.weights.container import read_metadata, sha256_of
+from medrov_cli.core.weights.fields import Fields
+from medrov_cli.core.weights.metadata import MAX_IMGSZ
+
+MANIFEST_SCHEMA = "medrov.manifest/1"
+MANIFEST_FILE = "manifest.toml"
+
+_MAX_BYTES = 1 << 40
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """One set of weights that is known by name.
+
+    Attributes
+    ----------
+    name
+        What ``--weights`` takes.
+    file
+        File name, in the weights folder or in the cache.
+    sha256
+        Of the whole file, lower-case hexadecimal.
+    size_bytes
+        Of the whole file.
+    source
+        Who made it and how, one sentence.
+    licence
+        SPDX identifier.
+    imgsz
+        Side of the square model input in pixels.
+    text_encoder
+        Spec of the text encoder it was trained with.
+    url
+        Where ``medrov weights pull`` gets it; null where it comes with the package.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    size_bytes: int
+    source: str
+    licence: str
+    imgsz: int
+    text_encoder: str
+    url: str | None = None
+
+
+def weights_dir() -> Path:
+    """Return the folder with the manifest and the weights that come with the package.
+
+    In an installed wheel it is inside the package; in a source checkout it is ``weights/``
+    at the root.
+    """
+    package = Path(str(resources.files("medrov_cli")))
+    installed = package / "weights"
+    return installed if (installed / MANIFEST_FILE).is_file() else package.parents[1] / "weights"
+
+
+def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
+    """Return the known weights by name, in the manifest's order.
+
+    Parameters
+    ----------
+    folder
+        Where ``manifest.toml`` is; the package's own by default.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing`` without a manifest, ``weights_corrupt`` where it is malformed.
+    """
+    path = (folder or weights_dir()) / MANIFEST_FILE
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_MISSING, f"no weights manifest at {path}", "Reinstall medrov."
+        ) from error
+    except ValueError as error:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_CORRUPT, f"{path} is not TOML: {error}", "Reinstall medrov."
+        ) from error
+    fields = Fields.of(document, str(path))
+    fields.choice("schema", (MANIFEST_SCHEMA,))
+    items = fields.children("weights") if "weights" in document else []
+    entries = [_entry(item) for item in items]
+    known = {entry.name: entry for entry in entries}
+    fields.require(len(known) == len(entries), "weights", "entries with different names")
+    return known
+
+
+def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) -> ManifestEntry:
+    """Enter a weights file into the manifest beside it; an entry of the same name is replaced.
+
+    Comments above the first entry are kept. SHA-256 and size are measured; name, licence, image size and
+    text encoder come from the file's metadata.
+
+    Parameters
+    ----------
+    weights
+        The file, in the folder of the manifest.
+    source
+        Who made it and how, one sentence.
+    url
+        Where others can get it.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``, ``weights_corrupt``, ``output_failed``.
+    """
+    metadata = read_metadata(weights)
+    entry = ManifestEntry(
+        name=metadata.name,
+        file=weights.name,
+        sha256=sha256_of(weights),
+        size_bytes=weights.stat().st_size,
+        source=source,
+        licence=metadata.licence,
+        imgsz=metadata.imgsz,
+        text_encoder=metadata.text_encoder.spec,
+        url=url,
+    )
+    entries = manifest(weights.parent) | {entry.name: entry}
+    path = weights.parent / MANIFEST_FILE
+    head = path.read_text(encoding="utf-8").split("[[weights]]")[0].rstrip()
+    text = "\n\n".join([head, *(_as_toml(item) for item in entries.values())]) + "\n"
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return entry
+
+
+def _entry(fields: Fields) -> ManifestEntry:
+    """Return one entry; file names with folders in them are refused."""
+    name = fields.text("name")
+    file = fields.text("file")
+    digest = fields.text("sha256")
+    plain_file = _NAME.fullmatch(file) is not None and file.endswith(".safetensors")
+    fields.require(_NAME.fullmatch(name) is not None, "name", "letters, digits, '.', '_' and '-'")
+    fields.require(plain_file, "file", "a .safetensors file name without folders")
+    fields.require(_SHA256.fullmatch(digest) is not None, "sha256", "64 lower-case hexadecimal digits")
+    return ManifestEntry(
+        name=name,
+        file=file,
+        sha256=digest,
+        size_bytes=fields.integer("bytes", low=1, high=_MAX_BYTES),
+        source=fields.text("source"),
+        licence=fields.text("licence"),
+        imgsz=fields.integer("imgsz", low=32, high=MAX_IMGSZ),
+        text_encoder=fields.text("text_encoder"),
+        url=fields.text("url") if "url" in fields.data else None,
+    )
+
+
+def _as_toml(entry: ManifestEntry) -> str:
+    """Return an entry as a TOML table; JSON's strings and numbers are TOML's as well."""
+    values = {
+        "name": entry.name,
+        "file": entry.file,
+        "sha256": entry.sha256,
+        "bytes": entry.size_bytes,
+        "source": entry.source,
+        "licence": entry.licence,
+        "imgsz": entry.imgsz,
+        "text_encoder": entry.text_encoder,
+        "url": entry.url,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(["[[weights]]", *lines])

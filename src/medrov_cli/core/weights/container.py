@@ -1,0 +1,220 @@
+"""Reading, checking and writing one weights file: safetensors with our metadata in its header."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from medrov_cli.core.config import TEXT_WIDTH
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.files import whole_file
+from medrov_cli.core.weights.metadata import WeightsMetadata
+
+EMBEDDINGS = "vocabulary.embeddings"
+"""Tensor with the class embeddings of the vocabulary, (classes, 512), L2 norm 1."""
+
+METADATA_KEY = "medrov"
+"""Key of our JSON in the safetensors header. One key only: the order of several is not fixed."""
+
+NORM_TOLERANCE = 1e-2
+"""How far from 1 the norm of a stored embedding may be (half precision rounds to 5e-4 a value)."""
+
+_DTYPES = frozenset({"F16", "F32", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"})
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found when a weights file was read from end to end.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sha256
+        Of the whole file, lower-case hexadecimal.
+    size_bytes
+        Of the whole file.
+    tensors, parameters
+        Number of tensors, and of values in the floating-point ones.
+    metadata
+        What the file says about itself.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    tensors: int
+    parameters: int
+    metadata: WeightsMetadata
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, lower-case hexadecimal.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing`` if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def read_metadata(path: Path) -> WeightsMetadata:
+    """Return what a weights file says about itself; no tensor is read.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``, ``weights_corrupt``.
+    """
+    with _opened(path) as handle:
+        return _metadata_of(handle, path)
+
+
+def load_tensors(path: Path) -> Tensors:
+    """Return all tensors of a weights file by name, as stored (float16 stays float16).
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``, ``weights_corrupt``.
+    """
+    with _opened(path) as handle:
+        return {name: _tensor_of(handle, name, path) for name in handle.keys()}  # noqa: SIM118
+
+
+def load_embeddings(path: Path) -> npt.NDArray[np.float32]:
+    """Return the stored class embeddings, float32, (classes, 512), L2 norm 1.
+
+    Row ``i`` belongs to ``read_metadata(path).vocabulary[i]``. No other tensor is read.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``; ``weights_corrupt``, also where rows and vocabulary do not match.
+    """
+    with _opened(path) as handle:
+        classes = len(_metadata_of(handle, path).vocabulary)
+        if EMBEDDINGS not in handle.keys():  # noqa: SIM118
+            if classes:
+                raise _corrupt(path, f"tensor {EMBEDDINGS!r} is missing")
+            return np.zeros((0, TEXT_WIDTH), np.float32)
+        stored = _tensor_of(handle, EMBEDDINGS, path)
+    if stored.shape != (classes, TEXT_WIDTH) or stored.dtype.kind != "f":
+        raise _corrupt(
+            path,
+            f"tensor {EMBEDDINGS!r} is {stored.dtype} {stored.shape}, expected floats "
+            f"({classes}, {TEXT_WIDTH})",
+        )
+    embeddings = stored.astype(np.float32)
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    if not np.all(np.abs(norms - 1) <= NORM_TOLERANCE):
+        raise _corrupt(path, f"rows of tensor {EMBEDDINGS!r} do not have L2 norm 1")
+    embeddings /= norms
+    return embeddings
+
+
+def save(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: WeightsMetadata) -> None:
+    """Write a weights file under a temporary name, then rename it: no reader sees half a file.
+
+    The same tensors and metadata always give the same bytes.
+
+    Raises
+    ------
+    MedrovError
+        ``output_failed`` if the file cannot be written.
+    """
+    plain = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    with whole_file(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata={METADATA_KEY: metadata.to_json()})
+        except SafetensorError as error:  # how the library reports a full disk
+            raise OSError(str(error)) from error
+
+
+def verify(path: Path) -> Verification:
+    """Read a weights file from end to end.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``; ``weights_corrupt`` if it cannot be parsed, a value is not
+        finite, or the vocabulary and its embeddings do not match.
+    """
+    digest = sha256_of(path)
+    metadata = read_metadata(path)
+    load_embeddings(path)
+    tensors = load_tensors(path)
+    parameters = 0
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind != "f":
+            continue
+        if not np.isfinite(tensor).all():
+            raise _corrupt(path, f"tensor {name!r} has values that are not finite")
+        parameters += tensor.size
+    return Verification(path, digest, path.stat().st_size, len(tensors), parameters, metadata)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; the library checks header length, JSON, offsets and file size."""
+    if not path.is_file():
+        raise MedrovError(
+            ErrorCode.WEIGHTS_MISSING, f"no weights file {path}", "See `medrov weights list` for known names."
+        )
+    try:
+        with safe_open(path, framework="numpy") as handle:
+            yield handle
+    except SafetensorError as error:
+        raise _corrupt(path, f"not a whole safetensors file ({error})") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _metadata_of(handle: Any, path: Path) -> WeightsMetadata:
+    """Return the parsed metadata of an open file."""
+    text = (handle.metadata() or {}).get(METADATA_KEY)
+    if text is None:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_CORRUPT,
+            f"{path} has no medrov metadata: it was not written by medrov",
+            "Convert a YOLO-World checkpoint with `medrov weights import FILE.pt`.",
+        )
+    return WeightsMetadata.from_json(text, where=str(path))
+
+
+def _tensor_of(handle: Any, name: str, path: Path) -> npt.NDArray[Any]:
+    """Return one tensor of an open file; refuse types that numpy has no form for."""
+    dtype = handle.get_slice(name).get_dtype()
+    if dtype not in _DTYPES:
+        raise _corrupt(path, f"tensor {name!r} has the unsupported type {dtype}")
+    tensor: npt.NDArray[Any] = handle.get_tensor(name)
+    return tensor
+
+
+def _corrupt(path: Path, what: str) -> MedrovError:
+    """Return the error that a file is damaged."""
+    return MedrovError(ErrorCode.WEIGHTS_CORRUPT, f"{path}: {what}", "Get or write the file again.")
+
+
+def _unreadable(path: Path, error: OSError) -> MedrovError:
+    """Return the error that a file cannot be read."""
+    reason = error.strerror or str(error)
+    return MedrovError(
+        ErrorCode.WEIGHTS_MISSING, f"cannot read {path}: {reason}", "Check the path and its permissions."
+    )

@@ -1,0 +1,116 @@
+"""Download of one file whose SHA-256 is known. The only network access of this room."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.files import whole_file
+
+Progress = Callable[[int, int], None]
+"""Told the bytes that are done, and all of them."""
+
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_S = 30.0
+
+
+def download(url: str, path: Path, *, sha256: str, size_bytes: int, progress: Progress | None = None) -> None:
+    """Get a file; it appears under its name only when its size and SHA-256 are right.
+
+    Parameters
+    ----------
+    url
+        ``https``; plain ``http`` only from this machine itself.
+    path
+        Where to put it.
+    sha256, size_bytes
+        Of the whole file.
+    progress
+        Called after every chunk.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_untrusted`` for an address without encryption, ``weights_missing`` if the
+        server fails, ``weights_corrupt`` if something else came, ``output_failed``.
+    """
+    digest = hashlib.sha256()
+    done = 0
+    with whole_file(path) as temporary, temporary.open("wb") as target:
+        for chunk in _chunks(url):
+            done += len(chunk)
+            if done > size_bytes:
+                break
+            digest.update(chunk)
+            target.write(chunk)
+            if progress is not None:
+                progress(done, size_bytes)
+        if done != size_bytes or digest.hexdigest() != sha256:
+            raise MedrovError(
+                ErrorCode.WEIGHTS_CORRUPT,
+                f"what came from {url} is not the file in the manifest: size or SHA-256 differ",
+                "Try again later; nothing was kept.",
+            )
+
+
+def _chunks(url: str) -> Iterator[bytes]:
+    """Yield the bytes behind an address."""
+    _require_safe(url)
+    opener = urllib.request.build_opener(_SafeRedirects)
+    try:
+        with opener.open(url, timeout=_TIMEOUT_S) as response:
+            while chunk := response.read(_CHUNK_BYTES):
+                yield chunk
+    except (OSError, http.client.HTTPException) as error:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_MISSING, f"cannot download {url}: {error}", "Check the network and try again."
+        ) from error
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow redirects to safe addresses only."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Return the next request; raise where its address is not a safe one."""
+        _require_safe(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _require_safe(url: str) -> None:
+    """Refuse every address but https, and http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme == "https" and host:
+        return
+    if parts.scheme == "http" and _is_loopback(host):
+        return
+    raise MedrovError(
+        ErrorCode.WEIGHTS_UNTRUSTED, f"{url} is not an https address", "Get the file in another way."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,230 @@
+"""What a weights file says about itself: frozen records, and their strict reading from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from medrov_cli.core.config import TEXT_WIDTH, Modality
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.weights.fields import Fields
+
+SCHEMA = "medrov.weights/1"
+"""Version of the metadata. Fields may be added under the same version, never renamed."""
+
+SCALES = ("n", "s", "m", "l", "x")
+"""Model sizes of YOLO-World v2, small to large."""
+
+MAX_IMGSZ = 4096
+_GRID = 32  # model pixels per cell of the coarsest level: sides must be divisible by it
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureInfo:
+    """What has to be known to build the network.
+
+    Attributes
+    ----------
+    scale
+        ``n``, ``s``, ``m``, ``l`` or ``x``.
+    text_adapter
+        Whether class embeddings pass a trained linear map before they are used.
+    """
+
+    scale: str
+    text_adapter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoderInfo:
+    """The encoder whose embeddings the network was trained with.
+
+    Attributes
+    ----------
+    spec
+        What ``--text-encoder`` takes: ``minilm``, ``hf-hub:...``, ``local-dir:...``.
+    identity
+        The encoder's own name for its weights; empty where it is not known.
+    revision
+        Revision or content hash of its weights; empty where it is not known.
+    width
+        Width of an embedding before padding to 512.
+    context_length
+        Longest text in tokens; null where the encoder's own default holds.
+    """
+
+    spec: str
+    identity: str = ""
+    revision: str = ""
+    width: int = TEXT_WIDTH
+    context_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEntry:
+    """One class of the vocabulary.
+
+    Attributes
+    ----------
+    name
+        As it is shown in results.
+    synonyms
+        The texts whose embeddings were averaged; empty where the name alone was used.
+    modalities
+        Where the class can be seen; empty where that is not known.
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    modalities: tuple[Modality, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """One source of training images, with its licence and modality (null: mixed or not known)."""
+
+    name: str
+    licence: str
+    modality: Modality | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingInfo:
+    """On what the weights were trained, and remarks for a reader."""
+
+    datasets: tuple[DatasetEntry, ...] = ()
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsMetadata:
+    """Everything that a weights file says about itself.
+
+    Attributes
+    ----------
+    name
+        Short name of the model.
+    imgsz
+        Side of the square model input in pixels; a multiple of 32.
+    vocabulary
+        The classes of tensor ``vocabulary.embeddings``, in its row order.
+    licence
+        SPDX identifier of the weights' licence, or a sentence.
+    results
+        Measured results, free JSON.
+    created_by
+        Program and version that wrote the file.
+    source
+        Where the tensors come from, when they were not trained by this program.
+    """
+
+    name: str
+    architecture: ArchitectureInfo
+    text_encoder: TextEncoderInfo
+    imgsz: int
+    licence: str
+    created_by: str
+    vocabulary: tuple[ClassEntry, ...] = ()
+    training: TrainingInfo = TrainingInfo()
+    results: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form, schema ``medrov.weights/1``."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    def to_json(self) -> str:
+        """Return canonical JSON: equal metadata give equal bytes.
+
+        Raises
+        ------
+        ValueError
+            If ``results`` holds a number that JSON has no form for (NaN, infinity).
+        """
+        return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str) -> WeightsMetadata:
+        """Parse metadata strictly; fields that this version does not know are ignored.
+
+        Parameters
+        ----------
+        text
+            The JSON document.
+        where
+            Name of the file, for messages.
+
+        Raises
+        ------
+        MedrovError
+            ``weights_corrupt``: not JSON, another schema, or a field missing or wrong.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise MedrovError(
+                ErrorCode.WEIGHTS_CORRUPT, f"{where}: the metadata is not JSON", "Get the file again."
+            ) from error
+        fields = Fields.of(document, where)
+        schema = fields.text("schema")
+        if schema != SCHEMA:
+            raise MedrovError(
+                ErrorCode.WEIGHTS_CORRUPT,
+                f"{where}: unknown metadata schema {schema!r}; this version reads {SCHEMA!r}",
+                "Update medrov, or get weights for this version.",
+            )
+        return _parse(fields)
+
+
+def _parse(fields: Fields) -> WeightsMetadata:
+    """Return the record that ``fields`` hold."""
+    architecture = fields.child("architecture")
+    encoder = fields.child("text_encoder")
+    training = fields.child("training")
+    imgsz = fields.integer("imgsz", low=_GRID, high=MAX_IMGSZ)
+    fields.require(imgsz % _GRID == 0, "imgsz", f"a multiple of {_GRID}")
+    return WeightsMetadata(
+        name=fields.text("name"),
+        architecture=ArchitectureInfo(
+            scale=architecture.choice("scale", SCALES), text_adapter=architecture.flag("text_adapter")
+        ),
+        text_encoder=TextEncoderInfo(
+            spec=encoder.text("spec"),
+            identity=encoder.text("identity", may_be_empty=True),
+            revision=encoder.text("revision", may_be_empty=True),
+            width=encoder.integer("width", low=1, high=TEXT_WIDTH),
+            context_length=encoder.optional_integer("context_length", low=1, high=100_000),
+        ),
+        imgsz=imgsz,
+        licence=fields.text("licence"),
+        created_by=fields.text("created_by"),
+        vocabulary=tuple(_class_entry(item) for item in fields.children("vocabulary")),
+        training=TrainingInfo(
+            datasets=tuple(_dataset_entry(item) for item in training.children("datasets")),
+            notes=training.text("notes", may_be_empty=True),
+        ),
+        results=fields.mapping("results"),
+        source=fields.text("source", may_be_empty=True),
+    )
+
+
+def _class_entry(fields: Fields) -> ClassEntry:
+    """Return one class of the vocabulary."""
+    known = tuple(member.value for member in Modality)
+    return ClassEntry(
+        name=fields.text("name"),
+        synonyms=fields.texts("synonyms"),
+        modalities=tuple(Modality(value) for value in fields.texts("modalities", among=known)),
+    )
+
+
+def _dataset_entry(fields: Fields) -> DatasetEntry:
+    """Return one source of training images."""
+    modality = fields.optional_choice("modality", tuple(member.value for member in Modality))
+    return DatasetEntry(
+        name=fields.text("name"),
+        licence=fields.text("licence"),
+        modality=None if modality is None else Modality(modality),
+    )

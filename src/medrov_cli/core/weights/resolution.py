@@ -1,0 +1,98 @@
+"""The way from a name or a path to a checked weights file."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from pathlib import Path
+
+from medrov_cli.core.config import cache_dir
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.weights import catalogue
+from medrov_cli.core.weights.catalogue import ManifestEntry
+from medrov_cli.core.weights.container import sha256_of
+
+PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".ckpt", ".pkl", ".bin"})
+"""Names under which torch checkpoints travel: never opened as weights."""
+
+
+def pulled_dir() -> Path:
+    """Return the folder of downloaded weights. Not created."""
+    return cache_dir() / "weights"
+
+
+def locate(entry: ManifestEntry) -> Path | None:
+    """Return where the file of an entry is on this machine, or null; its bytes are not checked."""
+    candidates = (catalogue.weights_dir() / entry.file, pulled_dir() / entry.file)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def resolve(name_or_path: str) -> Path:
+    """Return the weights file that a name of the manifest, or a path, stands for.
+
+    A named file is checked against the manifest's SHA-256, once a process. A path to a
+    ``.safetensors`` file is taken as it is: its owner vouches for it, and reading it runs no code.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``; ``weights_corrupt`` where the SHA-256 differs;
+        ``weights_untrusted`` for a pickled checkpoint.
+    """
+    known = catalogue.manifest()
+    if name_or_path in known:
+        return _resolve_entry(known[name_or_path])
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise _missing(name_or_path, known)
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_UNTRUSTED,
+            f"{path} is a pickled checkpoint: loading it could run code",
+            f"Convert it once, safely: `medrov weights import {path}`.",
+        )
+    if path.suffix.lower() != ".safetensors":
+        raise MedrovError(
+            ErrorCode.WEIGHTS_CORRUPT,
+            f"{path} is not a .safetensors file",
+            "See `medrov weights list` for known names.",
+        )
+    return path
+
+
+def _resolve_entry(entry: ManifestEntry) -> Path:
+    """Return the checked file of an entry."""
+    path = locate(entry)
+    if path is None:
+        hint = (
+            "Reinstall medrov: these weights come with the package."
+            if entry.url is None
+            else f"Download them with `medrov weights pull {entry.name}`."
+        )
+        raise MedrovError(ErrorCode.WEIGHTS_MISSING, f"weights {entry.name!r} are not on this machine", hint)
+    state = path.stat()
+    if _sha256_once(path, state.st_size, state.st_mtime_ns) != entry.sha256:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_CORRUPT,
+            f"{path} does not have the SHA-256 of {entry.name!r} in the manifest",
+            "Reinstall medrov or pull the weights again.",
+        )
+    return path
+
+
+@functools.cache
+def _sha256_once(path: Path, size_bytes: int, modified_ns: int) -> str:
+    """Return the SHA-256 of a file; read it again only when its size or time has changed."""
+    del size_bytes, modified_ns  # they are the key of the cache
+    return sha256_of(path)
+
+
+def _missing(name_or_path: str, known: dict[str, ManifestEntry]) -> MedrovError:
+    """Return the error that nothing has this name, with the nearest known one."""
+    close = difflib.get_close_matches(name_or_path, known, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return MedrovError(
+        ErrorCode.WEIGHTS_MISSING,
+        f"no weights named {name_or_path!r}, and no such file",
+        hint + "See `medrov weights list`.",
+    )

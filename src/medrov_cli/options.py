@@ -1,0 +1,139 @@
+"""Options that several commands share, each named once.
+
+A command gives the default: ``weights: options.Weights = DEFAULT_WEIGHTS``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CLASSES_PANEL = "What to find"
+MODEL_PANEL = "Model"
+OUTPUT_PANEL = "Output"
+"""Headings under which ``--help`` groups options."""
+
+IMGSZ_STEP = 32
+"""The coarsest stride of the network (YOLOv8): image sizes are multiples of it."""
+
+
+def _multiple_of_stride(imgsz: int | None) -> int | None:
+    if imgsz is not None and imgsz % IMGSZ_STEP:
+        raise typer.BadParameter(f"{imgsz} is not a multiple of {IMGSZ_STEP}.")
+    return imgsz
+
+
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        "-c",
+        metavar="TEXT",
+        help='What to find, comma separated: "lung nodule, polyp"; a/b are synonyms of one class.',
+        rich_help_panel=CLASSES_PANEL,
+    ),
+]
+
+ClassesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes-file",
+        metavar="FILE",
+        help="The same from a text file, one class a line; - reads stdin.",
+        rich_help_panel=CLASSES_PANEL,
+    ),
+]
+
+Conf = Annotated[
+    float,
+    typer.Option("--conf", min=0, max=1, help="Lowest score of a detection.", rich_help_panel=CLASSES_PANEL),
+]
+
+Iou = Annotated[
+    float,
+    typer.Option(
+        "--iou",
+        min=0,
+        max=1,
+        help="Overlap from which the weaker of two boxes of a class is dropped.",
+        rich_help_panel=CLASSES_PANEL,
+    ),
+]
+
+MaxDet = Annotated[
+    int,
+    typer.Option("--max-det", min=1, help="Most detections in one image.", rich_help_panel=CLASSES_PANEL),
+]
+
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="NAME|FILE",
+        help="A name of 'medrov weights list', or a .safetensors file.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+TextEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--text-encoder",
+        metavar="SPEC",
+        help="minilm (offline), hf-hub:ORG/NAME or local-dir:FOLDER. Default: the one of the weights.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Imgsz = Annotated[
+    int | None,
+    typer.Option(
+        "--imgsz",
+        min=IMGSZ_STEP,
+        max=4096,
+        callback=_multiple_of_stride,
+        metavar="PIXELS",
+        help=f"Side of the square model input, a multiple of {IMGSZ_STEP}. Default: the one of the weights.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL
+    ),
+]
+
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Forbid every use of the network (also MEDROV_OFFLINE=1).",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=OUTPUT_PANEL
+    ),
+]
+
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on where an interrupted run in the same folder ended.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on stdout.", rich_help_panel=OUTPUT_PANEL),
+]
