@@ -24,7 +24,7 @@ format:           ## rewrite the code in the project's form
 	$(PYTHON) -m ruff format $(CODE)
 
 docs:             ## rewrite the help texts in README.md
-	$(PYTHON) -m tests.readme
+	$(PYTHON) tests/readme.py
 
 golden:           ## accept the present help and JSON as the right ones; read the diff
 	MEDROV_UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/cli tests/test_docs.py

@@ -19,6 +19,9 @@ from medrov_cli.core.weights import (
     save,
 )
 
+SIDE = 192
+"""Side of the images on which checkpoints are compared, in pixels."""
+
 CLASSES = ("lung nodule", "polyp", "red blood cell")
 
 
@@ -102,15 +105,15 @@ def world_checkpoint(
 
 
 def smooth_images(count: int, seed: int) -> Any:
-    """Return random images with structure at many scales, float32 tensor, (count, 3, 320, 320), 0 to 1."""
+    """Return random images with structure at many scales, float32 tensor, (count, 3, SIDE, SIDE), 0 to 1."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     layers = [
         torch.nn.functional.interpolate(
-            torch.rand(count, 3, side, side, generator=generator), size=320, mode="bilinear"
+            torch.rand(count, 3, side, side, generator=generator), size=SIDE, mode="bilinear"
         )
-        for side in (5, 20, 80)
+        for side in (3, 12, 48)
     ]
     return torch.stack(layers).mean(0)
 

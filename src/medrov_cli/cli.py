@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
-import importlib.util
+import io
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from medrov_cli import __version__, console
+from medrov_cli.commands import detect, doctor, train, weights
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
 
@@ -39,12 +39,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _name in ("detect", "train", "doctor"):
-    if importlib.util.find_spec(f"medrov_cli.commands.{_name}"):
-        _module = importlib.import_module(f"medrov_cli.commands.{_name}")
-        app.command(_name)(getattr(_module, _name))
-if importlib.util.find_spec("medrov_cli.commands.weights"):
-    app.add_typer(importlib.import_module("medrov_cli.commands.weights").app, name="weights")
+app.command("detect")(detect.detect)
+app.command("train")(train.train)
+app.add_typer(weights.app, name="weights")
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,13 +69,20 @@ def _root(
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A file name that is no text must not stop the output; in JSON this escape is a valid one.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = _usable(sys.stdout), _usable(sys.stderr)
     if not sys.warnoptions and not _is_debugging():
         # Warnings of libraries are for developers, and some quote the values of DICOM attributes.
         warnings.simplefilter("ignore")
     sys.exit(run(sys.argv[1:]))
+
+
+def _usable(stream: TextIO | None) -> TextIO:
+    """Return a stream that takes any text: a file name need not be valid UTF-8."""
+    if stream is None:  # closed by the caller: ``>&-``
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # this escape is a valid one in JSON, too
+    return stream
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -97,6 +102,8 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         result = app(args=list(arguments), prog_name="medrov", standalone_mode=False)
+    except SystemExit as error:  # typer's way to say that the reader of the output is gone
+        raise BrokenPipeError from error
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:

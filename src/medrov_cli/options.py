@@ -6,11 +6,12 @@ A command gives the default: ``weights: options.Weights = DEFAULT_WEIGHTS``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 CLASSES_PANEL = "What to find"
+INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
 """Headings under which ``--help`` groups options."""
@@ -136,4 +137,92 @@ Resume = Annotated[
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document on stdout.", rich_help_panel=OUTPUT_PANEL),
+]
+
+Window = Annotated[
+    str,
+    typer.Option(
+        "--window",
+        metavar="WINDOW",
+        help="auto, tag, tag:N, lung, bone, brain, soft, or WIDTH,CENTER (HU for CT).",
+        rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+Axis = Annotated[
+    Literal["axial", "coronal", "sagittal"],
+    typer.Option("--axis", help="Slices of a NIfTI volume.", rich_help_panel=INPUT_PANEL),
+]
+
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Take every N-th input, from the I-th: one job of an array.",
+        rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Stop at the first input that fails.", rich_help_panel=INPUT_PANEL),
+]
+
+Threads = Annotated[
+    int,
+    typer.Option("--threads", min=1, help="Files that are read at once.", rich_help_panel=INPUT_PANEL),
+]
+
+Precision = Annotated[
+    Literal["fp32", "bf16"],
+    typer.Option("--precision", help="Number format of the network.", rich_help_panel=MODEL_PANEL),
+]
+
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        "--batch",
+        min=1,
+        metavar="IMAGES",
+        help="Images a forward pass. Default: 8 on a GPU, else 1.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="LIST",
+        help="jsonl, json, coco, csv, yolo, png (overlays); several with commas.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace an earlier run in the same folder.", rich_help_panel=OUTPUT_PANEL
+    ),
+]
+
+Timings = Annotated[
+    bool,
+    typer.Option(
+        "--timings",
+        help="Write the milliseconds of each image; without it, equal runs give equal bytes.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+
+Phi = Annotated[
+    Literal["drop", "hash", "keep"],
+    typer.Option(
+        "--phi",
+        help="Of DICOM headers, beside modality, size and spacing: the UIDs (drop), the UIDs hashed (hash), "
+        "or also the patient's name and id (keep).",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
 ]

@@ -14,23 +14,21 @@ from typing import Any
 
 import pytest
 
-from medrov_cli import __version__, cli
+from golden_files import compare
+from medrov_cli import __version__
 from medrov_cli.core import weights
 from weights_fixtures import world_checkpoint, write_detector
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "weights"
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs the command line: exit code, stdout, stderr."""
+def run(medrov: Callable[..., Any]) -> Run:
+    """Return a function that runs ``medrov weights``: exit code, stdout, stderr."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        code = cli.run(["weights", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        done = medrov("weights", *arguments)
+        return done.exit_code, done.stdout, done.stderr
 
     return call
 
@@ -56,21 +54,18 @@ def home(tmp_path: Path, tiny: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("medrov_cli.core.weights.catalogue.weights_dir", lambda: folder)
     monkeypatch.setenv("MEDROV_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.delenv("MEDROV_OFFLINE", raising=False)
     monkeypatch.chdir(tmp_path)
     return folder
 
 
 def golden(name: str, out: str, home: Path) -> dict[str, Any]:
     """Compare a JSON document with the stored one, but for what differs between machines; return it."""
-    document: dict[str, Any] = json.loads(out)
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    assert out == text
+    replace = {str(home.parent): "<folder>", f"medrov {__version__}": "medrov <version>"}
     for file in home.parent.rglob("*.safetensors"):
-        text = text.replace(weights.sha256_of(file), "<sha256>")
-        text = text.replace(f'"bytes": {file.stat().st_size}', '"bytes": "<size>"')
-    text = text.replace(str(home.parent), "<folder>").replace(f"medrov {__version__}", "medrov <version>")
-    assert text == (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
+        replace[weights.sha256_of(file)] = "<sha256>"
+        replace[f'"bytes": {file.stat().st_size}'] = '"bytes": "<size>"'
+    compare(f"weights/{name}.json", out, replace)
+    document: dict[str, Any] = json.loads(out)
     return document
 
 

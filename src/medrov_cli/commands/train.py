@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "medrov.train/1"
 
+DATA_PANEL = "Images and prompts"
+SCHEDULE_PANEL = "Schedule"
+
 
 class Scale(StrEnum):
     """Sizes of YOLO-World v2."""
@@ -90,55 +93,123 @@ def _render(output: TrainOutput) -> RenderableType:
 
 def train(
     dataset: Annotated[Path, typer.Argument(help="Dataset yaml: its sources, each a COCO folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the run.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Folder of the run.", rich_help_panel=options.OUTPUT_PANEL
+        ),
+    ],
     data_root: Annotated[
         Path | None,
         typer.Option(
-            "--data-root", metavar="DIR", help="Folder of the sources, in place of the yaml's 'root'."
+            "--data-root",
+            metavar="DIR",
+            help="Folder of the sources, in place of the yaml's 'root'.",
+            rich_help_panel=DATA_PANEL,
         ),
     ] = None,
-    model: Annotated[Scale, typer.Option("--model", "-m", help="Size of the network.")] = Scale.N,
+    model: Annotated[
+        Scale, typer.Option("--model", "-m", help="Size of the network.", rich_help_panel=options.MODEL_PANEL)
+    ] = Scale.N,
     weights: Annotated[
         str | None,
         typer.Option(
-            "--weights", "-w", metavar="NAME|FILE", help="Start from these weights, not from scratch."
+            "--weights",
+            "-w",
+            metavar="NAME|FILE",
+            help="Start from these weights, not from scratch.",
+            rich_help_panel=options.MODEL_PANEL,
         ),
     ] = None,
     imgsz: Annotated[
-        int, typer.Option("--imgsz", min=32, max=2048, help="Side of the model input, a multiple of 32.")
+        int,
+        typer.Option(
+            "--imgsz",
+            min=32,
+            max=2048,
+            help="Side of the model input, a multiple of 32.",
+            rich_help_panel=DATA_PANEL,
+        ),
     ] = 640,
     multi_scale: Annotated[
         float,
         typer.Option(
-            "--multi-scale", min=0, max=0.9, help="Vary the side of each batch by this share of it."
+            "--multi-scale",
+            min=0,
+            max=0.9,
+            help="Vary the side of each batch by this share of it.",
+            rich_help_panel=DATA_PANEL,
         ),
     ] = 0.0,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the images.")] = 20,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images a step.")] = 16,
-    lr: Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate of AdamW.")] = 1e-3,
+    epochs: Annotated[
+        int, typer.Option("--epochs", min=1, help="Passes over the images.", rich_help_panel=SCHEDULE_PANEL)
+    ] = 20,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Images a step.", rich_help_panel=SCHEDULE_PANEL)
+    ] = 16,
+    lr: Annotated[
+        float,
+        typer.Option("--lr", min=0, help="Peak learning rate of AdamW.", rich_help_panel=SCHEDULE_PANEL),
+    ] = 1e-3,
     weight_decay: Annotated[
-        float, typer.Option("--weight-decay", min=0, help="Weight decay of AdamW.")
+        float,
+        typer.Option("--weight-decay", min=0, help="Weight decay of AdamW.", rich_help_panel=SCHEDULE_PANEL),
     ] = 0.05,
     balance: Annotated[
-        float, typer.Option("--balance", min=0, max=1, help="0 draws images equally often, 1 sources.")
+        float,
+        typer.Option(
+            "--balance",
+            min=0,
+            max=1,
+            help="0 draws images equally often, 1 sources.",
+            rich_help_panel=DATA_PANEL,
+        ),
     ] = 0.3,
-    mosaic: Annotated[float, typer.Option("--mosaic", min=0, max=1, help="Share of mosaics of four.")] = 0.7,
+    mosaic: Annotated[
+        float,
+        typer.Option("--mosaic", min=0, max=1, help="Share of mosaics of four.", rich_help_panel=DATA_PANEL),
+    ] = 0.7,
     close_mosaic: Annotated[
-        int, typer.Option("--close-mosaic", min=0, help="Last epochs without mosaics.")
+        int,
+        typer.Option(
+            "--close-mosaic", min=0, help="Last epochs without mosaics.", rich_help_panel=DATA_PANEL
+        ),
     ] = 2,
-    max_prompts: Annotated[int, typer.Option("--prompts", min=1, help="Prompts an image, at most.")] = 80,
+    max_prompts: Annotated[
+        int, typer.Option("--prompts", min=1, help="Prompts an image, at most.", rich_help_panel=DATA_PANEL)
+    ] = 80,
     text_encoder: Annotated[
         str,
-        typer.Option("--text-encoder", metavar="SPEC", help="minilm, hf-hub:ORG/NAME or local-dir:PATH."),
+        typer.Option(
+            "--text-encoder",
+            metavar="SPEC",
+            help="minilm, hf-hub:ORG/NAME or local-dir:PATH.",
+            rich_help_panel=options.MODEL_PANEL,
+        ),
     ] = DEFAULT_TEXT_ENCODER,
-    text_adapter: Annotated[bool, typer.Option(help="Train a linear map on the class embeddings.")] = True,
+    text_adapter: Annotated[
+        bool,
+        typer.Option(help="Train a linear map on the class embeddings.", rich_help_panel=options.MODEL_PANEL),
+    ] = True,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="Of the forward pass.")
+        Precision,
+        typer.Option("--precision", help="Of the forward pass.", rich_help_panel=options.MODEL_PANEL),
     ] = Precision.BF16,
-    device: Annotated[TrainingDevice, typer.Option("--device", help="Where to train.")] = TrainingDevice.AUTO,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that make batches.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from it.")] = 0,
-    name: Annotated[str, typer.Option("--name", help="Name that the weights carry.")] = "medrov",
+    device: Annotated[
+        TrainingDevice, typer.Option("--device", help="Where to train.", rich_help_panel=options.MODEL_PANEL)
+    ] = TrainingDevice.AUTO,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes that make batches.", rich_help_panel=DATA_PANEL)
+    ] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, help="Everything random follows from it.", rich_help_panel=SCHEDULE_PANEL
+        ),
+    ] = 0,
+    name: Annotated[
+        str, typer.Option("--name", help="Name that the weights carry.", rich_help_panel=options.MODEL_PANEL)
+    ] = "medrov",
     resume: options.Resume = False,
     offline: options.Offline = False,
     as_json: options.Json = False,

@@ -23,7 +23,7 @@ from medrov_cli.core.model.importer import (
 )
 from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo, TextEncoderInfo
-from weights_fixtures import smooth_images, unit_rows, world_checkpoint
+from weights_fixtures import SIDE, smooth_images, unit_rows, world_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_outputs_equal_those_of_ultralytics(scale: str, tmp_path: Path) -> None:
         found_boxes, found_scores = detector_of(tensors, scale).detect(images, text)
 
     assert (found_scores - scores).abs().max() < 1e-5
-    assert (found_boxes - boxes_xyxy).abs().max() / 320 < 1e-5  # in units of the image's side
+    assert (found_boxes - boxes_xyxy).abs().max() / SIDE < 1e-5  # in units of the image's side
 
 
 def test_metadata_says_what_the_checkpoint_says(checkpoint_n: Path) -> None:

@@ -103,9 +103,6 @@ class BatchSource(TorchDataset[Batch]):
         0-based.
     mosaic
         Whether mosaics are made in this epoch.
-    rank, world
-        This process's place among those that train together: each takes every ``world``-th
-        batch.
     """
 
     def __init__(
@@ -118,8 +115,6 @@ class BatchSource(TorchDataset[Batch]):
         epoch: int,
         *,
         mosaic: bool,
-        rank: int = 0,
-        world: int = 1,
     ) -> None:
         self._sources = dataset.sources
         self._class_count = len(dataset.classes)
@@ -130,7 +125,6 @@ class BatchSource(TorchDataset[Batch]):
         self._config = config
         self._epoch = epoch
         self._mosaic = config.augmentation.mosaic if mosaic else 0.0
-        self._rank, self._world = rank, world
         self._sides = sides_of(config.imgsz, config.multi_scale)
         weights = sample_weights(samples, config.balance)
         self._cumulative = np.cumsum(weights)
@@ -140,11 +134,10 @@ class BatchSource(TorchDataset[Batch]):
         ]
 
     def __len__(self) -> int:
-        return len(self._order) // (self._config.batch * self._world)
+        return len(self._order) // self._config.batch
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of a step."""
-        step = step * self._world + self._rank
         size = self._config.batch
         rng = np.random.default_rng((self._config.seed, self._epoch, step))
         side = int(rng.choice(self._sides))

@@ -109,8 +109,21 @@ def stored_classes(path: Path, metadata: WeightsMetadata) -> ClassList:
     )
 
 
-def asked_classes(prompts: Sequence[Prompt], metadata: WeightsMetadata, *, offline: bool) -> ClassList:
-    """Return the classes that the user named, embedded by the encoder of the weights.
+def asked_classes(
+    prompts: Sequence[Prompt], metadata: WeightsMetadata, *, encoder: str | None, offline: bool
+) -> ClassList:
+    """Return the classes that the user named, embedded.
+
+    Parameters
+    ----------
+    prompts
+        Names and synonyms.
+    metadata
+        Of the weights.
+    encoder
+        Spec of the text encoder; that of the weights where null.
+    offline
+        Forbid every use of the network.
 
     Raises
     ------
@@ -119,7 +132,7 @@ def asked_classes(prompts: Sequence[Prompt], metadata: WeightsMetadata, *, offli
     """
     from medrov_cli.core.text import embed_prompts
 
-    encoder = metadata.text_encoder.spec
+    encoder = encoder or metadata.text_encoder.spec
     return ClassList(
         names=tuple(prompt.name for prompt in prompts),
         synonyms=tuple(prompt.synonyms for prompt in prompts),

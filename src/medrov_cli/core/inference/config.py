@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 _NEED_A_FOLDER = (OutputFormat.COCO, OutputFormat.CSV, OutputFormat.YOLO, OutputFormat.PNG)
-_READERS = 4
-"""Files that are read at once at most: more only compete with the network for the cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,8 @@ class DetectConfig:
         What to find; the vocabulary of the weights where none are given.
     weights
         Name in the manifest, or a ``.safetensors`` file.
+    text_encoder
+        Spec of the text encoder of ``classes``; that of the weights where null.
     conf
         Detections below this score are left out (ultralytics' ``predict``).
     iou
@@ -107,6 +106,7 @@ class DetectConfig:
     inputs: tuple[str, ...]
     classes: tuple[Prompt, ...] = ()
     weights: str = DEFAULT_WEIGHTS
+    text_encoder: str | None = None
     conf: float = 0.25
     iou: float = 0.7
     max_det: int = 300
@@ -116,7 +116,7 @@ class DetectConfig:
     engine: EngineName = EngineName.TORCH
     precision: Precision = Precision.FP32
     batch: int | None = None
-    threads: int = field(default_factory=lambda: min(_READERS, os.cpu_count() or 1))
+    threads: int = 4
     output: Path | None = None
     formats: tuple[OutputFormat, ...] = (OutputFormat.JSONL,)
     resume: bool = False
@@ -135,8 +135,8 @@ class DetectConfig:
         MedrovError
             ``USAGE``, naming the option.
         """
-        if not 0 < self.conf <= 1:
-            raise _usage(f"--conf {self.conf:g} is not above 0 and up to 1", "The default is 0.25.")
+        if not 0 <= self.conf <= 1:
+            raise _usage(f"--conf {self.conf:g} is not from 0 to 1", "The default is 0.25.")
         if not 0 <= self.iou <= 1:
             raise _usage(f"--iou {self.iou:g} is not from 0 to 1", "The default is 0.7.")
         for name, value in (
@@ -149,6 +149,8 @@ class DetectConfig:
         if self.imgsz is not None:
             check_imgsz(self.imgsz)
         check_device(self.device)
+        if self.text_encoder is not None and not self.classes:
+            raise _usage("--text-encoder needs --classes", "Name what to find.")
         if self.resume and self.overwrite:
             raise _usage("--resume and --overwrite contradict each other", "Give one of them.")
         if self.output is None:

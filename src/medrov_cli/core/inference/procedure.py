@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from medrov_cli.core import weights
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -71,7 +72,7 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
     """Open weights, classes and engine."""
     metadata = weights.read_metadata(path)
     if config.classes:
-        classes = asked_classes(config.classes, metadata, offline=config.offline)
+        classes = asked_classes(config.classes, metadata, encoder=config.text_encoder, offline=config.offline)
     else:
         classes = stored_classes(path, metadata)
     imgsz = config.imgsz or metadata.imgsz
@@ -79,6 +80,7 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
         path,
         classes.embeddings,
         imgsz=imgsz,
+        load_network=_load_network,
         device=config.device,
         engine=config.engine,
         precision=config.precision,
@@ -95,3 +97,10 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
     fitting = max(1, SCORE_BUDGET_BYTES // score_bytes(imgsz, len(classes.names)))
     selection = Selection(config.conf, config.iou, config.max_det)
     return Session(engine, classes, identity, selection, min(batch, fitting), config.timings)
+
+
+def _load_network(path: Path) -> Any:
+    """Make the torch network of a weights file. Torch is imported only when an engine asks for it."""
+    from medrov_cli.core.model.checkpoint import load_detector
+
+    return load_detector(path)

@@ -64,7 +64,8 @@ def check_fragments(file: BinaryIO, start: int, frames: int, limits: Limits) -> 
 def _truncated(fragments: int, frames: int) -> MedrovError:
     return MedrovError(
         ErrorCode.TRUNCATED,
-        f"The compressed pixel data ends early or is damaged ({max(fragments, 0)} whole fragments, {frames} frames).",
+        "The compressed pixel data ends early or is damaged "
+        f"({max(fragments, 0)} whole fragments for {frames} frames).",
         "Copy or export the file again.",
     )
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydicom.encaps import encapsulate, generate_frames
-
 from medrov_cli.core.config import Limits
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.dicom_color import palette_to_rgb, rgb_to_uint8
+from medrov_cli.core.io.dicom_decode import decoded_frames
 from medrov_cli.core.io.dicom_file import DicomFile, bad_metadata, open_dicom
 from medrov_cli.core.io.dicom_header import identifiers_of, modality_of, pixel_spacing_of
 from medrov_cli.core.io.dicom_scale import grey_scale
 from medrov_cli.core.io.greyscale import Values, to_rgb
-from medrov_cli.core.io.quiet import silence_gdcm, silence_python
+from medrov_cli.core.io.quiet import silence_python
 from medrov_cli.core.io.window import WindowKind, WindowSpec
 from medrov_cli.core.records import Frame, UInt8Array, Window
 
 COLOR_WINDOW_WARNING = "A window does not apply to a colour image and was left out."
-COLORSPACE_WARNING = "The colour space in the header contradicts the compressed image; the latter was followed."
+COLORSPACE_WARNING = (
+    "The colour space in the header contradicts the compressed image; the latter was followed."
+)
 SUPPLEMENTAL_WARNING = "The colour overlay of the image (supplemental palette) was left out."
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
@@ -41,63 +42,10 @@ def read_dicom(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
         Any input code; see `dicom_file.open_dicom` for what is refused before decoding.
     """
     silence_python()
-    silence_gdcm()
     with open(path, "rb") as raw:  # noqa: PTH123 - the path is taken as it was given
         file = open_dicom(raw, limits)
-        for index, (stored, photometric) in enumerate(_decoded(file)):
+        for index, (stored, photometric) in enumerate(decoded_frames(file)):
             yield _frame(path, file, index, stored, photometric, spec)
-
-
-def _decoded(file: DicomFile) -> Iterator[tuple[Values, str]]:
-    """Yield decoded values and their photometric interpretation, frame by frame."""
-    frames = _decoded_compressed(file) if file.decoder.is_encapsulated else _decoded_native(file)
-    for index in range(file.frames):
-        try:
-            values, properties = next(frames)
-        except StopIteration:
-            raise _frame_missing(index, file.frames) from None
-        except (MemoryError, EOFError):
-            raise
-        except Exception as error:  # noqa: BLE001 - plug-ins raise anything, and their texts quote the file
-            raise _decode_failed(file, index, error) from None
-        yield values, str(properties["photometric_interpretation"])
-
-
-def _decoded_native(file: DicomFile) -> Iterator[tuple[Values, dict[str, Any]]]:
-    for index in range(file.frames):
-        yield file.decoder.as_array(file.stream, index=index, raw=False, **file.options)
-
-
-def _decoded_compressed(file: DicomFile) -> Iterator[tuple[Values, dict[str, Any]]]:
-    """Decode each frame as a one-frame image.
-
-    pydicom's own iterator over frames cannot correct the sign of JPEG-LS and JPEG 2000 values
-    where the first plug-in (GDCM) returns read-only memory; its decoder of one frame can.
-    """
-    encoded = generate_frames(
-        file.stream, number_of_frames=file.frames, extended_offsets=file.options.get("extended_offsets")
-    )
-    options = {name: value for name, value in file.options.items() if name != "extended_offsets"}
-    options["number_of_frames"] = 1
-    for frame in encoded:
-        yield file.decoder.as_array(encapsulate([frame]), index=0, raw=False, **options)
-
-
-def _frame_missing(index: int, frames: int) -> MedrovError:
-    return MedrovError(
-        ErrorCode.TRUNCATED, f"The file holds {index} of its {frames} frames.", "Copy or export it again."
-    )
-
-
-def _decode_failed(file: DicomFile, index: int, error: Exception) -> MedrovError:
-    if index == 0 and isinstance(error, (AttributeError, KeyError)):
-        return bad_metadata("an element that describes the pixel data is missing")
-    return MedrovError(
-        ErrorCode.DECODE_FAILED,
-        f"Frame {index + 1} of {file.frames} could not be decoded "
-        f"(transfer syntax {file.decoder.UID.name}; {type(error).__name__}).",
-        "The pixel data is corrupt or breaks the rules of its transfer syntax: export it again, best uncompressed.",
-    )
 
 
 def _frame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels.processing import apply_color_lut
 
 from medrov_cli.core.io.dicom_file import bad_metadata
 from medrov_cli.core.io.dicom_luts import lookup_table

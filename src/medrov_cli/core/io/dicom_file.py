@@ -14,8 +14,7 @@ from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.filereader import read_dataset
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import Decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.uid import (
     UID,
@@ -74,7 +73,7 @@ class DicomFile:
     @property
     def is_float(self) -> bool:
         """Tell whether the stored values are floating point (parametric maps)."""
-        return self.options["pixel_keyword"] != "PixelData"
+        return str(self.options["pixel_keyword"]) != "PixelData"
 
 
 def open_dicom(file: BinaryIO, limits: Limits) -> DicomFile:
@@ -112,7 +111,9 @@ def _read_header(file: BinaryIO, limits: Limits) -> tuple[pydicom.Dataset, Binar
     return header, inflated
 
 
-def _inflate(file: BinaryIO, start: bytes, limits: Limits) -> tuple[pydicom.dataset.FileMetaDataset, BinaryIO]:
+def _inflate(
+    file: BinaryIO, start: bytes, limits: Limits
+) -> tuple[pydicom.dataset.FileMetaDataset, BinaryIO]:
     """Inflate a deflated dataset (PS3.5, A.5), counting what comes out."""
     at = 132 if start[128:132] == b"DICM" else 0
     if start[at : at + 8] != b"\x02\x00\x00\x00UL\x04\x00":
@@ -122,9 +123,7 @@ def _inflate(file: BinaryIO, start: bytes, limits: Limits) -> tuple[pydicom.data
             "Export the file again.",
         )
     data_at = at + 12 + struct.unpack("<I", start[at + 8 : at + 12])[0]
-    meta = pydicom.dataset.FileMetaDataset(
-        read_dataset(io.BytesIO(start[at:data_at]), False, True)
-    )
+    meta = pydicom.dataset.FileMetaDataset(read_dataset(io.BytesIO(start[at:data_at]), False, True))
     file.seek(data_at)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = io.BytesIO()
@@ -255,7 +254,9 @@ def _native_bytes(opened: DicomFile) -> int:
 
 def bad_metadata(what: str) -> MedrovError:
     """Return the error for a header that contradicts itself or the standard."""
-    return MedrovError(ErrorCode.BAD_METADATA, f"The DICOM header is wrong: {what}.", "Export the file again.")
+    return MedrovError(
+        ErrorCode.BAD_METADATA, f"The DICOM header is wrong: {what}.", "Export the file again."
+    )
 
 
 def too_large(what: str) -> MedrovError:

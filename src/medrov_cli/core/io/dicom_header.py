@@ -25,10 +25,12 @@ _MODALITY_OF_TAG = {tag: modality for modality, tags in _MODALITIES.items() for 
 """(0008,0060) Modality (PS3.3, C.7.3.1.1.1) to the nine modalities; what is not listed is none of them."""
 
 DETECTOR_SPACING_WARNING = (
-    "The pixel spacing is that of the detector (Imager Pixel Spacing): sizes in mm are larger than in the body."
+    "The pixel spacing is that of the detector (Imager Pixel Spacing), not of the body: "
+    "real sizes are smaller."
 )
 SCANNED_SPACING_WARNING = (
-    "The pixel spacing is that of the film scanner (Nominal Scanned Pixel Spacing): sizes in mm are not calibrated."
+    "The pixel spacing is that of the film scanner (Nominal Scanned Pixel Spacing): "
+    "sizes in mm are not calibrated."
 )
 
 _ULTRASOUND_2D = 1

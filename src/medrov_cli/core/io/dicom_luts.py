@@ -56,8 +56,7 @@ def views_of(dataset: pydicom.Dataset, little_endian: bool, signed: bool) -> tup
 
 
 def _has_value(dataset: pydicom.Dataset, keyword: str) -> bool:
-    element = dataset.get_item(keyword)  # without conversion, which may fail
-    return element is not None and bool(element.value)
+    return keyword in dataset and bool(dataset.get_item(keyword).value)  # not converted: that may fail
 
 
 def lookup_table(item: pydicom.Dataset, little_endian: bool, signed: bool) -> LookupTable:

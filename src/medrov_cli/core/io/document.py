@@ -14,7 +14,8 @@ from medrov_cli.core.records import DETECT_SCHEMA
 
 def document_pieces(records: Iterable[JsonRecord], summary: Mapping[str, Any]) -> Iterator[str]:
     """Yield the text of ``{"schema", "summary", "records"}``, one record in memory at a time."""
-    yield f'{{"schema": {json.dumps(DETECT_SCHEMA)},\n"summary": {json.dumps(dict(summary), allow_nan=False)},\n'
+    yield f'{{"schema": {json.dumps(DETECT_SCHEMA)},\n'
+    yield f'"summary": {json.dumps(dict(summary), allow_nan=False)},\n'
     yield '"records": [\n'
     for number, record in enumerate(records):
         yield (",\n" if number else "") + json.dumps(record, allow_nan=False)

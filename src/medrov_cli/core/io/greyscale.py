@@ -75,14 +75,14 @@ def apply_window(
     ndarray
         uint8, same shape.
     """
-    x = np.asarray(values, dtype=np.float64)
-    if function is VoiFunction.SIGMOID:
-        with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # NaN and infinity are dealt with at the end
+        x = np.asarray(values, dtype=np.float64)
+        if function is VoiFunction.SIGMOID:
             grey = 255.0 / (1.0 + np.exp(-4.0 * (x - center) / width))
-    elif function is VoiFunction.LINEAR and width >= 1:
-        grey = _ramp(x, center - 0.5, width - 1.0)
-    else:
-        grey = _ramp(x, center, width)
+        elif function is VoiFunction.LINEAR and width >= 1:
+            grey = _ramp(x, center - 0.5, width - 1.0)
+        else:
+            grey = _ramp(x, center, width)
     return np.rint(np.nan_to_num(grey, nan=0.0)).astype(np.uint8)
 
 

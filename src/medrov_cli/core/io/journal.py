@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
@@ -12,10 +13,8 @@ from typing import Any
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
-try:
+if sys.platform != "win32":  # there, two runs in one folder are not told apart
     import fcntl
-except ImportError:  # not a POSIX system: two runs in one folder are not told apart there
-    fcntl = None  # type: ignore[assignment]
 
 JsonRecord = Mapping[str, Any]
 """One record of schema ``medrov.detect/1``, as plain JSON."""
@@ -140,7 +139,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _lock(stream: FileIO, folder: Path) -> None:
     """Claim an open file for this process."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

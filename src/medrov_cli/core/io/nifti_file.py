@@ -20,7 +20,8 @@ _HEADER_BYTES = {1: 348, 2: 540}
 _CHUNK_BYTES = 1 << 22
 
 NO_ORIENTATION_WARNING = (
-    "The NIfTI file does not say how it lies in the body (no qform, no sform); left and right are an assumption."
+    "The NIfTI file does not say how it lies in the body (no qform, no sform); "
+    "left and right are an assumption."
 )
 
 
@@ -83,7 +84,7 @@ def _read_header(file: BinaryIO | gzip.GzipFile) -> Any:
     block += file.read(_HEADER_BYTES[version] - len(block))
     if len(block) < _HEADER_BYTES[version]:
         raise EOFError
-    header_class = nib.Nifti2Header if version == 2 else nib.Nifti1Header
+    header_class: Any = nib.Nifti2Header if version == 2 else nib.Nifti1Header
     return header_class(block, check=False)
 
 
@@ -128,13 +129,11 @@ def _skip(file: gzip.GzipFile, offset: int) -> None:
             raise EOFError
 
 
-def _inflate(
-    file: gzip.GzipFile, shape: tuple[int, int, int, int], dtype: np.dtype[Any]
-) -> npt.NDArray[Any]:
+def _inflate(file: gzip.GzipFile, shape: tuple[int, int, int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Inflate exactly the voxels that the header promised, and nothing after them."""
     buffer = np.empty(math.prod(shape) * dtype.itemsize, dtype=np.uint8)
     filled = 0
-    view = memoryview(buffer)
+    view = memoryview(buffer.data)
     while filled < len(buffer):
         count = file.readinto(view[filled : filled + _CHUNK_BYTES])
         if not count:
@@ -164,7 +163,9 @@ def _described(header: Any, voxels: npt.NDArray[Any]) -> NiftiFile:
 
 def bad_header(what: str) -> MedrovError:
     """Return the error for a NIfTI header that contradicts itself or the format."""
-    return MedrovError(ErrorCode.BAD_METADATA, f"The NIfTI header is wrong: {what}.", "Convert the file again.")
+    return MedrovError(
+        ErrorCode.BAD_METADATA, f"The NIfTI header is wrong: {what}.", "Convert the file again."
+    )
 
 
 def _too_large(what: str) -> MedrovError:

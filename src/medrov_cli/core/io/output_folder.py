@@ -40,6 +40,23 @@ class OutputFormat(StrEnum):
     YOLO = "yolo"
     PNG = "png"
 
+    @classmethod
+    def parse_all(cls, values: Sequence[str]) -> tuple[OutputFormat, ...]:
+        """Return the formats of ``--format a,b --format c``, each once.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` for an unknown one.
+        """
+        names = [name.strip().lower() for value in values for name in value.split(",")]
+        for name in names:
+            if name not in list(cls):
+                raise MedrovError(
+                    ErrorCode.USAGE, f"--format does not know {name!r}", f"Give some of {', '.join(cls)}."
+                )
+        return tuple(cls(name) for name in dict.fromkeys(names))
+
 
 class OutputFolder:
     """Write a run's records as they come, and every other format from them at the end.

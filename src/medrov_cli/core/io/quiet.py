@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import tempfile
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _LIBRARIES = ("pydicom", "pylibjpeg", "tifffile", "imagecodecs", "PIL", "nibabel")
 _LOGGERS = ("pydicom", "pylibjpeg", "tifffile", "imagecodecs", "PIL", "nibabel", "nibabel.global")
@@ -25,14 +30,45 @@ def silence_python() -> None:
         warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
 
 
-def silence_gdcm() -> None:
-    """Switch GDCM's own trace off, where GDCM is installed."""
-    try:
-        import gdcm
-    except ImportError:
-        return
-    for switch in (gdcm.Trace.WarningOff, gdcm.Trace.DebugOff, gdcm.Trace.ErrorOff):
-        switch()
+_STDERR_FD = 2
+_stderr_lock = threading.Lock()
+
+_COMPLAINTS = (
+    *(b"corrupt", b"premature", b"bogus", b"fail", b"error", b"inconsisten", b"not compliant"),
+    *(b"invalid", b"unsupported", b"unexpected", b"extraneous", b"warning"),
+)
+"""Parts of what GDCM and the libjpeg and OpenJPEG inside it write about damaged data."""
+
+
+@contextmanager
+def native_complaints() -> Iterator[list[bytes]]:
+    """Keep what native code writes to standard error from it, and collect it.
+
+    Python threads that write in the meantime are not lost: lines that are no complaint of a
+    decoder are passed on at the end.
+
+    Yields
+    ------
+    list of bytes
+        Filled when the block ends: the lines that are complaints.
+    """
+    complaints: list[bytes] = []
+    with _stderr_lock, tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        kept = os.dup(_STDERR_FD)
+        os.dup2(caught.fileno(), _STDERR_FD)
+        try:
+            yield complaints
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, _STDERR_FD)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught:
+                if any(part in line.lower() for part in _COMPLAINTS):
+                    complaints.append(line)
+                else:
+                    os.write(_STDERR_FD, line)
 
 
 def silence_opencv() -> None:

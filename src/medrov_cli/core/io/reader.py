@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +18,8 @@ from medrov_cli.core.io.window import AUTO, WindowSpec
 from medrov_cli.core.records import Frame
 
 _FORMATS_HINT = (
-    "Give DICOM, NIfTI (.nii, .nii.gz), PNG, JPEG, TIFF, WebP, BMP, GIF, or a video (mp4, avi, mkv, mov, ...)."
+    "Give DICOM, NIfTI (.nii, .nii.gz), PNG, JPEG, TIFF, WebP, BMP, GIF, "
+    "or a video (mp4, avi, mkv, mov, ...)."
 )
 
 
@@ -127,7 +130,9 @@ def _unknown_content(path: str) -> str:
     promised = kind_of_name(path)
     if promised is None:
         return "The content is not that of a known image format."
-    return f"The name promises {promised.value}, but the content is neither that nor another known image format."
+    return (
+        f"The name promises {promised.value}, but the content is neither that nor another known image format."
+    )
 
 
 @contextmanager
@@ -137,9 +142,11 @@ def _input_errors() -> Iterator[None]:
         yield
     except MedrovError:
         raise
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise MedrovError(
-            ErrorCode.NOT_FOUND, "There is no such file.", "Check the spelling, and that the folder is mounted."
+            ErrorCode.NOT_FOUND,
+            "There is no such file.",
+            "Check the spelling, and that the folder is mounted.",
         ) from None
     except PermissionError:
         raise MedrovError(
@@ -147,7 +154,9 @@ def _input_errors() -> Iterator[None]:
         ) from None
     except MemoryError:
         raise MedrovError(
-            ErrorCode.TOO_LARGE, "The image does not fit into memory.", "Split or downsample it, or use a larger machine."
+            ErrorCode.TOO_LARGE,
+            "The image does not fit into memory.",
+            "Split or downsample it, or use a larger machine.",
         ) from None
     except EOFError:
         raise MedrovError(
@@ -163,6 +172,10 @@ def _translated(error: Exception) -> MedrovError:
             ErrorCode.UNREADABLE,
             f"The operating system could not read the file ({os.strerror(error.errno)}).",
             "Check the disk or the network share, then try again.",
+        )
+    if isinstance(error, (zlib.error, gzip.BadGzipFile)):
+        return MedrovError(
+            ErrorCode.DECODE_FAILED, "The compressed data is damaged.", "Copy or export the file again."
         )
     return MedrovError(
         ErrorCode.DECODE_FAILED,

@@ -107,7 +107,9 @@ def read_place(path: str) -> SlicePlace:
     return SlicePlace(path, group, position_mm, instance_number)
 
 
-def _floats(header: pydicom.Dataset, keyword: str, count: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+def _floats(
+    header: pydicom.Dataset, keyword: str, count: int
+) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     value = header.get(keyword)
     if value is None or isinstance(value, (str, bytes)) or len(value) != count:
         return None

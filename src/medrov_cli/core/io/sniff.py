@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import PurePath
 
@@ -72,9 +73,9 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
 """ISO base media brands of still images (HEIC, AVIF), which are not videos and not read."""
 
-_DICOM_VRS = frozenset(
-    "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
-)
+_VR_CODES = "AEASATCSDADSDTFDFLISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV"
+_DICOM_VRS = frozenset(_VR_CODES[at : at + 2] for at in range(0, len(_VR_CODES), 2))
+"""Value representations of explicit encodings (PS3.5, 6.2)."""
 
 
 def sniff(path: str) -> Kind | None:
@@ -105,20 +106,10 @@ def sniff_head(head: bytes) -> Kind | None:
     """
     if head[128:132] == b"DICM":
         return Kind.DICOM
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
-    if head[:2] == b"\x1f\x8b":
-        return Kind.NIFTI if _is_nifti(_inflate_head(head)) else None
-    if _is_nifti(head):
-        return Kind.NIFTI
-    if head[:4] == b"RIFF":
-        return {b"WEBP": Kind.WEBP, b"AVI ": Kind.VIDEO}.get(head[8:12])
-    if _is_bmp(head):
-        return Kind.BMP
-    if _is_video(head):
-        return Kind.VIDEO
-    return Kind.DICOM if _is_bare_dicom(head) else None
+    by_magic = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+    if by_magic is not None:
+        return by_magic
+    return next((kind for test, kind in _TESTS if test(head)), None)
 
 
 def _inflate_head(head: bytes) -> bytes:
@@ -128,11 +119,19 @@ def _inflate_head(head: bytes) -> bytes:
         return b""
 
 
+def _is_any_nifti(head: bytes) -> bool:
+    return _is_nifti(_inflate_head(head) if head[:2] == b"\x1f\x8b" else head)
+
+
 def _is_nifti(head: bytes) -> bool:
     if len(head) < 348:
         return False
     sizes = struct.unpack("<i", head[:4]) + struct.unpack(">i", head[:4])
     return (348 in sizes and head[344:348] == b"n+1\x00") or (540 in sizes and head[4:8] == b"n+2\x00")
+
+
+def _is_webp(head: bytes) -> bool:
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
 
 def _is_bmp(head: bytes) -> bool:
@@ -144,6 +143,8 @@ _BMP_HEADER_SIZES = frozenset(struct.pack("<I", size) for size in (12, 40, 52, 5
 
 
 def _is_video(head: bytes) -> bool:
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"AVI "
     if head[4:8] == b"ftyp":
         return head[8:12] not in _STILL_BRANDS
     if head[4:8] in (b"moov", b"mdat", b"wide"):  # QuickTime before brands existed
@@ -170,3 +171,12 @@ def _is_element_pair(head: bytes, order: str) -> bool:
 
 _FIRST_GROUPS = (0x0002, 0x0008)
 """Groups of the elements with which a DICOM file without preamble begins (PS3.10, 7.1)."""
+
+_TESTS: tuple[tuple[Callable[[bytes], bool], Kind], ...] = (
+    (_is_any_nifti, Kind.NIFTI),
+    (_is_webp, Kind.WEBP),
+    (_is_bmp, Kind.BMP),
+    (_is_video, Kind.VIDEO),
+    (_is_bare_dicom, Kind.DICOM),
+)
+"""For content without a fixed beginning; the weakest evidence comes last."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, assert_never
 
 from medrov_cli.core.config import TEXT_WIDTH
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -15,10 +15,13 @@ from medrov_cli.core.records import Float32Array, UInt8Array
 GRID = 32
 """Model pixels per cell of the coarsest level: the sides of the model's input divide by it."""
 
-MIN_IMGSZ, MAX_IMGSZ = 64, 4096
+MIN_IMGSZ, MAX_IMGSZ = 32, 4096
 
 ANCHORS_PER_PIXEL = 1 / 64 + 1 / 256 + 1 / 1024
 """Of the three levels with strides 8, 16 and 32."""
+
+NetworkLoader = Callable[[Path], Any]
+"""Makes the torch network of a weights file; only an engine that runs that network calls it."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -75,6 +78,7 @@ def open_engine(
     embeddings: Float32Array,
     *,
     imgsz: int,
+    load_network: NetworkLoader,
     device: str = "auto",
     engine: EngineName = EngineName.TORCH,
     precision: Precision = Precision.FP32,
@@ -89,6 +93,8 @@ def open_engine(
         Class embeddings, float32, (classes, 512), L2 norm 1.
     imgsz
         Side of the square model input, in pixels.
+    load_network
+        Makes the network; the engines do not know how.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     engine, precision
@@ -103,7 +109,11 @@ def open_engine(
     check_device(device)
     if embeddings.ndim != 2 or embeddings.shape[1] != TEXT_WIDTH or not len(embeddings):
         raise ValueError(f"class embeddings are (classes, {TEXT_WIDTH}), not {embeddings.shape}")
-    return _OPENERS[engine](weights, embeddings, imgsz, device, precision)
+    if engine is EngineName.TORCH:
+        from medrov_cli.core.runtime.torch_engine import TorchEngine
+
+        return TorchEngine(load_network(weights), embeddings, imgsz, device, precision)
+    assert_never(engine)
 
 
 def check_imgsz(imgsz: int) -> None:
@@ -139,16 +149,3 @@ def check_device(device: str) -> None:
 def score_bytes(imgsz: int, classes: int) -> int:
     """Return the size of one image's scores, float32, in bytes."""
     return round(imgsz * imgsz * ANCHORS_PER_PIXEL) * classes * 4
-
-
-def _open_torch(
-    weights: Path, embeddings: Float32Array, imgsz: int, device: str, precision: Precision
-) -> Engine:
-    from medrov_cli.core.runtime.torch_engine import TorchEngine
-
-    return TorchEngine(weights, embeddings, imgsz, device, precision)
-
-
-_OPENERS: dict[EngineName, Callable[[Path, Float32Array, int, str, Precision], Engine]] = {
-    EngineName.TORCH: _open_torch,
-}

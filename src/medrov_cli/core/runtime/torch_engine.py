@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.records import Float32Array, UInt8Array
 from medrov_cli.core.runtime.interface import Precision
 
@@ -20,8 +19,9 @@ class TorchEngine:
 
     Parameters
     ----------
-    weights
-        A weights file.
+    network
+        A module with ``detect(images, text)``: float32 images (b, 3, h, w), 0 to 1, and class
+        embeddings (classes, 512), to boxes (b, a, 4) in model pixels and scores (b, a, classes).
     embeddings
         float32, (classes, 512), L2 norm 1.
     imgsz
@@ -34,11 +34,11 @@ class TorchEngine:
     Raises
     ------
     MedrovError
-        ``USAGE`` if the device is absent; ``WEIGHTS_CORRUPT``.
+        ``USAGE`` if the device is absent.
     """
 
     def __init__(
-        self, weights: Path, embeddings: Float32Array, imgsz: int, device: str, precision: Precision
+        self, network: nn.Module, embeddings: Float32Array, imgsz: int, device: str, precision: Precision
     ) -> None:
         self._device = _device(device)
         self._precision = precision
@@ -47,8 +47,8 @@ class TorchEngine:
         self.is_accelerator = self._device.type != "cpu"
         if not self.is_accelerator:
             _use_all_cores()
-        detector = load_detector(weights).requires_grad_(False)
-        self._detector = detector.to(self._device).to(memory_format=torch.channels_last)
+        network = network.eval().requires_grad_(False).to(self._device)
+        self._network = network.to(memory_format=torch.channels_last)
         self._text = torch.from_numpy(embeddings).to(self._device)
 
     def infer(self, images_rgb: UInt8Array) -> tuple[Float32Array, Float32Array]:
@@ -57,7 +57,7 @@ class TorchEngine:
             pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).to(self._device)
             # (b, h, w, 3) in memory is (b, 3, h, w) in the channels-last format: no copy is made.
             images = pixels.permute(0, 3, 1, 2).float().div_(255)
-            boxes, scores = self._detector.detect(images, self._text)
+            boxes, scores = self._network.detect(images, self._text)
             return boxes.float().cpu().numpy(), scores.float().cpu().numpy()
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:

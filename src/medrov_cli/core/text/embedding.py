@@ -1,4 +1,4 @@
-"""Class embeddings for the detector: shipped vocabulary, then cache, then encoder."""
+"""Class embeddings for the detector: from the shipped vocabulary, the cache, or the encoder."""
 
 from __future__ import annotations
 
@@ -7,17 +7,127 @@ from collections.abc import Sequence
 import numpy as np
 
 from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, TEXT_WIDTH
+from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Float32Array
-from medrov_cli.core.text.encoders import encoder_identity, open_encoder
+from medrov_cli.core.text.cache import EmbeddingCache, Warn
+from medrov_cli.core.text.encoders import EncoderSource, locate_encoder
+from medrov_cli.core.text.interface import EncoderIdentity
+from medrov_cli.core.text.prompts import Prompt
+from medrov_cli.core.text.vocabulary import VOCABULARY, shipped_embeddings
+
+
+def _say_nothing(_message: str) -> None:
+    """Drop a warning: results are right either way."""
 
 
 def embed_texts(
-    texts: Sequence[str], *, encoder: str = DEFAULT_TEXT_ENCODER, offline: bool = False
+    texts: Sequence[str],
+    *,
+    encoder: str = DEFAULT_TEXT_ENCODER,
+    offline: bool = False,
+    width: int = TEXT_WIDTH,
+    warn: Warn = _say_nothing,
 ) -> Float32Array:
-    """Return one embedding a text, float32, (texts, 512), L2 norm 1, zero-padded on the right."""
-    identity = encoder_identity(encoder, offline=offline)
-    rows = np.zeros((len(texts), TEXT_WIDTH), np.float32)
-    rows[:, : identity.width] = open_encoder(encoder, offline=offline).encode(
-        [identity.canonical(text) for text in texts]
-    )
+    """Return one embedding a text.
+
+    The encoder is loaded only for texts that are neither shipped nor cached; without any,
+    neither torch nor transformers are imported for the default encoder.
+
+    Parameters
+    ----------
+    texts
+        Free text; spaces are normalised, repeats are allowed.
+    encoder
+        ``minilm``, ``hf-hub:ORG/NAME`` or ``local-dir:PATH``.
+    offline
+        Whether the network is forbidden.
+    width
+        Columns of the result. The encoder's own are padded with zeros on the right, which
+        leaves every cosine similarity as it was.
+    warn
+        Takes sentences about a damaged or unwritable cache.
+
+    Returns
+    -------
+    ndarray
+        float32, (texts, width), L2 norm 1.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` (no such encoder, or one wider than ``width``), ``ENCODER_MISSING``,
+        ``NETWORK_FORBIDDEN``, ``DEPENDENCY_MISSING``.
+    """
+    source = locate_encoder(encoder, offline=offline)
+    identity = source.identity
+    if identity.width > width:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"text encoder {encoder} makes embeddings of {identity.width} values; "
+            f"the detector takes at most {width}",
+            "Choose another --text-encoder.",
+        )
+    wanted = [identity.canonical(text) for text in texts]
+    known = _embed(source, tuple(dict.fromkeys(wanted)), warn)
+    rows = np.zeros((len(wanted), width), np.float32)
+    for row, text in enumerate(wanted):
+        rows[row, : identity.width] = known[text]
     return rows
+
+
+def embed_prompts(
+    prompts: Sequence[Prompt],
+    *,
+    encoder: str = DEFAULT_TEXT_ENCODER,
+    offline: bool = False,
+    width: int = TEXT_WIDTH,
+    warn: Warn = _say_nothing,
+) -> Float32Array:
+    """Return one embedding a prompt: the mean of its synonyms', brought back to L2 norm 1.
+
+    Parameters, width and errors are those of `embed_texts`.
+
+    Returns
+    -------
+    ndarray
+        float32, (prompts, width), L2 norm 1.
+    """
+    texts = [synonym for prompt in prompts for synonym in prompt.synonyms]
+    rows = embed_texts(texts, encoder=encoder, offline=offline, width=width, warn=warn)
+    means = np.zeros((len(prompts), width), np.float32)
+    start = 0
+    for row, prompt in enumerate(prompts):
+        stop = start + len(prompt.synonyms)
+        means[row] = rows[start:stop].mean(axis=0)
+        start = stop
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return means
+
+
+def _embed(source: EncoderSource, texts: Sequence[str], warn: Warn) -> dict[str, Float32Array]:
+    """Return the embeddings of distinct canonical texts; encode and cache what is new."""
+    shipped = _shipped(source.identity, warn)
+    cache = EmbeddingCache.default(source.identity)
+    known: dict[str, Float32Array] = {}
+    for text in texts:
+        found = shipped.get(text)
+        if found is None:
+            found = cache.get(text, warn)
+        if found is not None:
+            known[text] = found
+    missing = [text for text in texts if text not in known]
+    if missing:
+        rows = source.load().encode(missing)
+        kept = [cache.put(text, row) for text, row in zip(missing, rows, strict=True)]
+        if not all(kept):
+            warn(f"text embeddings are not cached: {cache.folder} is not writable")
+        known.update(zip(missing, rows, strict=True))
+    return known
+
+
+def _shipped(identity: EncoderIdentity, warn: Warn) -> dict[str, Float32Array]:
+    try:
+        return shipped_embeddings(identity)
+    except (ValueError, OSError) as error:
+        warn(f"the shipped vocabulary {VOCABULARY} is damaged and is not used: {error}")
+        return {}

@@ -1,32 +1,83 @@
-"""From what the user names to an open text encoder."""
+"""From what the user names to a text encoder."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from medrov_cli.core.config import is_offline
 from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.text.hub import HubRepository
 from medrov_cli.core.text.interface import EncoderIdentity, TextEncoder
 from medrov_cli.core.text.minilm import MINILM, MiniLmEncoder, find_minilm
+from medrov_cli.core.text.openclip import OpenClipEncoder, hub_identity, local_identity
+
+HUB_PREFIX = "hf-hub:"
+FOLDER_PREFIX = "local-dir:"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSource:
+    """An encoder that was found and is not loaded yet.
+
+    Attributes
+    ----------
+    identity
+        What its embeddings depend on.
+    load
+        Loads it; takes seconds, and imports torch.
+    """
+
+    identity: EncoderIdentity
+    load: Callable[[], TextEncoder]
+
+
+def locate_encoder(spec: str, *, offline: bool = False) -> EncoderSource:
+    """Find a text encoder without loading its weights.
+
+    Parameters
+    ----------
+    spec
+        ``minilm``, ``hf-hub:ORG/NAME`` or ``local-dir:PATH``. The network is used only for
+        ``hf-hub:``, and only for what the Hugging Face cache does not hold.
+    offline
+        Whether the network is forbidden; ``MEDROV_OFFLINE`` forbids it, too.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if ``spec`` names no encoder; ``ENCODER_MISSING``, ``NETWORK_FORBIDDEN``.
+    """
+    scheme, separator, rest = spec.partition(":")
+    if spec == MINILM.spec:
+        return EncoderSource(MINILM, lambda: MiniLmEncoder(find_minilm()))
+    if scheme + separator == HUB_PREFIX and rest.count("/") == 1 and all(rest.split("/")):
+        repository = HubRepository(rest, is_offline(offline))
+        identity = hub_identity(spec, repository)
+        return EncoderSource(identity, lambda: OpenClipEncoder.from_hub(repository, identity))
+    if scheme + separator == FOLDER_PREFIX and rest:
+        folder = Path(rest).expanduser()
+        identity = local_identity(spec, folder)
+        return EncoderSource(identity, lambda: OpenClipEncoder(folder, identity))
+    raise MedrovError(
+        ErrorCode.USAGE,
+        f"unknown text encoder {spec!r}",
+        f"Use {MINILM.spec}, {HUB_PREFIX}ORG/NAME or {FOLDER_PREFIX}PATH.",
+    )
 
 
 def encoder_identity(spec: str, *, offline: bool = False) -> EncoderIdentity:
     """Return what the embeddings of an encoder depend on, without loading its weights.
 
-    Raises
-    ------
-    MedrovError
-        ``USAGE`` if ``spec`` names no encoder.
+    Parameters and errors are those of `locate_encoder`.
     """
-    if spec == MINILM.spec:
-        return MINILM
-    raise MedrovError(ErrorCode.USAGE, f"unknown text encoder {spec!r}", "Use minilm.")
+    return locate_encoder(spec, offline=offline).identity
 
 
 def open_encoder(spec: str, *, offline: bool = False) -> TextEncoder:
-    """Load a text encoder.
+    """Find and load a text encoder.
 
-    Raises
-    ------
-    MedrovError
-        ``USAGE`` if ``spec`` names no encoder, ``ENCODER_MISSING``.
+    Parameters and errors are those of `locate_encoder`.
     """
-    encoder_identity(spec, offline=offline)
-    return MiniLmEncoder(find_minilm())
+    return locate_encoder(spec, offline=offline).load()

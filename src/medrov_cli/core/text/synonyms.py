@@ -41,7 +41,7 @@ class Entry:
 @cache
 def lexicon() -> tuple[Entry, ...]:
     """Return every class of the lexicon, in the order of the file."""
-    text = files("medrov_cli.assets").joinpath(LEXICON).read_text(encoding="utf-8")
+    text = files("medrov_cli").joinpath("assets", LEXICON).read_text(encoding="utf-8")
     return tuple(
         Entry(name, tuple(fields["synonyms"]), tuple(Modality(value) for value in fields["modalities"]))
         for name, fields in tomllib.loads(text).items()

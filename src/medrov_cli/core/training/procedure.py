@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from medrov_cli.core.data.dataset import Dataset, load_dataset
-from medrov_cli.core.data.loader import GRID, Batch, BatchSource, LoaderConfig, iterate
+from medrov_cli.core.data.loader import GRID, BatchSource, LoaderConfig, iterate
 from medrov_cli.core.data.prompting import ClassTexts
 from medrov_cli.core.data.store import ImageStore
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -59,98 +58,115 @@ def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> Tr
         ``DATASET_INVALID``, ``USAGE`` (the folder holds another run), ``NON_FINITE_LOSS``, the
         codes of weights and text encoders, ``OUTPUT_FAILED``.
     """
+    dataset = _load(config)
+    folder = RunFolder(config.output)
+    goes_on = folder.open(settings_of(config), resume=config.resume)
+    session = _open_session(config, dataset, progress)
+    facts: dict[str, Any] = {"epochs_done": 0, "best_epoch": 0, "best_fitness": -1.0}
+    if goes_on:
+        facts = session.trainer.load(folder.state)
+    history = folder.read_metrics(facts["epochs_done"])
+    for epoch in range(facts["epochs_done"], config.epochs):
+        started = time.perf_counter()
+        losses = session.train(epoch)
+        trained = time.perf_counter()
+        entry = metrics_entry(epoch, losses, session.validate(epoch))
+        entry["seconds"] = {"train": trained - started, "val": time.perf_counter() - trained}
+        history.append(entry)
+        if entry["fitness"] > facts["best_fitness"]:
+            facts |= {"best_epoch": epoch + 1, "best_fitness": entry["fitness"]}
+            session.save_weights(folder.best, entry)
+        facts["epochs_done"] = epoch + 1
+        folder.write_metrics(history)
+        session.trainer.save(folder.state, facts)
+    return TrainResult(folder.best, facts["best_epoch"], tuple(history))
+
+
+def _load(config: TrainConfig) -> Dataset:
+    """Return the dataset, having checked what can be checked before anything is written."""
     if config.imgsz % GRID:
         raise MedrovError(
             ErrorCode.USAGE,
             f"--imgsz {config.imgsz} is not a multiple of {GRID}",
             "Try 320, 352, 416 or 640.",
         )
-    folder = RunFolder(config.output)
     dataset = load_dataset(config.dataset, config.data_root)
-    samples = dataset.samples["train"]
-    if len(samples) < config.batch:
+    count = len(dataset.samples["train"])
+    if count < config.batch:
         raise MedrovError(
             ErrorCode.DATASET_INVALID,
-            f"{config.dataset} has {len(samples)} training images, fewer than one batch of {config.batch}",
+            f"{config.dataset} has {count} training images, fewer than one batch of {config.batch}",
             "Lower --batch, or add images.",
         )
-    goes_on = folder.open(settings_of(config), resume=config.resume)
+    return dataset
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What all epochs of a run share."""
+
+    config: TrainConfig
+    dataset: Dataset
+    store: ImageStore
+    texts: ClassTexts
+    vocabulary: Tensor
+    trainer: Trainer
+    progress: Progress
+
+    def train(self, epoch: int) -> Tensor:
+        """Train one epoch; return the mean loss terms (total, box, text, distribution)."""
+        config, trainer = self.config, self.trainer
+        loader = LoaderConfig(
+            imgsz=config.imgsz,
+            multi_scale=config.multi_scale,
+            batch=config.batch,
+            seed=config.seed,
+            balance=config.balance,
+            max_prompts=config.max_prompts,
+            augmentation=config.augmentation,
+        )
+        mosaic = epoch < config.epochs - config.close_mosaic
+        samples = self.dataset.samples["train"]
+        source = BatchSource(self.dataset, samples, self.store, self.texts, loader, epoch, mosaic=mosaic)
+        steps = len(source)
+        trainer.step = epoch * steps
+        trainer.model.train()
+        total = torch.zeros(4)
+        for done, batch in enumerate(iterate(source, config.workers), start=1):
+            terms = trainer.train_step(batch).cpu()
+            total += terms
+            self.progress(TrainProgress("train", done, steps, epoch + 1, config.epochs, float(terms[0])))
+        return total / steps
+
+    def validate(self, epoch: int) -> dict[str, SourceScore]:
+        """Score the moving average on the validation split."""
+
+        def report(done: int, total: int) -> None:
+            self.progress(TrainProgress("val", done, total, epoch + 1, self.config.epochs))
+
+        predict = self.trainer.predict(self.vocabulary.to(self.trainer.accelerator.device))
+        return evaluate(predict, self.dataset, "val", self.config.imgsz, progress=report)
+
+    def save_weights(self, path: Path, entry: dict[str, Any]) -> None:
+        """Write the moving average as a weights file."""
+        tensors = detector_tensors(self.trainer.average.model)
+        tensors[EMBEDDINGS] = self.vocabulary.numpy().astype(np.float16)
+        save(path, tensors, describe(self.config, self.dataset, self.texts, entry))
+
+
+def _open_session(config: TrainConfig, dataset: Dataset, progress: Progress) -> _Session:
+    """Embed the texts, read the images, build the model."""
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
     table = embed_texts(texts.texts, encoder=config.text_encoder, offline=config.offline)
     vocabulary = class_embeddings(table, texts)
-
-    def reading(done: int, total: int) -> None:
-        progress(TrainProgress("read", done, total))
-
-    store = ImageStore(samples, round(config.imgsz * CACHE_MARGIN), reading)
-    trainer = build_trainer(config, table, vocabulary, len(samples) // config.batch)
-    facts: dict[str, Any] = {"epochs_done": 0, "best_epoch": 0, "best_fitness": -1.0}
-    if goes_on:
-        facts = trainer.load(folder.state)
-    history = folder.read_metrics(facts["epochs_done"])
-    loader = LoaderConfig(
-        config.imgsz,
-        config.multi_scale,
-        config.batch,
-        config.seed,
-        config.balance,
-        config.max_prompts,
-        config.augmentation,
+    samples = dataset.samples["train"]
+    store = ImageStore(
+        samples,
+        round(config.imgsz * CACHE_MARGIN),
+        lambda done, total: progress(TrainProgress("read", done, total)),
     )
-    for epoch in range(facts["epochs_done"], config.epochs):
-        started = time.perf_counter()
-        source = BatchSource(
-            dataset, samples, store, texts, loader, epoch, mosaic=epoch < config.epochs - config.close_mosaic
-        )
-        trainer.step = epoch * len(source)
-        losses = _train_epoch(trainer, iterate(source, config.workers), len(source), epoch, config, progress)
-        trained = time.perf_counter()
-        scores = _validate(trainer, vocabulary, dataset, config, epoch, progress)
-        entry = metrics_entry(epoch, losses, scores)
-        entry["seconds"] = {"train": trained - started, "val": time.perf_counter() - trained}
-        history.append(entry)
-        if entry["fitness"] > facts["best_fitness"]:
-            facts |= {"best_epoch": epoch + 1, "best_fitness": entry["fitness"]}
-            metadata = describe(config, dataset, texts, entry)
-            tensors = detector_tensors(trainer.average.model)
-            save(folder.best, {**tensors, EMBEDDINGS: vocabulary.numpy().astype(np.float16)}, metadata)
-        facts["epochs_done"] = epoch + 1
-        folder.write_metrics(history)
-        trainer.save(folder.state, facts)
-    return TrainResult(folder.best, facts["best_epoch"], tuple(history))
-
-
-def _train_epoch(
-    trainer: Trainer,
-    batches: Iterable[Batch],
-    steps: int,
-    epoch: int,
-    config: TrainConfig,
-    progress: Progress,
-) -> Tensor:
-    """Return the mean loss terms of an epoch."""
-    trainer.model.train()
-    total = torch.zeros(4)
-    for done, batch in enumerate(batches, start=1):
-        terms = trainer.train_step(batch).cpu()
-        total += terms
-        progress(TrainProgress("train", done, steps, epoch + 1, config.epochs, float(terms[0])))
-    return total / steps
-
-
-def _validate(
-    trainer: Trainer,
-    vocabulary: Tensor,
-    dataset: Dataset,
-    config: TrainConfig,
-    epoch: int,
-    progress: Progress,
-) -> dict[str, SourceScore]:
-    def report(done: int, total: int) -> None:
-        progress(TrainProgress("val", done, total, epoch + 1, config.epochs))
-
-    predict = trainer.predict(vocabulary.to(trainer.accelerator.device))
-    return evaluate(predict, dataset, "val", config.imgsz, progress=report)
+    trainer = build_trainer(config, table, vocabulary, len(samples) // config.batch)
+    return _Session(config, dataset, store, texts, vocabulary, trainer, progress)
 
 
 def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:

@@ -160,6 +160,7 @@ def _draw_nodules(
 
 
 def _draw_nodule(draft: CtSlice, center_px: tuple[float, float], radius_mm: float, lung: BoolArray) -> None:
+    """Draw a solid, calcified or ground-glass nodule, some with spicules; the pleura may cut it."""
     rng, scale = draft.rng, 1 / draft.spacing_mm
     wobble = random_harmonics(rng, rng.uniform(0.02, 0.22), (2, 3, 4, 5, 7))
     squeeze = rng.uniform(0.78, 1.0)
@@ -174,8 +175,7 @@ def _draw_nodule(draft: CtSlice, center_px: tuple[float, float], radius_mm: floa
     if rng.random() < 0.35 and radius_mm > 4:
         _draw_spicules(draft, center_px, radius_mm, hu, lung)
     blend(draft.hu[window], hu + 18 * smooth_noise(rng, depth.shape, 3), inside)
-    mask = draft.mask(outline) & lung
-    draft.add("lung nodule", mask)
+    draft.add("lung nodule", draft.mask(outline) & lung)
 
 
 def _draw_spicules(

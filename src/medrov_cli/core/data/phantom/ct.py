@@ -24,7 +24,25 @@ AIR_HU, FAT_HU, MUSCLE_HU, BLOOD_HU, MARROW_HU, CORTEX_HU = -1000, -100, 55, 42,
 
 @dataclass
 class CtSlice:
-    """A slice under construction. Lengths are mm, from the middle of the chest; x to the image's right."""
+    """A slice under construction, drawn in mm from the middle of the trunk: x to the patient's left, y back.
+
+    Attributes
+    ----------
+    rng
+        What is irregular is drawn from it.
+    size
+        Rows and columns.
+    spacing_mm
+        Between rows, and between columns.
+    center_px
+        (x, y) of the middle of the trunk.
+    hu
+        The picture so far.
+    blood_hu
+        Of large vessels: depends on the contrast medium.
+    objects
+        What was drawn with a mask; masks hold what is not painted over.
+    """
 
     rng: np.random.Generator
     size: int

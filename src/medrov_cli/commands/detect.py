@@ -1,0 +1,254 @@
+"""``medrov detect``: one record of schema ``medrov.detect/1`` for every image or frame.
+
+On stdout: a table on a terminal; in a pipe, JSON lines as they come, or nothing if the results
+go to a folder; with ``--json`` one document of schema, summary and records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from medrov_cli import console, options
+from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
+from medrov_cli.core.errors import ErrorCode, MedrovError
+
+if TYPE_CHECKING:
+    from medrov_cli.core.inference import DetectionSummary
+    from medrov_cli.core.text import Prompt
+
+MAX_TABLE_ROWS = 200
+"""Nobody reads a longer table, and memory must not grow with the number of images."""
+
+MAX_NOTES = 10
+"""Different warnings, and failed inputs, that are told on stderr; the records have them all."""
+
+STDIN = "-"
+
+
+class View:
+    """Show no record, and say at the end on stderr what a person should know."""
+
+    def __init__(self) -> None:
+        self._failures: list[str] = []
+        self._warnings: dict[str, str] = {}
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Take the next record."""
+        if "error" in record:
+            if len(self._failures) < MAX_NOTES:
+                self._failures.append(f"{record['path']}: {record['error']['message']}")
+            return
+        for sentence in record["warnings"]:
+            if len(self._warnings) < MAX_NOTES:
+                self._warnings.setdefault(sentence, record["path"])
+
+    def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
+        """Take what came of all."""
+        for sentence, path in self._warnings.items():
+            console.warn(f"{path}: {sentence}")
+        for failure in self._failures:
+            console.fail(failure)
+        if summary.failed > len(self._failures):
+            console.note(f"... and {summary.failed - len(self._failures)} more inputs that failed")
+        found = sum(summary.detections.values())
+        counts = f"{summary.images} image(s), {found} detection(s), {summary.failed} failed input(s)"
+        console.note(counts if folder is None else f"{counts}; results in {folder}")
+
+
+class LinesView(View):
+    """Show JSON lines, each as soon as its image is done."""
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Print the record."""
+        from medrov_cli.core.io.journal import json_line
+
+        super().add(record)
+        console.write_data(json_line(record))
+
+
+class DocumentView(View):
+    """Show one JSON document. Until the summary is known, records wait in a file."""
+
+    def __init__(self, spool: IO[str]) -> None:
+        super().__init__()
+        self._spool = spool
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep the record."""
+        from medrov_cli.core.io.journal import json_line
+
+        super().add(record)
+        self._spool.write(json_line(record))
+
+    def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
+        """Print the document."""
+        from medrov_cli.core.io.document import document_pieces
+
+        self._spool.seek(0)
+        for piece in document_pieces(map(json.loads, self._spool), summary.as_dict()):
+            console.write_data(piece)
+        super().finish(summary, folder)
+
+
+class TableView(View):
+    """Show a table, grouped by image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._table: Table = console.table("image", "class", "score", "box (x1 y1 x2 y2)", "size mm")
+        for column in self._table.columns[2:]:
+            column.justify = "right"
+        self._left_out = 0
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Add the record's rows."""
+        super().add(record)
+        name = record["path"]
+        if "error" in record:
+            self._row(name, Text(record["error"]["code"], style="red"), "", "", "")
+            return
+        if record["frame_count"] != 1:
+            name += f" #{record['frame']}"
+        if not record["detections"]:
+            self._row(name, Text("nothing found", style="dim"), "", "", "")
+        for found in record["detections"]:
+            box = " ".join(f"{value:.0f}" for value in found["box_xyxy"])
+            size = "" if found["size_mm"] is None else "{:.1f} x {:.1f}".format(*found["size_mm"])
+            self._row(name, found["class"], f"{found['score']:.2f}", box, size)
+            name = ""
+
+    def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
+        """Print the table."""
+        console.stdout().print(self._table)
+        if self._left_out:
+            console.note(f"... and {self._left_out} more rows: --output DIR or --format jsonl has them all")
+        super().finish(summary, folder)
+
+    def _row(self, *cells: str | Text) -> None:
+        if self._table.row_count < MAX_TABLE_ROWS:
+            self._table.add_row(*cells)
+        else:
+            self._left_out += 1
+
+
+def detect(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Images, folders, 'patterns*', or - for a list of paths on stdin."
+        ),
+    ],
+    classes: options.Classes = None,
+    classes_file: options.ClassesFile = None,
+    conf: options.Conf = 0.25,
+    iou: options.Iou = 0.7,
+    max_det: options.MaxDet = 300,
+    window: options.Window = "auto",
+    axis: options.Axis = "axial",
+    shard: options.Shard = None,
+    strict: options.Strict = False,
+    threads: options.Threads = 4,
+    weights: options.Weights = DEFAULT_WEIGHTS,
+    text_encoder: options.TextEncoder = None,
+    imgsz: options.Imgsz = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    batch: options.Batch = None,
+    offline: options.Offline = False,
+    output: options.Output = None,
+    formats: options.Formats = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    timings: options.Timings = False,
+    as_json: options.Json = False,
+    phi: options.Phi = "drop",
+) -> None:
+    """Find what you name in medical images.
+
+    Without --classes, everything that the weights know and the image's modality can show.
+    """
+    from medrov_cli.core.inference import DetectConfig, Phi, Precision, Shard, run_detection
+    from medrov_cli.core.io.output_folder import OutputFormat
+    from medrov_cli.core.io.reader import ReadOptions
+    from medrov_cli.core.io.window import parse_window
+
+    wanted = OutputFormat.parse_all(formats or ())
+    config = DetectConfig(
+        inputs=tuple(inputs),
+        classes=_prompts(classes, classes_file, inputs),
+        weights=weights,
+        text_encoder=text_encoder,
+        conf=conf,
+        iou=iou,
+        max_det=max_det,
+        imgsz=imgsz,
+        read=ReadOptions(window=parse_window(window), axis=axis),
+        device=device,
+        precision=Precision(precision),
+        batch=batch,
+        threads=threads,
+        output=output,
+        formats=wanted,
+        resume=resume,
+        overwrite=overwrite,
+        shard=None if shard is None else Shard.parse(shard),
+        strict=strict,
+        phi=Phi(phi),
+        offline=is_offline(offline),
+        timings=timings,
+    )
+    with _view(wanted, output, as_json=as_json) as view:
+        # Lines that come one by one on a terminal leave no place for a moving bar.
+        quiet = isinstance(view, LinesView) and sys.stdout.isatty()
+        with contextlib.nullcontext() if quiet else console.progress("images") as advance:
+            stdin = sys.stdin if STDIN in inputs else None
+            summary = run_detection(config, stdin=stdin, on_record=view.add, on_progress=advance)
+        view.finish(summary, output)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+def _prompts(text: str | None, file: Path | None, inputs: Sequence[str]) -> tuple[Prompt, ...]:
+    """Return what ``--classes`` or ``--classes-file`` asks for."""
+    if text is None and file is None:
+        return ()
+    from medrov_cli.core.text import parse_classes, read_classes
+
+    if text is not None and file is not None:
+        raise MedrovError(ErrorCode.USAGE, "--classes and --classes-file contradict each other", "Give one.")
+    if text is not None:
+        return parse_classes(text)
+    if str(file) == STDIN and STDIN in inputs:
+        raise MedrovError(ErrorCode.USAGE, "--classes-file and the inputs both want stdin", "Give one a file.")
+    return read_classes(sys.stdin if str(file) == STDIN else file)
+
+
+@contextlib.contextmanager
+def _view(formats: Sequence[str], folder: Path | None, *, as_json: bool) -> Iterator[View]:
+    """Hand out what is to become of the records on stdout."""
+    wants_lines = folder is None and "jsonl" in formats
+    wants_document = as_json or (folder is None and "json" in formats)
+    if wants_lines and wants_document:
+        other = "--json" if as_json else "--format json"
+        raise MedrovError(
+            ErrorCode.USAGE, f"--format jsonl and {other} both want stdout", "Give one, or --output DIR."
+        )
+    if wants_document:
+        with tempfile.TemporaryFile("w+", encoding="ascii") as spool:
+            yield DocumentView(spool)
+    elif wants_lines or (folder is None and not sys.stdout.isatty()):
+        yield LinesView()
+    elif sys.stdout.isatty():
+        yield TableView()
+    else:
+        yield View()

@@ -1,0 +1,51 @@
+"""``medrov doctor``: what works on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from medrov_cli import console, options
+from medrov_cli.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from medrov_cli.core.environment import Report
+
+
+def doctor(offline: options.Offline = False, as_json: options.Json = False) -> None:
+    """Try out which formats, engines, text encoders and weights work here.
+
+    Exits with 0 if 'medrov detect' works with its default settings, and with 1 if not. What is
+    broken but not needed for that is a warning. Nothing is downloaded.
+    """
+    from medrov_cli.core.environment import examine
+
+    with console.progress("groups") as advance:
+        report = examine(offline=offline, progress=advance)
+    console.success(report, _render, as_json=as_json)
+    if not report.works:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _render(report: Report) -> RenderableType:
+    table = console.table("", "", "works", "")
+    shown = ""
+    for check in report.checks:
+        heading = "" if check.group == shown else check.group.value.replace("_", " ")
+        shown = check.group
+        state = Text("yes", "green") if check.works else Text("no", "bold red" if check.needed else "yellow")
+        table.add_row(heading, check.name, state, check.detail)
+    packages = ", ".join(f"{name} {version or 'missing'}" for name, version in report.versions.items())
+    network = "forbidden" if report.offline else "used only by 'weights pull' and hf-hub: encoders"
+    lines = [Text(f"\nnetwork: {network}\nversions: {packages}\n")]
+    for failure in report.failures:
+        label = Text("broken", "bold red") if failure.needed else Text("not working", "yellow")
+        lines.append(
+            Text.assemble(label, f": {failure.group.value.replace('_', ' ')}, {failure.name}. {failure.hint}")
+        )
+    verdict = "works here" if report.works else "does not work here with its default settings"
+    lines.append(Text(f"medrov detect {verdict}.", "bold"))
+    return Group(table, *lines)

@@ -1,0 +1,138 @@
+"""Which engines, text encoders and weights work here, and where the cache is."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, DEFAULT_WEIGHTS, TEXT_WIDTH, cache_dir
+from medrov_cli.core.environment.report import Check, Finding, Group, probe
+
+_SIDE = 64
+_CACHE_HINT = "Set MEDROV_CACHE to a folder that can be written."
+
+
+def engine_checks() -> list[Check]:
+    """Return one check an inference engine: a tiny detector is built and run."""
+    return [probe(Group.ENGINES, "torch", _try_torch, needed=True)]
+
+
+def encoder_checks() -> Iterator[Check]:
+    """Yield one check a kind of text encoder."""
+    yield probe(Group.TEXT_ENCODERS, DEFAULT_TEXT_ENCODER, _try_default_encoder, needed=True)
+    yield probe(Group.TEXT_ENCODERS, "hf-hub:, local-dir:", _try_open_clip, needed=False)
+
+
+def weights_checks() -> list[Check]:
+    """Return one check an entry of the manifest; the default one comes first and must be there.
+
+    The default weights are read from end to end; of the others only the SHA-256 is checked, and
+    one that has not been pulled yet is no failure.
+    """
+    from medrov_cli.core.provisioning import Availability, list_weights
+
+    default = probe(Group.WEIGHTS, DEFAULT_WEIGHTS, _verify_default_weights, needed=True)
+    if not default.works and not _manifest_is_whole():
+        return [default]
+    others = [
+        Check(
+            Group.WEIGHTS,
+            item.entry.name,
+            works=item.availability in (Availability.PRESENT, Availability.TO_PULL),
+            needed=False,
+            detail=item.availability.value.replace("_", " "),
+            hint=f"Run: medrov weights pull {item.entry.name}",
+            facts={
+                "path": None if item.path is None else str(item.path),
+                "sha256": item.entry.sha256,
+                "bytes": item.entry.size_bytes,
+            },
+        )
+        for item in list_weights()
+        if item.entry.name != DEFAULT_WEIGHTS
+    ]
+    return [default, *others]
+
+
+def cache_check() -> Check:
+    """Return whether the cache can be written; without it embeddings are computed every time."""
+    folder = cache_dir()
+    return probe(Group.CACHE, str(folder), partial(_try_cache, folder), needed=False, hint=_CACHE_HINT)
+
+
+def _try_torch() -> Finding:
+    import torch
+
+    from medrov_cli.core.model.network import Architecture, Detector
+
+    detector = Detector(Architecture("n", text_adapter=False)).eval()
+    with torch.inference_mode():
+        boxes, scores = detector.detect(torch.zeros(1, 3, _SIDE, _SIDE), torch.eye(1, TEXT_WIDTH))
+        low = torch.nn.functional.conv2d(*(torch.ones(1, 1, 3, 3, dtype=torch.bfloat16) for _ in range(2)))
+    if not bool(torch.isfinite(boxes).all() and torch.isfinite(scores).all()):
+        raise ValueError("the detector's output is not finite")
+    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Finding(
+        f"{torch.__version__}; {', '.join(devices)}; {torch.get_num_threads()} threads",
+        {
+            "version": str(torch.__version__),
+            "devices": devices,
+            "device_names": ["CPU", *names, *(["Apple GPU"] if "mps" in devices else [])],
+            "threads": torch.get_num_threads(),
+            "bf16": low.item() == 9,
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        },
+    )
+
+
+def _try_default_encoder() -> Finding:
+    from medrov_cli.core.text import open_encoder
+
+    encoder = open_encoder(DEFAULT_TEXT_ENCODER, offline=True)
+    norms = np.linalg.norm(encoder.encode(["lung nodule"]), axis=1)
+    if not np.allclose(norms, 1, atol=1e-3):
+        raise ValueError(f"an embedding has the length {norms[0]}, not 1")
+    identity = encoder.identity
+    return Finding(identity.name, {"sha256": identity.revision, "width": identity.width})
+
+
+def _try_open_clip() -> Finding:
+    found = {name: str(importlib.import_module(name).__version__) for name in ("open_clip", "transformers")}
+    return Finding(", ".join(f"{name} {version}" for name, version in found.items()), {"versions": found})
+
+
+def _verify_default_weights() -> Finding:
+    from medrov_cli.core.provisioning import verify_weights
+
+    found = verify_weights(DEFAULT_WEIGHTS)
+    facts = {"path": str(found.path), "sha256": found.sha256, "bytes": found.size_bytes}
+    return Finding(f"{found.path}, {found.size_bytes / 1e6:.1f} MB", facts)
+
+
+def _manifest_is_whole() -> bool:
+    from medrov_cli.core.errors import MedrovError
+    from medrov_cli.core.weights import manifest
+
+    try:
+        manifest()
+    except MedrovError:
+        return False
+    return True
+
+
+def _try_cache(folder: Path) -> Finding:
+    # The folder is made by the first that needs it, not by looking.
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise PermissionError(f"{nearest} cannot be written")
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    detail = f"{size_bytes / 1e6:.1f} MB" if folder.exists() else "empty"
+    return Finding(detail, {"path": str(folder), "exists": folder.exists(), "bytes": size_bytes})

@@ -1,0 +1,87 @@
+"""Files of a repository on the Hugging Face hub: from its local cache, else from the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.text.quiet import quiet
+
+
+@dataclass(frozen=True, slots=True)
+class HubRepository:
+    """A repository; what its cache holds is used as it is, without asking for news.
+
+    Attributes
+    ----------
+    name
+        ``ORG/NAME``, or ``NAME`` for some old ones.
+    offline
+        Whether the network is forbidden.
+    """
+
+    name: str
+    offline: bool
+
+    def fetch(self, filename: str, revision: str | None = None) -> Path | None:
+        """Return a file, downloaded if need be; null if the repository has none of that name.
+
+        While offline, a file that is not cached counts as one that there is not.
+
+        Parameters
+        ----------
+        filename
+            Name within the repository.
+        revision
+            Commit; the cached or newest state of the main branch where it is not given.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` if the repository's name is not valid, ``ENCODER_MISSING`` if there is no
+            such repository, or the network fails.
+        """
+        with quiet():
+            from huggingface_hub import hf_hub_download
+            from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
+
+            for local in (True,) if self.offline else (True, False):
+                try:
+                    return Path(
+                        hf_hub_download(self.name, filename, revision=revision, local_files_only=local)
+                    )
+                except LocalEntryNotFoundError as error:
+                    if not local:  # how the library reports that the hub cannot be reached
+                        raise self._unreachable(error) from error
+                except EntryNotFoundError:
+                    return None
+                except HFValidationError as error:
+                    raise MedrovError(
+                        ErrorCode.USAGE, f"{self.name!r} is no repository name: {error}", "Use ORG/NAME."
+                    ) from error
+                except OSError as error:
+                    raise self._unreachable(error) from error
+        return None
+
+    def absent(self, what: str) -> MedrovError:
+        """Return the error that ``what`` is not there, for the reason that holds here."""
+        if self.offline:
+            return MedrovError(
+                ErrorCode.NETWORK_FORBIDDEN,
+                f"{what} of hf-hub:{self.name} is not in the local cache, and the network is forbidden",
+                "Run once without --offline and MEDROV_OFFLINE, or use --text-encoder minilm.",
+            )
+        return MedrovError(
+            ErrorCode.ENCODER_MISSING,
+            f"hf-hub:{self.name} has no {what}",
+            "Name a repository with an open_clip model.",
+        )
+
+    def _unreachable(self, error: Exception) -> MedrovError:
+        lines = str(error).strip().splitlines()
+        return MedrovError(
+            ErrorCode.ENCODER_MISSING,
+            f"cannot get hf-hub:{self.name}: {lines[0] if lines else type(error).__name__}",
+            "Check the name and the network, or use --text-encoder minilm.",
+        )

@@ -1,0 +1,37 @@
+"""The commands of the real application, for tests and for the README."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import typer
+
+from medrov_cli.cli import app
+
+
+@cache
+def commands() -> dict[tuple[str, ...], Any]:
+    """Return every command and group by its words; ``()`` is ``medrov`` itself."""
+
+    def walk(command: Any, path: tuple[str, ...]) -> dict[tuple[str, ...], Any]:
+        found = {path: command}
+        for name, child in getattr(command, "commands", {}).items():
+            found |= walk(child, (*path, name))
+        return found
+
+    return walk(typer.main.get_command(app), ())
+
+
+def command_paths() -> list[tuple[str, ...]]:
+    """Return the words of every command and group."""
+    return list(commands())
+
+
+def options_of(path: tuple[str, ...]) -> set[str]:
+    """Return all spellings of a command's options."""
+    spelled = {"-h", "--help"}
+    for parameter in commands()[path].params:
+        if parameter.param_type_name == "option":
+            spelled |= {*parameter.opts, *parameter.secondary_opts}
+    return spelled

@@ -1,0 +1,156 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from command_line import commands, options_of
+from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from readme import README, quoted_helps, with_present_helps
+
+ROOT = README.parent
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "weights/*.md")
+    for path in ROOT.glob(pattern)
+)
+SHELL_BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*src=\"([^\"]+)\"")
+
+
+def section(title: str) -> str:
+    """Return the part of the README below a heading."""
+    text = README.read_text(encoding="utf-8")
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, f"README.md has no section {title!r}"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of a table's body."""
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in cells] for cells in lines[2:]]
+
+
+def slugs(path: Path) -> set[str]:
+    """Return the anchors that a document's headings make."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def quoted_commands(text: str) -> Iterator[list[str]]:
+    """Yield the words of every call of ``medrov`` in the shell blocks of a text."""
+    for block in SHELL_BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield from calls(line.removeprefix("$ "))
+
+
+def calls(line: str) -> Iterator[list[str]]:
+    """Yield the words of every call of ``medrov`` in one line of shell."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";|&()<>")
+    lexer.whitespace_split = True
+    words: list[str] = []
+    for word in [*lexer, ";"]:
+        if word[0] not in ";|&()<>":
+            words.append(word)
+            continue
+        while words and re.match(r"[A-Z_]+=", words[0]):
+            words.pop(0)
+        if words and words[0] == "medrov":
+            yield words[1:]
+        words = []
+
+
+def complaint_about(words: list[str]) -> str | None:
+    """Return what is wrong with a call of ``medrov``, or null."""
+    path: tuple[str, ...] = ()
+    for word in words:
+        if (*path, word) in commands():
+            path = (*path, word)
+        elif word.startswith("-") and len(word) > 1:
+            if word.split("=")[0] not in options_of(path):
+                return f"medrov {' '.join(path)} has no option {word}"
+        elif hasattr(commands()[path], "commands"):
+            return f"medrov {' '.join(path)} has no command {word}"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("medrov detect a.dcm --classes 'x, y' | jq .", None),
+        ("MEDROV_OFFLINE=1 medrov weights list --json > list.json", None),
+        ("cd data && medrov detekt a.dcm", "medrov  has no command detekt"),
+        ("medrov detect a.dcm --classses x", "medrov detect has no option --classses"),
+        ("medrov weights lst", "medrov weights has no command lst"),
+    ],
+)
+def test_the_reader_of_commands_finds_mistakes(line: str, expected: str | None) -> None:
+    (words,) = calls(line)
+    assert complaint_about(words) == expected
+
+
+def test_readme_quotes_the_present_help() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert quoted_helps(text) == set(commands()), "a command without its help in README.md"
+    assert text == with_present_helps(text), "README.md is behind: run make docs"
+
+
+def test_readme_has_every_section() -> None:
+    for title in (
+        "What it is", "Two commands", "Commands", "Exit codes", "Error codes", "Privacy", "Research use",
+    ):  # fmt: skip
+        assert section(title).strip()
+
+
+def test_readme_and_contract_have_the_same_exit_codes() -> None:
+    assert [int(code) for code, _ in rows(section("Exit codes"))] == [code.value for code in ExitCode]
+
+
+def test_readme_lists_every_error_code_with_its_exit_code() -> None:
+    listed = {code.strip("`"): int(exit_code) for code, exit_code, _ in rows(section("Error codes"))}
+    assert listed == {code.value: int(MedrovError(code, "").exit_code) for code in ErrorCode}
+
+
+def test_ci_runs_the_two_commands_of_the_readme() -> None:
+    first, second = SHELL_BLOCK.findall(section("Two commands"))
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in [*first.strip().split(" && "), second.strip()]:
+        assert re.search(rf"^{re.escape(command)}( \|\|.*)?$", script, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_quoted_command_exists(path: Path) -> None:
+    wrong = [complaint_about(words) for words in quoted_commands(path.read_text(encoding="utf-8"))]
+    assert not [complaint for complaint in wrong if complaint]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    for link in (a or b for a, b in LINK.findall(path.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        assert target.exists(), f"{path.name} links to {link}"
+        assert target.is_relative_to(ROOT), f"{path.name} links out of the project: {link}"
+        assert not anchor or anchor in slugs(target), f"{path.name} links to {link}"
+
+
+def test_the_changelog_knows_the_present_version() -> None:
+    from medrov_cli import __version__
+
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_architecture_names_places_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "medrov_cli"
+    places = set(re.findall(r"`([\w/.]+(?:\.py|/))`", text))
+    assert len(places) > 20
+    assert not [place for place in places if not ((package / place).exists() or (ROOT / place).exists())]

@@ -1,0 +1,69 @@
+"""The command line is there at once: nothing heavy is imported before a command does its work."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from command_line import command_paths
+
+HEAVY = frozenset(
+    {"torch", "torchvision", "numpy", "cv2", "ultralytics", "open_clip", "transformers", "pydicom"}
+)
+HELP_SECONDS = 0.5
+"""From the first issue: ``medrov --help`` takes less, on two cores."""
+
+LOADED_AFTER = """
+import json, sys
+from medrov_cli import cli
+code = cli.run(json.loads(sys.argv[1]))
+sys.stderr.write(json.dumps({"code": int(code), "modules": sorted(sys.modules)}))
+"""
+
+
+def loaded_after(*arguments: str) -> set[str]:
+    """Run the command line in a process of its own; return the modules that it has imported."""
+    command = [sys.executable, "-c", LOADED_AFTER, json.dumps(arguments)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    report = json.loads(done.stderr)
+    assert report["code"] == 0
+    assert done.stdout.strip()
+    return set(report["modules"])
+
+
+@pytest.mark.parametrize("path", command_paths(), ids=" ".join)
+def test_help_imports_nothing_heavy(path: tuple[str, ...]) -> None:
+    assert not loaded_after(*path, "--help") & HEAVY
+
+
+def test_version_imports_nothing_heavy() -> None:
+    assert not loaded_after("--version") & HEAVY
+
+
+def test_the_probe_sees_what_is_imported() -> None:
+    assert "numpy" in loaded_after("weights", "list")
+
+
+@pytest.mark.parametrize("room", ["data", "io", "metrics", "model", "runtime", "text", "weights"])
+def test_the_door_of_a_room_imports_no_framework(room: str) -> None:
+    code = (
+        f"import sys, medrov_cli.core.{room}; sys.exit(bool({{'torch', 'ultralytics'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_takes_less_than_half_a_second() -> None:
+    """Processor time, best of five: unlike the clock on the wall, other work hardly changes it."""
+    command = [sys.executable, "-m", "medrov_cli", "--help"]
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    assert min(seconds) < HELP_SECONDS
