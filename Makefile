@@ -1,6 +1,6 @@
 # Uses the Python of the active environment; another one: make check PYTHON=.venv/bin/python
 PYTHON ?= python
-CODE = src tests examples
+CODE = src tests examples weights
 
 .PHONY: setup check lint types test format docs golden
 

@@ -16,16 +16,6 @@ MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
 """Headings under which ``--help`` groups options."""
 
-IMGSZ_STEP = 32
-"""The coarsest stride of the network (YOLOv8): image sizes are multiples of it."""
-
-
-def _multiple_of_stride(imgsz: int | None) -> int | None:
-    if imgsz is not None and imgsz % IMGSZ_STEP:
-        raise typer.BadParameter(f"{imgsz} is not a multiple of {IMGSZ_STEP}.")
-    return imgsz
-
-
 Classes = Annotated[
     str | None,
     typer.Option(
@@ -93,11 +83,8 @@ Imgsz = Annotated[
     int | None,
     typer.Option(
         "--imgsz",
-        min=IMGSZ_STEP,
-        max=4096,
-        callback=_multiple_of_stride,
         metavar="PIXELS",
-        help=f"Side of the square model input, a multiple of {IMGSZ_STEP}. Default: the one of the weights.",
+        help="Side of the square model input, a multiple of 32. Default: the one of the weights.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]

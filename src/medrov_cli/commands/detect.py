@@ -58,8 +58,8 @@ class View:
             console.warn(f"{path}: {sentence}")
         for failure in self._failures:
             console.fail(failure)
-        if summary.failed > len(self._failures):
-            console.note(f"... and {summary.failed - len(self._failures)} more inputs that failed")
+        if more := summary.failed - len(self._failures):
+            console.note(f"... and {more} more inputs that failed")
         found = sum(summary.detections.values())
         counts = f"{summary.images} image(s), {found} detection(s), {summary.failed} failed input(s)"
         console.note(counts if folder is None else f"{counts}; results in {folder}")
@@ -123,7 +123,7 @@ class TableView(View):
             self._row(name, Text("nothing found", style="dim"), "", "", "")
         for found in record["detections"]:
             box = " ".join(f"{value:.0f}" for value in found["box_xyxy"])
-            size = "" if found["size_mm"] is None else "{:.1f} x {:.1f}".format(*found["size_mm"])
+            size = " x ".join(f"{value:.1f}" for value in found["size_mm"] or ())
             self._row(name, found["class"], f"{found['score']:.2f}", box, size)
             name = ""
 
@@ -144,9 +144,7 @@ class TableView(View):
 def detect(
     inputs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="INPUT...", help="Images, folders, 'patterns*', or - for a list of paths on stdin."
-        ),
+        typer.Argument(metavar="INPUT...", help="Images, folders, patterns, - for a list of paths on stdin."),
     ],
     classes: options.Classes = None,
     classes_file: options.ClassesFile = None,
@@ -220,17 +218,17 @@ def detect(
 
 def _prompts(text: str | None, file: Path | None, inputs: Sequence[str]) -> tuple[Prompt, ...]:
     """Return what ``--classes`` or ``--classes-file`` asks for."""
-    if text is None and file is None:
-        return ()
-    from medrov_cli.core.text import parse_classes, read_classes
+    from medrov_cli.core.text import parse_class_lines, parse_classes, read_classes_file
 
-    if text is not None and file is not None:
-        raise MedrovError(ErrorCode.USAGE, "--classes and --classes-file contradict each other", "Give one.")
+    if file is None:
+        return () if text is None else parse_classes(text)
     if text is not None:
-        return parse_classes(text)
-    if str(file) == STDIN and STDIN in inputs:
-        raise MedrovError(ErrorCode.USAGE, "--classes-file and the inputs both want stdin", "Give one a file.")
-    return read_classes(sys.stdin if str(file) == STDIN else file)
+        raise MedrovError(ErrorCode.USAGE, "--classes and --classes-file contradict each other", "Give one.")
+    if str(file) != STDIN:
+        return read_classes_file(file)
+    if STDIN in inputs:
+        raise MedrovError(ErrorCode.USAGE, "--classes-file and the inputs both want stdin", "Use a file.")
+    return parse_class_lines(sys.stdin)
 
 
 @contextlib.contextmanager
@@ -239,9 +237,8 @@ def _view(formats: Sequence[str], folder: Path | None, *, as_json: bool) -> Iter
     wants_lines = folder is None and "jsonl" in formats
     wants_document = as_json or (folder is None and "json" in formats)
     if wants_lines and wants_document:
-        other = "--json" if as_json else "--format json"
         raise MedrovError(
-            ErrorCode.USAGE, f"--format jsonl and {other} both want stdout", "Give one, or --output DIR."
+            ErrorCode.USAGE, "--format jsonl and --json (or json) both want stdout", "Give one, or --output."
         )
     if wants_document:
         with tempfile.TemporaryFile("w+", encoding="ascii") as spool:

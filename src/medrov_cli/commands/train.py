@@ -37,7 +37,7 @@ class Precision(StrEnum):
 
     BF16 = "bf16"
     FP16 = "fp16"
-    FP32 = "no"
+    FP32 = "fp32"
 
 
 class TrainingDevice(StrEnum):

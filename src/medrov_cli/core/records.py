@@ -44,11 +44,31 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Identifiers:
-    """DICOM identifiers that may leave the program (never a name, a date or a patient id)."""
+    """DICOM identifiers that may leave the program (never a date).
+
+    Attributes
+    ----------
+    study_uid, series_uid, instance_uid
+        UIDs, as in the file or hashed.
+    patient_id, patient_name
+        Read only where the user asks for them (``--phi keep``).
+    """
 
     study_uid: str | None = None
     series_uid: str | None = None
     instance_uid: str | None = None
+    patient_id: str | None = None
+    patient_name: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the fields of a JSON record; those of the patient only where they were read."""
+        uids = {
+            "study_uid": self.study_uid,
+            "series_uid": self.series_uid,
+            "instance_uid": self.instance_uid,
+        }
+        patient = {"patient_id": self.patient_id, "patient_name": self.patient_name}
+        return {**uids, **{key: value for key, value in patient.items() if value is not None}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +192,6 @@ class ImageRecord:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON record of schema ``medrov.detect/1``."""
-        ids = self.identifiers
         return {
             "schema": DETECT_SCHEMA,
             "path": self.path,
@@ -183,9 +202,7 @@ class ImageRecord:
             "modality": None if self.modality is None else self.modality.value,
             "window": None if self.window is None else self.window.as_dict(),
             "pixel_spacing_mm": None if self.pixel_spacing_mm is None else list(self.pixel_spacing_mm),
-            "study_uid": None if ids is None else ids.study_uid,
-            "series_uid": None if ids is None else ids.series_uid,
-            "instance_uid": None if ids is None else ids.instance_uid,
+            **(self.identifiers or Identifiers()).as_dict(),
             "detections": [d.as_dict() for d in self.detections],
             "model": self.model.as_dict(),
             "elapsed_ms": self.elapsed_ms,

@@ -19,7 +19,9 @@ def palette(entries: dict[str, list[int]], first: int, bits: int) -> dict[str, A
     attributes: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}
     for channel, values in entries.items():
         attributes[f"{channel}PaletteColorLookupTableDescriptor"] = [len(values), first, bits]
-        attributes[f"{channel}PaletteColorLookupTableData"] = np.array(values, dtype=f"<u{bits // 8}").tobytes()
+        attributes[f"{channel}PaletteColorLookupTableData"] = np.array(
+            values, dtype=f"<u{bits // 8}"
+        ).tobytes()
     return attributes
 
 
@@ -54,9 +56,13 @@ def test_ybr_full(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("factor", [1, 256, 257], ids=["8 bit in 16", "high byte", "full scale"])
 def test_palette_of_16_bits_whatever_its_scale(tmp_path: Path, factor: int) -> None:
-    entries = {name: [value * factor for value in values] for name, values in
-               {"Red": [255, 0, 200], "Green": [0, 100, 201], "Blue": [7, 8, 129]}.items()}
-    frame = read_one(write_dicom(tmp_path / "a.dcm", row([0, 5, 6, 7, 9], "uint8"), **palette(entries, 5, 16)))
+    entries = {
+        name: [value * factor for value in values]
+        for name, values in {"Red": [255, 0, 200], "Green": [0, 100, 201], "Blue": [7, 8, 129]}.items()
+    }
+    frame = read_one(
+        write_dicom(tmp_path / "a.dcm", row([0, 5, 6, 7, 9], "uint8"), **palette(entries, 5, 16))
+    )
     # The first mapped value is 5; values outside get the ends.
     assert frame.pixels_rgb.tolist() == [
         [[255, 0, 7], [255, 0, 7], [0, 100, 8], [200, 201, 129], [200, 201, 129]]
@@ -66,7 +72,9 @@ def test_palette_of_16_bits_whatever_its_scale(tmp_path: Path, factor: int) -> N
 def test_palette_with_more_than_256_entries_of_8_bits(tmp_path: Path) -> None:
     ramp = [index % 256 for index in range(300)]
     entries = {"Red": ramp, "Green": ramp, "Blue": ramp}
-    frame = read_one(write_dicom(tmp_path / "a.dcm", row([0, 255, 256, 299], "uint16"), **palette(entries, 0, 8)))
+    frame = read_one(
+        write_dicom(tmp_path / "a.dcm", row([0, 255, 256, 299], "uint16"), **palette(entries, 0, 8))
+    )
     assert frame.pixels_rgb[0, :, 0].tolist() == [0, 255, 0, 43]
 
 

@@ -108,10 +108,12 @@ def test_limits_hold_before_decoding(tmp_path: Path, limits: dict[str, int], wor
     "codestream",
     [
         pytest.param(
-            b"\xff\x4f\xff\x51\x00\x29\x00\x00" + (60_000).to_bytes(4, "big") * 2 + bytes(8) + bytes(40), id="JPEG 2000"
+            b"\xff\x4f\xff\x51\x00\x29\x00\x00" + (60_000).to_bytes(4, "big") * 2 + bytes(8) + bytes(40),
+            id="JPEG 2000",
         ),
         pytest.param(
-            b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08" + (60_000).to_bytes(2, "big") * 2 + bytes(40), id="JPEG"
+            b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08" + (60_000).to_bytes(2, "big") * 2 + bytes(40),
+            id="JPEG",
         ),
     ],
 )
@@ -197,7 +199,9 @@ def test_a_video_transfer_syntax_is_named(tmp_path: Path) -> None:
     assert (error.code, "MPEG-4" in error.message) == (ErrorCode.UNSUPPORTED_FORMAT, True)
 
 
-@pytest.mark.parametrize("keyword", ["Rows", "BitsAllocated", "PhotometricInterpretation", "PixelRepresentation"])
+@pytest.mark.parametrize(
+    "keyword", ["Rows", "BitsAllocated", "PhotometricInterpretation", "PixelRepresentation"]
+)
 def test_a_missing_element(tmp_path: Path, keyword: str) -> None:
     path = write_dicom(tmp_path / "a.dcm", PIXELS, **{keyword: None})
     assert error_of(path).code is ErrorCode.BAD_METADATA
@@ -242,7 +246,9 @@ def region(delta_cm: float, spatial_format: int = 1, units: int = 3) -> Any:
     ],
     ids=["one", "equal", "different", "doppler too", "seconds"],
 )
-def test_ultrasound_calibration(tmp_path: Path, regions: list[Any], spacing: tuple[float, float] | None) -> None:
+def test_ultrasound_calibration(
+    tmp_path: Path, regions: list[Any], spacing: tuple[float, float] | None
+) -> None:
     path = write_dicom(tmp_path / "a.dcm", PIXELS, Modality="US", SequenceOfUltrasoundRegions=regions)
     assert read_one(path).pixel_spacing_mm == spacing
 

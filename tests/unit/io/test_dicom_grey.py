@@ -24,7 +24,9 @@ def lut(entries: list[int], first: int, bits: int, vr: str = "US") -> Any:
 
 def test_stored_rescale_window(tmp_path: Path) -> None:
     # HU -160..240 for a window of 400 at 40: stored 864 -> 0, 1064 -> 40 HU -> (0.5 / 399 + 0.5) * 255 = 127.8
-    path = write_dicom(tmp_path / "a.dcm", row([0, 864, 1064, 1263, 4000], "uint16"), WindowCenter=40, WindowWidth=400, **HU)
+    path = write_dicom(
+        tmp_path / "a.dcm", row([0, 864, 1064, 1263, 4000], "uint16"), WindowCenter=40, WindowWidth=400, **HU
+    )
     frame = read_one(path)
     assert grey(frame) == [[0, 0, 128, 255, 255]]
     assert frame.window == Window("tag", "tag:1", 40, 400)
@@ -34,7 +36,12 @@ def test_stored_rescale_window(tmp_path: Path) -> None:
 def test_monochrome1_is_inverted_last(tmp_path: Path) -> None:
     pixels = row([0, 864, 1064, 1263], "uint16")
     path = write_dicom(
-        tmp_path / "a.dcm", pixels, WindowCenter=40, WindowWidth=400, PhotometricInterpretation="MONOCHROME1", **HU
+        tmp_path / "a.dcm",
+        pixels,
+        WindowCenter=40,
+        WindowWidth=400,
+        PhotometricInterpretation="MONOCHROME1",
+        **HU,
     )
     assert grey(read_one(path)) == [[255, 255, 127, 0]]
 
@@ -72,7 +79,9 @@ def test_modality_lut_then_voi_lut(tmp_path: Path) -> None:
 
 
 def test_voi_lut_of_ten_bits_is_scaled_by_its_bits(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "a.dcm", row([0, 1, 2], "uint8"), VOILUTSequence=[lut([0, 511, 1023], 0, 10)])
+    path = write_dicom(
+        tmp_path / "a.dcm", row([0, 1, 2], "uint8"), VOILUTSequence=[lut([0, 511, 1023], 0, 10)]
+    )
     # 511 / 1023 * 255 = 127.4
     assert grey(read_one(path)) == [[0, 127, 255]]
 
@@ -108,7 +117,9 @@ def test_ct_without_a_window_gets_the_soft_tissue_preset(tmp_path: Path) -> None
 
 def test_presets_are_in_hu(tmp_path: Path) -> None:
     # lung: -1350..150 HU; -600 HU is stored 424
-    path = write_dicom(tmp_path / "a.dcm", row([0, 424, 1173], "uint16"), WindowCenter=40, WindowWidth=80, **HU)
+    path = write_dicom(
+        tmp_path / "a.dcm", row([0, 424, 1173], "uint16"), WindowCenter=40, WindowWidth=80, **HU
+    )
     frame = read_one(path, "lung")
     # -1024: ((-1024 + 600.5) / 1499 + 0.5) * 255 = 55.46
     assert grey(frame) == [[55, 128, 255]]
@@ -130,7 +141,9 @@ def test_a_preset_without_hu_falls_back_with_a_sentence(tmp_path: Path, attribut
 
 
 def test_a_custom_window_is_in_rescaled_units(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "a.dcm", row([1024, 1123, 2000], "uint16"), WindowCenter=40, WindowWidth=80, **HU)
+    path = write_dicom(
+        tmp_path / "a.dcm", row([1024, 1123, 2000], "uint16"), WindowCenter=40, WindowWidth=80, **HU
+    )
     frame = read_one(path, "100,50")
     assert grey(frame) == [[0, 255, 255]]  # 0 and 99 HU are the ends of LINEAR c 50 w 100
     assert frame.window == Window("custom", None, 50, 100)
@@ -150,7 +163,9 @@ def test_seven_bits_are_spread_over_all_that_they_can_hold(tmp_path: Path) -> No
 def test_one_bit_segmentation(tmp_path: Path) -> None:
     path = write_dicom(
         tmp_path / "a.dcm",
-        np.packbits(np.array([[1, 0, 0, 1], [0, 1, 1, 0]], np.uint8).reshape(-1), bitorder="little").reshape(1, 1),
+        np.packbits(np.array([[1, 0, 0, 1], [0, 1, 1, 0]], np.uint8).reshape(-1), bitorder="little").reshape(
+            1, 1
+        ),
         Rows=2,
         Columns=4,
         BitsAllocated=1,
@@ -175,7 +190,9 @@ def test_a_negative_slope_keeps_the_range_upright(tmp_path: Path) -> None:
 
 
 def test_an_invalid_window_is_left_out_with_a_sentence(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "a.dcm", row([0, 50, 100], "uint16"), WindowCenter=[0, 50], WindowWidth=[0, 101])
+    path = write_dicom(
+        tmp_path / "a.dcm", row([0, 50, 100], "uint16"), WindowCenter=[0, 50], WindowWidth=[0, 101]
+    )
     frame = read_one(path)
     assert grey(frame) == [[1, 129, 255]]  # ((x - 49.5) / 100 + 0.5) * 255
     assert frame.window == Window("tag", "tag:1", 50, 101)
@@ -196,7 +213,8 @@ def enhanced(pixels: np.ndarray[Any, Any]) -> dict[str, Any]:
         PixelMeasuresSequence=[item(PixelSpacing=[0.5, 0.75])],
     )
     frames = [
-        item(FrameVOILUTSequence=[item(WindowCenter=center, WindowWidth=101)]) for center in range(50, 50 + 100 * len(pixels), 100)
+        item(FrameVOILUTSequence=[item(WindowCenter=center, WindowWidth=101)])
+        for center in range(50, 50 + 100 * len(pixels), 100)
     ]
     return {
         "Modality": "CT",
@@ -210,7 +228,10 @@ def test_functional_groups_of_enhanced_frames(tmp_path: Path) -> None:
     # After the rescale 0, 50, 100, 100 and 0, 100, 200, 200.
     frames = read_all(write_dicom(tmp_path / "a.dcm", pixels, **enhanced(pixels)))
     assert [grey(frame) for frame in frames] == [[[1, 129, 255, 255]], [[0, 1, 255, 255]]]
-    assert [frame.window for frame in frames] == [Window("tag", "tag:1", 50, 101), Window("tag", "tag:1", 150, 101)]
+    assert [frame.window for frame in frames] == [
+        Window("tag", "tag:1", 50, 101),
+        Window("tag", "tag:1", 150, 101),
+    ]
     assert [(frame.index, frame.frame_count) for frame in frames] == [(0, 2), (1, 2)]
     assert frames[0].pixel_spacing_mm == (0.5, 0.75)
     assert read_all(tmp_path / "a.dcm", "soft")[0].window == Window("preset", "soft", 50, 400)

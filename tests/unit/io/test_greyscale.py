@@ -53,13 +53,17 @@ def test_a_range_without_extent_is_black() -> None:
 
 
 @given(stored, centers, widths, functions)
-def test_windowing_never_reverses_an_order(values: list[int], center: float, width: float, function: VoiFunction) -> None:
+def test_windowing_never_reverses_an_order(
+    values: list[int], center: float, width: float, function: VoiFunction
+) -> None:
     grey = apply_window(np.sort(np.array(values)), center, width, function)
     assert (np.diff(grey.astype(int)) >= 0).all()
 
 
 @given(stored, centers, widths, functions)
-def test_a_table_gives_what_the_pixels_give(values: list[int], center: float, width: float, function: VoiFunction) -> None:
+def test_a_table_gives_what_the_pixels_give(
+    values: list[int], center: float, width: float, function: VoiFunction
+) -> None:
     image = np.array(values * 2000, dtype=np.int32)
     chain = lambda part: apply_window(part, center, width, function)  # noqa: E731
     assert (map_values(image, chain) == chain(image)).all()
@@ -67,7 +71,9 @@ def test_a_table_gives_what_the_pixels_give(values: list[int], center: float, wi
 
 @given(st.integers(-1000, 1000), st.integers(1, 5000))
 def test_ends_of_a_range_are_black_and_white(low: int, extent: int) -> None:
-    assert apply_range(np.array([low - 1, low, low + extent, low + extent + 1]), low, low + extent).tolist() == [0, 0, 255, 255]
+    assert apply_range(
+        np.array([low - 1, low, low + extent, low + extent + 1]), low, low + extent
+    ).tolist() == [0, 0, 255, 255]
 
 
 def test_lookup_clamps_to_its_first_and_last_entry() -> None:

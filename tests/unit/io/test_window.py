@@ -25,7 +25,8 @@ def test_two_numbers_are_width_then_center() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "center_hu", "width_hu"), [("lung", -600, 1500), ("bone", 400, 1800), ("brain", 40, 80), ("soft", 50, 400)]
+    ("name", "center_hu", "width_hu"),
+    [("lung", -600, 1500), ("bone", 400, 1800), ("brain", 40, 80), ("soft", 50, 400)],
 )
 def test_presets(name: str, center_hu: float, width_hu: float) -> None:
     assert (PRESETS[name].center_hu, PRESETS[name].width_hu) == (center_hu, width_hu)
@@ -33,7 +34,23 @@ def test_presets(name: str, center_hu: float, width_hu: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "tags", "tag:", "tag:0", "tag:-1", "tag:1.5", "tag:²", "liver", "1500", "1500,", "1,2,3", "0,40", "-5,40", "nan,1", "1,inf"],
+    [
+        "",
+        "tags",
+        "tag:",
+        "tag:0",
+        "tag:-1",
+        "tag:1.5",
+        "tag:²",
+        "liver",
+        "1500",
+        "1500,",
+        "1,2,3",
+        "0,40",
+        "-5,40",
+        "nan,1",
+        "1,inf",
+    ],
 )
 def test_anything_else_is_a_usage_error_that_names_the_option(text: str) -> None:
     with pytest.raises(MedrovError) as caught:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +57,7 @@ def test_a_folder_gives_what_open_clip_gives(
     assert rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(rows, plain_open_clip(folder, ["lung nodule", "polyp"]), atol=1e-5)
-    assert rows[0] @ rows[1] < 1 - 1e-4
+    assert not np.allclose(rows[0], rows[1], atol=1e-4)
 
 
 def plain_open_clip(folder: Path, texts: list[str]) -> np.ndarray:
@@ -132,6 +138,38 @@ def test_weights_that_do_not_fit_are_refused(clip_folder: Path, tmp_path: Path) 
     assert caught.value.code is ErrorCode.ENCODER_MISSING
 
 
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_a_model_with_code_of_its_own_is_refused(bert_folder: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(bert_folder, tmp_path / "model")
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, "auto_map": {"AutoModel": "evil.Evil"}}))
+    with pytest.raises(MedrovError, match="code of its own, which is never run") as caught:
+        open_encoder(f"local-dir:{folder}")
+    assert caught.value.code is ErrorCode.ENCODER_MISSING
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_among_the_weights_is_not_executed(clip_folder: Path, tmp_path: Path) -> None:
+    import torch
+
+    folder = shutil.copytree(clip_folder, tmp_path / "model")
+    (folder / "open_clip_model.safetensors").unlink()
+    torch.save({"state_dict": Trap(tmp_path / "sprung")}, folder / "open_clip_pytorch_model.bin")
+    with pytest.raises(MedrovError, match="cannot load text encoder") as caught:
+        open_encoder(f"local-dir:{folder}")
+    assert caught.value.code is ErrorCode.ENCODER_MISSING
+    assert not (tmp_path / "sprung").exists()
+
+
 def test_a_cached_model_of_the_hub_is_used_without_network(hub: Path, clip_folder: Path) -> None:
     put_in_hub(hub, "org/tiny", clip_folder)
     for offline in (True, False):
@@ -176,8 +214,87 @@ def test_the_hub_is_not_asked_while_offline(
     assert "--offline" in caught.value.hint
 
 
-def test_a_hub_out_of_reach_is_an_error_that_says_so(hub: Path) -> None:
+def test_a_hub_out_of_reach_is_an_error_that_says_so(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # the library waits before it tries again
     with pytest.raises(MedrovError, match="cannot get hf-hub:org/absent") as caught:
+        embed_texts(["polyp"], encoder="hf-hub:org/absent")
+    assert caught.value.code is ErrorCode.ENCODER_MISSING
+
+
+class Shelf(BaseHTTPRequestHandler):
+    """Serves a folder the way the hub serves a model's repository and that of its base model."""
+
+    repositories = ("/org/tiny", "/nobody/not-on-this-machine")
+
+    folder: Path
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        self.respond()
+
+    def do_GET(self) -> None:
+        self.respond()
+
+    def respond(self) -> None:
+        """Answer with the file's bytes, or with the hub's error codes."""
+        self.asked.append(f"{self.command} {self.path}")
+        repository, _, rest = self.path.partition("/resolve/")
+        path = self.folder / rest.partition("/")[2]
+        known = repository in self.repositories
+        if not known or not path.is_file():
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        content = path.read_bytes()
+        self.send_response(200)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def shelf(hub: Path, bert_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Shelf]]:
+    """Run a hub of our own on this machine."""
+    import huggingface_hub.constants as constants
+
+    handler = type("Handler", (Shelf,), {"folder": bert_folder, "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_model_is_downloaded_once_and_pinned_to_its_commit(
+    shelf: type[Shelf], bert_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = embed_texts(["polyp"], encoder="hf-hub:org/tiny")
+    np.testing.assert_array_equal(rows, embed_texts(["polyp"], encoder=f"local-dir:{bert_folder}"))
+    assert encoder_identity("hf-hub:org/tiny", offline=True).revision == COMMIT
+    assert any(line.startswith("GET") and "open_clip_model.safetensors" in line for line in shelf.asked)
+    shelf.asked.clear()
+    embed_texts(["liver"], encoder="hf-hub:org/tiny", offline=True)
+    assert shelf.asked == []
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_a_repository_that_there_is_not_is_named(shelf: type[Shelf]) -> None:
+    with pytest.raises(MedrovError, match="hf-hub:org/absent") as caught:
         embed_texts(["polyp"], encoder="hf-hub:org/absent")
     assert caught.value.code is ErrorCode.ENCODER_MISSING
 

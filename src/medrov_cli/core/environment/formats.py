@@ -41,7 +41,7 @@ def transfer_syntax_checks() -> list[Check]:
 
     The uncompressed ones need no plug-in.
     """
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import AllTransferSyntaxes
 
     checks = []
@@ -91,7 +91,8 @@ def _write_tiff(path: Path, pixels: UInt8Array) -> None:
 def _write_nifti(path: Path, pixels: UInt8Array) -> None:
     import nibabel
 
-    nibabel.save(nibabel.Nifti1Image(np.dstack([pixels] * 2), np.eye(4)), path)
+    volume = nibabel.Nifti1Image(np.dstack([pixels] * 2), np.eye(4))  # type: ignore[no-untyped-call]
+    nibabel.save(volume, path)
 
 
 def _write_video(path: Path, pixels: UInt8Array) -> None:

@@ -73,7 +73,8 @@ def _try_torch() -> Finding:
     detector = Detector(Architecture("n", text_adapter=False)).eval()
     with torch.inference_mode():
         boxes, scores = detector.detect(torch.zeros(1, 3, _SIDE, _SIDE), torch.eye(1, TEXT_WIDTH))
-        low = torch.nn.functional.conv2d(*(torch.ones(1, 1, 3, 3, dtype=torch.bfloat16) for _ in range(2)))
+        ones = torch.ones(1, 1, 3, 3, dtype=torch.bfloat16)
+        nine = torch.nn.functional.conv2d(ones, ones).item()
     if not bool(torch.isfinite(boxes).all() and torch.isfinite(scores).all()):
         raise ValueError("the detector's output is not finite")
     devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
@@ -87,7 +88,7 @@ def _try_torch() -> Finding:
             "devices": devices,
             "device_names": ["CPU", *names, *(["Apple GPU"] if "mps" in devices else [])],
             "threads": torch.get_num_threads(),
-            "bf16": low.item() == 9,
+            "bf16": nine == 9,
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         },
     )

@@ -144,9 +144,11 @@ def asked_classes(
 
 
 def _where_seen(prompt: Prompt, metadata: WeightsMetadata) -> frozenset[Modality]:
-    """Return where a class can be seen, as far as the weights' vocabulary knows its texts."""
+    """Return where a class can be seen, as far as the weights' vocabulary or the lexicon knows."""
+    from medrov_cli.core.text import modalities_of
+
     texts = {text.casefold() for text in (prompt.name, *prompt.synonyms)}
-    seen: set[Modality] = set()
+    seen = set(modalities_of(prompt.name))
     for entry in metadata.vocabulary:
         if texts & {text.casefold() for text in (entry.name, *entry.synonyms)}:
             seen.update(entry.modalities)

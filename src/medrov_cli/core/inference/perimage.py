@@ -26,7 +26,11 @@ BOX_DIGITS = 2
 
 
 class Phi(StrEnum):
-    """What of a DICOM header may leave the program, beside modality, size, spacing and frame."""
+    """What of a DICOM header leaves the program, beside modality, size, spacing and frame.
+
+    ``drop``: the UIDs alone. ``hash``: the UIDs hashed. ``keep``: the UIDs, the patient's id and
+    name.
+    """
 
     DROP = "drop"
     HASH = "hash"
@@ -146,13 +150,10 @@ def _detections(
 
 def _allowed(identifiers: Identifiers | None, phi: Phi) -> Identifiers | None:
     """Return what may leave the program of the identifiers."""
-    if identifiers is None or phi is not Phi.HASH:
+    if identifiers is None or phi is Phi.KEEP:
         return identifiers
-    return Identifiers(
-        study_uid=hashed_uid(identifiers.study_uid),
-        series_uid=hashed_uid(identifiers.series_uid),
-        instance_uid=hashed_uid(identifiers.instance_uid),
-    )
+    uids = (identifiers.study_uid, identifiers.series_uid, identifiers.instance_uid)
+    return Identifiers(*(hashed_uid(uid) if phi is Phi.HASH else uid for uid in uids))
 
 
 def hashed_uid(uid: str | None) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.inference.classlist import ClassList
 from medrov_cli.core.inference.config import DetectConfig
-from medrov_cli.core.inference.perimage import Prepared, Selection, finished, prepare
+from medrov_cli.core.inference.perimage import Phi, Prepared, Selection, finished, prepare
 from medrov_cli.core.inference.pipeline import OrderedReader, OrderedWriter
 from medrov_cli.core.inference.resumption import count_kept, describe_run, next_position
 from medrov_cli.core.inference.tally import DetectionSummary, Tally
@@ -99,6 +99,7 @@ class DetectRun:
         self._on_record = on_record
         self._on_progress = on_progress
         self._tally = Tally(len(inputs))
+        self._read_options = replace(config.read, patient=config.phi is Phi.KEEP)
         self._draws = OutputFormat.PNG in config.formats
         self._folder: OutputFolder | None = None
         if config.output is not None:
@@ -155,7 +156,7 @@ class DetectRun:
         """Yield the frames of an input, from a given one on, ready for the engine."""
         path, first_frame = source
         is_empty = True
-        for frame in read_frames(path, self._config.read):
+        for frame in read_frames(path, self._read_options):
             is_empty = False
             if frame.index >= first_frame:
                 yield prepare(

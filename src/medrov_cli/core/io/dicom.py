@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from medrov_cli.core.config import Limits
@@ -28,7 +29,7 @@ _J2K_COLORS = ("YBR_ICT", "YBR_RCT")
 _FULL_COLORS = ("YBR_FULL", "YBR_FULL_422")
 
 
-def read_dicom(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
+def read_dicom(path: str, spec: WindowSpec, limits: Limits, *, patient: bool = False) -> Iterator[Frame]:
     """Yield the frames of a DICOM image.
 
     The chain is that of the standard: stored value, modality LUT or rescale, VOI LUT or
@@ -45,7 +46,8 @@ def read_dicom(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
     with open(path, "rb") as raw:  # noqa: PTH123 - the path is taken as it was given
         file = open_dicom(raw, limits)
         for index, (stored, photometric) in enumerate(decoded_frames(file)):
-            yield _frame(path, file, index, stored, photometric, spec)
+            frame = _frame(path, file, index, stored, photometric, spec)
+            yield replace(frame, identifiers=identifiers_of(file.header, patient=patient))
 
 
 def _frame(
@@ -64,7 +66,6 @@ def _frame(
         modality=modality_of(header),
         window=window,
         pixel_spacing_mm=spacing_mm,
-        identifiers=identifiers_of(header),
         warnings=(*file.warnings, *warnings, *([spacing_warning] if spacing_warning else [])),
     )
 

@@ -1,4 +1,7 @@
-"""What of a DICOM header leaves the program: modality, spacing, identifiers. Nothing else does."""
+"""What of a DICOM header leaves the program: modality, spacing, identifiers. Nothing else does.
+
+The patient's id and name do only where the user asks for them.
+"""
 
 from __future__ import annotations
 
@@ -43,13 +46,12 @@ def modality_of(header: pydicom.Dataset) -> Modality | None:
     return _MODALITY_OF_TAG.get(modality_tag(header))
 
 
-def identifiers_of(header: pydicom.Dataset) -> Identifiers:
-    """Return the UIDs of study, series and instance; empty ones as null."""
-    study, series, instance = (
-        str(header.get(keyword) or "") or None
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    )
-    return Identifiers(study, series, instance)
+def identifiers_of(header: pydicom.Dataset, *, patient: bool = False) -> Identifiers:
+    """Return the UIDs of study, series and instance, empty ones as null; on demand also the patient's."""
+    keywords = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+    if patient:
+        keywords += ["PatientID", "PatientName"]
+    return Identifiers(*(str(header.get(keyword) or "") or None for keyword in keywords))
 
 
 def functional_group(header: pydicom.Dataset, keyword: str, frame: int) -> pydicom.Dataset:

@@ -35,11 +35,14 @@ class ReadOptions:
         Plane in which NIfTI volumes are cut. Other formats are read as they are stored.
     limits
         What is refused before decoding.
+    patient
+        Whether frames of DICOM files carry the patient's id and name.
     """
 
     window: WindowSpec = AUTO
     axis: Axis = "axial"
     limits: Limits = field(default_factory=Limits)
+    patient: bool = False
 
 
 DEFAULT_OPTIONS = ReadOptions()
@@ -82,7 +85,7 @@ def _frames(path: str, kind: Kind, options: ReadOptions) -> Iterator[Frame]:
     if kind is Kind.DICOM:
         from medrov_cli.core.io.dicom import read_dicom
 
-        return read_dicom(path, options.window, options.limits)
+        return read_dicom(path, options.window, options.limits, patient=options.patient)
     if kind is Kind.NIFTI:
         from medrov_cli.core.io.nifti import read_nifti
 

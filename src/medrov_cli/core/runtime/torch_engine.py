@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Float32Array, UInt8Array
 from medrov_cli.core.runtime.interface import Precision
+
+_Detect = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class TorchEngine:
@@ -48,7 +52,8 @@ class TorchEngine:
         if not self.is_accelerator:
             _use_all_cores()
         network = network.eval().requires_grad_(False).to(self._device)
-        self._network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)
+        self._detect = cast(_Detect, network.detect)
         self._text = torch.from_numpy(embeddings).to(self._device)
 
     def infer(self, images_rgb: UInt8Array) -> tuple[Float32Array, Float32Array]:
@@ -57,7 +62,7 @@ class TorchEngine:
             pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).to(self._device)
             # (b, h, w, 3) in memory is (b, 3, h, w) in the channels-last format: no copy is made.
             images = pixels.permute(0, 3, 1, 2).float().div_(255)
-            boxes, scores = self._network.detect(images, self._text)
+            boxes, scores = self._detect(images, self._text)
             return boxes.float().cpu().numpy(), scores.float().cpu().numpy()
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:

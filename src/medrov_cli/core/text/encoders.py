@@ -59,7 +59,7 @@ def locate_encoder(spec: str, *, offline: bool = False) -> EncoderSource:
     if scheme + separator == FOLDER_PREFIX and rest:
         folder = Path(rest).expanduser()
         identity = local_identity(spec, folder)
-        return EncoderSource(identity, lambda: OpenClipEncoder(folder, identity))
+        return EncoderSource(identity, lambda: OpenClipEncoder.from_folder(folder, identity))
     raise MedrovError(
         ErrorCode.USAGE,
         f"unknown text encoder {spec!r}",

@@ -39,7 +39,8 @@ class EncoderIdentity:
     def canonical(self, text: str) -> str:
         """Return the form of ``text`` that is encoded and cached: plain spaces, one case."""
         plain = " ".join(text.split())
-        return plain.lower() if self.uncased else plain
+        # Letter by letter, as the tokenizer does it: str.lower knows the Greek final sigma.
+        return "".join(letter.lower() for letter in plain) if self.uncased else plain
 
 
 class TextEncoder(Protocol):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from medrov_cli.core.config import DEFAULT_TEXT_ENCODER
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Float32Array
 from medrov_cli.core.text.interface import EncoderIdentity
@@ -26,7 +27,7 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 """Of ``model.safetensors`` as published by sentence-transformers/all-MiniLM-L6-v2."""
 
 MINILM = EncoderIdentity(
-    spec="minilm",
+    spec=DEFAULT_TEXT_ENCODER,
     name="sentence-transformers/all-MiniLM-L6-v2",
     revision=WEIGHTS_SHA256,
     width=384,

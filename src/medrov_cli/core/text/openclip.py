@@ -93,21 +93,24 @@ class OpenClipEncoder:
         Holds the config, the weights and, unless it is open_clip's own, the tokenizer.
     identity
         As returned by `local_identity` or `hub_identity`.
-    offline
-        Whether the config of the base model, where the folder lacks it, must be cached.
+    base_folder
+        Holds the ``config.json`` of the transformers model that the tower is built like; null
+        for open_clip's own.
 
     Raises
     ------
     MedrovError
-        ``ENCODER_MISSING`` if something is missing or does not fit together.
+        ``ENCODER_MISSING`` if something is missing, does not fit together, or wants to run code
+        of its own.
     """
 
-    def __init__(self, folder: Path, identity: EncoderIdentity, *, offline: bool = True) -> None:
+    def __init__(self, folder: Path, identity: EncoderIdentity, base_folder: Path | None) -> None:
         self.identity = identity
-        tower = TextTower.read(folder / CONFIG)
-        settings = {**tower.settings, "hf_model_pretrained": False}
-        if tower.base_model:
-            settings["hf_model_name"] = str(_base_folder(folder, tower.base_model, offline))
+        settings = {**TextTower.read(folder / CONFIG).settings, "hf_model_pretrained": False}
+        if base_folder:
+            settings["hf_model_name"] = str(base_folder)
+            _refuse_code(base_folder / "config.json")
+        _refuse_code(folder / "tokenizer_config.json")
         try:
             with quiet_offline_models():
                 import open_clip
@@ -119,6 +122,23 @@ class OpenClipEncoder:
             raise _unusable(f"cannot load text encoder {identity.spec}", error) from error
         model.visual = None  # half of the memory
         self._model: Any = model.eval()
+
+    @classmethod
+    def from_folder(cls, folder: Path, identity: EncoderIdentity) -> OpenClipEncoder:
+        """Load a model of a folder, without network.
+
+        Raises
+        ------
+        MedrovError
+            ``ENCODER_MISSING``.
+        """
+        base_model = TextTower.read(folder / CONFIG).base_model
+        if base_model is None:
+            return cls(folder, identity, None)
+        for candidate in (folder, folder / base_model):
+            if (candidate / "config.json").is_file():
+                return cls(folder, identity, candidate)
+        return cls(folder, identity, _base_folder(HubRepository(base_model, offline=True)))
 
     @classmethod
     def from_hub(cls, repository: HubRepository, identity: EncoderIdentity) -> OpenClipEncoder:
@@ -135,7 +155,10 @@ class OpenClipEncoder:
         weights = next((path for path in found if path is not None), None)
         if weights is None:
             raise repository.absent("weights")
-        return cls(weights.parent, identity, offline=repository.offline)
+        folder = weights.parent
+        base_model = TextTower.read(folder / CONFIG).base_model
+        base_folder = base_model and _base_folder(HubRepository(base_model, repository.offline))
+        return cls(folder, identity, base_folder or None)
 
     def encode(self, texts: Sequence[str]) -> Float32Array:
         """Return one embedding a text, float32, (texts, identity.width), L2 norm 1."""
@@ -184,19 +207,30 @@ def hub_identity(spec: str, repository: HubRepository) -> EncoderIdentity:
     return EncoderIdentity(spec, repository.name, commit, tower.width, tower.context_length)
 
 
-def _base_folder(folder: Path, base_model: str, offline: bool) -> Path:
-    """Return where the ``config.json`` of the tower's base model is."""
-    for candidate in (folder, folder / base_model):
-        if (candidate / "config.json").is_file():
-            return candidate
-    config = HubRepository(base_model, offline).fetch("config.json")
+def _base_folder(repository: HubRepository) -> Path:
+    """Return where the ``config.json`` of a base model is."""
+    config = repository.fetch("config.json")
     if config is None:
         raise MedrovError(
             ErrorCode.ENCODER_MISSING,
-            f"the text tower in {folder} is built like {base_model}, whose config.json is missing",
-            f"Put the config.json of {base_model} beside {CONFIG}.",
+            f"the text tower is built like {repository.name}, whose config.json is missing",
+            f"Put the config.json of {repository.name} beside {CONFIG}, and use local-dir:.",
         )
     return config.parent
+
+
+def _refuse_code(path: Path) -> None:
+    """Refuse a config that names Python code beside it: transformers would ask whether to run it."""
+    try:
+        has_code = path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        raise _unusable(f"{path} is not a config of transformers", error) from error
+    if has_code:
+        raise MedrovError(
+            ErrorCode.ENCODER_MISSING,
+            f"{path} wants to run code of its own, which is never run",
+            _FOLDER_HINT,
+        )
 
 
 def _load_errors() -> tuple[type[Exception], ...]:

@@ -35,7 +35,7 @@ class TrainConfig:
     epochs, batch, seed, workers
         As everywhere.
     precision
-        ``bf16``, ``fp16`` or ``no`` (fp32).
+        ``bf16``, ``fp16`` or ``fp32``.
     device
         ``auto``, ``cpu``, ``cuda``, ``mps``.
     balance

@@ -52,8 +52,8 @@ class RunFolder:
         """Return the picture of the metrics."""
         return self.path / "curves.png"
 
-    def open(self, settings: Mapping[str, Any], *, resume: bool) -> bool:
-        """Prepare the folder; tell whether there is a state to go on from.
+    def can_go_on(self, settings: Mapping[str, Any], *, resume: bool) -> bool:
+        """Tell whether there is a state to go on from; write nothing.
 
         Raises
         ------
@@ -61,8 +61,6 @@ class RunFolder:
             ``USAGE``: the folder holds another run, or one with other settings.
         """
         if not self.settings.exists():
-            with whole_file(self.settings) as temporary:
-                temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             return False
         if not resume:
             raise MedrovError(
@@ -81,6 +79,12 @@ class RunFolder:
                 "Repeat the settings of its config.json, or give another --output.",
             )
         return self.state.exists()
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write the settings of a new run, before its first epoch."""
+        if not self.settings.exists():
+            with whole_file(self.settings) as temporary:
+                temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     def read_metrics(self, epochs: int) -> list[dict[str, Any]]:
         """Return the first ``epochs`` lines of the metrics; drop what a killed epoch left."""

@@ -60,8 +60,9 @@ def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> Tr
     """
     dataset = _load(config)
     folder = RunFolder(config.output)
-    goes_on = folder.open(settings_of(config), resume=config.resume)
+    goes_on = folder.can_go_on(settings_of(config), resume=config.resume)
     session = _open_session(config, dataset, progress)
+    folder.write_settings(settings_of(config))
     facts: dict[str, Any] = {"epochs_done": 0, "best_epoch": 0, "best_fitness": -1.0}
     if goes_on:
         facts = session.trainer.load(folder.state)

@@ -56,7 +56,7 @@ class Trainer:
             raise MedrovError(
                 ErrorCode.NON_FINITE_LOSS,
                 f"the loss is not finite at step {self.step + 1}",
-                "Lower --lr or use --precision no. The last whole epoch is kept: --resume goes on from it.",
+                "Lower --lr or use --precision fp32. The last whole epoch is kept: --resume goes on from it.",
             )
         self.accelerator.backward(loss.total)
         self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
@@ -92,7 +92,8 @@ class Trainer:
 def build_trainer(config: TrainConfig, table: FloatArray, vocabulary: Tensor, steps: int) -> Trainer:
     """Make the model, its average and its optimizer, on the device and in the precision asked for."""
     torch.manual_seed(config.seed)
-    accelerator = Accelerator(mixed_precision=config.precision, cpu=config.device == "cpu")
+    precision = "no" if config.precision == "fp32" else config.precision
+    accelerator = Accelerator(mixed_precision=precision, cpu=config.device == "cpu")
     if config.device not in ("auto", accelerator.device.type):
         raise MedrovError(
             ErrorCode.USAGE,
