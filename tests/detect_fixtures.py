@@ -31,21 +31,23 @@ def write_eager_detector(path: Path, *, seed: int = 0, vocabulary: Sequence[Clas
     from medrov_cli.core.model.network import Architecture, Detector
 
     torch.manual_seed(seed)
-    detector = Detector(Architecture("n", text_adapter=True)).eval()
+    detector = Detector(Architecture("n", text_adapter=True))
     for module in detector.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    images = torch.rand(4, 3, IMGSZ, IMGSZ)
+            module.momentum = 0.5
+    squares = [cv2.resize(noise_image(number), (IMGSZ, IMGSZ)) for number in range(8)]
+    images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2) / 255
     text = torch.from_numpy(unit_rows(len(CLASSES), seed))
     with torch.no_grad():
-        detector.train()(images, text)
+        for _ in range(12):  # until the statistics of the batch norms have settled
+            detector.train()(images, text)
         raw = detector.eval()(images, text)
         box_gain, logit_gain = 1.5 / raw.distances.std(), 1.5 / raw.logits.std()
         shift = -3.0 - logit_gain * (raw.logits.mean() - detector.head.cv4[0].bias)
         for boxes, contrast in zip(detector.head.cv2, detector.head.cv4, strict=True):
             boxes[-1].weight.mul_(box_gain)
             contrast.logit_scale.add_(logit_gain.log())
-            contrast.bias.fill_(shift.item())
+            contrast.bias.copy_(shift)
     tensors = detector_tensors(detector)
     tensors[EMBEDDINGS] = unit_rows(len(vocabulary), seed).astype(np.float16)
     if not vocabulary:

@@ -210,12 +210,14 @@ class _LogLines:
     def __init__(self, unit: str) -> None:
         self._unit = unit
         self._stage = ""
-        self._started = self._said = time.monotonic()
+        self._started = self._said = self._called = time.monotonic()
 
     def __call__(self, done: int, total: int | None, what: str) -> None:
         now = time.monotonic()
         if what != self._stage:
-            self._stage, self._started, self._said = what, now, now
+            # The first step of a stage began when the last one of the stage before it ended.
+            self._stage, self._started, self._said = what, self._called, now
+        self._called = now
         if done != total and now - self._said < LOG_SECONDS:
             return
         self._said = now

@@ -108,10 +108,10 @@ def test_progress_in_a_log_speaks_now_and_then(
             advance(done, 40, "detect")
         now += 1
         advance(26, None, "other")
-    # Time starts with the first image; the line of 21 s is the second after 10 s of silence.
+    # One image a second; the line of the 21st is the second after 10 s of silence.
     assert capsys.readouterr().err.splitlines() == [
-        "detect: 11/40 images, 1.1/s, 26 s left",
-        "detect: 21/40 images, 1.1/s, 18 s left",
+        "detect: 11/40 images, 1.0/s, 29 s left",
+        "detect: 21/40 images, 1.0/s, 19 s left",
     ]
 
 

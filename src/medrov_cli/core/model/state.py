@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -33,7 +33,8 @@ def save_state(
             tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value).cpu().contiguous()
     document = {**facts, "average_steps": average.steps}
     with whole_file(path) as temporary:
-        save_file(_unshared(tensors), temporary, metadata={"state": json.dumps(document, sort_keys=True)})
+        data = save(_unshared(tensors), metadata={"state": json.dumps(document, sort_keys=True)})
+        temporary.write_bytes(data)
 
 
 def load_state(

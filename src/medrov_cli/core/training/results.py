@@ -65,7 +65,7 @@ def describe(
     config: TrainConfig, dataset: Dataset, texts: ClassTexts, entry: dict[str, Any]
 ) -> WeightsMetadata:
     """Return what the weights of an epoch say about themselves."""
-    encoder = encoder_identity(config.text_encoder)
+    encoder = encoder_identity(config.text_encoder, offline=config.offline)
     return WeightsMetadata(
         name=config.name,
         architecture=ArchitectureInfo(config.model, config.text_adapter),

@@ -138,7 +138,7 @@ def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) 
     )
     entries = manifest(weights.parent) | {entry.name: entry}
     path = weights.parent / MANIFEST_FILE
-    head = path.read_text(encoding="utf-8").split("[[weights]]")[0].rstrip()
+    head = path.read_text(encoding="utf-8").split("\n[[weights]]")[0].rstrip()
     text = "\n\n".join([head, *(_as_toml(item) for item in entries.values())]) + "\n"
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialise
 
 from medrov_cli.core.config import TEXT_WIDTH
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -140,11 +140,10 @@ def save(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: WeightsM
         ``output_failed`` if the file cannot be written.
     """
     plain = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    # Bytes, not save_file: that makes a file which only its owner may read.
+    data = serialise(plain, metadata={METADATA_KEY: metadata.to_json()})
     with whole_file(path) as temporary:
-        try:
-            save_file(plain, temporary, metadata={METADATA_KEY: metadata.to_json()})
-        except SafetensorError as error:  # how the library reports a full disk
-            raise OSError(str(error)) from error
+        temporary.write_bytes(data)
 
 
 def verify(path: Path) -> Verification:
