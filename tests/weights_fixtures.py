@@ -19,7 +19,7 @@ from medrov_cli.core.weights import (
     save,
 )
 
-SIDE = 192
+SIDE = 320
 """Side of the images on which checkpoints are compared, in pixels."""
 
 CLASSES = ("lung nodule", "polyp", "red blood cell")
@@ -113,7 +113,7 @@ def smooth_images(count: int, seed: int) -> Any:
         torch.nn.functional.interpolate(
             torch.rand(count, 3, side, side, generator=generator), size=SIDE, mode="bilinear"
         )
-        for side in (3, 12, 48)
+        for side in (5, 20, 80)
     ]
     return torch.stack(layers).mean(0)
 

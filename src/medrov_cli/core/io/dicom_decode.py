@@ -1,26 +1,47 @@
-"""Decode the pixel data of an opened DICOM file, frame by frame, with the strictest decoder first."""
+"""Decode the pixel data of an opened DICOM file, frame by frame, with the decoders that refuse damaged data first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from pydicom import uid
 from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import UID
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.dicom_file import DicomFile, bad_metadata
 from medrov_cli.core.io.greyscale import Values
 from medrov_cli.core.io.quiet import native_complaints
 
-_STRICT_PLUGINS = ("pydicom", "pillow", "pyjpegls", "pylibjpeg")
-"""pydicom's plug-ins that refuse damaged data and are silent, in the order of trial.
+_LENIENT_PLUGIN = "gdcm"
+"""Reads some files that the others refuse, and says on standard error what it had to guess."""
 
-Pillow comes first for JPEG: its libjpeg-turbo agrees with GDCM's libjpeg to the last bit, which the
-reference code behind pylibjpeg does not. For every other syntax all plug-ins agree.
+_PLUGINS: dict[UID, tuple[str, ...]] = {
+    uid.JPEGBaseline8Bit: ("pillow", _LENIENT_PLUGIN),
+    uid.JPEGExtended12Bit: ("pillow", _LENIENT_PLUGIN),
+    uid.JPEGLossless: ("pylibjpeg", _LENIENT_PLUGIN),
+    uid.JPEGLosslessSV1: ("pylibjpeg", _LENIENT_PLUGIN),
+    uid.JPEGLSLossless: ("pyjpegls", _LENIENT_PLUGIN),
+    uid.JPEGLSNearLossless: ("pyjpegls", _LENIENT_PLUGIN),
+    uid.JPEG2000Lossless: ("pylibjpeg", "pillow", _LENIENT_PLUGIN),
+    uid.JPEG2000: ("pylibjpeg", "pillow", _LENIENT_PLUGIN),
+    uid.RLELossless: ("pydicom",),
+}
+"""pydicom's plug-ins in the order of trial; all that are available for the syntaxes not listed.
+
+Chosen by measurement. The libjpeg behind pylibjpeg fills what is missing of damaged JPEG and JPEG-LS
+with noise and says nothing, so it comes last or not at all where another plug-in is as exact: Pillow's
+libjpeg-turbo agrees with GDCM to the last bit. pylibjpeg's RLE decoder panics on damaged data,
+which no handler catches.
 """
 
-_LENIENT_PLUGIN = "gdcm"
-"""Reads some files that the others refuse, but also fills in what is missing of damaged ones."""
+_TWELVE_BIT_JPEG = ("pylibjpeg",)
+"""The only plug-in that decodes JPEG of more than 8 bits per sample."""
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_TAIL_BYTES = 64
+"""The end marker of a JPEG codestream lies this close to the end of its last fragment, before padding."""
 
 
 def decoded_frames(file: DicomFile) -> Iterator[tuple[Values, str]]:
@@ -60,22 +81,39 @@ def _compressed(file: DicomFile) -> Iterator[tuple[Values, dict[str, Any]]]:
     options = {name: value for name, value in file.options.items() if name != "extended_offsets"}
     options["number_of_frames"] = 1
     for frame in encoded:
+        if frame.startswith(_JPEG_START) and _JPEG_END not in frame[-_TAIL_BYTES:]:
+            raise EOFError
         yield _decode(file, encapsulate([frame]), options)
 
 
 def _decode(file: DicomFile, item: bytes, options: dict[str, Any]) -> tuple[Values, dict[str, Any]]:
-    available = file.decoder.available_plugins
-    for plugin in (name for name in _STRICT_PLUGINS if name in available):
+    """Decode a one-frame image with the first plug-in that accepts it."""
+    failure: Exception = NotImplementedError()
+    for plugin in _plugins(file):
         try:
-            return file.decoder.as_array(item, index=0, raw=False, decoding_plugin=plugin, **options)
+            return _decode_with(plugin, file, item, options)
         except MemoryError:
             raise
-        except Exception:  # noqa: BLE001, S112 - a plug-in that refuses a frame may raise anything; the next one tries
-            continue
-    if _LENIENT_PLUGIN not in available:
-        raise ValueError("refused")
+        except Exception as error:  # noqa: BLE001 - a plug-in that refuses a frame may raise anything
+            failure = error
+    raise failure
+
+
+def _plugins(file: DicomFile) -> tuple[str, ...]:
+    syntax = file.decoder.UID
+    available = file.decoder.available_plugins
+    if syntax == uid.JPEGExtended12Bit and file.options.get("bits_stored") != 8:
+        return _TWELVE_BIT_JPEG
+    return tuple(name for name in _PLUGINS.get(syntax, available) if name in available)
+
+
+def _decode_with(
+    plugin: str, file: DicomFile, item: bytes, options: dict[str, Any]
+) -> tuple[Values, dict[str, Any]]:
+    if plugin != _LENIENT_PLUGIN:
+        return file.decoder.as_array(item, index=0, raw=False, decoding_plugin=plugin, **options)
     with native_complaints() as complaints:
-        decoded = file.decoder.as_array(item, index=0, raw=False, decoding_plugin=_LENIENT_PLUGIN, **options)
+        decoded = file.decoder.as_array(item, index=0, raw=False, decoding_plugin=plugin, **options)
     if complaints:
         raise ValueError("damaged")
     return decoded

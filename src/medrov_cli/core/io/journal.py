@@ -59,11 +59,17 @@ class Journal:
         MedrovError
             ``USAGE`` if another process has it.
         """
-        if self._stream is None:
-            with _output_failures(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._stream = self.partial.open("a+b", buffering=0)
-            _lock(self._stream, self.path.parent)
+        if self._stream is not None:
+            return
+        with _output_failures(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            stream = self.partial.open("a+b", buffering=0)
+        try:
+            _lock(stream, self.path.parent)
+        except MedrovError:
+            stream.close()
+            raise
+        self._stream = stream
 
     def open(self, keep: Callable[[Iterator[dict[str, Any]]], int]) -> None:
         """Open the hidden file, and cut it after the records that are to be kept.
