@@ -81,6 +81,23 @@ def test_loss_equals_ultralytics(count: int, seed: int, text_rtol: float) -> Non
     torch.testing.assert_close(loss.total, loss.box + loss.text + loss.distribution)
 
 
+def test_ignored_classes_are_no_negatives_but_their_targets_count() -> None:
+    raw, targets = _raw(2, 4, 0), _targets(2, 4, 30, 0)
+    ignored = torch.zeros(2, 4, dtype=torch.bool)
+    ignored[0, 2] = True
+    criterion = DetectionCriterion(_head())
+    full, spared = criterion(raw, targets), criterion(raw, targets, ignored)
+    torch.testing.assert_close(criterion(raw, targets, torch.zeros_like(ignored)).text, full.text)
+    assert spared.text < full.text
+    assert (spared.box, spared.distribution) == (full.box, full.distribution)
+    (gradient,) = torch.autograd.grad(spared.text, raw.logits)
+    (usual,) = torch.autograd.grad(full.text, raw.logits)
+    touched = gradient[0, :, 2] != 0
+    assert 0 < touched.sum() < ANCHORS, "only its own targets pull at an ignored class"
+    torch.testing.assert_close(gradient[0, touched, 2], usual[0, touched, 2])
+    torch.testing.assert_close(gradient[1], usual[1])
+
+
 def test_no_targets_still_teaches_silence() -> None:
     raw = _raw(2, 3, 0)
     empty = Targets(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))

@@ -10,6 +10,7 @@ A yaml names the sources, each a folder with ``annotations.json`` (COCO; every i
       - {path: busi, name: BUSI, modality: ultrasound}
     classes:                    # optional: synonyms by class; default: the categories' names
       lung nodule: pulmonary nodule/nodule in the lung
+    presence: presence.csv      # optional, relative to the yaml: see core/data/presence.py
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import yaml
 
 from medrov_cli.core.boxes import IntArray, clip_boxes, xywh_to_xyxy
 from medrov_cli.core.config import Modality
+from medrov_cli.core.data.presence import PresenceTable, presence_from_annotations, read_presence
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Float32Array
 
@@ -105,6 +107,8 @@ class Dataset:
         The origins.
     samples
         By split.
+    presence
+        int8, (sources, classes): 1 annotated, 0 possible but not annotated, -1 impossible.
     """
 
     name: str
@@ -112,6 +116,7 @@ class Dataset:
     synonyms: Mapping[str, tuple[str, ...]]
     sources: tuple[Source, ...]
     samples: Mapping[Split, tuple[Sample, ...]]
+    presence: PresenceTable
 
     def modalities_of(self, class_id: int) -> tuple[Modality, ...]:
         """Return the modalities in which the class is annotated, in the order of ``Modality``."""
@@ -150,12 +155,17 @@ def load_dataset(yaml_path: Path, root: Path | None = None) -> Dataset:
         for split, split_samples in found.items():
             samples[split].extend(split_samples)
     synonyms = _read_synonyms(yaml_path, document.get("classes") or {}, classes)
+    presence = presence_from_annotations([source.class_ids for source in sources], len(classes))
+    if "presence" in document:
+        names = [source.name for source in sources]
+        presence = read_presence(yaml_path.parent / str(document["presence"]), names, classes, presence)
     return Dataset(
         name=str(document.get("name", yaml_path.stem)),
         classes=tuple(classes),
         synonyms=synonyms,
         sources=tuple(sources),
         samples={split: tuple(items) for split, items in samples.items()},
+        presence=presence,
     )
 
 
@@ -176,7 +186,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         or not document["sources"]
     ):
         raise _invalid(f"{path} has no list 'sources'", "See examples/phantoms.yaml for the form.")
-    known = {"name", "root", "sources", "classes"}
+    known = {"name", "root", "sources", "classes", "presence"}
     unknown = sorted(set(document) - known)
     if unknown:
         raise _invalid(f"{path}: unknown key {unknown[0]!r}", f"Known keys: {', '.join(sorted(known))}.")

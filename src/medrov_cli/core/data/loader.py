@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -23,6 +24,7 @@ from medrov_cli.core.data.augmentation import (
 )
 from medrov_cli.core.data.dataset import Dataset, Sample
 from medrov_cli.core.data.laterality import mirror_rows
+from medrov_cli.core.data.presence import POSSIBLE
 from medrov_cli.core.data.prompting import ClassTexts, choose_prompts, draw_texts
 from medrov_cli.core.data.sampling import epoch_order, sample_weights
 from medrov_cli.core.data.store import ImageStore
@@ -46,6 +48,9 @@ class Batch(NamedTuple):
         int64, (n,): the column of ``text_rows`` that names each box.
     boxes_xyxy
         float32, (n, 4), in model pixels.
+    ignored
+        bool, (b, t): classes that the sample may show although it has no box of them: no
+        negatives there.
     """
 
     images: Tensor
@@ -53,6 +58,7 @@ class Batch(NamedTuple):
     image_index: Tensor
     labels: Tensor
     boxes_xyxy: Tensor
+    ignored: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,7 @@ class BatchSource(TorchDataset[Batch]):
     ) -> None:
         self._sources = dataset.sources
         self._class_count = len(dataset.classes)
+        self._possible = dataset.presence == POSSIBLE
         self._mirror = mirror_rows(dataset.classes)
         self._samples = samples
         self._store = store
@@ -141,7 +148,8 @@ class BatchSource(TorchDataset[Batch]):
         size = self._config.batch
         rng = np.random.default_rng((self._config.seed, self._epoch, step))
         side = int(rng.choice(self._sides))
-        tiles = [self._sample(int(i), side, rng) for i in self._order[step * size : (step + 1) * size]]
+        samples = [self._sample(int(i), side, rng) for i in self._order[step * size : (step + 1) * size]]
+        tiles = [tile for tile, _ in samples]
         asked = choose_prompts([t.labels for t in tiles], self._class_count, self._config.max_prompts, rng)
         columns = []
         for tile, classes in zip(tiles, asked, strict=True):
@@ -155,12 +163,17 @@ class BatchSource(TorchDataset[Batch]):
             image_index=torch.from_numpy(np.repeat(np.arange(size), [len(t.labels) for t in tiles])),
             labels=torch.from_numpy(np.concatenate(columns)),
             boxes_xyxy=torch.from_numpy(np.concatenate([t.boxes_xyxy for t in tiles])),
+            ignored=torch.from_numpy(
+                np.stack([possible[classes] for (_, possible), classes in zip(samples, asked, strict=True)])
+            ),
         )
 
-    def _sample(self, index: int, side: int, rng: np.random.Generator) -> Tile:
+    def _sample(self, index: int, side: int, rng: np.random.Generator) -> tuple[Tile, npt.NDArray[np.bool_]]:
+        """Return a sample, and which classes any of its images may show without a box."""
         config = self._config.augmentation
         if rng.random() >= self._mosaic:
-            return place_single(self._tile(index, rng), side, config, rng)
+            tile = place_single(self._tile(index, rng), side, config, rng)
+            return tile, self._possible[self._samples[index].source_id]
         siblings = self._of_source[self._samples[index].source_id]
         same_source = rng.random() < config.same_source
         others = (
@@ -168,8 +181,9 @@ class BatchSource(TorchDataset[Batch]):
             if same_source
             else np.minimum(np.searchsorted(self._cumulative, rng.random(3)), len(self._samples) - 1)
         )
-        tiles = [self._tile(int(i), rng) for i in rng.permutation([index, *others])]
-        return place_mosaic(tiles, side, config, rng)
+        chosen = [int(i) for i in rng.permutation([index, *others])]
+        mosaic = place_mosaic([self._tile(i, rng) for i in chosen], side, config, rng)
+        return mosaic, self._possible[[self._samples[i].source_id for i in chosen]].any(0)
 
     def _tile(self, index: int, rng: np.random.Generator) -> Tile:
         sample, image = self._samples[index], self._store[index]

@@ -1,4 +1,4 @@
-"""Decode the pixel data of an opened DICOM file, frame by frame, with the decoders that refuse damaged data first."""
+"""Decode the pixel data of an opened DICOM file, frame by frame; damaged data is refused."""
 
 from __future__ import annotations
 

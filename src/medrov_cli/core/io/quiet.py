@@ -35,7 +35,7 @@ _stderr_lock = threading.Lock()
 
 _COMPLAINTS = (
     *(b"corrupt", b"premature", b"bogus", b"fail", b"error", b"inconsisten", b"not compliant"),
-    *(b"invalid", b"unsupported", b"unexpected", b"extraneous", b"warning"),
+    *(b"invalid", b"unsupported", b"unexpected", b"extraneous", b"warning", b"segment"),
 )
 """Parts of what GDCM and the libjpeg and OpenJPEG inside it write about damaged data."""
 

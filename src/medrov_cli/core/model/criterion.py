@@ -52,8 +52,16 @@ class DetectionCriterion:
         self._head = head
         self._gains = gains or LossGains()
 
-    def __call__(self, raw: RawPredictions, targets: Targets) -> Loss:
-        """Return the loss, a mean over positive anchors, weighted by their soft targets."""
+    def __call__(self, raw: RawPredictions, targets: Targets, ignored: Tensor | None = None) -> Loss:
+        """Return the loss, a mean over positive anchors, weighted by their soft targets.
+
+        Parameters
+        ----------
+        raw, targets
+            Predictions and ground truth of a batch.
+        ignored
+            bool, (b, t): classes that are no negatives in a sample; their targets count.
+        """
         head, gains = self._head, self._gains
         logits = raw.logits.float()
         boxes_xyxy = head.decode(raw.distances, raw.grid_hw)
@@ -62,8 +70,15 @@ class DetectionCriterion:
         norm = weight.sum().clamp_min(1)
 
         image, anchor = found.image_index, found.anchor_index
-        positive = logits[image, anchor, targets.labels[found.target_index]]
-        text = (functional.softplus(logits).sum() - (positive * weight).sum()) / norm
+        column = targets.labels[found.target_index]
+        positive = logits[image, anchor, column]
+        negatives = functional.softplus(logits)
+        total = negatives.sum()
+        if ignored is not None:
+            rows, columns = ignored.nonzero(as_tuple=True)
+            total = total - negatives[rows, :, columns].sum()
+            total = total + functional.softplus(positive)[ignored[image, column]].sum()
+        text = (total - (positive * weight).sum()) / norm
 
         true_xyxy = targets.boxes_xyxy[found.target_index]
         overlap = complete_iou(boxes_xyxy[image, anchor], true_xyxy)

@@ -50,7 +50,9 @@ class Trainer:
             group["lr"] = learning_rate(self.schedule, self.step, self.steps)
         images = batch.images.to(device).float().div_(255)
         targets = Targets(*(t.to(device) for t in (batch.image_index, batch.labels, batch.boxes_xyxy)))
-        loss = self.criterion(self.model(images, self.text_table[batch.text_rows.to(device)]), targets)
+        loss = self.criterion(
+            self.model(images, self.text_table[batch.text_rows.to(device)]), targets, batch.ignored.to(device)
+        )
         terms = torch.stack(loss).detach()
         if not bool(torch.isfinite(terms).all()):
             raise MedrovError(
