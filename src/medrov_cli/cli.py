@@ -70,6 +70,8 @@ def _root(
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     sys.stdout, sys.stderr = _usable(sys.stdout), _usable(sys.stderr)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # nor need the names in a list of paths
     if not sys.warnoptions and not _is_debugging():
         # Warnings of libraries are for developers, and some quote the values of DICOM attributes.
         warnings.simplefilter("ignore")

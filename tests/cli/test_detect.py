@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -37,7 +39,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_images(tmp_path / "in", 3)
     values = np.tile(np.arange(64, dtype=np.int16) * 30 - 900, (64, 1))
     write_dicom(
-        tmp_path / "in" / "ct.dcm", values, Modality="CT", PixelSpacing=[0.5, 0.25], StudyInstanceUID="1.2.3"
+        tmp_path / "in" / "ct.dcm",
+        values,
+        Modality="CT",
+        RescaleIntercept=0,
+        RescaleSlope=1,
+        PixelSpacing=[0.5, 0.25],
+        StudyInstanceUID="1.2.3",
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -53,8 +61,9 @@ def detect(medrov: Medrov, weights: Path, folder: Path) -> Any:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Let stdout be a terminal."""
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    """Let stdout be a terminal, one without colours."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda stream: stream is sys.stdout, raising=False)
 
 
 # What is printed
@@ -99,13 +108,12 @@ def test_a_record_has_the_fields_of_the_contract(detect: Any) -> None:
     assert found.keys() == {"class", "score", "box_xyxy", "size_mm"}
     x1, y1, x2, y2 = found["box_xyxy"]
     assert 0 <= x1 < x2 <= 64
-    assert found["size_mm"] == [pytest.approx((x2 - x1) / 4, abs=0.01), pytest.approx((y2 - y1) / 2, abs=0.01)]
-    assert (model["name"], model["engine"], model["text_encoder"], model["imgsz"]) == (
-        "eager",
-        "torch-cpu",
-        "minilm",
-        96,
-    )
+    assert found["size_mm"] == [
+        pytest.approx((x2 - x1) / 4, abs=0.01),
+        pytest.approx((y2 - y1) / 2, abs=0.01),
+    ]
+    names = [model[key] for key in ("name", "engine", "text_encoder", "imgsz")]
+    assert names == ["eager", "torch-cpu", "minilm", 96]
     assert len(model["sha256"]) == len(model["vocabulary_sha256"]) == 64
 
 
@@ -145,7 +153,7 @@ def test_a_long_table_says_what_it_leaves_out(
 
 
 def test_the_table_says_that_nothing_was_found(detect: Any, terminal: None) -> None:
-    assert "nothing found" in detect("in/000.png", "--conf", 1).stdout
+    assert "nothing found" in detect("in/002.png", "--conf", 1).stdout
 
 
 def test_many_failures_are_counted_not_listed(detect: Any) -> None:
@@ -186,11 +194,12 @@ def test_the_vocabulary_is_limited_to_the_modality(detect: Any) -> None:
 
 
 def test_a_class_that_the_modality_cannot_show_is_searched_with_a_warning(detect: Any) -> None:
-    found = detect("in/ct.dcm", "--classes", "polyp,lung nodule")
+    found = detect("in/ct.dcm", "--classes", "optic disc,lung nodule")
     (record,) = found.lines
-    assert "polyp" in {item["class"] for item in record["detections"]}
+    assert "optic disc" in {item["class"] for item in record["detections"]}
     (warning,) = record["warnings"]
-    assert "'polyp'" in warning
+    assert "'optic disc'" in warning
+    assert "lung nodule" not in warning
     assert warning in found.stderr
 
 
@@ -322,6 +331,12 @@ def test_equal_runs_give_equal_bytes(detect: Any, folder: Path) -> None:
         assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()
 
 
+def test_a_folder_can_hold_its_own_output(detect: Any, folder: Path) -> None:
+    assert detect(".", "--output", "out", "--format", "png").exit_code == 0
+    assert detect(".", "--output", "out", "--format", "png", "--resume").exit_code == 0
+    assert len((folder / "out" / "detections.jsonl").read_text().splitlines()) == 4
+
+
 def test_an_earlier_run_is_resumed_or_replaced_but_not_mixed(detect: Any, folder: Path) -> None:
     assert detect("in", "--output", "out").exit_code == 0
     refused = detect("in", "--output", "out")
@@ -355,7 +370,7 @@ def test_strict_stops_at_the_first_failed_input(detect: Any, folder: Path) -> No
     found = detect("in", "--strict")
     assert found.exit_code == 3
     assert [line["path"] for line in found.lines] == ["in/000.png", "in/001.png", "in/001_broken.png"]
-    assert "--strict" in found.stderr
+    assert "stopped at the first failed input" in found.stderr
     assert detect("missing.png", "in", "--strict").exit_code == 4
 
 
@@ -445,10 +460,13 @@ def test_a_folder_that_cannot_be_written(detect: Any, folder: Path) -> None:
 # The process
 
 
-def process(weights: Path, folder: Path, *arguments: object) -> subprocess.Popen[bytes]:
+def process(
+    weights: Path, folder: Path, *arguments: object, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     script = [sys.executable, "-P", str(ROOT / "tests" / "offline_medrov.py")]
     command_line = [*script, "detect", *map(str, arguments), "--weights", str(weights)]
-    return subprocess.Popen(command_line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command_line, cwd=folder, stdin=stdin, stdout=pipe, stderr=pipe)
 
 
 def test_a_reader_that_has_enough_ends_the_run_quietly(weights: Path, folder: Path) -> None:
@@ -463,7 +481,7 @@ def test_a_reader_that_has_enough_ends_the_run_quietly(weights: Path, folder: Pa
     running.stderr.close()
 
 
-def test_an_interrupted_run_says_how_to_go_on_and_does(weights: Path, folder: Path, detect: Any) -> None:
+def test_an_interrupted_run_leaves_nothing_half_and_goes_on(weights: Path, folder: Path, detect: Any) -> None:
     write_images(folder / "many", 200)
     running = process(weights, folder, "many", "--output", "out")
     journal = folder / "out" / ".detections.jsonl.partial"
@@ -472,16 +490,28 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(weights: Path, folder: Pa
     running.send_signal(signal.SIGINT)
     _, stderr = running.communicate(timeout=300)
     assert running.returncode == 130
-    assert b"--resume" in stderr
+    assert b"interrupted" in stderr
+    assert b"Traceback" not in stderr
     assert not (folder / "out" / "detections.jsonl").exists()
     assert detect("many", "--output", "out", "--resume").exit_code == 0
     assert len((folder / "out" / "detections.jsonl").read_text().splitlines()) == 200
 
 
+def test_a_list_of_paths_need_not_be_utf8(weights: Path, folder: Path) -> None:
+    name = b"caf\xe9.png"
+    (folder / "in" / "000.png").rename(folder / os.fsdecode(name))
+    running = process(
+        weights, folder, "-", "--output", "out", "--format", "csv,yolo,png", stdin=subprocess.PIPE
+    )
+    _, stderr = running.communicate(name + b"\n", timeout=300)
+    assert running.returncode == 0, stderr
+    record = json.loads((folder / "out" / "detections.jsonl").read_text())
+    assert os.fsencode(record["path"]) == name
+    assert (folder / "out" / "overlays" / os.fsdecode(name + b".png")).is_file()
+
+
 def test_defaults_of_the_command_are_those_of_the_procedure() -> None:
     config = DetectConfig(inputs=())
-    import inspect
-
     defaults = {name: item.default for name, item in inspect.signature(command.detect).parameters.items()}
     for name in ("weights", "conf", "iou", "max_det", "imgsz", "device", "batch", "threads", "text_encoder"):
         assert defaults[name] == getattr(config, name), name

@@ -20,7 +20,7 @@ import tifffile
 from conftest import ROOT
 from detect_fixtures import folder_bytes, noise_image, write_eager_detector, write_images
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.inference import DetectConfig, run_detection
+from medrov_cli.core.inference import DetectConfig, Shard, run_detection
 from medrov_cli.core.io.output_folder import OutputFormat
 
 KILLS = 3
@@ -34,7 +34,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(arguments: Sequence[object], cwd: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", str(ROOT / "tests" / "offline_medrov.py"), "detect", *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-P",
+        str(ROOT / "tests" / "offline_medrov.py"),
+        "detect",
+        *map(str, arguments),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=cwd, env=environment, stdout=quiet, stderr=quiet)
@@ -136,15 +142,11 @@ def test_a_finished_run_is_told_again_and_not_written_again(mixed: Path, weights
 
 
 def test_shards_share_the_inputs_and_cannot_share_a_folder(mixed: Path, weights: Path) -> None:
-    from medrov_cli.core.inference import Shard
-
     whole: list[dict[str, Any]] = []
     run_detection(config_for(weights, "whole"), on_record=whole.append)
     parts: list[dict[str, Any]] = []
     for number in (1, 2, 3):
-        run_detection(
-            config_for(weights, f"part{number}", shard=Shard(number, 3)), on_record=parts.append
-        )
+        run_detection(config_for(weights, f"part{number}", shard=Shard(number, 3)), on_record=parts.append)
 
     def key(record: dict[str, Any]) -> tuple[str, int]:
         return record["path"], record.get("frame", 0)

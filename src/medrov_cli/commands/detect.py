@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from medrov_cli import console, options
@@ -62,7 +61,8 @@ class View:
             console.note(f"... and {more} more inputs that failed")
         found = sum(summary.detections.values())
         counts = f"{summary.images} image(s), {found} detection(s), {summary.failed} failed input(s)"
-        console.note(counts if folder is None else f"{counts}; results in {folder}")
+        place = "" if folder is None else f"; results in {folder}"
+        console.note(counts + ("; stopped at the first failed input" if summary.stopped else place))
 
 
 class LinesView(View):
@@ -105,7 +105,7 @@ class TableView(View):
 
     def __init__(self) -> None:
         super().__init__()
-        self._table: Table = console.table("image", "class", "score", "box (x1 y1 x2 y2)", "size mm")
+        self._table = console.table("image", "class", "score", "box (x1 y1 x2 y2)", "size mm")
         for column in self._table.columns[2:]:
             column.justify = "right"
         self._left_out = 0
@@ -209,8 +209,7 @@ def detect(
         # Lines that come one by one on a terminal leave no place for a moving bar.
         quiet = isinstance(view, LinesView) and sys.stdout.isatty()
         with contextlib.nullcontext() if quiet else console.progress("images") as advance:
-            stdin = sys.stdin if STDIN in inputs else None
-            summary = run_detection(config, stdin=stdin, on_record=view.add, on_progress=advance)
+            summary = run_detection(config, stdin=sys.stdin, on_record=view.add, on_progress=advance)
         view.finish(summary, output)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)

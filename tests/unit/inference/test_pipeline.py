@@ -99,12 +99,16 @@ def test_no_task_runs_after_one_that_failed() -> None:
         gate.wait(30)
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), OrderedWriter(waiting=5) as writer:
-        writer.submit(lambda: done.append(1))
-        writer.submit(fail)
-        writer.submit(lambda: done.append(2))
-        writer.submit(lambda: done.append(3))
-        gate.set()
+    def work() -> None:
+        with OrderedWriter(waiting=5) as writer:
+            writer.submit(lambda: done.append(1))
+            writer.submit(fail)
+            writer.submit(lambda: done.append(2))
+            writer.submit(lambda: done.append(3))
+            gate.set()
+
+    with pytest.raises(ZeroDivisionError):
+        work()
     assert done == [1]
 
 

@@ -23,7 +23,7 @@ def lut(entries: list[int], first: int, bits: int, vr: str = "US") -> Any:
 
 
 def test_stored_rescale_window(tmp_path: Path) -> None:
-    # HU -160..240 for a window of 400 at 40: stored 864 -> 0, 1064 -> 40 HU -> (0.5 / 399 + 0.5) * 255 = 127.8
+    # -160..240 HU: stored 864 is black, stored 1064 is 40 HU: (0.5 / 399 + 0.5) * 255 = 127.8
     path = write_dicom(
         tmp_path / "a.dcm", row([0, 864, 1064, 1263, 4000], "uint16"), WindowCenter=40, WindowWidth=400, **HU
     )
@@ -59,7 +59,7 @@ def test_signed_twelve_bits(tmp_path: Path) -> None:
     [("LINEAR", [0, 64, 128, 191]), ("LINEAR_EXACT", [0, 51, 102, 153]), ("SIGMOID", [30, 59, 102, 153])],
 )
 def test_voi_lut_functions(tmp_path: Path, function: str, expected: list[int]) -> None:
-    # LINEAR: (x / 4 + 0.5) * 255; EXACT: ((x - 0.5) / 5 + 0.5) * 255; SIGMOID: 255 / (1 + exp(-0.8 * (x - 0.5)))
+    # By hand, of 255: linear x / 4 + 1/2, exact (x - 1/2) / 5 + 1/2, sigmoid 1 / (1 + exp(4/5 (1/2 - x))).
     pixels = row([-2, -1, 0, 1], "int16")
     path = write_dicom(tmp_path / "a.dcm", pixels, WindowCenter=0.5, WindowWidth=5, VOILUTFunction=function)
     assert grey(read_one(path)) == [expected]

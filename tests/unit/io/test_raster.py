@@ -18,15 +18,18 @@ from medrov_cli.core.records import Window
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("a.png", {}), ("a.bmp", {}), ("a.webp", {"lossless": True})]
-)
+@pytest.mark.parametrize(("name", "options"), [("a.png", {}), ("a.bmp", {}), ("a.webp", {"lossless": True})])
 def test_eight_bits_are_left_alone(tmp_path: Path, name: str, options: dict[str, bool]) -> None:
     Image.fromarray(RGB).save(tmp_path / name, **options)
     frame = read_one(tmp_path / name)
     assert (frame.pixels_rgb == RGB).all()
     assert frame.window == Window("none")
-    assert (frame.modality, frame.pixel_spacing_mm, frame.identifiers, frame.warnings) == (None, None, None, ())
+    assert (frame.modality, frame.pixel_spacing_mm, frame.identifiers, frame.warnings) == (
+        None,
+        None,
+        None,
+        (),
+    )
     assert frame.pixels_rgb.flags.c_contiguous
 
 
@@ -133,7 +136,12 @@ def png(width: int, height: int, depth: int = 8) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("depth", [8, 16])

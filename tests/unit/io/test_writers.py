@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
@@ -101,6 +101,7 @@ def test_yolo_lines_are_relative_centres_and_sizes(tmp_path: Path) -> None:
     assert len(list((tmp_path / "labels").rglob("*.txt"))) == 3
 
 
+@settings(deadline=None)
 @given(
     box=st.tuples(*[st.floats(0, 1)] * 4).map(np.array),
     size=st.tuples(st.integers(1, 10_000), st.integers(1, 10_000)),
@@ -174,7 +175,9 @@ def test_output_names_keep_the_path_of_the_input(path: str, frames: int | None, 
 STEP = st.sampled_from(["..", "_up", "__up", "_root", "a", "a.png", "b" * 250, "b" * 251])
 
 
-@given(first=st.lists(STEP, min_size=1), second=st.lists(STEP, min_size=1), roots=st.tuples(*[st.booleans()] * 2))
+@given(
+    first=st.lists(STEP, min_size=1), second=st.lists(STEP, min_size=1), roots=st.tuples(*[st.booleans()] * 2)
+)
 def test_output_names_stay_in_the_folder_and_are_never_the_same(
     first: list[str], second: list[str], roots: tuple[bool, bool]
 ) -> None:

@@ -11,6 +11,7 @@ import torch
 from detect_fixtures import IMGSZ, noise_image, write_eager_detector
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
+from medrov_cli.core.model.fusion import fuse
 from medrov_cli.core.runtime.interface import Engine, Precision, check_device, open_engine, score_bytes
 from weights_fixtures import unit_rows
 
@@ -57,6 +58,17 @@ def test_a_batch_gives_what_single_images_give(engine: Engine, images: np.ndarra
         # The last bits differ: that is why a resumed run repeats the batches of an undisturbed one.
         np.testing.assert_allclose(boxes[row], alone_boxes[0], atol=0.02)
         np.testing.assert_allclose(scores[row], alone_scores[0], atol=1e-4)
+
+
+def test_folded_batch_norms_change_nothing_but_the_speed(weights: Path, images: np.ndarray) -> None:
+    plain, folded = load_detector(weights), fuse(load_detector(weights))
+    assert len(list(folded.parameters())) < len(list(plain.parameters()))
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        boxes, scores = plain.detect(pixels, torch.from_numpy(TEXT))
+        folded_boxes, folded_scores = folded.detect(pixels, torch.from_numpy(TEXT))
+    np.testing.assert_allclose(folded_boxes.numpy(), boxes.numpy(), atol=0.02)
+    np.testing.assert_allclose(folded_scores.numpy(), scores.numpy(), atol=1e-4)
 
 
 def test_the_order_of_colours_matters(engine: Engine, images: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from medrov_cli.core.inference.config import DetectConfig
 from medrov_cli.core.inference.perimage import Selection
 from medrov_cli.core.inference.run import DetectRun, ProgressCallback, RecordCallback, Session
 from medrov_cli.core.inference.tally import DetectionSummary
-from medrov_cli.core.io.inputs import expand_inputs
+from medrov_cli.core.io.inputs import Input, expand_inputs
 from medrov_cli.core.io.output_folder import OutputFolder
 from medrov_cli.core.records import ModelIdentity
 from medrov_cli.core.runtime.interface import open_engine, score_bytes
@@ -56,16 +56,24 @@ def run_detection(
     config.check()
     if config.output is not None and not (config.resume or config.overwrite):
         OutputFolder.require_free(config.output)
+    inputs = _inputs(config, stdin)
+    if on_progress is not None and inputs:
+        on_progress(0, len(inputs), "load")
+    session = _open_session(config, weights.resolve(config.weights))
+    with closing(DetectRun(config, session, inputs, on_record, on_progress)) as run:
+        return run.execute()
+
+
+def _inputs(config: DetectConfig, stdin: Iterable[str] | None) -> list[Input]:
+    """Return what is to be searched: the run's share of what was given."""
     inputs = expand_inputs(config.inputs, stdin=stdin)
+    if config.output is not None:  # a folder that holds the output: what is written is no input
+        inputs = [item for item in inputs if not OutputFolder.is_overlay(config.output, item.path)]
     if not inputs:
         raise MedrovError(
             ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."
         )
-    if config.shard is not None:
-        inputs = inputs[config.shard.number - 1 :: config.shard.count]
-    session = _open_session(config, weights.resolve(config.weights))
-    with closing(DetectRun(config, session, inputs, on_record, on_progress)) as run:
-        return run.execute()
+    return inputs if config.shard is None else inputs[config.shard.number - 1 :: config.shard.count]
 
 
 def _open_session(config: DetectConfig, path: Path) -> Session:
@@ -102,5 +110,6 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
 def _load_network(path: Path) -> Any:
     """Make the torch network of a weights file. Torch is imported only when an engine asks for it."""
     from medrov_cli.core.model.checkpoint import load_detector
+    from medrov_cli.core.model.fusion import fuse
 
-    return load_detector(path)
+    return fuse(load_detector(path))

@@ -92,7 +92,7 @@ def _layout(header: Any, limits: Limits) -> tuple[tuple[int, int, int, int], np.
     """Return the shape (x, y, z, volumes), the dtype and the offset of the voxels, within the limits."""
     try:
         dtype = header.get_data_dtype()
-    except HeaderDataError:
+    except (HeaderDataError, KeyError):
         raise MedrovError(
             ErrorCode.UNSUPPORTED_FORMAT,
             "The data type of the NIfTI voxels is not supported.",

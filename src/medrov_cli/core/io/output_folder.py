@@ -100,6 +100,11 @@ class OutputFolder:
                 "Add --resume to go on with it, --overwrite to replace it, or give another --output.",
             )
 
+    @classmethod
+    def is_overlay(cls, path: Path, file: str) -> bool:
+        """Tell whether a file is an overlay that a run wrote into the folder ``path``."""
+        return Path(file).absolute().is_relative_to((path / _OVERLAYS).absolute())
+
     def claim(self, description: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
         """Write what this run is, or check that an earlier run here was the same.
 
