@@ -21,7 +21,18 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from image_files import dicom_dataset, error_of, grey, item, read_all, read_one, row, write_dicom
+from image_files import (
+    PATIENT,
+    PATIENT_ID,
+    dicom_dataset,
+    error_of,
+    grey,
+    item,
+    read_all,
+    read_one,
+    row,
+    write_dicom,
+)
 from medrov_cli.core.config import Modality
 from medrov_cli.core.errors import ErrorCode
 
@@ -279,3 +290,12 @@ def test_identifiers_are_uids_and_empty_ones_are_null(tmp_path: Path) -> None:
     ids = read_one(path).identifiers
     assert ids is not None
     assert (ids.study_uid, ids.series_uid) == ("1.2.3", None)
+
+
+def test_the_patient_is_read_only_on_demand(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", PIXELS)
+    silent, asked = read_one(path).identifiers, read_one(path, patient=True).identifiers
+    assert silent is not None
+    assert (silent.patient_id, silent.patient_name) == (None, None)
+    assert asked is not None
+    assert (asked.patient_id, asked.patient_name) == (PATIENT_ID, PATIENT)
