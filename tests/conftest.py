@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from offline_medrov import connect_to_this_machine_only, no_lookup
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A background job starts with Ctrl-C ignored, and hands that on: its children could not be tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read by typer when it is imported, therefore here and not in a fixture.
 for _name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TERMINAL_WIDTH"):

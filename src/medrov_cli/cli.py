@@ -115,7 +115,7 @@ def _run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         return _report(_as_medrov_error(error), as_json=_asks_for_json(arguments))
     if result == ExitCode.INTERRUPTED:
-        console.note("interrupted; what was written is whole")
+        console.note("interrupted; what was written is whole, and --resume goes on with it")
     return result if isinstance(result, int) else ExitCode.OK
 
 

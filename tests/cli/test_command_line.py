@@ -105,7 +105,7 @@ def test_interrupted(failing: Failing, medrov: Medrov) -> None:
     failing.error = KeyboardInterrupt()
     done = medrov("fail")
     assert done.exit_code == 130
-    assert done.stderr == "interrupted; what was written is whole\n"
+    assert done.stderr == "interrupted; what was written is whole, and --resume goes on with it\n"
 
 
 @pytest.mark.parametrize(
@@ -214,4 +214,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (130, "interrupted; what was written is whole\n")
+    assert (process.returncode, errors) == (
+        130,
+        "interrupted; what was written is whole, and --resume goes on with it\n",
+    )

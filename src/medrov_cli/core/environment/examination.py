@@ -23,7 +23,6 @@ PACKAGES = (
     "pylibjpeg",
     "pylibjpeg-libjpeg",
     "pylibjpeg-openjpeg",
-    "pylibjpeg-rle",
     "pyjpegls",
     "python-gdcm",
     "nibabel",
