@@ -87,8 +87,14 @@ def success(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_
     as_json
         Print the document instead.
     """
-    if not as_json:
+    if not as_json and sys.stdout.isatty():
         stdout().print(render(output))
+    elif not as_json:
+        console = stdout()
+        with console.capture() as captured:
+            console.print(render(output))
+        # A table fills its columns with blanks: in a file they are only in the way.
+        write_data("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     elif isinstance(output, Mapping):
         print_json(output)
     else:

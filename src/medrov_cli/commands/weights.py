@@ -223,9 +223,15 @@ def _metadata_table(path: Path, metadata: WeightsMetadata) -> Table:
     )
 
 
-def _scalars(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the results that fit a line; tables are in the JSON form."""
-    return {key: value for key, value in results.items() if isinstance(value, str | int | float)}
+def _scalars(results: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return the single numbers among the results, two levels deep; tables are in the JSON form."""
+    found: dict[str, Any] = {}
+    for key, value in results.items():
+        if isinstance(value, str | int | float):
+            found[before + key] = value
+        elif isinstance(value, Mapping) and not before:
+            found |= _scalars(value, f"{key} ")
+    return found
 
 
 def _verification_table(found: Verification) -> Table:
