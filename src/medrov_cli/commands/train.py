@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
 from medrov_cli.core.config import DEFAULT_TEXT_ENCODER
@@ -81,14 +81,14 @@ class TrainOutput:
 
 def _render(output: TrainOutput) -> RenderableType:
     title = f"{output.weights}: epoch {output.best_epoch} of {output.epochs}, validation"
-    table = console.table("source", "images", "mAP50", "mAP50-95", title=title)
+    table = console.table("source", "images", "mAP50", "mAP50-95")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, score in sorted(output.best["val"].items()):
         table.add_row(name, str(score["images"]), f"{score['map50']:.3f}", f"{score['map50_95']:.3f}")
     table.add_section()
     table.add_row("mean", "", f"{output.best['map50']:.3f}", f"{output.best['map50_95']:.3f}")
-    return table
+    return Group(title, table)  # a table's own title is broken at the table's width
 
 
 def train(
