@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from medrov_cli.core.data.dataset import Dataset, Split, load_dataset
 from medrov_cli.core.evaluation import SourceScore, evaluate
 from medrov_cli.core.model.checkpoint import load_detector
-from medrov_cli.core.records import UInt8Array
+from medrov_cli.core.runtime.interface import Precision
+from medrov_cli.core.runtime.torch_engine import TorchEngine
 from medrov_cli.core.training.results import fitness
 from medrov_cli.core.weights import (
     load_embeddings,
@@ -87,17 +87,9 @@ def main() -> None:
 
 def score(weights: Path, dataset: Dataset, split: Split, imgsz: int) -> dict[str, SourceScore]:
     """Return the scores of weights on a split at an image size, float32."""
-    detector = load_detector(weights).to(memory_format=torch.channels_last)
-    text = torch.from_numpy(load_embeddings(weights))
-
-    def predict(images_rgb: UInt8Array) -> tuple[np.ndarray, np.ndarray]:
-        images = torch.from_numpy(images_rgb).permute(0, 3, 1, 2).float().div_(255)
-        with torch.inference_mode():
-            boxes, scores = detector.detect(images, text)
-        return boxes.numpy(), scores.numpy()
-
+    engine = TorchEngine(load_detector(weights), load_embeddings(weights), imgsz, "cpu", Precision.FP32)
     started = time.monotonic()
-    scores = evaluate(predict, dataset, split, imgsz)
+    scores = evaluate(engine.infer, dataset, split, imgsz)
     say(f"{split} at {imgsz} px: {time.monotonic() - started:.0f} s")
     return scores
 

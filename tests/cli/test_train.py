@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from medrov_cli.commands import train as command
+from medrov_cli.core.training import TrainConfig
 from training_data import IMAGES, make_source
 
 QUICK = ("--imgsz", 64, "--epochs", 1, "--batch", 4, "--workers", 0, "--device", "cpu", "--precision", "fp32")
@@ -74,3 +77,16 @@ def test_missing_dataset(medrov: Any, tmp_path: Path) -> None:
     assert done.json["schema"] == "medrov.error/1"
     assert done.json["error"]["code"] == "dataset_invalid"
     assert "none.yaml" in done.stderr
+
+
+def test_defaults_of_the_command_are_those_of_the_procedure() -> None:
+    config = TrainConfig(dataset=Path("d.yaml"), output=Path("out"))
+    defaults = {name: item.default for name, item in inspect.signature(command.train).parameters.items()}
+    own = set(defaults) - {"dataset", "output", "as_json", "lr", "weight_decay", "mosaic"}
+    for name in own:
+        assert defaults[name] == getattr(config, name), name
+    assert (defaults["lr"], defaults["weight_decay"]) == (
+        config.schedule.learning_rate,
+        config.schedule.weight_decay,
+    )
+    assert defaults["mosaic"] == config.augmentation.mosaic

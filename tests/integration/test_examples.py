@@ -18,20 +18,15 @@ import pydicom
 import pytest
 
 from medrov_cli.core.boxes import iou_matrix
-from medrov_cli.core.config import DEFAULT_WEIGHTS, Modality
+from medrov_cli.core.config import Modality
 from medrov_cli.core.data.dataset import load_dataset
 from medrov_cli.core.data.phantom.abdomen import abdomen_volume
 from medrov_cli.core.data.store import load_image
 from medrov_cli.core.io.reader import read_frames
-from medrov_cli.core.weights import manifest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 INPUTS = ("chest_ct.dcm", "blood_smear.png", "polyp.png", "ct_volume.nii.gz")
 VOLUME_SLICES = 16
-
-needs_model = pytest.mark.skipif(
-    DEFAULT_WEIGHTS not in manifest(), reason=f"the weights {DEFAULT_WEIGHTS} are not built yet"
-)
 
 
 def _run(*command: str | Path, exit_code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -155,7 +150,6 @@ def test_training_phantoms_are_not_the_examples(trained: Path) -> None:
         assert not any(pixels.shape == other.shape and np.array_equal(pixels, other) for other in examples)
 
 
-@needs_model
 @pytest.mark.parametrize(
     ("name", "class_name"),
     [
@@ -181,7 +175,6 @@ def test_the_embedded_model_finds_something_true(name: str, class_name: str) -> 
     assert max(overlaps, default=0) > 0.5
 
 
-@needs_model
 def test_the_array_job_shares_the_work(tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()
@@ -205,7 +198,6 @@ def test_the_array_job_shares_the_work(tmp_path: Path) -> None:
     assert len(lines[0] + lines[1]) == 3 + VOLUME_SLICES
 
 
-@needs_model
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_jsonl_becomes_csv(tmp_path: Path) -> None:
     missing = tmp_path / "missing.png"

@@ -10,6 +10,12 @@ from pathlib import Path
 TEXT_WIDTH = 512
 """Width of a class embedding (YOLO-World, arXiv 2401.17270; BiomedCLIP's joint space)."""
 
+GRID = 32
+"""Model pixels per cell of the coarsest level (YOLOv8): sides of the model input are multiples."""
+
+MAX_IMGSZ = 4096
+"""Largest side of the model input, in pixels."""
+
 DEFAULT_WEIGHTS = "medrov-n"
 """Name, in the manifest, of the weights that come with the package."""
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from medrov_cli.core import weights
 from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.runtime.interface import check_imgsz
 from medrov_cli.core.weights import ManifestEntry, TextEncoderInfo, Verification, WeightsMetadata
 from medrov_cli.core.weights.download import Progress, download
-from medrov_cli.core.weights.metadata import MAX_IMGSZ
 
 
 class Availability(StrEnum):
@@ -120,12 +120,8 @@ def import_weights(
         raise MedrovError(
             ErrorCode.USAGE, f"{output} is there already", "Give another --output, or --overwrite."
         )
-    if imgsz is not None and imgsz not in range(32, MAX_IMGSZ + 1, 32):
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--imgsz {imgsz} is not a multiple of 32 from 32 to {MAX_IMGSZ}",
-            "Give e.g. --imgsz 640.",
-        )
+    if imgsz is not None:
+        check_imgsz(imgsz)
     encoder = None if text_encoder is None else _encoder_info(text_encoder)
     settings = ImportSettings(name=name, text_encoder=encoder, imgsz=imgsz)
     tensors, metadata = import_ultralytics_checkpoint(source, settings)

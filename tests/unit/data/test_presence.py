@@ -68,10 +68,10 @@ def test_a_possible_class_is_no_negative_where_its_source_is_shown(tmp_path: Pat
     config = LoaderConfig(64, 0.0, 4, 0, 0.0, 80, AugmentationConfig(same_source=0.5))
     seen = {"some": False, "none": False}
     for epoch in range(4):
-        for batch in (BatchSource(dataset, samples, store, texts, config, epoch, mosaic=True)[0],):
-            assert batch.ignored.shape == batch.text_rows.shape
-            assert not batch.ignored[batch.text_rows == 0].any(), "no source leaves a liver without a box"
-            spared = batch.ignored[batch.text_rows == 1]
-            seen["some"] |= bool(spared.any())
-            seen["none"] |= bool((~spared).any())
+        batch = BatchSource(dataset, samples, store, texts, config, epoch, mosaic=True)[0]
+        assert batch.ignored.shape == batch.text_rows.shape
+        assert not batch.ignored[batch.text_rows == 0].any(), "no source leaves a liver without a box"
+        spared = batch.ignored[batch.text_rows == 1]
+        seen["some"] |= bool(spared.any())
+        seen["none"] |= bool((~spared).any())
     assert seen == {"some": True, "none": True}

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from medrov_cli.core.config import GRID
 from medrov_cli.core.data.augmentation import (
     AugmentationConfig,
     Tile,
@@ -28,9 +29,6 @@ from medrov_cli.core.data.presence import POSSIBLE
 from medrov_cli.core.data.prompting import ClassTexts, choose_prompts, draw_texts
 from medrov_cli.core.data.sampling import epoch_order, sample_weights
 from medrov_cli.core.data.store import ImageStore
-
-GRID = 32
-"""Model inputs have sides that are multiples of the coarsest stride."""
 
 
 class Batch(NamedTuple):

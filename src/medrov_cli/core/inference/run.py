@@ -64,7 +64,7 @@ class Session:
                 scores[row],
                 self.classes,
                 self.selection,
-                elapsed_ms if self.timings else None,
+                elapsed_ms,
             )
             for row, image in enumerate(images)
         ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from medrov_cli.core.io.dicom_luts import View
 from medrov_cli.core.io.greyscale import (
+    IDENTITY,
     LookupTable,
     Values,
     VoiFunction,
@@ -16,15 +17,13 @@ from medrov_cli.core.io.greyscale import (
     center_width,
     full_range,
     map_values,
+    rescale,
 )
 from medrov_cli.core.io.window import DEFAULT_CT_PRESET, PRESETS, WindowKind, WindowSpec
 from medrov_cli.core.records import UInt8Array, Window
 
 NO_HU_WARNING = "The window preset needs Hounsfield units, which this image does not have; 'auto' was used."
 NO_TAG_WARNING = "The file has no window of that number; 'auto' was used."
-
-IDENTITY = (1.0, 0.0)
-"""Slope and intercept of no rescale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,7 @@ class GreyScale:
         """Return stored values in the units after the modality LUT or rescale."""
         if self.modality_table is not None:
             return self.modality_table.apply(stored)
-        if (self.slope, self.intercept) == IDENTITY:
-            return stored
-        return np.asarray(stored, dtype=np.float64) * self.slope + self.intercept
+        return rescale(stored, self.slope, self.intercept)
 
     def render(self, stored: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, tuple[str, ...]]:
         """Turn one frame into 8-bit grey (0 is the smallest value, whatever the photometric interpretation).

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pydicom
 
 from medrov_cli.core.io.dicom_file import DicomFile, bad_metadata, modality_tag
-from medrov_cli.core.io.dicom_grey import IDENTITY, GreyScale
+from medrov_cli.core.io.dicom_grey import GreyScale
 from medrov_cli.core.io.dicom_header import functional_group, numbers
 from medrov_cli.core.io.dicom_luts import lookup_table, views_of
-from medrov_cli.core.io.greyscale import LookupTable
+from medrov_cli.core.io.greyscale import IDENTITY, LookupTable
 
 BAD_RESCALE_WARNING = "The rescale slope or intercept is invalid; stored values were used."
 BAD_VOI_WARNING = "A window of the file is invalid and was left out."

@@ -22,6 +22,10 @@ _TABLE_ENTRIES = 1 << 17
 """Up to this many distinct integers a chain is computed once per value instead of once per pixel."""
 
 
+IDENTITY = (1.0, 0.0)
+"""Slope and intercept of no rescale."""
+
+
 class VoiFunction(StrEnum):
     """How a window maps values to grey (VOI LUT Function, PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
 
@@ -53,6 +57,13 @@ class LookupTable:
         """Return the entries for ``values``, in their shape."""
         indices = np.rint(np.asarray(values, dtype=np.float64) - self.first_mapped)
         return self.entries[np.clip(indices, 0, len(self.entries) - 1).astype(np.intp)]
+
+
+def rescale(stored: Values, slope: float, intercept: float) -> Values:
+    """Return ``stored * slope + intercept``; the values themselves where that changes nothing."""
+    if (slope, intercept) == IDENTITY:
+        return stored
+    return np.asarray(stored, dtype=np.float64) * slope + intercept
 
 
 def apply_window(

@@ -18,6 +18,7 @@ from medrov_cli.core.io.greyscale import (
     full_range,
     map_values,
     percentile_range,
+    rescale,
     to_rgb,
 )
 from medrov_cli.core.io.nifti_file import NiftiFile
@@ -114,9 +115,7 @@ class Renderer:
         return tuple(notes)
 
     def _scale(self, stored: Values) -> Values:
-        if (self._file.slope, self._file.intercept) == (1.0, 0.0):
-            return stored
-        return np.asarray(stored, dtype=np.float64) * self._file.slope + self._file.intercept
+        return rescale(stored, self._file.slope, self._file.intercept)
 
     def __call__(self, stored: npt.NDArray[Any]) -> UInt8Array:
         """Return a slice of shape (height, width) as uint8 (height, width, 3)."""

@@ -12,8 +12,7 @@ from medrov_cli.core.model.network import Detector
 def fuse(detector: Detector) -> Detector:
     """Fold the batch norms of a detector in evaluation mode, in place; return it.
 
-    A quarter of the time on a CPU. The result is for inference alone: its parameters no longer
-    have the names of a weights file.
+    The result is for inference alone: its parameters no longer have the names of a weights file.
     """
     for module in detector.modules():
         if isinstance(module, Conv) and isinstance(module.bn, nn.BatchNorm2d):

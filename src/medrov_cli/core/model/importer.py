@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli import __version__
-from medrov_cli.core.config import TEXT_WIDTH, Limits
+from medrov_cli.core.config import GRID, MAX_IMGSZ, TEXT_WIDTH, Limits
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.archive import TorchArchive
 from medrov_cli.core.model.inert import Record, TensorRef
@@ -25,7 +25,6 @@ from medrov_cli.core.weights import (
     sha256_of,
 )
 from medrov_cli.core.weights.container import NORM_TOLERANCE
-from medrov_cli.core.weights.metadata import MAX_IMGSZ
 
 if TYPE_CHECKING:
     from medrov_cli.core.weights.container import Tensors
@@ -214,7 +213,7 @@ def _vocabulary(names: Any, embeddings: npt.NDArray[Any] | None) -> tuple[ClassE
 def _trained_imgsz(train_args: Any) -> int:
     """Return the image size of the training, if it is a usable one."""
     value = train_args.get("imgsz") if isinstance(train_args, dict) else None
-    usable = type(value) is int and value in range(32, MAX_IMGSZ + 1, 32)
+    usable = type(value) is int and value in range(GRID, MAX_IMGSZ + 1, GRID)
     return value if usable and isinstance(value, int) else _DEFAULT_IMGSZ
 
 

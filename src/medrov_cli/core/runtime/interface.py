@@ -8,14 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from medrov_cli.core.config import TEXT_WIDTH
+from medrov_cli.core.config import GRID, MAX_IMGSZ, TEXT_WIDTH
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Float32Array, UInt8Array
-
-GRID = 32
-"""Model pixels per cell of the coarsest level: the sides of the model's input divide by it."""
-
-MIN_IMGSZ, MAX_IMGSZ = 32, 4096
 
 ANCHORS_PER_PIXEL = 1 / 64 + 1 / 256 + 1 / 1024
 """Of the three levels with strides 8, 16 and 32."""
@@ -124,11 +119,11 @@ def check_imgsz(imgsz: int) -> None:
     MedrovError
         ``USAGE``.
     """
-    if imgsz % GRID or not MIN_IMGSZ <= imgsz <= MAX_IMGSZ:
+    if imgsz % GRID or not GRID <= imgsz <= MAX_IMGSZ:
         raise MedrovError(
             ErrorCode.USAGE,
-            f"--imgsz {imgsz} is not a multiple of {GRID} from {MIN_IMGSZ} to {MAX_IMGSZ}",
-            f"The nearest is {min(max(round(imgsz / GRID) * GRID, MIN_IMGSZ), MAX_IMGSZ)}.",
+            f"--imgsz {imgsz} is not a multiple of {GRID} from {GRID} to {MAX_IMGSZ}",
+            f"The nearest is {min(max(round(imgsz / GRID) * GRID, GRID), MAX_IMGSZ)}.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -94,12 +95,17 @@ def embed_prompts(
     """
     texts = [synonym for prompt in prompts for synonym in prompt.synonyms]
     rows = embed_texts(texts, encoder=encoder, offline=offline, width=width, warn=warn)
-    means = np.zeros((len(prompts), width), np.float32)
-    start = 0
-    for row, prompt in enumerate(prompts):
-        stop = start + len(prompt.synonyms)
-        means[row] = rows[start:stop].mean(axis=0)
-        start = stop
+    counts = [len(prompt.synonyms) for prompt in prompts]
+    return mean_embeddings(
+        rows, [range(end - n, end) for n, end in zip(counts, accumulate(counts), strict=True)]
+    )
+
+
+def mean_embeddings(rows: Float32Array, groups: Sequence[Sequence[int]]) -> Float32Array:
+    """Return the mean of each group of rows, brought back to L2 norm 1, float32, (groups, width)."""
+    means = np.zeros((len(groups), rows.shape[1]), np.float32)
+    for row, group in enumerate(groups):
+        means[row] = rows[list(group)].mean(axis=0)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     return means
 

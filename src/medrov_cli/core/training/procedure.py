@@ -12,17 +12,18 @@ import torch
 from torch import Tensor
 
 from medrov_cli.core.data.dataset import Dataset, load_dataset
-from medrov_cli.core.data.loader import GRID, BatchSource, LoaderConfig, iterate
+from medrov_cli.core.data.loader import BatchSource, LoaderConfig, iterate
 from medrov_cli.core.data.prompting import ClassTexts
 from medrov_cli.core.data.store import ImageStore
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.evaluation import SourceScore, evaluate
 from medrov_cli.core.model.checkpoint import detector_tensors
-from medrov_cli.core.text.embedding import embed_texts
+from medrov_cli.core.runtime.interface import check_imgsz
+from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.synonyms import synonyms_of
 from medrov_cli.core.training.config import Progress, TrainConfig, TrainProgress, settings_of
 from medrov_cli.core.training.folder import RunFolder
-from medrov_cli.core.training.results import class_embeddings, describe, metrics_entry
+from medrov_cli.core.training.results import describe, metrics_entry
 from medrov_cli.core.training.trainer import Trainer, build_trainer
 from medrov_cli.core.weights import EMBEDDINGS, save
 
@@ -85,12 +86,7 @@ def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> Tr
 
 def _load(config: TrainConfig) -> Dataset:
     """Return the dataset, having checked what can be checked before anything is written."""
-    if config.imgsz % GRID:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--imgsz {config.imgsz} is not a multiple of {GRID}",
-            "Try 320, 352, 416 or 640.",
-        )
+    check_imgsz(config.imgsz)
     dataset = load_dataset(config.dataset, config.data_root)
     count = len(dataset.samples["train"])
     if count < config.batch:
@@ -159,7 +155,7 @@ def _open_session(config: TrainConfig, dataset: Dataset, progress: Progress) -> 
     """Embed the texts, read the images, build the model."""
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
     table = embed_texts(texts.texts, encoder=config.text_encoder, offline=config.offline)
-    vocabulary = class_embeddings(table, texts)
+    vocabulary = torch.from_numpy(mean_embeddings(table, texts.rows))
     samples = dataset.samples["train"]
     store = ImageStore(
         samples,

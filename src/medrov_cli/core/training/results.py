@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 from medrov_cli import __version__
-from medrov_cli.core.boxes import FloatArray
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.data.dataset import Dataset
 from medrov_cli.core.data.prompting import ClassTexts
@@ -53,12 +50,6 @@ def fitness(scores: Mapping[str, SourceScore]) -> float:
 
 def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else 0.0
-
-
-def class_embeddings(table: FloatArray, texts: ClassTexts) -> Tensor:
-    """Return one embedding a class, the mean of its texts, float32, (classes, 512), L2 norm 1."""
-    means = np.stack([table[list(rows)].mean(0) for rows in texts.rows])
-    return functional.normalize(torch.from_numpy(means).float(), dim=-1)
 
 
 def describe(

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from medrov_cli.core.config import GRID, MAX_IMGSZ
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.files import whole_file
 from medrov_cli.core.weights.container import read_metadata, sha256_of
 from medrov_cli.core.weights.fields import Fields
-from medrov_cli.core.weights.metadata import MAX_IMGSZ
 
 MANIFEST_SCHEMA = "medrov.manifest/1"
 MANIFEST_FILE = "manifest.toml"
@@ -161,7 +161,7 @@ def _entry(fields: Fields) -> ManifestEntry:
         size_bytes=fields.integer("bytes", low=1, high=_MAX_BYTES),
         source=fields.text("source"),
         licence=fields.text("licence"),
-        imgsz=fields.integer("imgsz", low=32, high=MAX_IMGSZ),
+        imgsz=fields.integer("imgsz", low=GRID, high=MAX_IMGSZ),
         text_encoder=fields.text("text_encoder"),
         url=fields.text("url") if "url" in fields.data else None,
     )

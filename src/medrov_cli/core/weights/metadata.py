@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from medrov_cli.core.config import TEXT_WIDTH, Modality
+from medrov_cli.core.config import GRID, MAX_IMGSZ, TEXT_WIDTH, Modality
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.weights.fields import Fields
 
@@ -16,9 +16,6 @@ SCHEMA = "medrov.weights/1"
 
 SCALES = ("n", "s", "m", "l", "x")
 """Model sizes of YOLO-World v2, small to large."""
-
-MAX_IMGSZ = 4096
-_GRID = 32  # model pixels per cell of the coarsest level: sides must be divisible by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +180,8 @@ def _parse(fields: Fields) -> WeightsMetadata:
     architecture = fields.child("architecture")
     encoder = fields.child("text_encoder")
     training = fields.child("training")
-    imgsz = fields.integer("imgsz", low=_GRID, high=MAX_IMGSZ)
-    fields.require(imgsz % _GRID == 0, "imgsz", f"a multiple of {_GRID}")
+    imgsz = fields.integer("imgsz", low=GRID, high=MAX_IMGSZ)
+    fields.require(imgsz % GRID == 0, "imgsz", f"a multiple of {GRID}")
     return WeightsMetadata(
         name=fields.text("name"),
         architecture=ArchitectureInfo(
