@@ -1,6 +1,6 @@
 # Uses the Python of the active environment; another one: make check PYTHON=.venv/bin/python
 PYTHON ?= python
-CODE = src tests examples weights
+CODE = src tests examples weights benchmarks
 
 .PHONY: setup check lint types test format docs golden
 

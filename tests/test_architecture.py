@@ -31,6 +31,7 @@ LONGER_FILES: dict[str, str] = {}
 LONGER_FUNCTIONS = {
     "medrov_cli.commands.train.train": "one parameter an option",
     "medrov_cli.commands.detect.detect": "one parameter an option",
+    "medrov_cli.commands.evaluate.evaluate": "one parameter an option",
 }
 
 

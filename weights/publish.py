@@ -4,7 +4,7 @@
 
 The image size is the one with the best validation score. Then the test split is scored once, all
 classes asked for at once on every image; the results go into the weights' metadata, the manifest
-and the tables of MODEL_CARD.md.
+and the tables of MODEL_CARD.md. Score calibration and operating points are fitted on the validation split.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.data.dataset import Dataset, Split, load_dataset
-from medrov_cli.core.evaluation import SourceScore, evaluate
+from medrov_cli.core.data.dataset import Dataset, load_dataset
+from medrov_cli.core.data.source import Split
+from medrov_cli.core.evaluation import EvalConfig, run_evaluation
+from medrov_cli.core.evaluation.validation import SourceScore, evaluate
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.runtime.interface import Precision
 from medrov_cli.core.runtime.torch_engine import TorchEngine
@@ -81,6 +83,10 @@ def main() -> None:
         load_tensors(options.weights),
         dataclasses.replace(metadata, name=options.name, imgsz=imgsz, results=results),
     )
+    fit = EvalConfig(
+        options.dataset, options.data_root, "val", weights=str(target), bootstrap=0, fit=target, imgsz=imgsz
+    )
+    run_evaluation(fit)
     write_manifest_entry(target, source="trained by this project; see MODEL_CARD.md")
     write_card(by_size, imgsz, test)
 

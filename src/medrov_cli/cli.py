@@ -23,7 +23,7 @@ from typing import Annotated, TextIO
 import typer
 
 from medrov_cli import __version__, console
-from medrov_cli.commands import detect, doctor, train, weights
+from medrov_cli.commands import detect, doctor, evaluate, train, weights
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
 
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.command("detect")(detect.detect)
 app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
 app.command("doctor")(doctor.doctor)
 

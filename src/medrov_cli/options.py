@@ -38,8 +38,21 @@ ClassesFile = Annotated[
 ]
 
 Conf = Annotated[
-    float,
-    typer.Option("--conf", min=0, max=1, help="Lowest score of a detection.", rich_help_panel=CLASSES_PANEL),
+    float | None,
+    typer.Option(
+        "--conf",
+        min=0,
+        max=1,
+        help="Lowest score of a detection. Default: each class's own, stored with the weights, else 0.25.",
+        rich_help_panel=CLASSES_PANEL,
+    ),
+]
+
+RawScores = Annotated[
+    bool,
+    typer.Option(
+        "--raw-scores", help="Show the network's scores, not calibrated.", rich_help_panel=CLASSES_PANEL
+    ),
 ]
 
 Iou = Annotated[

@@ -21,6 +21,7 @@ EXIT_CODES = {
     ErrorCode.USAGE: 2,
     ErrorCode.NO_INPUT: 4,
     ErrorCode.DATASET_INVALID: 4,
+    ErrorCode.PREDICTIONS_INVALID: 4,
     ErrorCode.WEIGHTS_MISSING: 5,
     ErrorCode.WEIGHTS_CORRUPT: 5,
     ErrorCode.WEIGHTS_UNTRUSTED: 5,

@@ -107,7 +107,7 @@ def select(
     boxes_xyxy: FloatArray,
     scores: FloatArray,
     *,
-    conf: float,
+    conf: float | FloatArray,
     iou: float,
     max_det: int,
     class_agnostic: bool = False,
@@ -121,7 +121,7 @@ def select(
     scores
         float, (anchors, classes). An anchor may answer for several classes.
     conf
-        Lower scores are left out.
+        Lower scores are left out; one number, or one a class, (classes,).
     iou, max_det, class_agnostic
         See :func:`nms`.
 

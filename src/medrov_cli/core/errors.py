@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     USAGE = "usage"
     NO_INPUT = "no_input"
     DATASET_INVALID = "dataset_invalid"
+    PREDICTIONS_INVALID = "predictions_invalid"
     WEIGHTS_MISSING = "weights_missing"
     WEIGHTS_CORRUPT = "weights_corrupt"
     WEIGHTS_UNTRUSTED = "weights_untrusted"
@@ -61,6 +62,7 @@ INPUT_ERRORS = frozenset(
 _EXIT_CODES = {
     ErrorCode.USAGE: ExitCode.USAGE,
     ErrorCode.DATASET_INVALID: ExitCode.NO_INPUT,
+    ErrorCode.PREDICTIONS_INVALID: ExitCode.NO_INPUT,
     ErrorCode.NO_INPUT: ExitCode.NO_INPUT,
     ErrorCode.WEIGHTS_MISSING: ExitCode.WEIGHTS,
     ErrorCode.WEIGHTS_CORRUPT: ExitCode.WEIGHTS,

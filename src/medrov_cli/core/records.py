@@ -159,6 +159,7 @@ class ModelIdentity:
     text_encoder: str
     engine: str
     imgsz: int
+    scores: str = "raw"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ``model`` object of a JSON record."""
@@ -169,6 +170,7 @@ class ModelIdentity:
             "text_encoder": self.text_encoder,
             "engine": self.engine,
             "imgsz": self.imgsz,
+            "scores": self.scores,
         }
 
 

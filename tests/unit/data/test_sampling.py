@@ -9,16 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.data.dataset import Sample
 from medrov_cli.core.data.loader import sides_of
 from medrov_cli.core.data.prompting import ClassTexts, choose_prompts, draw_texts
 from medrov_cli.core.data.sampling import epoch_order, sample_weights
+from medrov_cli.core.data.source import Sample
 
 
 def _samples(sizes: list[int]) -> list[Sample]:
     none = np.zeros((0, 4), dtype=np.float32)
     return [
-        Sample(source, i, Path("x"), 1, 1, none, np.zeros(0, dtype=np.int64), None)
+        Sample(
+            source,
+            i,
+            Path("x"),
+            1,
+            1,
+            none,
+            np.zeros(0, dtype=np.int64),
+            None,
+            none[:, 0],
+            none,
+            np.zeros(0, dtype=np.int64),
+        )
         for source, size in enumerate(sizes)
         for i in range(size)
     ]

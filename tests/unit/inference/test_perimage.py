@@ -10,10 +10,11 @@ import pytest
 from medrov_cli.core.config import Modality
 from medrov_cli.core.inference.classlist import ClassList
 from medrov_cli.core.inference.perimage import Phi, Selection, finished, hashed_uid, prepare
+from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.records import Frame, Identifiers, ImageRecord, ModelIdentity
 
 MODEL = ModelIdentity("m", "0", "0", "minilm", "torch-cpu", 64)
-SELECTION = Selection(conf=0.25, iou=0.5, max_det=10)
+SELECTION = Selection(Scoring(np.full(10, 0.25)), iou=0.5, max_det=10)
 CT, ENDOSCOPY = Modality.CT, Modality.ENDOSCOPY
 
 

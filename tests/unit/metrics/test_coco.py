@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medrov_cli.core.metrics.coco import MAX_DETECTIONS, ImageResult, average_precision
+from medrov_cli.core.metrics.coco import average_precision
+from medrov_cli.core.metrics.detections import ImageResult
+from medrov_cli.core.metrics.matching import MAX_DETECTIONS
 
 
 def _result(truth: list[tuple[int, list[float]]], found: list[tuple[int, float, list[float]]]) -> ImageResult:

@@ -23,11 +23,12 @@ from medrov_cli.core.data.augmentation import (
     place_single,
     turn_and_flip,
 )
-from medrov_cli.core.data.dataset import Dataset, Sample
+from medrov_cli.core.data.dataset import Dataset
 from medrov_cli.core.data.laterality import mirror_rows
 from medrov_cli.core.data.presence import POSSIBLE
 from medrov_cli.core.data.prompting import ClassTexts, choose_prompts, draw_texts
 from medrov_cli.core.data.sampling import epoch_order, sample_weights
+from medrov_cli.core.data.source import Sample
 from medrov_cli.core.data.store import ImageStore
 
 

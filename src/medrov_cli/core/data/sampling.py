@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.boxes import IntArray
-from medrov_cli.core.data.dataset import Sample
+from medrov_cli.core.data.source import Sample
 
 
 def sample_weights(samples: Sequence[Sample], balance: float) -> npt.NDArray[np.float64]:

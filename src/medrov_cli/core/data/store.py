@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from medrov_cli.core.data.dataset import Sample
+from medrov_cli.core.data.source import Sample
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import UInt8Array
 

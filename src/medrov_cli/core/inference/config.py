@@ -72,7 +72,10 @@ class DetectConfig:
     text_encoder
         Spec of the text encoder of ``classes``; that of the weights where null.
     conf
-        Detections below this score are left out (ultralytics' ``predict``).
+        Detections whose shown score is below this are left out; null: each class's operating point,
+        0.25 where the weights have none.
+    raw_scores
+        Show scores as the network gives them, not calibrated.
     iou
         Of two boxes of a class that overlap more than this, the better stays (ultralytics').
     max_det
@@ -107,7 +110,8 @@ class DetectConfig:
     classes: tuple[Prompt, ...] = ()
     weights: str = DEFAULT_WEIGHTS
     text_encoder: str | None = None
-    conf: float = 0.25
+    conf: float | None = None
+    raw_scores: bool = False
     iou: float = 0.7
     max_det: int = 300
     imgsz: int | None = None
@@ -135,8 +139,8 @@ class DetectConfig:
         MedrovError
             ``USAGE``, naming the option.
         """
-        if not 0 <= self.conf <= 1:
-            raise _usage(f"--conf {self.conf:g} is not from 0 to 1", "The default is 0.25.")
+        if self.conf is not None and not 0 <= self.conf <= 1:
+            raise _usage(f"--conf {self.conf:g} is not from 0 to 1", "Leave it out for each class's own.")
         if not 0 <= self.iou <= 1:
             raise _usage(f"--iou {self.iou:g} is not from 0 to 1", "The default is 0.7.")
         for name, value in (
@@ -163,6 +167,7 @@ class DetectConfig:
         return {
             "weights": self.weights,
             "conf": self.conf,
+            "raw_scores": self.raw_scores,
             "iou": self.iou,
             "max_det": self.max_det,
             "window": str(self.read.window),

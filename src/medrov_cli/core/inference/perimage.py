@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import numpy as np
+
 from medrov_cli.core.boxes import FloatArray, clip_boxes, select
 from medrov_cli.core.data.letterbox import Letterbox
 from medrov_cli.core.inference.classlist import ClassList
+from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.records import (
     Detection,
     Float32Array,
@@ -63,7 +66,7 @@ class Prepared:
 class Selection:
     """How detections are chosen; see :func:`medrov_cli.core.boxes.select`."""
 
-    conf: float
+    scoring: Scoring
     iou: float
     max_det: int
 
@@ -118,9 +121,17 @@ def finished(
     columns = classes.columns(blank.modality)
     if len(columns) < len(classes.names):
         scores = scores[:, columns]
+    scoring = selection.scoring
     found, score, label = select(
-        boxes_xyxy, scores, conf=selection.conf, iou=selection.iou, max_det=selection.max_det
+        boxes_xyxy,
+        scores,
+        conf=scoring.thresholds[columns],
+        iou=selection.iou,
+        max_det=selection.max_det,
     )
+    score = scoring.shown(score, columns[label])
+    order = np.argsort(-score, kind="stable")  # calibration may change which class is surer
+    found, score, label = found[order], score[order], label[order]
     found = clip_boxes(prepared.letterbox.to_source(found), blank.height, blank.width)
     names = [classes.names[column] for column in columns[label]]
     detections = _detections(found, score, names, blank.pixel_spacing_mm)

@@ -13,6 +13,7 @@ from medrov_cli.core.inference.classlist import asked_classes, stored_classes
 from medrov_cli.core.inference.config import DetectConfig
 from medrov_cli.core.inference.perimage import Selection
 from medrov_cli.core.inference.run import DetectRun, ProgressCallback, RecordCallback, Session
+from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.inference.tally import DetectionSummary
 from medrov_cli.core.io.inputs import Input, expand_inputs
 from medrov_cli.core.io.output_folder import OutputFolder
@@ -93,6 +94,12 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
         engine=config.engine,
         precision=config.precision,
     )
+    scoring = Scoring.of(
+        [(name, *synonyms) for name, synonyms in zip(classes.names, classes.synonyms, strict=True)],
+        metadata,
+        conf=config.conf,
+        raw_scores=config.raw_scores,
+    )
     identity = ModelIdentity(
         name=metadata.name,
         sha256=weights.sha256_of(path),
@@ -100,10 +107,11 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
         text_encoder=classes.text_encoder,
         engine=engine.name,
         imgsz=imgsz,
+        scores=scoring.kind,
     )
     batch = config.batch or (ACCELERATOR_BATCH if engine.is_accelerator else 1)
     fitting = max(1, SCORE_BUDGET_BYTES // score_bytes(imgsz, len(classes.names)))
-    selection = Selection(config.conf, config.iou, config.max_det)
+    selection = Selection(scoring, config.iou, config.max_det)
     return Session(engine, classes, identity, selection, min(batch, fitting), config.timings)
 
 

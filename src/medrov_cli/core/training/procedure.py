@@ -16,7 +16,7 @@ from medrov_cli.core.data.loader import BatchSource, LoaderConfig, iterate
 from medrov_cli.core.data.prompting import ClassTexts
 from medrov_cli.core.data.store import ImageStore
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.evaluation import SourceScore, evaluate
+from medrov_cli.core.evaluation.validation import SourceScore, evaluate
 from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.runtime.interface import check_imgsz
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings

@@ -12,7 +12,7 @@ from medrov_cli import __version__
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.data.dataset import Dataset
 from medrov_cli.core.data.prompting import ClassTexts
-from medrov_cli.core.evaluation import SourceScore
+from medrov_cli.core.evaluation.validation import SourceScore
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.training.config import TrainConfig
 from medrov_cli.core.weights import (

@@ -71,6 +71,19 @@ class Fields:
         """Return a whole number from ``low`` to ``high``, or null."""
         return None if self._get(key) is None else self.integer(key, low=low, high=high)
 
+    def share(self, key: str) -> float:
+        """Return a number from 0 to 1."""
+        value = self._get(key)
+        self.require(_is_share(value), key, "a number from 0 to 1")
+        return float(value)
+
+    def shares(self, key: str) -> tuple[float, ...]:
+        """Return a list of numbers from 0 to 1."""
+        value = self._get(key)
+        are_shares = isinstance(value, list) and all(_is_share(item) for item in value)
+        self.require(are_shares, key, "a list of numbers from 0 to 1")
+        return tuple(float(item) for item in value)
+
     def choice(self, key: str, among: Sequence[str]) -> str:
         """Return one of the strings ``among``."""
         value = self._get(key)
@@ -107,6 +120,10 @@ class Fields:
         return [
             Fields.of(item, self.where, f"{self.path}{key}[{index}].") for index, item in enumerate(value)
         ]
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _error(where: str, what: str) -> MedrovError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from medrov_cli.core.config import GRID, MAX_IMGSZ, TEXT_WIDTH, Modality
 from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.weights.calibration import CalibrationInfo, parse_calibration
 from medrov_cli.core.weights.fields import Fields
 
 SCHEMA = "medrov.weights/1"
@@ -115,6 +116,8 @@ class WeightsMetadata:
         Program and version that wrote the file.
     source
         Where the tensors come from, when they were not trained by this program.
+    calibration
+        What scores mean, and each class's own threshold; null where that was not measured.
     """
 
     name: str
@@ -127,6 +130,7 @@ class WeightsMetadata:
     training: TrainingInfo = TrainingInfo()
     results: dict[str, Any] = field(default_factory=dict)
     source: str = ""
+    calibration: CalibrationInfo | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, schema ``medrov.weights/1``."""
@@ -204,6 +208,7 @@ def _parse(fields: Fields) -> WeightsMetadata:
         ),
         results=fields.mapping("results"),
         source=fields.text("source", may_be_empty=True),
+        calibration=parse_calibration(fields.data.get("calibration"), fields.where),
     )
 
 

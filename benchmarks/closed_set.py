@@ -1,0 +1,161 @@
+"""The closed-set rival: YOLOv8n, trained and run by ultralytics on a medrov dataset.
+
+    python benchmarks/closed_set.py train examples/medrov-n.yaml --data-root DATA --output runs/yolov8n
+    python benchmarks/closed_set.py predict examples/medrov-n.yaml --data-root DATA \
+        --weights runs/yolov8n/run/weights/best.pt --split test --output runs/yolov8n/test.json
+    medrov eval examples/medrov-n.yaml --data-root DATA --predictions runs/yolov8n/test.json
+
+The network starts from random weights, as medrov-n does, and sees the same images, as often, at the
+same size. All settings are ultralytics' defaults but two: bf16, as medrov-n was trained, and no
+horizontal flip, which would exchange the patient's left and right. ``train`` goes on from the last
+epoch if there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from medrov_cli.core.data.dataset import Dataset, load_dataset
+from medrov_cli.core.data.source import SPLITS
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=["train", "predict"])
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--imgsz", type=int, default=352)
+    parser.add_argument("--batch", type=int, default=16)
+    options = parser.parse_args()
+    dataset = load_dataset(options.dataset, options.data_root)
+    if options.step == "train":
+        train(dataset, options.output, options.epochs, options.imgsz, options.batch)
+    else:
+        document = predict(dataset, options.split, options.weights, options.imgsz)
+        options.output.write_text(json.dumps(document), encoding="utf-8")
+
+
+def train(dataset: Dataset, output: Path, epochs: int, imgsz: int, batch: int) -> None:
+    """Train, or go on training, YOLOv8n."""
+    os.environ["YOLO_CONFIG_DIR"] = str(output.absolute())  # ultralytics' settings stay in the run
+    from ultralytics import YOLO
+
+    last = output / "run" / "weights" / "last.pt"
+    model = YOLO(last if last.exists() else "yolov8n.yaml")
+    model.add_callback("on_train_start", forward_in_bf16)
+    if last.exists():
+        model.train(resume=True)
+        return
+    model.train(
+        data=str(write_dataset(dataset, output / "data")),
+        epochs=epochs,
+        imgsz=imgsz,
+        batch=batch,
+        device="cpu",
+        amp=False,  # ultralytics knows bf16 on CUDA alone: see forward_in_bf16
+        fliplr=0.0,
+        workers=1,
+        cache="ram",
+        pretrained=False,
+        project=str(output.absolute()),
+        name="run",
+    )
+
+
+def forward_in_bf16(trainer: Any) -> None:
+    """Run the network in bfloat16, channels last, and its loss in float32, as medrov's own training."""
+    import torch
+
+    model = trainer.model.to(memory_format=torch.channels_last)
+    forward = model.forward
+
+    def floats(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.float()
+        if isinstance(value, dict):
+            return {key: floats(item) for key, item in value.items()}
+        return type(value)(floats(item) for item in value)
+
+    def mixed(batch: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(batch, dict):
+            return forward(batch, *args, **kwargs)  # calls the model again, with the images
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = forward(batch.contiguous(memory_format=torch.channels_last), *args, **kwargs)
+        return floats(out)
+
+    model.forward = mixed
+
+
+def write_dataset(dataset: Dataset, folder: Path) -> Path:
+    """Write the dataset in ultralytics' form, and return its yaml; images are links."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in dataset.sources:
+        (folder / source.name / "labels").mkdir(parents=True, exist_ok=True)
+        images = folder / source.name / "images"
+        if not images.exists():
+            images.symlink_to((source.folder / "images").absolute(), target_is_directory=True)
+    document: dict[str, Any] = {"path": str(folder.absolute()), "names": dict(enumerate(dataset.classes))}
+    for split in SPLITS:
+        paths = []
+        for sample in dataset.samples[split]:
+            own = folder / dataset.sources[sample.source_id].name
+            paths.append(str((own / "images" / sample.image_path.name).absolute()))
+            x0, y0, x1, y1 = (sample.boxes_xyxy / [[sample.width, sample.height] * 2]).T
+            rows = np.stack([sample.labels, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], 1)
+            lines = "".join(f"{int(row[0])} " + " ".join(f"{v:.6f}" for v in row[1:]) + "\n" for row in rows)
+            (own / "labels" / f"{sample.image_path.stem}.txt").write_text(lines, encoding="utf-8")
+        (folder / f"{split}.txt").write_text("\n".join(paths) + "\n", encoding="utf-8")
+        document[split] = f"{split}.txt"
+    target = folder / "dataset.yaml"
+    target.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return target
+
+
+def predict(dataset: Dataset, split: str, weights: Path, imgsz: int) -> dict[str, Any]:
+    """Return the predictions of ultralytics' own predictor, as a COCO document."""
+    os.environ["YOLO_CONFIG_DIR"] = str(weights.absolute().parent)
+    from ultralytics import YOLO
+
+    model = YOLO(weights)
+    rows = {name: row for row, name in enumerate(dataset.classes)}
+    images, annotations = [], []
+    for image_id, sample in enumerate(dataset.samples[split], start=1):
+        source = dataset.sources[sample.source_id].name
+        images.append({"id": image_id, "file_name": f"{source}/images/{sample.image_path.name}"})
+        result = model.predict(
+            str(sample.image_path), imgsz=imgsz, conf=0.001, iou=0.6, max_det=300, device="cpu", verbose=False
+        )[0].boxes
+        for box, score, label in zip(
+            result.xyxy.tolist(), result.conf.tolist(), result.cls.tolist(), strict=True
+        ):
+            annotations.append(
+                {
+                    "image_id": image_id,
+                    "category_id": rows[model.names[int(label)]] + 1,
+                    "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+                    "score": score,
+                }
+            )
+        if image_id % 100 == 0:
+            sys.stderr.write(f"{image_id} images\n")
+    categories = [{"id": row + 1, "name": name} for name, row in rows.items()]
+    return {"images": images, "categories": categories, "annotations": annotations}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Put two reports of ``medrov eval`` side by side, as a Markdown table.
+
+    python benchmarks/side_by_side.py runs/eval-medrov-n/report.json runs/eval-yolov8n/report.json
+
+The first has to be made with ``--compare`` to the second: the intervals are its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reports", type=Path, nargs=2)
+    first, second = (json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().reports)
+    names = [_name(first), _name(second)]
+    print(
+        f"| source | images | {names[0]} mAP50 | {names[1]} mAP50 | {names[0]} mAP50-95 | {names[1]} mAP50-95 |"
+    )
+    print("|---|---|---|---|---|---|")
+    sources = [report["coco"]["presence"]["sources"] for report in (first, second)]
+    for name, own in sources[0].items():
+        other = sources[1][name]
+        row = [own["ap50"], other["ap50"], own["ap"], other["ap"]]
+        print(f"| {name} | {own['images']} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
+    for key, title in (
+        ("macro_sources", "mean of sources"),
+        ("macro_modalities", "mean of modalities"),
+        ("macro", "mean of classes"),
+        ("micro", "all objects together"),
+    ):
+        own, other = (report["coco"]["presence"][key] for report in (first, second))
+        row = [own["ap50"], other["ap50"], own["ap"], other["ap"]]
+        print(f"| **{title}** | | " + " | ".join(f"**{value:.3f}**" for value in row) + " |")
+    print()
+    print(f"| figure | {names[0]} | {names[1]} | difference | 95 % |")
+    print("|---|---|---|---|---|")
+    for name, entry in first["comparison"]["metrics"].items():
+        print(f"| {name} | " + _row(entry) + " |")
+    apart = [item for item in first["comparison"]["classes"].items() if _excludes_zero(item[1])]
+    for name, entry in sorted(apart, key=lambda item: item[1]["difference"]):
+        print(f"| AP50 of {name} | " + _row(entry) + " |")
+
+
+def _row(entry: dict[str, Any]) -> str:
+    between = "" if entry["interval"] is None else "{:+.3f} to {:+.3f}".format(*entry["interval"])
+    return f"{entry['this']:.3f} | {entry['other']:.3f} | {entry['difference']:+.3f} | {between}"
+
+
+def _excludes_zero(entry: dict[str, Any]) -> bool:
+    return entry["interval"] is not None and (entry["interval"][0] > 0 or entry["interval"][1] < 0)
+
+
+def _name(report: dict[str, Any]) -> str:
+    return (
+        str(report["model"]["name"]) if report["model"] else Path(report["predictions"]["path"]).parent.name
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Two runs on the same images: differences, with intervals by a paired bootstrap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medrov_cli.core.boxes import FloatArray
+from medrov_cli.core.evaluation.accuracy import ap50_samples
+from medrov_cli.core.evaluation.coco_files import read_predictions
+from medrov_cli.core.evaluation.config import usage
+from medrov_cli.core.evaluation.scene import Scene
+from medrov_cli.core.metrics.bootstrap import interval
+
+PREDICTIONS = "predictions.json"
+REPORT = "report.json"
+
+
+def read_other(path: Path, scene: Scene, split: str, truth_sha256: str) -> tuple[dict[str, Any], Scene]:
+    """Return the report of another run, and its detections on the same images.
+
+    Parameters
+    ----------
+    path
+        Its ``report.json``; ``predictions.json`` lies beside it.
+    scene
+        Of this run.
+    split, truth_sha256
+        What has to be equal.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``: no report, or one on other images; ``PREDICTIONS_INVALID``.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        other = report["dataset"]["truth_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise usage(f"--compare {path} is no report of medrov eval", "Give DIR/report.json.") from error
+    if other != truth_sha256:
+        raise usage(
+            f"--compare {path} is a report on other images or annotations",
+            "Evaluate both on the same dataset and split.",
+        )
+    found, _ = read_predictions(path.parent / PREDICTIONS, scene.dataset, split)  # type: ignore[arg-type]
+    return report, Scene(scene.dataset, scene.samples, found, scene.max_det)
+
+
+def comparison_section(
+    this: tuple[Mapping[str, Any], Scene],
+    other: tuple[Mapping[str, Any], Scene],
+    weights: FloatArray,
+    with_: str,
+) -> dict[str, Any]:
+    """Return the differences of the mean and of each class's AP at IoU 0.5, and of other figures.
+
+    Parameters
+    ----------
+    this, other
+        Report and scene of both runs.
+    weights
+        Of the bootstrap, (samples, images): both runs are drawn together.
+    with_
+        Name of the other run.
+    """
+    classes = {}
+    drawn = [ap50_samples(scene, weights) for _, scene in (this, other)]
+    mine, theirs = (report["coco"]["presence"]["classes"] for report, _ in (this, other))
+    for name in mine:
+        if name in theirs and name in drawn[0] and name in drawn[1]:
+            classes[name] = _entry(mine[name]["ap50"], theirs[name]["ap50"], drawn[0][name] - drawn[1][name])
+    shared = [name for name in classes if drawn[0][name].size]
+    metrics = {
+        "mAP50": _entry(
+            _mean([classes[name]["this"] for name in classes]),
+            _mean([classes[name]["other"] for name in classes]),
+            _nanmean([drawn[0][name] - drawn[1][name] for name in shared]),
+        )
+    }
+    for title, path in (
+        ("mAP50-95", ("coco", "presence", "macro", "ap")),
+        ("mAP50, mean of sources", ("coco", "presence", "macro_sources", "ap50")),
+        ("CPM", ("froc", "mean", "cpm")),
+        ("D-ECE", ("calibration", "d_ece")),
+    ):
+        values = [_at(report, path) for report, _ in (this, other)]
+        metrics[title] = _entry(values[0], values[1], None)
+    return {
+        "with": with_,
+        "samples": len(weights),
+        "unit": this[1].unit,
+        "metrics": metrics,
+        "classes": classes,
+    }
+
+
+def _entry(this: float | None, other: float | None, drawn: FloatArray | None) -> dict[str, Any]:
+    return {
+        "this": this,
+        "other": other,
+        "difference": None if this is None or other is None else this - other,
+        "interval": None if drawn is None or not drawn.size else interval(drawn),
+    }
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _nanmean(values: list[FloatArray]) -> FloatArray | None:
+    return np.nanmean(np.stack(values), axis=0) if values else None
+
+
+def _at(report: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = report
+    for key in path:
+        value = None if value is None else value.get(key)
+    return value

@@ -1,0 +1,210 @@
+"""Evaluate: detections on a split, then everything that can be said of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core import weights
+from medrov_cli.core.data.dataset import Dataset, load_dataset
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.evaluation.coco_files import read_predictions, write_predictions, write_truth
+from medrov_cli.core.evaluation.comparison import PREDICTIONS, REPORT
+from medrov_cli.core.evaluation.config import EvalConfig, usage
+from medrov_cli.core.evaluation.detection import Found
+from medrov_cli.core.evaluation.document import Subject, build_document
+from medrov_cli.core.evaluation.run import (
+    Advance,
+    DetectionJournal,
+    Detector,
+    detect_split,
+    embed_classes,
+    names_of_classes,
+    truth_sha256,
+)
+from medrov_cli.core.evaluation.scene import Scene
+from medrov_cli.core.evaluation.showcase import gallery_of, write_images_csv
+from medrov_cli.core.evaluation.synonyms import synonyms_section
+from medrov_cli.core.files import whole_file
+from medrov_cli.core.io.evaluation_report import write_plots, write_report_html
+from medrov_cli.core.metrics.calibration import fit_calibration
+from medrov_cli.core.metrics.errors import Outcome
+from medrov_cli.core.weights.calibration import CalibrationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """What an evaluation has to show.
+
+    Attributes
+    ----------
+    report
+        The document of schema ``medrov.eval/1``.
+    output
+        Folder of the files; null where none were written.
+    fitted
+        Weights that were written with calibration and operating points.
+    """
+
+    report: dict[str, Any]
+    output: Path | None
+    fitted: Path | None
+
+
+def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> EvalResult:
+    """Score a detector, or a file of predictions, on a split.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    advance
+        Called with the steps done, their total, and what is being done.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, ``DATASET_INVALID``, ``PREDICTIONS_INVALID``, ``NO_INPUT``, ``OUTPUT_FAILED``, or a
+        code of weights and text encoder.
+    """
+    config.check()
+    dataset = load_dataset(config.dataset, config.data_root)
+    samples = dataset.samples[config.split]
+    if not samples:
+        raise MedrovError(
+            ErrorCode.NO_INPUT,
+            f"{config.dataset} has no image in the split {config.split!r}",
+            "Choose another --split.",
+        )
+    _require_free(config)
+    evaluation = _Evaluation(config, dataset, truth_sha256(dataset, samples), advance)
+    detector = None if config.predictions is not None else Detector.resolve(config)
+    found, warnings = evaluation.detections(detector)
+    scene = Scene(dataset, samples, found, config.selection.max_det)
+    calibration = None if detector is None else detector.metadata.calibration
+    if config.fit is not None and detector is not None:
+        calibration = evaluation.fit(scene, detector, config.fit)
+    subject = Subject(config, truth_sha256(dataset, samples), detector, calibration, tuple(warnings))
+    report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
+    if config.synonyms and detector is not None:
+        report["synonyms"] = evaluation.synonyms(scene, detector)
+    if config.output is not None:
+        evaluation.write(config.output, report, scene, outcome)
+    return EvalResult(report, config.output, config.fit)
+
+
+def export_truth(config: EvalConfig, path: Path) -> int:
+    """Write the truth of the split as one COCO file; return the number of its images.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``, ``OUTPUT_FAILED``.
+    """
+    dataset = load_dataset(config.dataset, config.data_root)
+    write_truth(path, dataset, config.split)
+    return len(dataset.samples[config.split])
+
+
+def _require_free(config: EvalConfig) -> None:
+    if config.output is None or config.resume or config.overwrite:
+        return
+    if (config.output / REPORT).exists() or any(config.output.glob(".predictions*.partial")):
+        raise usage(
+            f"--output {config.output} already holds an evaluation",
+            "Add --resume to use its predictions, --overwrite, or give another --output.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """What the steps share."""
+
+    config: EvalConfig
+    dataset: Dataset
+    truth_sha256: str
+    advance: Advance
+
+    def detections(self, detector: Detector | None) -> tuple[Sequence[Found], list[str]]:
+        """Return detections image by image, and warnings about them."""
+        warnings = []
+        left_out = sum(sample.left_out for sample in self.dataset.samples[self.config.split])
+        if left_out:
+            warnings.append(f"{left_out} annotation(s) without an area inside their image are left out")
+        if detector is not None:
+            return self.detect(detector, names_of_classes(self.dataset), "", "detecting"), warnings
+        if self.config.predictions is None:
+            raise ValueError("neither a detector nor predictions")
+        found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.split)
+        if elsewhere:
+            warnings.append(f"{elsewhere} prediction(s) are of images in other splits and are left out")
+        return found, warnings
+
+    def detect(
+        self, detector: Detector, names: Sequence[Sequence[str]], suffix: str, what: str
+    ) -> Sequence[Found]:
+        """Return a detector's detections for some names of the classes."""
+        config, samples = self.config, self.dataset.samples[self.config.split]
+        identity = {
+            "weights": detector.sha256,
+            "truth": self.truth_sha256,
+            "images": len(samples),
+            "imgsz": detector.imgsz,
+            "names": hashlib.sha256(json.dumps([detector.text_encoder, names]).encode()).hexdigest(),
+            "precision": config.precision.value,
+            **dataclasses.asdict(config.selection),
+        }
+        path = None if config.output is None else config.output / f"predictions{suffix}.jsonl"
+        journal = DetectionJournal(path, identity, resume=config.resume)
+
+        def report(done: int, total: int) -> None:
+            self.advance(done, total, what)
+
+        if len(journal.found) == len(samples):
+            report(len(samples), len(samples))
+            journal.finish()
+            return journal.found
+        engine = detector.open(embed_classes(names, detector, offline=config.offline), config)
+        return detect_split(engine.infer, samples, detector.imgsz, config, journal, report)
+
+    def fit(self, scene: Scene, detector: Detector, target: Path) -> CalibrationInfo:
+        """Fit calibration and operating points, and write weights that have them."""
+        own = [scene.class_scores(label) for label in range(len(self.dataset.classes))]
+        info = fit_calibration(
+            self.dataset.classes,
+            [one.scores for one in own],
+            [one.is_right for one in own],
+            [one.truths for one in own],
+            method=self.config.calibration,
+            dataset=self.dataset.name,
+            split=self.config.split,
+            imgsz=detector.imgsz,
+        )
+        metadata = dataclasses.replace(detector.metadata, calibration=info)
+        weights.save(target, weights.load_tensors(detector.path), metadata)
+        return info
+
+    def write(self, folder: Path, report: dict[str, Any], scene: Scene, outcome: Outcome) -> None:
+        """Write the report in all its forms; ``report.json`` last, which says that all is there."""
+        write_predictions(folder / PREDICTIONS, self.dataset, self.config.split, scene.found)
+        write_images_csv(folder / "images.csv", scene, outcome)
+        write_plots(folder / "curves", report)
+        write_report_html(folder / "report.html", report, gallery_of(scene, outcome))
+        with whole_file(folder / REPORT) as temporary:
+            temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    def synonyms(self, scene: Scene, detector: Detector) -> dict[str, Any]:
+        """Score every class under each of its names."""
+        names = names_of_classes(self.dataset)
+        total = max(map(len, names))
+
+        def detect(texts: Sequence[str], number: int) -> Sequence[Found]:
+            what = f"detecting by name {number + 1} of {total}"
+            return self.detect(detector, [(text,) for text in texts], f"-name{number + 1}", what)
+
+        return synonyms_section(scene, names, detect)

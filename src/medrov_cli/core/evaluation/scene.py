@@ -1,0 +1,128 @@
+"""Truth, detections and what may be scored where: what all sections of a report are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from medrov_cli.core.boxes import FloatArray, IntArray
+from medrov_cli.core.config import Modality
+from medrov_cli.core.data.dataset import Dataset
+from medrov_cli.core.data.presence import ANNOTATED, POSSIBLE
+from medrov_cli.core.data.source import Sample
+from medrov_cli.core.evaluation.detection import Found, with_truth
+from medrov_cli.core.metrics.bootstrap import draw_weights, units_of
+from medrov_cli.core.metrics.coco import CocoScorer
+from medrov_cli.core.metrics.detections import BoolArray, DetectionTable
+from medrov_cli.core.metrics.froc import FrocScorer, HitRule
+from medrov_cli.core.metrics.matching import FOUND, IGNORED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassScores:
+    """The detections of one class where it is scored, at IoU 0.5.
+
+    Attributes
+    ----------
+    scores, is_right
+        float and bool, (n,).
+    truths
+        Number of objects.
+    """
+
+    scores: FloatArray
+    is_right: BoolArray
+    truths: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A split with the detections on it.
+
+    Attributes
+    ----------
+    dataset, samples
+        What is scored.
+    found
+        Detections, image by image.
+    max_det
+        Detections an image and class that count.
+    """
+
+    dataset: Dataset
+    samples: Sequence[Sample]
+    found: Sequence[Found]
+    max_det: int
+
+    @cached_property
+    def table(self) -> DetectionTable:
+        """Return truth and detections as arrays."""
+        return DetectionTable.of(list(map(with_truth, self.samples, self.found)))
+
+    @cached_property
+    def scorer(self) -> CocoScorer:
+        """Return the matches by COCO's rule."""
+        return CocoScorer(self.table, self.max_det)
+
+    @cached_property
+    def sources(self) -> IntArray:
+        """Return the source of each image, int64, (images,)."""
+        return np.array([sample.source_id for sample in self.samples], dtype=np.int64)
+
+    @cached_property
+    def scored(self) -> BoolArray:
+        """Return which classes are scored on which images, bool, (images, classes).
+
+        A class that is possible but not annotated in an image's source is not: its detections
+        there are neither right nor wrong.
+        """
+        return np.asarray(self.dataset.presence[self.sources] != POSSIBLE)
+
+    @cached_property
+    def annotated(self) -> BoolArray:
+        """Return which classes are annotated on which images, bool, (images, classes)."""
+        return np.asarray(self.dataset.presence[self.sources] == ANNOTATED)
+
+    @cached_property
+    def everything(self) -> BoolArray:
+        """Return that every class is scored everywhere: the plain protocol."""
+        return np.ones_like(self.scored)
+
+    @cached_property
+    def units(self) -> IntArray:
+        """Return the bootstrap unit of each image: its case, or itself."""
+        return units_of([s.case if s.case is None else f"{s.source_id}/{s.case}" for s in self.samples])
+
+    @property
+    def unit(self) -> str:
+        """Return what the bootstrap draws."""
+        return "case" if any(sample.case is not None for sample in self.samples) else "image"
+
+    def weights(self, samples: int, seed: int) -> FloatArray:
+        """Return how often each image counts in each bootstrap sample, (samples, images)."""
+        return draw_weights(self.units, samples, seed)
+
+    def froc(self, rule: HitRule) -> FrocScorer:
+        """Return the matches by FROC's rule."""
+        return FrocScorer(self.table, rule, self.max_det)
+
+    def images_of(self, modality: Modality) -> BoolArray:
+        """Return which images are of a modality, bool, (images,)."""
+        own = np.array([source.modality is modality for source in self.dataset.sources])
+        return np.asarray(own[self.sources])
+
+    def class_scores(self, label: int) -> ClassScores:
+        """Return the detections of a class where it is scored; what only crowds explain is left out."""
+        matches, table = self.scorer.matches, self.table
+        own = (table.label[matches.rows] == label) & self.scored[table.image[matches.rows], label]
+        status = matches.status[0, 0]
+        counted = own & (status != IGNORED)
+        here = (table.truth_label == label) & ~table.is_crowd & self.scored[table.truth_image, label]
+        return ClassScores(table.score[matches.rows[counted]], status[counted] == FOUND, int(here.sum()))
+
+
+Report = Callable[[str], None]
+"""Called with what is being computed."""

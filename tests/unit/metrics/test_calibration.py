@@ -1,0 +1,148 @@
+"""Reliability against sklearn, and score maps and operating points by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.metrics.calibration import (
+    best_f1,
+    d_ece,
+    fit_calibration,
+    fit_isotonic,
+    fit_platt,
+    reliability,
+)
+from medrov_cli.core.weights import WeightsMetadata
+from medrov_cli.core.weights.calibration import ClassCalibration
+from weights_fixtures import metadata
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.sampled_from([2, 10, 15]))
+def test_reliability_equals_sklearn(seed: int, count: int, bins: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.random(count)
+    right = rng.random(count) < scores
+    if right.all() or not right.any():
+        right[0] = not right[0]
+    if len(np.unique(right)) < 2:
+        return
+    ours = [b for b in reliability(scores, right, bins) if b.count]
+    precision, confidence = calibration_curve(right, scores, n_bins=bins, strategy="uniform")
+    assert [b.precision for b in ours] == pytest.approx(precision.tolist())
+    assert [b.confidence for b in ours] == pytest.approx(confidence.tolist())
+    assert sum(b.count for b in ours) == count
+
+
+def test_d_ece_by_hand() -> None:
+    scores = np.array([0.1, 0.2, 0.9, 1.0])
+    bins = reliability(scores, np.array([False, True, True, True]), bins=2)
+    # Two at 0.15 on average of which half are right, two at 0.95 of which all are.
+    assert d_ece(bins) == pytest.approx(0.5 * 0.35 + 0.5 * 0.05)
+    assert d_ece(reliability(np.zeros(0), np.zeros(0, dtype=bool))) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(0, 200), st.booleans(), st.sampled_from([fit_isotonic, fit_platt])
+)
+def test_maps_never_fall_and_stay_within_0_and_1(seed: int, count: int, coarse: bool, fit: object) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.random(count).round(1 if coarse else 12)
+    raw, calibrated = fit(scores, rng.random(count) < scores**2)
+    assert len(raw) == len(calibrated) >= 1
+    assert (np.diff(raw) > 0).all()
+    assert (np.diff(calibrated) >= 0).all()
+    own = ClassCalibration("x", 0.5, 0.5, raw, calibrated)
+    values = own.apply(np.linspace(0, 1, 50))
+    assert ((values >= 0) & (values <= 1)).all()
+    for shown in (0.0, 0.2, 0.5, 0.9, 1.0):
+        threshold = own.raw_threshold(shown)
+        grid = np.linspace(0, 1, 300)
+        above = own.apply(grid) >= shown + 1e-9
+        assert (grid[above] >= threshold - 1e-9).all()
+        below = own.apply(grid) < shown - 1e-9
+        assert (grid[below] < threshold + 1e-9).all()
+
+
+@pytest.mark.parametrize("fit", [fit_isotonic, fit_platt])
+def test_a_fit_makes_an_overconfident_score_honest(fit: object) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(5000)
+    right = rng.random(5000) < scores / 2
+    raw, calibrated = fit(scores, right)
+    shown = np.interp(scores, raw, calibrated)
+    assert d_ece(reliability(scores, right)) > 0.2
+    assert d_ece(reliability(shown, right)) < 0.05
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_one_sided_evidence_gives_a_map_all_the_same(right: bool) -> None:
+    _, calibrated = fit_platt(np.array([0.3, 0.6]), np.array([right, right]))
+    assert calibrated == ((3 + 0) / 4 if right else 1 / 4,)
+    _, level = fit_isotonic(np.array([0.3, 0.6]), np.array([right, right]))
+    assert set(level) == {float(right)}
+
+
+def test_best_f1_by_hand() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.7, 0.1])
+    point = best_f1(scores, np.array([True, False, True, True, False]), truths=4)
+    assert point.threshold == 0.7  # both of the equal scores: 3 right of 4 shown, of 4 objects
+    assert (point.precision, point.recall) == (0.75, 0.75)
+    assert point.f1 == pytest.approx(0.75)
+    assert best_f1(scores[:0], np.zeros(0, dtype=bool), 3) is None
+    assert best_f1(scores, np.zeros(5, dtype=bool), 0) is None
+
+
+def test_scarce_classes_share_what_all_together_give() -> None:
+    rng = np.random.default_rng(0)
+    many, few = rng.random(100), rng.random(5)
+    info = fit_calibration(
+        ["common", "rare"], [many, few], [many > 0.5, few > 0.9], [50, 2],
+        method="isotonic", dataset="d", split="val", imgsz=320,
+    )  # fmt: skip
+    assert [own.name for own in info.classes] == ["common"]
+    assert info.for_name(["Common"]).name == "common"
+    assert info.for_name(["rare", "other"]) is info.pooled
+
+
+def test_metadata_keeps_the_calibration() -> None:
+    info = fit_calibration(
+        ["a"], [np.linspace(0, 1, 50)], [np.linspace(0, 1, 50) > 0.4], [30],
+        method="platt", dataset="d", split="val", imgsz=320,
+    )  # fmt: skip
+    before = metadata(calibration=info)
+    assert WeightsMetadata.from_json(before.to_json(), where="w") == before
+    assert WeightsMetadata.from_json(metadata().to_json(), where="w").calibration is None
+    old = json.loads(metadata().to_json())
+    del old["calibration"]
+    assert WeightsMetadata.from_json(json.dumps(old), where="w").calibration is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("method", "magic", "calibration.method"),
+        ("pooled", None, "calibration.pooled"),
+        ("pooled", {"raw": [0.5, 0.5]}, "pooled.raw"),
+        ("pooled", {"calibrated": [0.5, 0.4]}, "pooled.calibrated"),
+        ("pooled", {"calibrated": [0.5]}, "pooled.calibrated"),
+        ("pooled", {"threshold": 1.5}, "pooled.threshold"),
+    ],
+)
+def test_a_damaged_calibration_is_refused(key: str, value: object, says: str) -> None:
+    pooled = {"name": "", "threshold": 0.3, "f1": 0.5, "raw": [0.1, 0.9], "calibrated": [0.0, 0.8]}
+    own = {"method": "platt", "dataset": "d", "split": "val", "imgsz": 320, "classes": [], "pooled": pooled}
+    document = json.loads(metadata().to_json())
+    own[key] = pooled | value if isinstance(value, dict) else value
+    with pytest.raises(MedrovError) as caught:
+        WeightsMetadata.from_json(json.dumps(document | {"calibration": own}), where="w")
+    assert caught.value.code is ErrorCode.WEIGHTS_CORRUPT
+    assert says in caught.value.message
