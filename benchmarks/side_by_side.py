@@ -21,9 +21,8 @@ def main() -> None:
     parser.add_argument("reports", type=Path, nargs=2)
     first, second = (json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().reports)
     names = [_name(first), _name(second)]
-    print(
-        f"| source | images | {names[0]} mAP50 | {names[1]} mAP50 | {names[0]} mAP50-95 | {names[1]} mAP50-95 |"
-    )
+    columns = [f"{name} {figure}" for figure in ("mAP50", "mAP50-95") for name in names]
+    print("| source | images | " + " | ".join(columns) + " |")
     print("|---|---|---|---|---|---|")
     sources = [report["coco"]["presence"]["sources"] for report in (first, second)]
     for name, own in sources[0].items():

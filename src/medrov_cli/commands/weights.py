@@ -215,12 +215,22 @@ def _metadata_table(path: Path, metadata: WeightsMetadata) -> Table:
             "trained on": ", ".join(f"{item.name} ({item.licence})" for item in metadata.training.datasets),
             "notes": metadata.training.notes,
             "results": ", ".join(f"{key} {value}" for key, value in _scalars(metadata.results).items()),
+            "scores": _calibration(metadata),
             "licence": metadata.licence,
             "source": metadata.source,
             "written by": metadata.created_by,
             "use": RESEARCH_NOTICE,
         }
     )
+
+
+def _calibration(metadata: WeightsMetadata) -> str:
+    own = metadata.calibration
+    if own is None:
+        return "raw; one threshold for all classes"
+    thresholds = ", ".join(f"{item.name} {item.threshold:.2f}" for item in own.classes)
+    fit = f"calibrated ({own.method}) on {own.dataset}, {own.split}, {own.imgsz} px"
+    return f"{fit}; raw thresholds: {thresholds}; any other text {own.pooled.threshold:.2f}"
 
 
 def _scalars(results: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -61,6 +61,23 @@ def test_reads_boxes_classes_and_splits(tmp_path: Path) -> None:
     assert dataset.modalities_of(0) == (Modality.XRAY,)
 
 
+def test_crowds_areas_and_boxes_without_area(tmp_path: Path) -> None:
+    annotations = [
+        {"id": 1, "image_id": 1, "category_id": 9, "bbox": [2, 3, 10, 20], "area": 150, "iscrowd": 0},
+        {"id": 2, "image_id": 1, "category_id": 5, "bbox": [30, 3, 20, 20], "iscrowd": 0},
+        {"id": 3, "image_id": 1, "category_id": 5, "bbox": [1, 1, 2, 2], "iscrowd": 1},
+        {"id": 4, "image_id": 1, "category_id": 5, "bbox": [4, 4, 0, 9], "iscrowd": 0},
+        {"id": 5, "image_id": 1, "category_id": 5, "bbox": [50, 50, 9, 9], "iscrowd": 0},  # outside
+    ]
+    _write(tmp_path, document=_coco(annotations=annotations))
+    dataset = load_dataset(_yaml(tmp_path, "sources: [chest]\nnovel: [right lung]\n"))
+    (sample,) = dataset.samples["train"]
+    assert sample.areas.tolist() == [150, 200]  # the annotation's own; else that of the box inside the image
+    np.testing.assert_array_equal(sample.crowd_xyxy, [[1, 1, 3, 3]])
+    assert (sample.crowd_labels.tolist(), sample.left_out) == ([0], 2)
+    assert dataset.novel == (1,)
+
+
 def test_sources_share_classes_by_name(tmp_path: Path) -> None:
     _write(tmp_path, "one")
     _write(tmp_path, "two", _coco(categories=[{"id": 5, "name": "heart"}, {"id": 9, "name": "left lung"}]))
@@ -100,9 +117,17 @@ def test_images_are_rgb_and_shrunk_once(tmp_path: Path) -> None:
         ),
         (
             "sources: [chest]",
-            _coco(annotations=[{"image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1]}]),
-            "7",
+            _coco(annotations=[{"id": 3, "image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1]}]),
+            "annotation 3 has the unknown image_id 7",
         ),
+        (
+            "sources: [chest]",
+            _coco(annotations=[{"id": 3, "image_id": 1, "category_id": 6, "bbox": [0, 0, 1, 1]}]),
+            "annotation 3 has the unknown category_id 6",
+        ),
+        ("sources: [chest]", _coco(images=[_coco()["images"][0]] * 2), "two images have the id 1"),
+        ("sources: [chest]\nnovel: [liver]", None, "liver"),
+        ("sources: [chest]\nnovel: liver", None, "novel"),
     ],
 )
 def test_refusals_name_the_fault(

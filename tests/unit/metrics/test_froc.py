@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection_tables import random_table
-from medrov_cli.core.metrics.bootstrap import average_precision_samples, draw_weights, interval, units_of
+from medrov_cli.core.metrics.bootstrap import (
+    average_precision_samples,
+    draw_weights,
+    filled,
+    interval,
+    units_of,
+)
 from medrov_cli.core.metrics.coco import CocoScorer
 from medrov_cli.core.metrics.detections import DetectionTable
 from medrov_cli.core.metrics.froc import RATES, FrocScorer, HitRule, curve, sensitivities
@@ -147,6 +153,11 @@ def test_images_of_a_case_are_drawn_together() -> None:
     drawn = weights[:, [0, 1, 3, 4]].sum(1)
     assert (drawn == 4).all()
     assert len(np.unique(weights, axis=0)) > 25
+
+
+def test_a_sample_without_objects_keeps_the_estimate() -> None:
+    samples = np.array([[0.1, np.nan], [np.nan, 0.4]])
+    assert filled(samples, np.array([0.5, 0.6])).tolist() == [[0.1, 0.6], [0.5, 0.4]]
 
 
 def test_interval_of_known_samples() -> None:

@@ -13,7 +13,7 @@ from medrov_cli.core.boxes import FloatArray, nms
 from medrov_cli.core.config import Modality
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.evaluation.scene import Scene
-from medrov_cli.core.metrics.bootstrap import average_precision_samples, interval
+from medrov_cli.core.metrics.bootstrap import average_precision_samples, filled, interval
 from medrov_cli.core.metrics.coco import AveragePrecision, CocoScorer, mean_of
 from medrov_cli.core.metrics.detections import BoolArray
 from medrov_cli.core.metrics.matching import FOUND, WRONG
@@ -163,13 +163,15 @@ def ap50_samples(scene: Scene, weights: FloatArray) -> dict[str, FloatArray]:
             continue
         rows = np.flatnonzero((own_label == label) & scored[image])
         rows = rows[np.argsort(-score[rows], kind="stable")]
-        result[name] = average_precision_samples(
+        samples = average_precision_samples(
             status[rows] == FOUND,
             status[rows] == WRONG,
             image[rows],
             np.bincount(table.truth_image[truth], minlength=table.images),
             weights,
         )
+        whole = scene.scorer.of_class(label, scored)
+        result[name] = samples if whole is None else filled(samples, whole.ap50)
     return result
 
 
@@ -177,8 +179,7 @@ def macro_interval(samples: Mapping[str, FloatArray]) -> tuple[float, float] | N
     """Return the interval of the mean over classes."""
     if not samples:
         return None
-    with np.errstate(invalid="ignore"):
-        return interval(np.nanmean(np.stack(list(samples.values())), axis=0))
+    return interval(np.mean(list(samples.values()), axis=0))
 
 
 def verify_with_pycocotools(scene: Scene) -> float:

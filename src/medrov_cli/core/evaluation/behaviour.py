@@ -11,7 +11,7 @@ import numpy as np
 from medrov_cli.core.boxes import FloatArray
 from medrov_cli.core.evaluation.scene import Scene
 from medrov_cli.core.metrics import froc
-from medrov_cli.core.metrics.bootstrap import interval
+from medrov_cli.core.metrics.bootstrap import filled, interval
 from medrov_cli.core.metrics.calibration import best_f1, d_ece, reliability
 from medrov_cli.core.metrics.detections import BoolArray
 from medrov_cli.core.metrics.errors import (
@@ -55,7 +55,7 @@ def froc_section(scene: Scene, rule: froc.HitRule, weights: FloatArray) -> dict[
         if not events.truths.sum():
             continue
         value = froc.sensitivities(events, scored[None].astype(np.float64))[0]
-        sample = froc.sensitivities(events, weights * scored)
+        sample = filled(froc.sensitivities(events, weights * scored), value)
         values.append(value)
         samples.append(sample)
         classes[name] = {
@@ -81,8 +81,7 @@ def _mean_froc(values: list[FloatArray], samples: list[FloatArray]) -> dict[str,
     mean = np.mean(values, axis=0)
     if not samples[0].size:
         return {"sensitivity": mean.tolist(), "intervals": None, "cpm": float(mean.mean()), "interval": None}
-    with np.errstate(invalid="ignore"):
-        drawn = np.nanmean(np.stack(samples), axis=0)  # (samples, rates)
+    drawn = np.mean(samples, axis=0)  # (samples, rates)
     return {
         "sensitivity": mean.tolist(),
         "intervals": [interval(column) for column in drawn.T],

@@ -79,7 +79,7 @@ def comparison_section(
         "mAP50": _entry(
             _mean([classes[name]["this"] for name in classes]),
             _mean([classes[name]["other"] for name in classes]),
-            _nanmean([drawn[0][name] - drawn[1][name] for name in shared]),
+            _mean_of([drawn[0][name] - drawn[1][name] for name in shared]),
         )
     }
     for title, path in (
@@ -112,8 +112,8 @@ def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _nanmean(values: list[FloatArray]) -> FloatArray | None:
-    return np.nanmean(np.stack(values), axis=0) if values else None
+def _mean_of(values: list[FloatArray]) -> FloatArray | None:
+    return np.mean(values, axis=0) if values else None
 
 
 def _at(report: Mapping[str, Any], path: tuple[str, ...]) -> Any:

@@ -36,6 +36,15 @@ def draw_weights(units: IntArray, samples: int, seed: int) -> FloatArray:
     return drawn.astype(np.float32)[:, units]
 
 
+def filled(samples: FloatArray, estimate: float | FloatArray) -> FloatArray:
+    """Return samples with the estimate where one has no object.
+
+    Left out instead, the classes with few objects would be missing from many samples, and with
+    them what they are worth: the mean of the others lies elsewhere.
+    """
+    return np.where(np.isnan(samples), estimate, samples)
+
+
 def interval(values: FloatArray) -> tuple[float, float] | None:
     """Return the percentile interval of samples; NaN are left out, null without any."""
     known = values[np.isfinite(values)]
