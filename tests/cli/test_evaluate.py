@@ -79,7 +79,8 @@ def test_a_detector(medrov: Any, dataset: Path, weights: Path, tmp_path: Path) -
     assert report["open_vocabulary"]["novel"]["classes"] == 1
     for name in ("report.html", "images.csv", "predictions.json", "curves/pr.png", "curves/froc.svg"):
         assert (tmp_path / "out" / name).stat().st_size
-    rows = list(csv.DictReader((tmp_path / "out" / "images.csv").open(encoding="utf-8")))
+    with (tmp_path / "out" / "images.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
     assert [row["source"] for row in rows] == ["smear"] * IMAGES["val"] + ["slides"] * IMAGES["val"]
     assert "detecting" in done.stderr
     again = medrov("eval", dataset, *options)
@@ -167,6 +168,20 @@ def test_lines_for_people(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     assert ["smear", "microscopy", "10", "10", "1.000", "1.000", "1.000"] in words
     assert "CPM (hit iou:0.5): 1.000 [1.000, 1.000]" in done.stdout
     assert "mAP50 base 1.000, novel 1.000, harmonic 1.000" in done.stdout
+
+
+def test_without_a_bootstrap_there_are_no_intervals(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "p.json", perfect(medrov, dataset, tmp_path))
+    options = ("--predictions", file, "--split", "val", "--bootstrap", 0)
+    medrov("eval", dataset, *options, "-o", tmp_path / "out")
+    done = medrov("eval", dataset, *options, "--compare", tmp_path / "out" / "report.json", "--json")
+    assert done.exit_code == 0, done.stderr
+    VALIDATOR.validate(done.json)
+    assert done.json["froc"]["mean"]["cpm"] == 1
+    assert done.json["froc"]["mean"]["interval"] is None
+    assert done.json["coco"]["map50_interval"] is None
+    assert done.json["comparison"]["metrics"]["mAP50"]["interval"] is None
+    assert (tmp_path / "out" / "report.html").stat().st_size
 
 
 def test_comparison_with_another_run(medrov: Any, dataset: Path, tmp_path: Path) -> None:

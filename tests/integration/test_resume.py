@@ -159,7 +159,7 @@ def test_shards_share_the_inputs_and_cannot_share_a_folder(mixed: Path, weights:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"conf": 0.5}, "settings.conf: None, now 0.5"),
+        ({"conf": 0.5}, "settings.conf: null, now 0.5"),
         ({"imgsz": 96}, "model.imgsz: 64, now 96"),
         ({"inputs": ("in", "more.png")}, "inputs.count: 6, now 7"),
         ({"formats": (OutputFormat.JSONL,)}, "settings.formats"),

@@ -23,7 +23,7 @@ RULES_PANEL = "Rules"
 
 @dataclass(frozen=True, slots=True)
 class EvalOutput:
-    """The report, and where its files are."""
+    """The report of schema ``medrov.eval/1``."""
 
     report: Mapping[str, Any]
 

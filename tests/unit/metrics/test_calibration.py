@@ -97,6 +97,10 @@ def test_best_f1_by_hand() -> None:
     assert point.threshold == 0.7  # both of the equal scores: 3 right of 4 shown, of 4 objects
     assert (point.precision, point.recall) == (0.75, 0.75)
     assert point.f1 == pytest.approx(0.75)
+    level = np.array([0.9, 0.8, 0.7, 0.6])
+    assert best_f1(level, np.array([True, True, False, True]), 3).threshold == 0.6  # 2 * 3 / (4 + 3)
+    assert best_f1(level, np.array([True, True, False, False]), 2).threshold == 0.8
+    assert best_f1(level, np.array([True, True, False, False]), 2, slack=0.25).threshold == 0.7  # 4 / 5
     assert best_f1(scores[:0], np.zeros(0, dtype=bool), 3) is None
     assert best_f1(scores, np.zeros(5, dtype=bool), 0) is None
 

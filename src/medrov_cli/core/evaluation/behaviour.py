@@ -184,7 +184,7 @@ def operating_points(scene: Scene, calibration: CalibrationInfo | None) -> tuple
     known = [f1 for entry in classes.values() if (f1 := entry["f1"]) is not None]
     origin = "best F1 on these images"
     if calibration is not None:
-        origin = f"weights (best F1 on {calibration.dataset}, {calibration.split})"
+        origin = f"weights (fitted on {calibration.dataset}, {calibration.split})"
     return thresholds, {
         "origin": origin,
         "macro_f1": float(np.mean(known)) if known else None,

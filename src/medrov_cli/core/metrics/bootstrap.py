@@ -32,8 +32,10 @@ def draw_weights(units: IntArray, samples: int, seed: int) -> FloatArray:
     """
     count = int(units.max(initial=-1)) + 1
     rng = np.random.default_rng(seed)
-    drawn = np.stack([np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(samples)])
-    return drawn.astype(np.float32)[:, units]
+    drawn = np.zeros((samples, count), dtype=np.float32)
+    for row in drawn:
+        row += np.bincount(rng.integers(0, count, count), minlength=count)
+    return drawn[:, units]
 
 
 def filled(samples: FloatArray, estimate: float | FloatArray) -> FloatArray:

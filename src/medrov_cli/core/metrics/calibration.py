@@ -24,6 +24,10 @@ MIN_DETECTIONS = 20
 MIN_TRUTHS = 5
 """A class with fewer has too little to be fitted alone; it takes what all classes together give."""
 
+F1_SLACK = 0.01
+"""Operating points give up this much F1 at the most. A few objects decide where exactly the best is;
+of thresholds that are as good, the lowest misses the least in images that are a little different."""
+
 _KNOTS = 65
 _STRENGTH = 1.0
 """Of the logistic regression (its C): few detections that are all on their side must not give certainty."""
@@ -109,10 +113,21 @@ def d_ece(bins: Sequence[ReliabilityBin]) -> float | None:
     )
 
 
-def best_f1(scores: FloatArray, is_right: BoolArray, truths: int) -> OperatingPoint | None:
-    """Return the threshold with the largest F1, the highest of equals; null without anything to find.
+def best_f1(
+    scores: FloatArray, is_right: BoolArray, truths: int, slack: float = 0.0
+) -> OperatingPoint | None:
+    """Return the threshold with the largest F1; null without anything to find.
 
     Detections at the threshold count. Scores are compared as they are, ties stay together.
+
+    Parameters
+    ----------
+    scores, is_right
+        float and bool, (n,).
+    truths
+        Number of objects.
+    slack
+        The lowest threshold that is worse by no more than this is taken; 0: the highest of the best.
     """
     if not len(scores) or not truths:
         return None
@@ -120,9 +135,10 @@ def best_f1(scores: FloatArray, is_right: BoolArray, truths: int) -> OperatingPo
     ordered, right = scores[order], np.cumsum(is_right[order])
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     f1 = 2 * right[last] / (last + 1 + truths)
-    best = last[int(f1.argmax())]
-    found = int(right[best])
-    return OperatingPoint(float(ordered[best]), float(f1.max()), found / (int(best) + 1), found / truths)
+    place = int(np.flatnonzero(f1 >= f1.max() - slack)[-1]) if slack else int(f1.argmax())
+    shown = int(last[place]) + 1
+    found = int(right[shown - 1])
+    return OperatingPoint(float(ordered[shown - 1]), float(f1[place]), found / shown, found / truths)
 
 
 def fit_isotonic(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -202,7 +218,7 @@ def _fit_class(
     kept = scores >= FIT_FLOOR
     fit = fit_isotonic if method == "isotonic" else fit_platt
     raw, calibrated = fit(scores[kept], is_right[kept])
-    point = best_f1(scores, is_right, truths)
+    point = best_f1(scores, is_right, truths, F1_SLACK)
     if point is None:
         return ClassCalibration(name, 0.25, 0.0, raw, calibrated)
     return ClassCalibration(name, point.threshold, point.f1, raw, calibrated)

@@ -23,7 +23,7 @@ class ClassCalibration:
     name
         The class; empty for all classes together.
     threshold
-        The raw score with the best F1.
+        Raw score from which detections are shown: the best F1, or nearly.
     f1
         F1 at the threshold, on the images of the fit.
     raw, calibrated

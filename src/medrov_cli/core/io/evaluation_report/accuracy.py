@@ -112,6 +112,10 @@ def _classes_of_sources(presence: Mapping[str, Any], plain: Mapping[str, Any]) -
     return details(caption, table(caption, _ap_columns("Source", Column("Class")), rows))
 
 
+def _rate(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:g}"
+
+
 def froc(report: Report, figure: Figure) -> Markup | None:
     """Return sensitivity at the fixed rates of false positives, and the curves."""
     whole = table_at(report, "froc")
@@ -121,7 +125,7 @@ def froc(report: Report, figure: Figure) -> Markup | None:
     columns = [
         Column("Class"),
         *_COUNTS,
-        *(Column(f"{rate:g}", hint=f"sensitivity at {rate:g} false positives an image") for rate in rates),
+        *(Column(rate, hint=f"sensitivity at {rate} false positives an image") for rate in map(_rate, rates)),
         Column("CPM", hint="mean sensitivity over the rates"),
         Column("Interval"),
     ]
