@@ -14,6 +14,7 @@ epoch if there is one.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -127,10 +128,16 @@ def write_dataset(dataset: Dataset, folder: Path) -> Path:
 
 
 def predict(dataset: Dataset, split: str, weights: Path, imgsz: int) -> dict[str, Any]:
-    """Return the predictions of ultralytics' own predictor, as a COCO document."""
+    """Return the predictions of ultralytics' own predictor, as a COCO document.
+
+    A box may carry several classes, as in ultralytics' validation (and in medrov); its predictor
+    would keep the best alone, which costs AP.
+    """
     os.environ["YOLO_CONFIG_DIR"] = str(weights.absolute().parent)
     from ultralytics import YOLO
+    from ultralytics.utils import nms
 
+    nms.non_max_suppression = functools.partial(nms.non_max_suppression, multi_label=True)
     model = YOLO(weights)
     rows = {name: row for row, name in enumerate(dataset.classes)}
     images, annotations = [], []

@@ -89,7 +89,7 @@ def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> Ev
     calibration = None if detector is None else detector.metadata.calibration
     if config.fit is not None and detector is not None:
         calibration = evaluation.fit(scene, detector, config.fit)
-    subject = Subject(config, truth_sha256(dataset, samples), detector, calibration, tuple(warnings))
+    subject = Subject(config, evaluation.truth_sha256, detector, calibration, tuple(warnings))
     report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
     if config.synonyms and detector is not None:
         report["synonyms"] = evaluation.synonyms(scene, detector)
