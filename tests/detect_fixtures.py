@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from medrov_cli.core.config import Modality
 from medrov_cli.core.weights import EMBEDDINGS, ClassEntry, save
+from medrov_cli.core.weights.calibration import CalibrationInfo
 from weights_fixtures import CLASSES, metadata, unit_rows
 
 IMGSZ = 96
@@ -23,7 +23,13 @@ VOCABULARY = (
 """The classes of the tiny detector, each with one modality that can show it."""
 
 
-def write_eager_detector(path: Path, *, seed: int = 0, vocabulary: Sequence[ClassEntry] = VOCABULARY) -> Path:
+def write_eager_detector(
+    path: Path,
+    *,
+    seed: int = 0,
+    vocabulary: Sequence[ClassEntry] = VOCABULARY,
+    calibration: CalibrationInfo | None = None,
+) -> Path:
     """Write a random detector of size n, scaled so that some scores are high on any image."""
     import torch
 
@@ -52,7 +58,8 @@ def write_eager_detector(path: Path, *, seed: int = 0, vocabulary: Sequence[Clas
     tensors[EMBEDDINGS] = unit_rows(len(vocabulary), seed).astype(np.float16)
     if not vocabulary:
         del tensors[EMBEDDINGS]
-    save(path, tensors, replace(metadata("eager"), imgsz=IMGSZ, vocabulary=tuple(vocabulary)))
+    own = metadata("eager", imgsz=IMGSZ, vocabulary=tuple(vocabulary), calibration=calibration)
+    save(path, tensors, own)
     return path
 
 

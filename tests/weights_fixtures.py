@@ -18,6 +18,7 @@ from medrov_cli.core.weights import (
     WeightsMetadata,
     save,
 )
+from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
 
 SIDE = 320
 """Side of the images on which checkpoints are compared, in pixels."""
@@ -47,7 +48,26 @@ def metadata(name: str = "tiny", **changes: Any) -> WeightsMetadata:
     return WeightsMetadata(**(values | changes))
 
 
-def write_detector(path: Path, *, seed: int = 0, name: str = "tiny") -> Path:
+def made_up_calibration() -> CalibrationInfo:
+    """Return a calibration with numbers that are easy to follow: nodules' scores are halved, all others
+    squeezed from 0.2 to 0.6 into 0 to 1.
+    """
+    return CalibrationInfo(
+        method="isotonic",
+        dataset="phantoms",
+        split="val",
+        imgsz=320,
+        classes=(
+            ClassCalibration("lung nodule", 0.4, 0.7, (0.0, 1.0), (0.0, 0.5)),
+            ClassCalibration("red blood cell", 0.1, 0.8, (0.2, 0.6), (0.0, 1.0)),
+        ),
+        pooled=ClassCalibration("", 0.3, 0.6, (0.2, 0.6), (0.0, 1.0)),
+    )
+
+
+def write_detector(
+    path: Path, *, seed: int = 0, name: str = "tiny", calibration: CalibrationInfo | None = None
+) -> Path:
     """Write a detector of size n with random weights, float16, and its class embeddings."""
     import torch
 
@@ -57,7 +77,7 @@ def write_detector(path: Path, *, seed: int = 0, name: str = "tiny") -> Path:
     torch.manual_seed(seed)
     tensors = detector_tensors(Detector(Architecture("n", text_adapter=True)))
     tensors[EMBEDDINGS] = unit_rows(len(CLASSES), seed).astype(np.float16)
-    save(path, tensors, metadata(name))
+    save(path, tensors, metadata(name, calibration=calibration))
     return path
 
 

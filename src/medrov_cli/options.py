@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 CLASSES_PANEL = "What to find"
+DATA_PANEL = "Images and classes"
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
@@ -106,6 +107,16 @@ Device = Annotated[
     str,
     typer.Option(
         "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL
+    ),
+]
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        metavar="DIR",
+        help="Folder of the sources, in place of the yaml's 'root'.",
+        rich_help_panel=DATA_PANEL,
     ),
 ]
 

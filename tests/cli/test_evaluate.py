@@ -160,6 +160,27 @@ def test_possible_but_unannotated_is_neither_right_nor_wrong(
     assert impossible["presence"]["classes"]["polyp"]["ap50"] < 0.5
 
 
+def test_plain_is_followed_by_all_sections(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+    document = perfect(medrov, dataset, tmp_path)
+    nodule = next(c["id"] for c in document["categories"] if c["name"] == "lung nodule")
+    slides = [i["id"] for i in document["images"] if i["file_name"].startswith("slides/")]
+    extra = [{"image_id": i, "category_id": nodule, "bbox": [0, 0, 9, 9], "score": 0.99} for i in slides]
+    file = write(tmp_path / "p.json", document | {"annotations": document["annotations"] + extra})
+    options = ("eval", dataset, "--predictions", file, *QUICK)
+    aware, plain = medrov(*options, "--json").json, medrov(*options, "--plain", "--json").json
+    VALIDATOR.validate(plain)
+    assert plain["coco"] | {"map50_interval": 0} == aware["coco"] | {"map50_interval": 0}
+    assert max(aware["absent"]["false_positives_per_image"]) == 0
+    assert max(plain["absent"]["false_positives_per_image"]) == len(slides) / 20
+    assert aware["froc"]["classes"]["lung nodule"]["cpm"] == 1
+    assert plain["froc"]["classes"]["lung nodule"]["cpm"] < 1
+    assert aware["open_vocabulary"]["base"]["ap50"] == pytest.approx(1)
+    assert plain["open_vocabulary"]["base"]["ap50"] < 0.9
+    assert (aware["settings"]["protocol"], plain["settings"]["protocol"]) == ("presence", "plain")
+    first = medrov(*options, "--plain").stdout
+    assert "mean of classes, presence" in first
+
+
 def test_lines_for_people(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "p.json", perfect(medrov, dataset, tmp_path))
     done = medrov("eval", dataset, "--predictions", file, *QUICK)
@@ -385,7 +406,7 @@ def test_an_empty_split(medrov: Any, dataset: Path, tmp_path: Path) -> None:
 def test_defaults_are_those_of_the_procedure() -> None:
     given = {name: p.default for name, p in inspect.signature(command.evaluate).parameters.items()}
     config = EvalConfig(dataset=Path())
-    for name in ("split", "bootstrap", "seed", "synonyms", "calibration", "weights", "device"):
+    for name in ("split", "bootstrap", "seed", "synonyms", "calibration", "weights", "device", "plain"):
         assert given[name] == getattr(config, name), name
     assert given["hit"] == str(config.hit)
     for name in ("conf", "iou", "max_det", "batch"):

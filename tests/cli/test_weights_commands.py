@@ -17,7 +17,7 @@ import pytest
 from golden_files import compare
 from medrov_cli import __version__
 from medrov_cli.core import weights
-from weights_fixtures import world_checkpoint, write_detector
+from weights_fixtures import made_up_calibration, world_checkpoint, write_detector
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -107,6 +107,30 @@ def test_show(run: Run, home: Path) -> None:
     assert "YOLO-World v2 n, 320 px" in out
     assert "lung nodule, polyp, red blood cell" in out
     assert "Research use only; not a medical device." in out
+
+
+def test_show_says_how_scores_are_calibrated(run: Run, tmp_path: Path) -> None:
+    path = write_detector(tmp_path / "fitted.safetensors", calibration=made_up_calibration())
+    code, out, err = run("show", path)
+    assert (code, err) == (0, "")
+    text = " ".join(out.split())
+    assert "calibrated (isotonic) on phantoms, val, 320 px" in text
+    assert "lung nodule 0.40, red blood cell 0.10; any other text 0.30" in text
+    found = json.loads(run("show", path, "--json")[1])["metadata"]["calibration"]
+    assert (found["method"], found["dataset"], found["split"], found["imgsz"]) == (
+        "isotonic",
+        "phantoms",
+        "val",
+        320,
+    )
+    assert found["pooled"] == {
+        "name": "",
+        "threshold": 0.3,
+        "f1": 0.6,
+        "raw": [0.2, 0.6],
+        "calibrated": [0.0, 1.0],
+    }
+    assert "raw; one threshold for all classes" in run("show", write_detector(tmp_path / "n.safetensors"))[1]
 
 
 def test_verify(run: Run, home: Path) -> None:

@@ -80,3 +80,11 @@ def test_select_lets_an_anchor_answer_for_two_classes() -> None:
     np.testing.assert_array_equal(values, [0.9, 0.6, 0.1])
     np.testing.assert_array_equal(labels, [0, 1, 0])
     np.testing.assert_array_equal(found[2], boxes[1])
+
+
+def test_select_takes_a_threshold_a_class() -> None:
+    boxes = np.array([[0.0, 0, 10, 10], [100, 100, 120, 120]])
+    scores = np.array([[0.9, 0.6], [0.3, 0.2]])
+    _, values, labels = select(boxes, scores, conf=np.array([0.5, 0.2]), iou=0.5, max_det=10)
+    np.testing.assert_array_equal(values, [0.9, 0.6, 0.2])  # at the threshold is enough
+    np.testing.assert_array_equal(labels, [0, 1, 1])

@@ -17,7 +17,6 @@ from rich.console import Group, RenderableType
 from medrov_cli import console, options
 from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
 
-DATA_PANEL = "What is scored"
 RULES_PANEL = "Rules"
 
 
@@ -49,8 +48,9 @@ def _render(output: EvalOutput) -> RenderableType:
     table = console.table("source", "modality", "images", "objects", "mAP50", "mAP50-95", "AR")
     for column in table.columns[2:]:
         column.justify = "right"
-    presence = report["coco"]["presence"]
-    for name, own in presence["sources"].items():
+    protocol = report["settings"]["protocol"]
+    followed = report["coco"][protocol]
+    for name, own in followed["sources"].items():
         table.add_row(name, own["modality"], str(own["images"]), str(own["truths"]), *_figures(own))
     table.add_section()
     for name, title in (
@@ -59,8 +59,9 @@ def _render(output: EvalOutput) -> RenderableType:
         ("macro", "mean of classes"),
         ("micro", "all as one class"),
     ):
-        table.add_row(title, "", "", "", *_figures(presence[name]))
-    table.add_row("mean of classes, plain", "", "", "", *_figures(report["coco"]["plain"]["macro"]))
+        table.add_row(title, "", "", "", *_figures(followed[name]))
+    other = "presence" if protocol == "plain" else "plain"
+    table.add_row(f"mean of classes, {other}", "", "", "", *_figures(report["coco"][other]["macro"]))
     return Group(table, "", *_lines(report))
 
 
@@ -118,29 +119,21 @@ def evaluate(
             "--predictions",
             metavar="FILE",
             help="Score a COCO result file of any program, in place of a detector.",
-            rich_help_panel=DATA_PANEL,
+            rich_help_panel=options.DATA_PANEL,
         ),
     ] = None,
     split: Annotated[
         Literal["train", "val", "test"],
-        typer.Option("--split", help="Which images.", rich_help_panel=DATA_PANEL),
+        typer.Option("--split", help="Which images.", rich_help_panel=options.DATA_PANEL),
     ] = "test",
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-root",
-            metavar="DIR",
-            help="Folder of the sources, in place of the yaml's 'root'.",
-            rich_help_panel=DATA_PANEL,
-        ),
-    ] = None,
+    data_root: options.DataRoot = None,
     export_truth: Annotated[
         Path | None,
         typer.Option(
             "--export-truth",
             metavar="FILE",
             help="Only write the split's truth as one COCO file, for other programs.",
-            rich_help_panel=DATA_PANEL,
+            rich_help_panel=options.DATA_PANEL,
         ),
     ] = None,
     conf: Annotated[
@@ -155,6 +148,14 @@ def evaluate(
         int,
         typer.Option("--max-det", min=1, help="Detections an image, at most.", rich_help_panel=RULES_PANEL),
     ] = 300,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            help="Everything counts everywhere, whatever the presence table says.",
+            rich_help_panel=RULES_PANEL,
+        ),
+    ] = False,
     hit: Annotated[
         str,
         typer.Option(
@@ -241,6 +242,7 @@ def evaluate(
         precision=Precision(precision),
         text_encoder=text_encoder,
         selection=SelectionConfig(conf=conf, iou=iou, max_det=max_det, batch=batch),
+        plain=plain,
         hit=parse_hit(hit),
         bootstrap=bootstrap,
         seed=seed,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "medrov.train/1"
 
-DATA_PANEL = "Images and prompts"
 SCHEDULE_PANEL = "Schedule"
 
 
@@ -99,15 +98,7 @@ def train(
             "--output", "-o", metavar="DIR", help="Folder of the run.", rich_help_panel=options.OUTPUT_PANEL
         ),
     ],
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-root",
-            metavar="DIR",
-            help="Folder of the sources, in place of the yaml's 'root'.",
-            rich_help_panel=DATA_PANEL,
-        ),
-    ] = None,
+    data_root: options.DataRoot = None,
     model: Annotated[
         Scale, typer.Option("--model", "-m", help="Size of the network.", rich_help_panel=options.MODEL_PANEL)
     ] = Scale.N,
@@ -128,7 +119,7 @@ def train(
             min=32,
             max=2048,
             help="Side of the model input, a multiple of 32.",
-            rich_help_panel=DATA_PANEL,
+            rich_help_panel=options.DATA_PANEL,
         ),
     ] = 640,
     multi_scale: Annotated[
@@ -138,7 +129,7 @@ def train(
             min=0,
             max=0.9,
             help="Vary the side of each batch by this share of it.",
-            rich_help_panel=DATA_PANEL,
+            rich_help_panel=options.DATA_PANEL,
         ),
     ] = 0.0,
     epochs: Annotated[
@@ -162,21 +153,26 @@ def train(
             min=0,
             max=1,
             help="0 draws images equally often, 1 sources.",
-            rich_help_panel=DATA_PANEL,
+            rich_help_panel=options.DATA_PANEL,
         ),
     ] = 0.3,
     mosaic: Annotated[
         float,
-        typer.Option("--mosaic", min=0, max=1, help="Share of mosaics of four.", rich_help_panel=DATA_PANEL),
+        typer.Option(
+            "--mosaic", min=0, max=1, help="Share of mosaics of four.", rich_help_panel=options.DATA_PANEL
+        ),
     ] = 0.7,
     close_mosaic: Annotated[
         int,
         typer.Option(
-            "--close-mosaic", min=0, help="Last epochs without mosaics.", rich_help_panel=DATA_PANEL
+            "--close-mosaic", min=0, help="Last epochs without mosaics.", rich_help_panel=options.DATA_PANEL
         ),
     ] = 2,
     max_prompts: Annotated[
-        int, typer.Option("--prompts", min=1, help="Prompts an image, at most.", rich_help_panel=DATA_PANEL)
+        int,
+        typer.Option(
+            "--prompts", min=1, help="Prompts an image, at most.", rich_help_panel=options.DATA_PANEL
+        ),
     ] = 80,
     text_encoder: Annotated[
         str,
@@ -199,7 +195,10 @@ def train(
         TrainingDevice, typer.Option("--device", help="Where to train.", rich_help_panel=options.MODEL_PANEL)
     ] = TrainingDevice.AUTO,
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Processes that make batches.", rich_help_panel=DATA_PANEL)
+        int,
+        typer.Option(
+            "--workers", min=0, help="Processes that make batches.", rich_help_panel=options.DATA_PANEL
+        ),
     ] = 1,
     seed: Annotated[
         int,

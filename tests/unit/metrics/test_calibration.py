@@ -105,6 +105,26 @@ def test_best_f1_by_hand() -> None:
     assert best_f1(scores, np.zeros(5, dtype=bool), 0) is None
 
 
+def test_slack_does_not_show_everything_of_a_class_that_finds_nothing() -> None:
+    scores = np.linspace(0.02, 0.9, 45)  # steps of 0.02
+    nothing = np.zeros(45, dtype=bool)
+    assert best_f1(scores, nothing, 10, slack=0.01).threshold == 0.9
+    one = scores == 0.9  # F1 2 / 501 with it alone
+    assert best_f1(scores, one, 500, slack=0.01).threshold == 0.9
+    info = fit_calibration(
+        ["hopeless"], [scores], [nothing], [10], method="platt", dataset="d", split="val", imgsz=320
+    )
+    assert (info.classes[0].threshold, info.pooled.threshold) == (0.9, 0.9)
+
+
+def test_scores_below_the_floor_take_no_part_in_a_fit() -> None:
+    scores = np.concatenate((np.linspace(0.2, 0.9, 30), np.full(40, 0.005)))
+    right = np.ones(70, dtype=bool)
+    info = fit_calibration(["a"], [scores], [right], [70], method="platt", dataset="d", split="v", imgsz=320)
+    assert info.classes[0].threshold == pytest.approx(0.2)
+    assert info.classes[0].calibrated == (round(31 / 32, 6),)
+
+
 def test_scarce_classes_share_what_all_together_give() -> None:
     rng = np.random.default_rng(0)
     many, few = rng.random(100), rng.random(5)

@@ -48,7 +48,7 @@ def read_other(path: Path, scene: Scene, split: str, truth_sha256: str) -> tuple
             "Evaluate both on the same dataset and split.",
         )
     found, _ = read_predictions(path.parent / PREDICTIONS, scene.dataset, split)  # type: ignore[arg-type]
-    return report, Scene(scene.dataset, scene.samples, found, scene.max_det)
+    return report, scene.with_found(found)
 
 
 def comparison_section(
@@ -70,7 +70,8 @@ def comparison_section(
     """
     classes = {}
     drawn = [ap50_samples(scene, weights) for _, scene in (this, other)]
-    mine, theirs = (report["coco"]["presence"]["classes"] for report, _ in (this, other))
+    protocol = "plain" if this[1].plain else "presence"
+    mine, theirs = (report["coco"][protocol]["classes"] for report, _ in (this, other))
     for name in mine:
         if name in theirs and name in drawn[0] and name in drawn[1]:
             classes[name] = _entry(mine[name]["ap50"], theirs[name]["ap50"], drawn[0][name] - drawn[1][name])
@@ -83,8 +84,8 @@ def comparison_section(
         )
     }
     for title, path in (
-        ("mAP50-95", ("coco", "presence", "macro", "ap")),
-        ("mAP50, mean of sources", ("coco", "presence", "macro_sources", "ap50")),
+        ("mAP50-95", ("coco", protocol, "macro", "ap")),
+        ("mAP50, mean of sources", ("coco", protocol, "macro_sources", "ap50")),
         ("CPM", ("froc", "mean", "cpm")),
         ("D-ECE", ("calibration", "d_ece")),
     ):

@@ -42,6 +42,8 @@ class EvalConfig:
         Spec of the text encoder; that of the weights where null.
     selection
         Which detections take part.
+    plain
+        Every class counts on every image, whatever the presence table says.
     hit
         When FROC counts a hit.
     bootstrap
@@ -77,6 +79,7 @@ class EvalConfig:
     precision: Precision = Precision.FP32
     text_encoder: str | None = None
     selection: SelectionConfig = field(default_factory=SelectionConfig)
+    plain: bool = False
     hit: HitRule = field(default_factory=HitRule)
     bootstrap: int = 1000
     seed: int = 0
@@ -130,6 +133,7 @@ class EvalConfig:
             "conf": self.selection.conf,
             "iou": self.selection.iou,
             "max_det": self.selection.max_det,
+            "protocol": "plain" if self.plain else "presence",
             "hit": str(self.hit),
             "bootstrap": self.bootstrap,
             "seed": self.seed,

@@ -64,9 +64,10 @@ def build_document(
     config = subject.config
     drawn = scene.weights(config.bootstrap, config.seed)
     coco = {
-        "presence": accuracy.coco_section(scene, scene.scored),
+        "presence": accuracy.coco_section(scene, scene.known),
         "plain": accuracy.coco_section(scene, scene.everything),
     }
+    followed = coco["plain" if scene.plain else "presence"]
     progress(1, _SECTIONS)
     difference = accuracy.verify_with_pycocotools(scene) if config.verify else None
     progress(2, _SECTIONS)
@@ -90,8 +91,8 @@ def build_document(
             "map50_interval": accuracy.macro_interval(samples),
             "difference_from_pycocotools": difference,
         },
-        "open_vocabulary": accuracy.open_vocabulary_section(scene, coco["presence"]["classes"]),
-        "nms_ap": accuracy.nms_section(scene, coco["presence"]["macro"]),
+        "open_vocabulary": accuracy.open_vocabulary_section(scene, followed["classes"]),
+        "nms_ap": accuracy.nms_section(scene, followed["macro"]),
         "synonyms": None,
         "froc": froc,
         "calibration": behaviour.calibration_section(scene, subject.calibration),

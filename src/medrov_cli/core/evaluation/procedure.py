@@ -85,7 +85,7 @@ def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> Ev
     evaluation = _Evaluation(config, dataset, truth_sha256(dataset, samples), advance)
     detector = None if config.predictions is not None else Detector.resolve(config)
     found, warnings = evaluation.detections(detector)
-    scene = Scene(dataset, samples, found, config.selection.max_det)
+    scene = Scene(dataset, samples, found, config.selection.max_det, config.plain)
     calibration = None if detector is None else detector.metadata.calibration
     if config.fit is not None and detector is not None:
         calibration = evaluation.fit(scene, detector, config.fit)

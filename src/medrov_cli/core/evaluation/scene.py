@@ -50,12 +50,19 @@ class Scene:
         Detections, image by image.
     max_det
         Detections an image and class that count.
+    plain
+        Score every class on every image, whatever the presence table says.
     """
 
     dataset: Dataset
     samples: Sequence[Sample]
     found: Sequence[Found]
     max_det: int
+    plain: bool = False
+
+    def with_found(self, found: Sequence[Found]) -> Scene:
+        """Return the scene with other detections."""
+        return Scene(self.dataset, self.samples, found, self.max_det, self.plain)
 
     @cached_property
     def table(self) -> DetectionTable:
@@ -72,24 +79,31 @@ class Scene:
         """Return the source of each image, int64, (images,)."""
         return np.array([sample.source_id for sample in self.samples], dtype=np.int64)
 
-    @cached_property
+    @property
     def scored(self) -> BoolArray:
-        """Return which classes are scored on which images, bool, (images, classes).
+        """Return which classes are scored on which images, bool, (images, classes)."""
+        return self.everything if self.plain else self.known
 
-        A class that is possible but not annotated in an image's source is not: its detections
-        there are neither right nor wrong.
+    @cached_property
+    def known(self) -> BoolArray:
+        """Return of which classes it is known whether they are in which images, bool, (images, classes).
+
+        A class that is possible but not annotated in an image's source is not of them: in the
+        presence-aware protocol its detections there are neither right nor wrong.
         """
         return np.asarray(self.dataset.presence[self.sources] != POSSIBLE)
 
     @cached_property
     def annotated(self) -> BoolArray:
-        """Return which classes are annotated on which images, bool, (images, classes)."""
+        """Return on which images FROC scores which classes, bool, (images, classes)."""
+        if self.plain:
+            return self.everything
         return np.asarray(self.dataset.presence[self.sources] == ANNOTATED)
 
     @cached_property
     def everything(self) -> BoolArray:
         """Return that every class is scored everywhere: the plain protocol."""
-        return np.ones_like(self.scored)
+        return np.ones_like(self.known)
 
     @cached_property
     def units(self) -> IntArray:

@@ -33,7 +33,7 @@ def synonyms_section(scene: Scene, names: Sequence[Sequence[str]], detect: Detec
     for number in range(max(map(len, names))):
         texts = [own[number] if number < len(own) else own[0] for own in names]
         found = detect(texts, number)
-        asked = Scene(scene.dataset, scene.samples, found, scene.max_det)
+        asked = scene.with_found(found)
         for label, own in enumerate(names):
             if number >= len(own):
                 continue

@@ -33,8 +33,8 @@ def draw_weights(units: IntArray, samples: int, seed: int) -> FloatArray:
     count = int(units.max(initial=-1)) + 1
     rng = np.random.default_rng(seed)
     drawn = np.zeros((samples, count), dtype=np.float32)
-    for row in drawn:
-        row += np.bincount(rng.integers(0, count, count), minlength=count)
+    for sample in range(samples):
+        drawn[sample] = np.bincount(rng.integers(0, count, count), minlength=count)
     return drawn[:, units]
 
 

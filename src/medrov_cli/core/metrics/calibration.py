@@ -128,6 +128,8 @@ def best_f1(
         Number of objects.
     slack
         The lowest threshold that is worse by no more than this is taken; 0: the highest of the best.
+        It counts only where the best F1 is above it: where next to nothing is right, everything would
+        be as good.
     """
     if not len(scores) or not truths:
         return None
@@ -135,7 +137,7 @@ def best_f1(
     ordered, right = scores[order], np.cumsum(is_right[order])
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     f1 = 2 * right[last] / (last + 1 + truths)
-    place = int(np.flatnonzero(f1 >= f1.max() - slack)[-1]) if slack else int(f1.argmax())
+    place = int(np.flatnonzero(f1 >= f1.max() - slack)[-1]) if 0 < slack < f1.max() else int(f1.argmax())
     shown = int(last[place]) + 1
     found = int(right[shown - 1])
     return OperatingPoint(float(ordered[shown - 1]), float(f1[place]), found / shown, found / truths)
@@ -144,7 +146,8 @@ def best_f1(
 def fit_isotonic(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return knots (raw, calibrated) of the isotonic regression of right on score.
 
-    Without a detection the map is the identity.
+    Without a detection the map is the identity. Where all are right or all are wrong it is level at
+    1 or 0, and where all scores are equal at the share of right ones.
     """
     if not len(scores):
         return (0.0, 1.0), (0.0, 1.0)
@@ -218,7 +221,7 @@ def _fit_class(
     kept = scores >= FIT_FLOOR
     fit = fit_isotonic if method == "isotonic" else fit_platt
     raw, calibrated = fit(scores[kept], is_right[kept])
-    point = best_f1(scores, is_right, truths, F1_SLACK)
+    point = best_f1(scores[kept], is_right[kept], truths, F1_SLACK)
     if point is None:
         return ClassCalibration(name, 0.25, 0.0, raw, calibrated)
     return ClassCalibration(name, point.threshold, point.f1, raw, calibrated)
