@@ -303,8 +303,14 @@ def test_fit_writes_weights_that_detect_uses(
     medrov: Any, dataset: Path, weights: Path, tmp_path: Path
 ) -> None:
     fitted = tmp_path / "fitted.safetensors"
-    done = medrov("eval", dataset, "--weights", weights, *QUICK, "--fit", fitted, "--json")
+    options = ("eval", dataset, *QUICK, "-o", tmp_path / "out", "--weights")
+    done = medrov(*options, weights, "--fit", fitted, "--json")
     assert done.exit_code == 0, done.stderr
+    journal = tmp_path / "out" / "predictions.jsonl"
+    before = journal.stat().st_mtime_ns
+    again = medrov(*options, fitted, "--resume", "--json")  # the same tensors: nothing to detect
+    assert again.json["calibration"] == done.json["calibration"]
+    assert journal.stat().st_mtime_ns == before
     calibration = read_metadata(fitted).calibration
     assert (calibration.method, calibration.dataset, calibration.split) == ("platt", "toy", "val")
     assert done.json["calibration"]["scores"] == "calibrated"

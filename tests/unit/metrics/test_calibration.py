@@ -137,6 +137,20 @@ def test_scarce_classes_share_what_all_together_give() -> None:
     assert info.for_name(["rare", "other"]) is info.pooled
 
 
+def test_a_class_that_is_hardly_found_takes_the_threshold_of_all() -> None:
+    good, bad = np.linspace(0.02, 1, 100), np.linspace(0.02, 0.9, 100)
+    hits = np.zeros(100, dtype=bool)
+    hits[1] = True
+    info = fit_calibration(
+        ["good", "bad"], [good, bad], [good > 0.5, hits], [50, 30],
+        method="platt", dataset="d", split="val", imgsz=320,
+    )  # fmt: skip
+    own = info.for_name(["bad"])
+    assert own.name == "bad"
+    assert own.f1 < 0.2
+    assert own.threshold == info.pooled.threshold > 0.3
+
+
 def test_metadata_keeps_the_calibration() -> None:
     info = fit_calibration(
         ["a"], [np.linspace(0, 1, 50)], [np.linspace(0, 1, 50) > 0.4], [30],

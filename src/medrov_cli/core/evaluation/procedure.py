@@ -151,7 +151,7 @@ class _Evaluation:
         """Return a detector's detections for some names of the classes."""
         config, samples = self.config, self.dataset.samples[self.config.split]
         identity = {
-            "weights": detector.sha256,
+            "weights": detector.tensors_sha256,
             "truth": self.truth_sha256,
             "images": len(samples),
             "imgsz": detector.imgsz,

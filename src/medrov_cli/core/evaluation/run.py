@@ -36,6 +36,8 @@ class Detector:
     ----------
     path, sha256, metadata
         The file, its content, and what it says about itself.
+    tensors_sha256
+        What decides the detections: a calibration that is added later does not.
     imgsz
         Side of the square model input, in pixels.
     text_encoder
@@ -44,6 +46,7 @@ class Detector:
 
     path: Path
     sha256: str
+    tensors_sha256: str
     metadata: WeightsMetadata
     imgsz: int
     text_encoder: str
@@ -60,7 +63,8 @@ class Detector:
         path = weights.resolve(config.weights)
         metadata = weights.read_metadata(path)
         encoder = config.text_encoder or metadata.text_encoder.spec
-        return cls(path, weights.sha256_of(path), metadata, config.imgsz or metadata.imgsz, encoder)
+        imgsz = config.imgsz or metadata.imgsz
+        return cls(path, weights.sha256_of(path), weights.sha256_of_tensors(path), metadata, imgsz, encoder)
 
     def open(self, embeddings: Float32Array, config: EvalConfig) -> Engine:
         """Load the network for some class embeddings."""

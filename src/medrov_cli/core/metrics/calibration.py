@@ -24,6 +24,10 @@ MIN_DETECTIONS = 20
 MIN_TRUTHS = 5
 """A class with fewer has too little to be fitted alone; it takes what all classes together give."""
 
+MIN_F1 = 0.2
+"""A class that is hardly found at all has its best F1 where everything is shown, which helps nobody: it
+takes the threshold of all classes together, if that is higher."""
+
 F1_SLACK = 0.01
 """Operating points give up this much F1 at the most. A few objects decide where exactly the best is;
 of thresholds that are as good, the lowest misses the least in images that are a little different."""
@@ -206,9 +210,9 @@ def fit_calibration(
     dataset, split, imgsz
         Kept in the record.
     """
-    everything = _fit_class("", np.concatenate(scores), np.concatenate(is_right), sum(truths), method)
+    everything = _fit_class("", np.concatenate(scores), np.concatenate(is_right), sum(truths), method, 0.25)
     classes = [
-        _fit_class(name, own, right, count, method)
+        _fit_class(name, own, right, count, method, everything.threshold)
         for name, own, right, count in zip(names, scores, is_right, truths, strict=True)
         if count >= MIN_TRUTHS and (own >= FIT_FLOOR).sum() >= MIN_DETECTIONS
     ]
@@ -216,15 +220,16 @@ def fit_calibration(
 
 
 def _fit_class(
-    name: str, scores: FloatArray, is_right: BoolArray, truths: int, method: str
+    name: str, scores: FloatArray, is_right: BoolArray, truths: int, method: str, otherwise: float
 ) -> ClassCalibration:
     kept = scores >= FIT_FLOOR
     fit = fit_isotonic if method == "isotonic" else fit_platt
     raw, calibrated = fit(scores[kept], is_right[kept])
     point = best_f1(scores[kept], is_right[kept], truths, F1_SLACK)
     if point is None:
-        return ClassCalibration(name, 0.25, 0.0, raw, calibrated)
-    return ClassCalibration(name, point.threshold, point.f1, raw, calibrated)
+        return ClassCalibration(name, otherwise, 0.0, raw, calibrated)
+    threshold = point.threshold if point.f1 >= MIN_F1 else max(point.threshold, otherwise)
+    return ClassCalibration(name, threshold, point.f1, raw, calibrated)
 
 
 def _logit(scores: FloatArray) -> FloatArray:

@@ -18,6 +18,7 @@ from medrov_cli.core.weights.container import (
     read_metadata,
     save,
     sha256_of,
+    sha256_of_tensors,
     verify,
 )
 from medrov_cli.core.weights.metadata import (
@@ -53,6 +54,7 @@ __all__ = [
     "resolve",
     "save",
     "sha256_of",
+    "sha256_of_tensors",
     "verify",
     "weights_dir",
     "write_manifest_entry",

@@ -74,6 +74,23 @@ def sha256_of(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
+def sha256_of_tensors(path: Path) -> str:
+    """Return the SHA-256 of what a network computes with: names, types, shapes and values.
+
+    Weights that differ in their metadata alone have the same.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``, ``weights_corrupt``.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(load_tensors(path).items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()
+
+
 def read_metadata(path: Path) -> WeightsMetadata:
     """Return what a weights file says about itself; no tensor is read.
 
