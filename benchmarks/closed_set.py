@@ -7,8 +7,9 @@
 
 The network starts from random weights, as medrov-n does, and sees the same images, as often, at the
 same size. All settings are ultralytics' defaults but two: bf16, as medrov-n was trained, and no
-horizontal flip, which would exchange the patient's left and right. ``train`` goes on from the last
-epoch if there is one.
+horizontal flip, which would exchange the patient's left and right. ``--lr`` trains with AdamW at
+this rate, in place of what ultralytics chooses by the number of classes. ``train`` goes on from the
+last epoch if there is one.
 """
 
 from __future__ import annotations
@@ -42,16 +43,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--imgsz", type=int, default=352)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float)
     options = parser.parse_args()
     dataset = load_dataset(options.dataset, options.data_root)
     if options.step == "train":
-        train(dataset, options.output, options.epochs, options.imgsz, options.batch)
+        train(dataset, options.output, options.epochs, options.imgsz, options.batch, options.lr)
     else:
         document = predict(dataset, options.split, options.weights, options.imgsz)
         options.output.write_text(json.dumps(document), encoding="utf-8")
 
 
-def train(dataset: Dataset, output: Path, epochs: int, imgsz: int, batch: int) -> None:
+def train(dataset: Dataset, output: Path, epochs: int, imgsz: int, batch: int, lr: float | None) -> None:
     """Train, or go on training, YOLOv8n."""
     os.environ["YOLO_CONFIG_DIR"] = str(output.absolute())  # ultralytics' settings stay in the run
     from ultralytics import YOLO
@@ -62,7 +64,9 @@ def train(dataset: Dataset, output: Path, epochs: int, imgsz: int, batch: int) -
     if last.exists():
         model.train(resume=True)
         return
+    optimiser = {} if lr is None else {"optimizer": "AdamW", "lr0": lr}
     model.train(
+        **optimiser,
         data=str(write_dataset(dataset, output / "data")),
         epochs=epochs,
         imgsz=imgsz,
