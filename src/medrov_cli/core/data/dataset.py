@@ -135,8 +135,7 @@ def _read_synonyms(path: Path, given: Any, classes: list[str]) -> dict[str, tupl
         raise invalid(f"{path}: 'classes' is not a mapping", "Write 'class name: synonym/synonym'.")
     synonyms = {}
     for name, text in given.items():
-        if name not in classes:
-            raise invalid(f"{path}: no source has a class {name!r}", f"Known classes: {', '.join(classes)}.")
+        _row_of(path, name, classes)
         synonyms[str(name)] = tuple(part.strip() for part in str(text).split("/") if part.strip())
     return synonyms
 
@@ -144,7 +143,10 @@ def _read_synonyms(path: Path, given: Any, classes: list[str]) -> dict[str, tupl
 def _read_novel(path: Path, given: Any, classes: list[str]) -> tuple[int, ...]:
     if not isinstance(given, list):
         raise invalid(f"{path}: 'novel' is not a list", "Write 'novel: [class name, class name]'.")
-    for name in given:
-        if name not in classes:
-            raise invalid(f"{path}: no source has a class {name!r}", f"Known classes: {', '.join(classes)}.")
-    return tuple(sorted({classes.index(name) for name in given}))
+    return tuple(sorted({_row_of(path, name, classes) for name in given}))
+
+
+def _row_of(path: Path, name: Any, classes: list[str]) -> int:
+    if name not in classes:
+        raise invalid(f"{path}: no source has a class {name!r}", f"Known classes: {', '.join(classes)}.")
+    return classes.index(name)

@@ -153,16 +153,15 @@ def precision_recall_section(scene: Scene) -> dict[str, list[float]]:
 def ap50_samples(scene: Scene, weights: FloatArray) -> dict[str, FloatArray]:
     """Return the AP at IoU 0.5 of each class in each bootstrap sample, (samples,)."""
     matches, table = scene.scorer.matches, scene.table
-    score, status = table.score[matches.rows], matches.status[0, 0]
-    image, own_label = table.image[matches.rows], table.label[matches.rows]
+    image, status = table.image[matches.rows], matches.status[0, 0]
     result = {}
     for label, name in enumerate(scene.dataset.classes):
         scored = scene.scored[:, label]
-        truth = (table.truth_label == label) & ~table.is_crowd & scored[table.truth_image]
-        if not truth.any():
+        precision = scene.scorer.precision_at_recalls(label, scored)
+        if precision is None:
             continue
-        rows = np.flatnonzero((own_label == label) & scored[image])
-        rows = rows[np.argsort(-score[rows], kind="stable")]
+        truth = (table.truth_label == label) & ~table.is_crowd & scored[table.truth_image]
+        rows = scene.scorer.rows_of(label, scored)
         samples = average_precision_samples(
             status[rows] == FOUND,
             status[rows] == WRONG,
@@ -170,8 +169,7 @@ def ap50_samples(scene: Scene, weights: FloatArray) -> dict[str, FloatArray]:
             np.bincount(table.truth_image[truth], minlength=table.images),
             weights,
         )
-        whole = scene.scorer.of_class(label, scored)
-        result[name] = samples if whole is None else filled(samples, whole.ap50)
+        result[name] = filled(samples, float(precision.mean()))
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -129,16 +130,7 @@ def calibration_section(scene: Scene, calibration: CalibrationInfo | None) -> di
         "detections": len(joined),
         "d_ece": d_ece(bins),
         "raw_d_ece": d_ece(reliability(np.concatenate(raw), is_right)),
-        "reliability": [
-            {
-                "low": b.low,
-                "high": b.high,
-                "count": b.count,
-                "confidence": b.confidence,
-                "precision": b.precision,
-            }
-            for b in bins
-        ],
+        "reliability": [dataclasses.asdict(own) for own in bins],
         "classes": classes,
     }
 

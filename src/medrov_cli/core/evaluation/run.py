@@ -18,6 +18,7 @@ from medrov_cli.core.data.source import Sample
 from medrov_cli.core.evaluation.config import EvalConfig, usage
 from medrov_cli.core.evaluation.detection import Found, Predictor, detect_batch
 from medrov_cli.core.io.journal import Journal, read_records
+from medrov_cli.core.model.loading import load_network
 from medrov_cli.core.records import Float32Array
 from medrov_cli.core.runtime.interface import Engine, open_engine
 from medrov_cli.core.text import embed_texts, synonyms_of
@@ -72,17 +73,10 @@ class Detector:
             self.path,
             embeddings,
             imgsz=self.imgsz,
-            load_network=_load_network,
+            load_network=load_network,
             device=config.device,
             precision=config.precision,
         )
-
-
-def _load_network(path: Path) -> Any:
-    from medrov_cli.core.model.checkpoint import load_detector
-    from medrov_cli.core.model.fusion import fuse
-
-    return fuse(load_detector(path))
 
 
 def names_of_classes(dataset: Dataset) -> list[tuple[str, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from medrov_cli.core import weights
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -17,6 +16,7 @@ from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.inference.tally import DetectionSummary
 from medrov_cli.core.io.inputs import Input, expand_inputs
 from medrov_cli.core.io.output_folder import OutputFolder
+from medrov_cli.core.model.loading import load_network
 from medrov_cli.core.records import ModelIdentity
 from medrov_cli.core.runtime.interface import open_engine, score_bytes
 
@@ -89,7 +89,7 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
         path,
         classes.embeddings,
         imgsz=imgsz,
-        load_network=_load_network,
+        load_network=load_network,
         device=config.device,
         engine=config.engine,
         precision=config.precision,
@@ -113,11 +113,3 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
     fitting = max(1, SCORE_BUDGET_BYTES // score_bytes(imgsz, len(classes.names)))
     selection = Selection(scoring, config.iou, config.max_det)
     return Session(engine, classes, identity, selection, min(batch, fitting), config.timings)
-
-
-def _load_network(path: Path) -> Any:
-    """Make the torch network of a weights file. Torch is imported only when an engine asks for it."""
-    from medrov_cli.core.model.checkpoint import load_detector
-    from medrov_cli.core.model.fusion import fuse
-
-    return fuse(load_detector(path))

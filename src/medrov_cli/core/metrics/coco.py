@@ -72,7 +72,7 @@ class CocoScorer:
         images
             bool, (images,).
         """
-        return self._figures(self._rows(label, images), self._counts([label], images))
+        return self._figures(self.rows_of(label, images), self._counts([label], images))
 
     def pooled(self, scored: BoolArray) -> AveragePrecision | None:
         """Return the figures of all classes ranked together (micro average).
@@ -92,9 +92,10 @@ class CocoScorer:
         objects = int(self._counts([label], images)[0])
         if not objects:
             return None
-        return _precision_at_recalls(self.matches.status[0, 0, self._rows(label, images)], objects)
+        return _precision_at_recalls(self.matches.status[0, 0, self.rows_of(label, images)], objects)
 
-    def _rows(self, label: int, images: BoolArray) -> IntArray:
+    def rows_of(self, label: int, images: BoolArray) -> IntArray:
+        """Return the positions in ``matches`` of a class's detections on some images, best score first."""
         rows = self._by_label.get(label)
         return np.zeros(0, dtype=np.int64) if rows is None else rows[images[self._image[rows]]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -98,32 +98,12 @@ class DetectionTable:
 
     def with_labels(self, truth_label: IntArray, label: IntArray) -> DetectionTable:
         """Return the table with other classes: with zeros, every object is one class."""
-        return DetectionTable(
-            self.images,
-            self.truth_image,
-            truth_label,
-            self.truth_xyxy,
-            self.truth_area,
-            self.is_crowd,
-            self.image,
-            label,
-            self.xyxy,
-            self.score,
-        )
+        return replace(self, truth_label=truth_label, label=label)
 
     def keep(self, rows: BoolArray | IntArray) -> DetectionTable:
         """Return the table with some of its detections."""
-        return DetectionTable(
-            self.images,
-            self.truth_image,
-            self.truth_label,
-            self.truth_xyxy,
-            self.truth_area,
-            self.is_crowd,
-            self.image[rows],
-            self.label[rows],
-            self.xyxy[rows],
-            self.score[rows],
+        return replace(
+            self, image=self.image[rows], label=self.label[rows], xyxy=self.xyxy[rows], score=self.score[rows]
         )
 
 

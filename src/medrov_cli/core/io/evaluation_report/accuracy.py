@@ -53,7 +53,7 @@ def average_precision(report: Report) -> Markup | None:
         return None
     averages = [[title, *_ap_cells(presence.get(key), plain.get(key))] for key, title in _AVERAGES.items()]
     note = (
-        "Presence-aware: a class counts only on images whose source labels it. "
+        "Presence-aware: a class counts only on images whose source labels it or cannot show it. "
         "The plain protocol takes every unlabelled class as absent; its AP50 stands beside."
     )
     return section(
