@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from medrov_cli.core.training import TrainConfig
+
 IMAGES = {"train": 8, "val": 10, "test": 1}
 
 
@@ -42,3 +44,21 @@ def make_source(folder: Path, name: str, modality: str, classes: list[str]) -> N
         "annotations": annotations,
     }
     (folder / name / "annotations.json").write_text(json.dumps(document))
+
+
+def quick_config(folder: Path) -> TrainConfig:
+    """Make two sources, and return the settings of a run of a few seconds on them."""
+    make_source(folder, "chest", "x-ray", ["left lung", "right lung"])
+    make_source(folder, "smear", "microscopy", ["nuclei"])
+    (folder / "data.yaml").write_text("sources: [chest, smear]\n")
+    return TrainConfig(
+        dataset=folder / "data.yaml",
+        output=folder / "run",
+        imgsz=64,
+        epochs=3,
+        batch=4,
+        workers=0,
+        device="cpu",
+        precision="fp32",
+        close_mosaic=1,
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from medrov_cli.commands import train as command
+from medrov_cli.core.config import Balance, Part, Teacher
+from medrov_cli.core.data.prompting import NegativesConfig
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.presets import preset_names
 from medrov_cli.core.training import TrainConfig
 from training_data import IMAGES, make_source
 
@@ -58,6 +61,13 @@ def test_table_and_resume(medrov: Any, dataset: Path, tmp_path: Path) -> None:
         (("--batch", 1000), 4, "--batch"),
         (("--weights", "no-such"), 5, "no-such"),
         (("--weights", "old.pt"), 5, "old.pt"),
+        (("--negatives", "soft"), 2, "--negatives"),
+        (("--freeze", "tail"), 2, "--freeze"),
+        (("--log-to", "paper"), 2, "--log-to"),
+        (("--unknown-objects",), 2, "--pseudo-labels"),
+        (("--pseudo-labels", "--unknown-objects"), 2, "image tower"),
+        (("--batch", 5, "--accumulate", 2), 2, "--accumulate 2"),
+        (("--precision", "fp16"), 2, "--precision fp16"),
     ],
 )
 def test_refusals(
@@ -79,14 +89,91 @@ def test_missing_dataset(medrov: Any, tmp_path: Path) -> None:
     assert "none.yaml" in done.stderr
 
 
-def test_defaults_of_the_command_are_those_of_the_procedure() -> None:
-    config = TrainConfig(dataset=Path("d.yaml"), output=Path("out"))
-    defaults = {name: item.default for name, item in inspect.signature(command.train).parameters.items()}
-    own = set(defaults) - {"dataset", "output", "as_json", "lr", "weight_decay", "mosaic"}
-    for name in own:
-        assert defaults[name] == getattr(config, name), name
-    assert (defaults["lr"], defaults["weight_decay"]) == (
-        config.schedule.learning_rate,
-        config.schedule.weight_decay,
+def test_defaults_of_the_command_are_those_of_the_procedure(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[TrainConfig] = []
+
+    def remember(config: TrainConfig, _: object) -> None:
+        told.append(config)
+        raise MedrovError(ErrorCode.INTERNAL, "seen", "")
+
+    monkeypatch.setattr("medrov_cli.core.training.run_training", remember)
+    monkeypatch.delenv("MEDROV_OFFLINE", raising=False)
+    with pytest.raises(MedrovError, match="seen"):
+        command.train(Path("d.yaml"), Path("out"))
+    assert told == [TrainConfig(dataset=Path("d.yaml"), output=Path("out"))]
+
+
+def settings_told(medrov: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainConfig:
+    """Return the settings that the command line makes of arguments, without training."""
+    told: list[TrainConfig] = []
+
+    def remember(config: TrainConfig, _: object) -> None:
+        told.append(config)
+        raise MedrovError(ErrorCode.USAGE, "seen", "")
+
+    monkeypatch.setattr("medrov_cli.core.training.run_training", remember)
+    done = medrov("train", "d.yaml", "-o", "out", *arguments)
+    assert done.exit_code == 2, done.stderr
+    assert told, done.stderr
+    return told[0]
+
+
+def test_the_recipe_of_the_paper(medrov: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings_told(medrov, monkeypatch, "--preset", "paper", "--weights", "l.safetensors")
+    assert (config.model, config.imgsz, config.epochs, config.batch) == ("l", 640, 20, 128)
+    assert (config.schedule.learning_rate, config.schedule.weight_decay) == (2e-4, 0.05)
+    assert config.max_prompts == 80
+    assert config.text_encoder == "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
+    rules = config.pseudo_labels
+    assert rules is not None
+    assert (rules.teacher, rules.min_score, rules.unknown_objects) == (Teacher.AVERAGE, 0.9, True)
+    assert (rules.nms_iou, rules.candidate_score, rules.max_truth_iou) == (0.3, 0.001, 0.3)
+    assert (rules.max_unknown, rules.min_side * 640, rules.max_side * 640) == (5, 50, 320)
+    assert (rules.expansion, rules.min_crop * 640) == (0.3, 30)
+    assert config.negatives == NegativesConfig(federated=False)
+    assert config.balance.by is Balance.OFF
+    assert config.weights == "l.safetensors"
+
+
+def test_what_is_given_counts_more_than_a_preset(
+    medrov: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = settings_told(
+        medrov, monkeypatch, "--batch", 32, "--preset", "paper", "--no-pseudo-labels", "--no-unknown-objects"
     )
-    assert defaults["mosaic"] == config.augmentation.mosaic
+    assert (config.batch, config.pseudo_labels, config.model) == (32, None, "l")
+    own = tmp_path / "own.toml"
+    own.write_text('weight-decay = 0.1\nfreeze = ["backbone", "text"]\nnegatives = "none"\ncompile = true\n')
+    config = settings_told(medrov, monkeypatch, "--preset", own)
+    assert config.schedule.weight_decay == 0.1
+    assert config.freeze == (Part.BACKBONE, Part.TEXT)
+    assert config.negatives == NegativesConfig(random=False, federated=False)
+    assert config.compiled
+    tuned = settings_told(medrov, monkeypatch, "--preset", "finetune")
+    assert tuned.freeze == (Part.BACKBONE,)
+
+
+def test_every_shipped_preset_is_known_and_tested() -> None:
+    assert preset_names() == ("finetune", "paper")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("batch = ", "not TOML"),
+        ("batches = 3\n", "no option --batches"),
+        ("[batch]\nsize = 3\n", "batch is a table"),
+        ("batch = 'many'\n", "--batch"),
+        ("model = 'huge'\n", "--model"),
+    ],
+)
+def test_bad_presets(medrov: Any, tmp_path: Path, text: str, says: str) -> None:
+    preset = tmp_path / "own.toml"
+    preset.write_text(text)
+    done = medrov("train", "d.yaml", "-o", tmp_path / "run", "--preset", preset)
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert "hint:" in done.stderr
+    none = medrov("train", "d.yaml", "-o", tmp_path / "run", "--preset", "nature")
+    assert none.exit_code == 2
+    assert "finetune, paper" in none.stderr

@@ -34,6 +34,13 @@ def test_the_known_weights_are_inside(installed: Path) -> None:
     assert {"manifest.toml", *shipped} <= present
 
 
+def test_the_assets_are_inside(installed: Path) -> None:
+    assets = {path.name: path.read_bytes() for path in (ROOT / "src" / "medrov_cli" / "assets").iterdir()}
+    assert {"omnis_presence.csv", "synonyms.toml"} <= set(assets)
+    folder = installed / "medrov_cli" / "assets"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == assets
+
+
 def test_only_the_package_is_inside(installed: Path) -> None:
     folders = {path.name for path in installed.iterdir()}
     assert {name for name in folders if not name.endswith(".dist-info")} == {"medrov_cli"}

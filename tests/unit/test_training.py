@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from medrov_cli.core.data.augmentation import AugmentationConfig
+from medrov_cli.core.data.batch import Batch
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.training import TrainConfig, TrainProgress, run_training
+from medrov_cli.core.training.trainer import Trainer
 from medrov_cli.core.weights import load_embeddings, read_metadata
-from training_data import IMAGES, make_source
+from training_data import IMAGES, quick_config
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    make_source(tmp_path, "chest", "x-ray", ["left lung", "right lung"])
-    make_source(tmp_path, "smear", "microscopy", ["nuclei"])
-    (tmp_path / "data.yaml").write_text("sources: [chest, smear]\n")
-    return TrainConfig(
-        dataset=tmp_path / "data.yaml",
-        output=tmp_path / "run",
-        imgsz=64,
-        epochs=3,
-        batch=4,
-        workers=0,
-        device="cpu",
-        precision="fp32",
-        close_mosaic=1,
-    )
+    return quick_config(tmp_path)
 
 
 class _Killed(Exception):
@@ -44,17 +35,32 @@ def _weights(path: Path) -> dict[str, np.ndarray]:
     return load_file(path / "last.state.safetensors")
 
 
-def test_killed_run_ends_as_an_undisturbed_one(config: TrainConfig, tmp_path: Path) -> None:
-    undisturbed = run_training(config)
+@pytest.mark.parametrize(
+    ("save_steps", "epoch", "step"),
+    [(0, 2, 2), (0, 1, 3), (1, 2, 3), (2, 2, 4), (3, 1, 2)],
+    ids=["after an epoch", "in the first", "after a step", "after the last step", "before a saved one"],
+)
+def test_killed_run_ends_as_an_undisturbed_one(
+    config: TrainConfig, tmp_path: Path, save_steps: int, epoch: int, step: int
+) -> None:
+    undisturbed = run_training(dataclasses.replace(config, save_steps=save_steps))
 
-    def kill_in_the_second_epoch(progress: TrainProgress) -> None:
-        if progress.stage == "train" and progress.epoch == 2 and progress.done == 2:
+    def kill(progress: TrainProgress) -> None:
+        if progress.stage == "train" and (progress.epoch, progress.done) == (epoch, step):
             raise _Killed
 
-    other = dataclasses.replace(config, output=tmp_path / "other")
+    other = dataclasses.replace(config, output=tmp_path / "other", save_steps=save_steps)
     with pytest.raises(_Killed):
-        run_training(other, kill_in_the_second_epoch)
-    resumed = run_training(dataclasses.replace(other, resume=True))
+        run_training(other, kill)
+    steps: list[tuple[int, int]] = []
+
+    def note(progress: TrainProgress) -> None:
+        if progress.stage == "train":
+            steps.append((progress.epoch, progress.done))
+
+    resumed = run_training(dataclasses.replace(other, resume=True), note)
+    saved = (step - 1) // save_steps * save_steps if save_steps else 0
+    assert steps[0] == (epoch, saved + 1), "it goes on after the last saved step"
 
     first, second = _weights(config.output), _weights(other.output)
     assert first.keys() == second.keys()
@@ -122,6 +128,32 @@ def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig) -> None:
     with pytest.raises(MedrovError, match="not finite") as caught:
         run_training(dataclasses.replace(config, schedule=absurd))
     assert caught.value.code is ErrorCode.NON_FINITE_LOSS
+    state = _weights(config.output)
+    assert all(np.isfinite(value).all() for value in state.values()), "what is kept is whole"
+    with pytest.raises(MedrovError, match="not finite"):
+        run_training(dataclasses.replace(config, schedule=absurd, resume=True))
+
+
+def test_no_memory_is_said_clearly_and_can_be_resumed(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = run_training(dataclasses.replace(config, epochs=2))
+    other = dataclasses.replace(config, epochs=2, output=tmp_path / "other")
+    step = Trainer.train_step
+
+    def exhausted(trainer: Trainer, parts: Sequence[Batch]) -> torch.Tensor:
+        if trainer.step == 5:
+            torch.empty(1 << 55, dtype=torch.uint8)
+        return step(trainer, parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", exhausted)
+        with pytest.raises(MedrovError, match="no memory") as caught:
+            run_training(other)
+    assert caught.value.code is ErrorCode.OUT_OF_MEMORY
+    assert "--accumulate" in caught.value.hint
+    resumed = run_training(dataclasses.replace(other, resume=True))
+    assert resumed.history[-1]["loss"] == undisturbed.history[-1]["loss"]
 
 
 def test_too_few_images(config: TrainConfig) -> None:

@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.config import DEFAULT_TEXT_ENCODER
+from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, Balance, Negative, Part, Teacher, Tracker
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.options import schedule, training
 
 if TYPE_CHECKING:
     from medrov_cli.core.training import TrainProgress
 
 SCHEMA = "medrov.train/1"
-
-SCHEDULE_PANEL = "Schedule"
-
-
-class Scale(StrEnum):
-    """Sizes of YOLO-World v2."""
-
-    N = "n"
-    S = "s"
-    M = "m"
-    L = "l"
-    X = "x"
-
-
-class Precision(StrEnum):
-    """Number formats of the forward pass."""
-
-    BF16 = "bf16"
-    FP16 = "fp16"
-    FP32 = "fp32"
-
-
-class TrainingDevice(StrEnum):
-    """Where to train; several GPUs or a certain one: accelerate's own launcher and settings."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    MPS = "mps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,125 +61,73 @@ def _render(output: TrainOutput) -> RenderableType:
     return Group(title, table)  # a table's own title is broken at the table's width
 
 
+def _use_preset(context: typer.Context, name: str | None) -> str | None:
+    """Make a preset's values the defaults of this command."""
+    if name is not None:
+        from medrov_cli.core.presets import read_preset
+
+        parameters = {p.opts[0].removeprefix("--"): p for p in context.command.params if p.opts}
+        preset = read_preset(name, parameters.keys() - {"preset", "json", "dataset"})
+        context.default_map = {
+            str(parameters[key].name): [value]
+            if parameters[key].multiple and isinstance(value, str)
+            else value
+            for key, value in preset.items()
+        }
+    return name
+
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME|FILE",
+        help="Other defaults for all options: paper, finetune, or a TOML file of your own.",
+        is_eager=True,
+        callback=_use_preset,
+        rich_help_panel=options.MODEL_PANEL,
+    ),
+]
+
+
 def train(
-    dataset: Annotated[Path, typer.Argument(help="Dataset yaml: its sources, each a COCO folder.")],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder of the run.", rich_help_panel=options.OUTPUT_PANEL
-        ),
-    ],
+    dataset: training.Dataset,
+    output: training.Output,
+    _preset: Preset = None,
     data_root: options.DataRoot = None,
-    model: Annotated[
-        Scale, typer.Option("--model", "-m", help="Size of the network.", rich_help_panel=options.MODEL_PANEL)
-    ] = Scale.N,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights",
-            "-w",
-            metavar="NAME|FILE",
-            help="Start from these weights, not from scratch.",
-            rich_help_panel=options.MODEL_PANEL,
-        ),
-    ] = None,
-    imgsz: Annotated[
-        int,
-        typer.Option(
-            "--imgsz",
-            min=32,
-            max=2048,
-            help="Side of the model input, a multiple of 32.",
-            rich_help_panel=options.DATA_PANEL,
-        ),
-    ] = 640,
-    multi_scale: Annotated[
-        float,
-        typer.Option(
-            "--multi-scale",
-            min=0,
-            max=0.9,
-            help="Vary the side of each batch by this share of it.",
-            rich_help_panel=options.DATA_PANEL,
-        ),
-    ] = 0.0,
-    epochs: Annotated[
-        int, typer.Option("--epochs", min=1, help="Passes over the images.", rich_help_panel=SCHEDULE_PANEL)
-    ] = 20,
-    batch: Annotated[
-        int, typer.Option("--batch", min=1, help="Images a step.", rich_help_panel=SCHEDULE_PANEL)
-    ] = 16,
-    lr: Annotated[
-        float,
-        typer.Option("--lr", min=0, help="Peak learning rate of AdamW.", rich_help_panel=SCHEDULE_PANEL),
-    ] = 1e-3,
-    weight_decay: Annotated[
-        float,
-        typer.Option("--weight-decay", min=0, help="Weight decay of AdamW.", rich_help_panel=SCHEDULE_PANEL),
-    ] = 0.05,
-    balance: Annotated[
-        float,
-        typer.Option(
-            "--balance",
-            min=0,
-            max=1,
-            help="0 draws images equally often, 1 sources.",
-            rich_help_panel=options.DATA_PANEL,
-        ),
-    ] = 0.3,
-    mosaic: Annotated[
-        float,
-        typer.Option(
-            "--mosaic", min=0, max=1, help="Share of mosaics of four.", rich_help_panel=options.DATA_PANEL
-        ),
-    ] = 0.7,
-    close_mosaic: Annotated[
-        int,
-        typer.Option(
-            "--close-mosaic", min=0, help="Last epochs without mosaics.", rich_help_panel=options.DATA_PANEL
-        ),
-    ] = 2,
-    max_prompts: Annotated[
-        int,
-        typer.Option(
-            "--prompts", min=1, help="Prompts an image, at most.", rich_help_panel=options.DATA_PANEL
-        ),
-    ] = 80,
-    text_encoder: Annotated[
-        str,
-        typer.Option(
-            "--text-encoder",
-            metavar="SPEC",
-            help="minilm, hf-hub:ORG/NAME or local-dir:PATH.",
-            rich_help_panel=options.MODEL_PANEL,
-        ),
-    ] = DEFAULT_TEXT_ENCODER,
-    text_adapter: Annotated[
-        bool,
-        typer.Option(help="Train a linear map on the class embeddings.", rich_help_panel=options.MODEL_PANEL),
-    ] = True,
-    precision: Annotated[
-        Precision,
-        typer.Option("--precision", help="Of the forward pass.", rich_help_panel=options.MODEL_PANEL),
-    ] = Precision.BF16,
-    device: Annotated[
-        TrainingDevice, typer.Option("--device", help="Where to train.", rich_help_panel=options.MODEL_PANEL)
-    ] = TrainingDevice.AUTO,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers", min=0, help="Processes that make batches.", rich_help_panel=options.DATA_PANEL
-        ),
-    ] = 1,
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed", min=0, help="Everything random follows from it.", rich_help_panel=SCHEDULE_PANEL
-        ),
-    ] = 0,
-    name: Annotated[
-        str, typer.Option("--name", help="Name that the weights carry.", rich_help_panel=options.MODEL_PANEL)
-    ] = "medrov",
+    model: training.Scale = "n",
+    weights: training.Weights = None,
+    freeze: training.Freeze = ["none"],  # noqa: B006 - only read
+    imgsz: training.Imgsz = 640,
+    multi_scale: training.MultiScale = 0.0,
+    epochs: schedule.Epochs = 20,
+    batch: schedule.Batch = 16,
+    accumulate: schedule.Accumulate = 1,
+    lr: schedule.LearningRate = 1e-3,
+    weight_decay: schedule.WeightDecay = 0.05,
+    clip_grad: schedule.ClipGradients = 10.0,
+    balance: training.BalanceBy = Balance.SOURCE,
+    balance_power: training.BalancePower = 0.3,
+    balance_threshold: training.BalanceThreshold = 1.0,
+    mosaic: training.Mosaic = 0.7,
+    close_mosaic: training.CloseMosaic = 2,
+    max_prompts: training.MaxPrompts = 80,
+    negatives: training.Negatives = ["random,federated"],  # noqa: B006 - only read
+    pseudo_labels: training.PseudoLabels = False,
+    unknown_objects: training.UnknownObjects = False,
+    pseudo_score: training.PseudoScore = 0.9,
+    teacher: training.TeacherChoice = Teacher.AVERAGE,
+    text_encoder: training.TextEncoder = DEFAULT_TEXT_ENCODER,
+    text_adapter: training.TextAdapter = True,
+    precision: schedule.Precision = "bf16",
+    device: schedule.Device = "auto",
+    compiled: schedule.Compile = False,
+    deterministic: schedule.Deterministic = False,
+    workers: training.Workers = 1,
+    seed: schedule.Seed = 0,
+    name: training.Name = "medrov",
+    log_to: training.LogTo = ["none"],  # noqa: B006 - only read
+    save_steps: training.SaveSteps = 500,
     resume: options.Resume = False,
     offline: options.Offline = False,
     as_json: options.Json = False,
@@ -219,33 +138,51 @@ def train(
     """
     from medrov_cli.core.config import is_offline
     from medrov_cli.core.data.augmentation import AugmentationConfig
+    from medrov_cli.core.data.prompting import NegativesConfig
+    from medrov_cli.core.data.sampling import BalanceConfig
     from medrov_cli.core.model.schedule import ScheduleConfig
+    from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
     from medrov_cli.core.training import TrainConfig, run_training
 
+    asked = training.choices(negatives, Negative, "--negatives")
+    if unknown_objects and not pseudo_labels:
+        raise MedrovError(
+            ErrorCode.USAGE, "--unknown-objects needs --pseudo-labels", "Give both, or neither."
+        )
+    rules = PseudoLabelConfig(teacher, min_score=pseudo_score, unknown_objects=unknown_objects)
     config = TrainConfig(
         dataset=dataset,
         output=output,
         data_root=data_root,
-        model=model.value,
+        model=model,
         weights=weights,
+        freeze=training.choices(freeze, Part, "--freeze"),
         imgsz=imgsz,
         multi_scale=multi_scale,
         epochs=epochs,
         batch=batch,
+        accumulate=accumulate,
         seed=seed,
         workers=workers,
-        precision=precision.value,
-        device=device.value,
-        balance=balance,
+        precision=precision,
+        device=device,
         max_prompts=max_prompts,
         close_mosaic=close_mosaic,
         text_encoder=text_encoder,
         text_adapter=text_adapter,
+        max_gradient_norm=clip_grad,
+        compiled=compiled,
+        deterministic=deterministic,
+        save_steps=save_steps,
         offline=is_offline(offline),
         resume=resume,
         name=name,
+        trackers=training.choices(log_to, Tracker, "--log-to"),
         schedule=ScheduleConfig(learning_rate=lr, weight_decay=weight_decay),
         augmentation=AugmentationConfig(mosaic=mosaic),
+        balance=BalanceConfig(balance, balance_power, balance_threshold),
+        negatives=NegativesConfig(**{str(kind): kind in asked for kind in Negative}),
+        pseudo_labels=rules if pseudo_labels else None,
     )
     with console.progress("images") as advance:
 
@@ -253,9 +190,10 @@ def train(
             advance(*_describe(progress, batch))
 
         result = run_training(config, report)
-    best = result.history[result.best_epoch - 1]
-    found = TrainOutput(str(result.weights), result.best_epoch, epochs, best)
-    console.success(found, _render, as_json=as_json)
+    if result.is_main:
+        best = result.history[result.best_epoch - 1]
+        found = TrainOutput(str(result.weights), result.best_epoch, epochs, best)
+        console.success(found, _render, as_json=as_json)
 
 
 def _describe(progress: TrainProgress, batch: int) -> tuple[int, int, str]:

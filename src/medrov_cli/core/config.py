@@ -54,6 +54,48 @@ class Modality(StrEnum):
         raise ValueError(f"unknown modality {text!r}; known: {known}")
 
 
+class Balance(StrEnum):
+    """What training images are grouped by, so that those of rare groups are drawn more often."""
+
+    OFF = "off"
+    SOURCE = "source"
+    MODALITY = "modality"
+    CLASS = "class"
+
+
+class Teacher(StrEnum):
+    """Whose predictions become pseudo-labels: those of the weights' moving average, or as they are."""
+
+    AVERAGE = "average"
+    CURRENT = "current"
+
+
+class Part(StrEnum):
+    """What of the network can be kept as it is while the rest is trained."""
+
+    BACKBONE = "backbone"
+    NECK = "neck"
+    HEAD = "head"
+    TEXT = "text"
+
+
+class Negative(StrEnum):
+    """What an image is asked for besides its own classes, in training."""
+
+    RANDOM = "random"
+    FEDERATED = "federated"
+    BACKGROUND = "background"
+    HARD = "hard"
+
+
+class Tracker(StrEnum):
+    """Where a training run is also reported, by that library's own logger."""
+
+    TENSORBOARD = "tensorboard"
+    MLFLOW = "mlflow"
+    WANDB = "wandb"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What is refused before decoding, so that no input can exhaust the machine.

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from medrov_cli.core.text import TextEncoder, open_encoder
+from open_clip_models import write_clip, write_open_clip
 
-VISION = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+TIMM_VISION = {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+"""A network of timm as BiomedCLIP's, but of a third of a million weights."""
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "lung", "nodule", "polyp", "colon"]
 
 
@@ -22,14 +28,12 @@ def minilm() -> TextEncoder:
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model of open_clip with its own text transformer, 64 wide."""
-    folder = tmp_path_factory.mktemp("clip")
-    text = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
-    return write_open_clip(folder, {"embed_dim": 64, "vision_cfg": VISION, "text_cfg": text})
+    return write_clip(tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a model built like BiomedCLIP: a BERT of transformers as its text tower, 48 wide."""
+    """Return a model built like BiomedCLIP: towers of transformers and timm, 48 wide, own preprocessing."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig
 
@@ -54,23 +58,37 @@ def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "hf_model_name": "nobody/not-on-this-machine", "hf_tokenizer_name": "nobody/not-on-this-machine",
         "hf_proj_type": "mlp", "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 24,
     }  # fmt: skip
-    return write_open_clip(folder, {"embed_dim": 48, "vision_cfg": VISION, "text_cfg": text})
+    preprocess = {
+        "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3],
+        "interpolation": "bilinear", "resize_mode": "squash",
+    }  # fmt: skip
+    return write_open_clip(folder, {"embed_dim": 48, "vision_cfg": TIMM_VISION, "text_cfg": text}, preprocess)
 
 
-def write_open_clip(folder: Path, model_cfg: dict[str, Any]) -> Path:
-    """Write the config and random weights of a model, as open_clip's own export lays them out."""
-    import torch
-    from open_clip import CLIP, CustomTextCLIP
-    from safetensors.torch import save_file
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty cache of the Hugging Face hub."""
+    import huggingface_hub.constants
 
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {}}))
-    settings = dict(model_cfg["text_cfg"])
-    kind = CLIP
-    if "hf_model_name" in settings:
-        settings |= {"hf_model_name": str(folder), "hf_model_pretrained": False}
-        kind = CustomTextCLIP
-    torch.manual_seed(0)
-    model = kind(**{**model_cfg, "text_cfg": settings})
-    tensors = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / "open_clip_model.safetensors")
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def put_in_hub() -> Callable[..., Path]:
+    """Return a function that lays files out as a download would, and returns the snapshot's folder."""
+
+    def put(hub: Path, name: str, folder: Path, *only: str) -> Path:
+        repository = hub / f"models--{name.replace('/', '--')}"
+        snapshot = repository / "snapshots" / COMMIT
+        snapshot.mkdir(parents=True)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(COMMIT)
+        for path in folder.iterdir():
+            if not only or path.name in only:
+                shutil.copy(path, snapshot)
+        return snapshot
+
+    return put

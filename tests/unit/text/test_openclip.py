@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,30 +19,6 @@ from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.text import embed_texts, encoder_identity, open_encoder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty cache of the Hugging Face hub."""
-    import huggingface_hub.constants
-
-    folder = tmp_path / "hub"
-    folder.mkdir()
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
-    return folder
-
-
-def put_in_hub(hub: Path, name: str, folder: Path, *only: str) -> Path:
-    """Lay files out as a download would; return the snapshot's folder."""
-    repository = hub / f"models--{name.replace('/', '--')}"
-    snapshot = repository / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(COMMIT)
-    for path in folder.iterdir():
-        if not only or path.name in only:
-            shutil.copy(path, snapshot)
-    return snapshot
 
 
 @pytest.mark.parametrize(("name", "width", "context"), [("clip_folder", 64, 16), ("bert_folder", 48, 24)])
@@ -170,7 +146,9 @@ def test_a_pickle_among_the_weights_is_not_executed(clip_folder: Path, tmp_path:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_cached_model_of_the_hub_is_used_without_network(hub: Path, clip_folder: Path) -> None:
+def test_a_cached_model_of_the_hub_is_used_without_network(
+    hub: Path, clip_folder: Path, put_in_hub: Callable[..., Path]
+) -> None:
     put_in_hub(hub, "org/tiny", clip_folder)
     for offline in (True, False):
         identity = encoder_identity("hf-hub:org/tiny", offline=offline)
@@ -179,7 +157,9 @@ def test_a_cached_model_of_the_hub_is_used_without_network(hub: Path, clip_folde
     np.testing.assert_array_equal(embed_texts(["polyp"], encoder="hf-hub:org/tiny", offline=True), local)
 
 
-def test_the_base_models_config_may_come_from_its_own_repository(hub: Path, bert_folder: Path) -> None:
+def test_the_base_models_config_may_come_from_its_own_repository(
+    hub: Path, bert_folder: Path, put_in_hub: Callable[..., Path]
+) -> None:
     snapshot = put_in_hub(hub, "org/biomed", bert_folder)
     (snapshot / "config.json").unlink()
     with pytest.raises(MedrovError, match="built like nobody/not-on-this-machine"):
@@ -189,7 +169,9 @@ def test_the_base_models_config_may_come_from_its_own_repository(hub: Path, bert
     np.testing.assert_array_equal(rows, embed_texts(["polyp"], encoder=f"local-dir:{bert_folder}"))
 
 
-def test_cached_texts_need_only_the_config(hub: Path, clip_folder: Path) -> None:
+def test_cached_texts_need_only_the_config(
+    hub: Path, clip_folder: Path, put_in_hub: Callable[..., Path]
+) -> None:
     snapshot = put_in_hub(hub, "org/tiny", clip_folder)
     first = embed_texts(["polyp"], encoder="hf-hub:org/tiny", offline=True)
     (snapshot / "open_clip_model.safetensors").unlink()

@@ -2,7 +2,8 @@
 
 A canvas is one image, or a mosaic of four around a random point (YOLOv4, arXiv 2004.10934).
 Every tile is resized once, straight from its source to where it lands, so no larger
-intermediate canvas is drawn and no inverse is ever needed.
+intermediate canvas is drawn. The whole tile travels as one more box (a ghost), so that it is known
+which part of the canvas shows which source image, and no inverse is ever needed.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class AugmentationConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """An image and its boxes, before or after a step.
+    """A source image and its boxes, before or after a step.
 
     Attributes
     ----------
@@ -75,6 +76,26 @@ class Tile:
     image_rgb: UInt8Array
     boxes_xyxy: Float32Array
     labels: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Canvas:
+    """A model input and its boxes.
+
+    Attributes
+    ----------
+    image_rgb
+        uint8, (size, size, 3).
+    boxes_xyxy, labels
+        float32, (n, 4), in pixels of the canvas; int64, (n,).
+    regions_xyxy
+        float32, (tiles, 4): what is seen of each tile; no area where nothing is.
+    """
+
+    image_rgb: UInt8Array
+    boxes_xyxy: Float32Array
+    labels: IntArray
+    regions_xyxy: Float32Array
 
 
 def turn_and_flip(
@@ -118,7 +139,7 @@ def change_pixels(
     return image
 
 
-def place_single(tile: Tile, size: int, config: AugmentationConfig, rng: np.random.Generator) -> Tile:
+def place_single(tile: Tile, size: int, config: AugmentationConfig, rng: np.random.Generator) -> Canvas:
     """Return the tile on a canvas of ``size``, scaled and moved at random."""
     height, width = tile.image_rgb.shape[:2]
     zoom = size / max(height, width) * (1 + rng.uniform(-config.scale, config.scale) / 2)
@@ -131,7 +152,7 @@ def place_single(tile: Tile, size: int, config: AugmentationConfig, rng: np.rand
 
 def place_mosaic(
     tiles: Sequence[Tile], size: int, config: AugmentationConfig, rng: np.random.Generator
-) -> Tile:
+) -> Canvas:
     """Return four tiles around a random point on a canvas of ``size``, seen at a random zoom."""
     zoom = 1 + rng.uniform(-config.scale, config.scale)
     joint = size * (
@@ -151,24 +172,29 @@ def place_mosaic(
 
 def _compose(
     tiles: Sequence[Tile], places: Sequence[tuple[float, float, float, float]], size: int, visible: float
-) -> Tile:
+) -> Canvas:
     """Draw each tile at its place (corners in canvas pixels) and gather the boxes that are seen."""
     canvas = np.full((size, size, 3), PAD_VALUE, dtype=np.uint8)
     boxes = [np.zeros((0, 4), dtype=np.float32)]
     labels = [np.zeros(0, dtype=np.int64)]
+    regions = []
     for tile, place in zip(tiles, places, strict=True):
         left, top, right, bottom = (round(edge) for edge in place)
         height, width = tile.image_rgb.shape[:2]
         scale = np.array([(right - left) / width, (bottom - top) / height])
         _draw(canvas, tile.image_rgb, (left, top, right, bottom), scale)
-        moved = tile.boxes_xyxy * np.tile(scale, 2) + np.array([left, top, left, top])
+        ghost = np.array([[0, 0, width, height]], dtype=np.float32)
+        moved = np.concatenate((tile.boxes_xyxy, ghost)) * np.tile(scale, 2) + [left, top, left, top]
         seen_region = np.clip([left, top, right, bottom], 0, size)
         clipped = np.clip(moved, np.tile(seen_region[:2], 2), np.tile(seen_region[2:], 2))
         sides, full = clipped[:, 2:] - clipped[:, :2], moved[:, 2:] - moved[:, :2]
         keep = (sides.prod(1) >= visible * full.prod(1)) & (sides >= 2).all(1)
-        boxes.append(clipped[keep].astype(np.float32))
-        labels.append(tile.labels[keep])
-    return Tile(canvas, np.concatenate(boxes), np.concatenate(labels))
+        boxes.append(clipped[:-1][keep[:-1]].astype(np.float32))
+        labels.append(tile.labels[keep[:-1]])
+        regions.append(clipped[-1])
+    return Canvas(
+        canvas, np.concatenate(boxes), np.concatenate(labels), np.asarray(regions, dtype=np.float32)
+    )
 
 
 def _draw(

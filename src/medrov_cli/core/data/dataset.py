@@ -10,7 +10,8 @@ A yaml names the sources, each a folder with ``annotations.json`` (COCO; every i
       - {path: busi, name: BUSI, modality: ultrasound}
     classes:                    # optional: synonyms by class; default: the categories' names
       lung nodule: pulmonary nodule/nodule in the lung
-    presence: presence.csv      # optional, relative to the yaml: see core/data/presence.py
+    presence: presence.csv      # optional, relative to the yaml: see core/data/presence.py;
+                                # or omnis, the shipped table: see core/data/omnis.py
     novel: [colon polyp]        # optional: classes that count as unseen in an evaluation
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 import yaml
 
 from medrov_cli.core.config import Modality
+from medrov_cli.core.data.omnis import OMNIS, presence_from_omnis
 from medrov_cli.core.data.presence import PresenceTable, presence_from_annotations, read_presence
 from medrov_cli.core.data.source import SPLITS, Sample, Source, Split, invalid, read_source
 
@@ -95,17 +97,13 @@ def load_dataset(yaml_path: Path, root: Path | None = None) -> Dataset:
         for split, split_samples in found.items():
             samples[split].extend(split_samples)
     synonyms = _read_synonyms(yaml_path, document.get("classes") or {}, classes)
-    presence = presence_from_annotations([source.class_ids for source in sources], len(classes))
-    if "presence" in document:
-        names = [source.name for source in sources]
-        presence = read_presence(yaml_path.parent / str(document["presence"]), names, classes, presence)
     return Dataset(
         name=str(document.get("name", yaml_path.stem)),
         classes=tuple(classes),
         synonyms=synonyms,
         sources=tuple(sources),
         samples={split: tuple(items) for split, items in samples.items()},
-        presence=presence,
+        presence=_read_presence(yaml_path, document, sources, classes),
         novel=_read_novel(yaml_path, document.get("novel") or [], classes),
     )
 
@@ -128,6 +126,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if unknown:
         raise invalid(f"{path}: unknown key {unknown[0]!r}", f"Known keys: {', '.join(sorted(known))}.")
     return document
+
+
+def _read_presence(
+    path: Path, document: dict[str, Any], sources: list[Source], classes: list[str]
+) -> PresenceTable:
+    annotated = presence_from_annotations([source.class_ids for source in sources], len(classes))
+    names = [source.name for source in sources]
+    if "presence" not in document:
+        return annotated
+    if document["presence"] == OMNIS:
+        return presence_from_omnis(path, names, classes, annotated)
+    return read_presence(path.parent / str(document["presence"]), names, classes, annotated)
 
 
 def _read_synonyms(path: Path, given: Any, classes: list[str]) -> dict[str, tuple[str, ...]]:

@@ -83,15 +83,32 @@ def read_presence(
     return table
 
 
+def contradiction(source: str, name: str, value: int, annotated: int) -> str | None:
+    """Return how a value of a table contradicts the annotations, for a message; None if it does not.
+
+    Parameters
+    ----------
+    source, name
+        The source and the class.
+    value
+        Of the table.
+    annotated
+        What the annotations say: see :func:`presence_from_annotations`.
+    """
+    if annotated == ANNOTATED and value != ANNOTATED:
+        return f"{value} at {source!r}, {name!r}, although the source annotates that class"
+    if value == ANNOTATED and annotated != ANNOTATED:
+        return f"1 at {source!r}, {name!r}, although the source does not annotate that class"
+    return None
+
+
 def _value(path: Path, source: str, name: str, text: str, annotated: int) -> int:
     if text not in ("1", "0", "-1"):
         raise _invalid(path, f"{text!r} at {source!r}, {name!r} is not 1, 0 or -1")
-    value = int(text)
-    if annotated == ANNOTATED and value != ANNOTATED:
-        raise _invalid(path, f"{value} at {source!r}, {name!r}, although the source annotates that class")
-    if value == ANNOTATED and annotated != ANNOTATED:
-        raise _invalid(path, f"1 at {source!r}, {name!r}, although the source does not annotate that class")
-    return value
+    what = contradiction(source, name, int(text), annotated)
+    if what is not None:
+        raise _invalid(path, what)
+    return int(text)
 
 
 def _index(path: Path, name: str, known: Sequence[str], what: str) -> int:

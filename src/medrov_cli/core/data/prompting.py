@@ -8,11 +8,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from medrov_cli.core.boxes import IntArray
+from medrov_cli.core.records import Float32Array
 
 FULL_VOCABULARY_SHARE = 0.6
 """Share of batches that are asked for every class: what ``detect`` does without ``--classes``.
 The others get a random number of negatives, since users name few classes, and the neck's
 features depend on all texts that are asked for."""
+
+
+HARD_PER_POSITIVE = 3
+"""Classes with the nearest texts that are hard negatives of a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class NegativesConfig:
+    """What an image is asked for besides its own classes; each kind can be switched off.
+
+    Attributes
+    ----------
+    random
+        Classes drawn at random.
+    federated
+        A class that the presence table calls possible but not annotated is no negative (as in
+        LVIS, arXiv 1908.03195): it is asked for, but its silence is not rewarded.
+    background
+        One prompt of no text for all that nobody asks for (YOLO-World's padding). The network
+        keeps it, in training and after.
+    hard
+        The classes whose texts are most like those of the image's own come first.
+    """
+
+    random: bool = True
+    federated: bool = True
+    background: bool = False
+    hard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +71,62 @@ class ClassTexts:
         return cls(tuple(row_of), tuple(rows))
 
 
-def choose_prompts(
-    positives: Sequence[IntArray], class_count: int, max_prompts: int, rng: np.random.Generator
-) -> list[IntArray]:
-    """Return the classes that each sample of a batch is asked for, equally many for all.
+def nearest_classes(embeddings: Float32Array, count: int = HARD_PER_POSITIVE) -> IntArray:
+    """Return the classes whose texts are most like each class's own, nearest first.
 
     Parameters
     ----------
-    positives
-        The labels of each sample, int64, (n,), repeats allowed.
-    class_count
-        Number of classes of the dataset: what is not positive may be a negative.
-    max_prompts
-        The paper's cap is 80. A sample with more classes than this keeps all of them.
-    rng
-        Source of chance.
+    embeddings
+        float32, (classes, width), L2 norm 1.
+    count
+        Columns of the result; fewer where there are fewer other classes.
     """
-    present = [np.unique(labels) for labels in positives]
-    most = max((len(labels) for labels in present), default=0)
-    upper = max(min(class_count, max_prompts), most, 1)
-    count = upper if rng.random() < FULL_VOCABULARY_SHARE else int(rng.integers(max(most, 1), upper + 1))
-    chosen = []
-    for labels in present:
-        others = np.setdiff1d(np.arange(class_count), labels)
-        negatives = rng.permutation(others)[: count - len(labels)]
-        chosen.append(rng.permutation(np.concatenate((labels, negatives))))
-    return chosen
+    likeness = embeddings @ embeddings.T
+    np.fill_diagonal(likeness, -np.inf)
+    return np.argsort(-likeness, axis=1, kind="stable")[:, : min(count, len(embeddings) - 1)]
+
+
+def draw_prompt_count(class_count: int, max_prompts: int, rng: np.random.Generator) -> int:
+    """Return how many classes the samples of a batch are asked for; own classes may make it more."""
+    most = min(class_count, max_prompts)
+    return most if rng.random() < FULL_VOCABULARY_SHARE else int(rng.integers(1, most + 1))
+
+
+def choose_prompts(
+    labels: IntArray,
+    candidates: IntArray,
+    count: int,
+    negatives: NegativesConfig,
+    nearest: IntArray,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Return the classes that a sample is asked for, in random order, at least one.
+
+    Parameters
+    ----------
+    labels
+        The sample's own, int64, (n,), repeats allowed: all of them are asked for.
+    candidates
+        The classes that may be asked for.
+    count
+        Negatives are added up to so many classes.
+    negatives
+        Which kinds.
+    nearest
+        See :func:`nearest_classes`.
+    rng
+        Source of chance. What is drawn depends on nothing but this sample.
+    """
+    chosen = np.unique(labels)
+    if negatives.hard and len(chosen):
+        near = np.setdiff1d(np.intersect1d(nearest[chosen], candidates), chosen)
+        chosen = np.concatenate((chosen, rng.permutation(near)[: max(count - len(chosen), 0)]))
+    if negatives.random:
+        others = np.setdiff1d(candidates, chosen)
+        chosen = np.concatenate((chosen, rng.permutation(others)[: max(count - len(chosen), 0)]))
+    if not len(chosen):
+        chosen = rng.choice(candidates, 1)
+    return rng.permutation(chosen).astype(np.int64)
 
 
 def draw_texts(class_rows: IntArray, texts: ClassTexts, rng: np.random.Generator) -> IntArray:

@@ -1,32 +1,90 @@
-"""Which image comes when: balanced over sources, and a pure function of seed and epoch."""
+"""Which image comes when: balanced by repeat factors, and a pure function of seed and epoch."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.boxes import IntArray
+from medrov_cli.core.config import Balance, Modality
 from medrov_cli.core.data.source import Sample
 
 
-def sample_weights(samples: Sequence[Sample], balance: float) -> npt.NDArray[np.float64]:
-    """Return how often each sample is to be drawn, (n,), summing to 1.
+@dataclass(frozen=True, slots=True)
+class BalanceConfig:
+    """How strongly images of rare groups are preferred.
+
+    Attributes
+    ----------
+    by
+        The groups. Off draws every image equally often.
+    power
+        At least 0, which draws every image equally often. With 1 and a threshold of 1, groups
+        that share no image are drawn equally often as wholes, however small they are.
+    threshold
+        A group with at least this share of the images is not preferred, so 1 prefers each group
+        over all larger ones. LVIS (arXiv 1908.03195) has 0.001, with a power of 0.5, by class.
+    """
+
+    by: Balance = Balance.SOURCE
+    power: float = 0.3
+    threshold: float = 1.0
+
+
+def repeat_factors(
+    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceConfig
+) -> npt.NDArray[np.float64]:
+    """Return how many times as often as an image of a common group each is to be drawn, (n,), >= 1.
+
+    It is the largest ``max(1, (threshold / share) ** power)`` over the groups of the image, with
+    the share of all images that belong to the group: repeat factor sampling as in LVIS
+    (arXiv 1908.03195: threshold 0.001, power 0.5, by class).
 
     Parameters
     ----------
     samples
         The training samples.
-    balance
-        0 draws every image equally often, so that large sources dominate; 1 draws every source
-        equally often, so that small ones are seen again and again. Between, a source of n
-        images weighs n ** (1 - balance).
+    modalities
+        One a source.
+    config
+        The groups and how strong the preference is. By class, an image belongs to each class of
+        which it has a box; one without boxes has the factor 1.
     """
-    sizes = Counter(sample.source_id for sample in samples)
-    weights = np.array([sizes[sample.source_id] ** -balance for sample in samples])
-    return np.asarray(weights / weights.sum(), dtype=np.float64)
+    groups = [set(_groups(sample, modalities, config.by)) for sample in samples]
+    sizes = Counter(group for own in groups for group in own)
+    of_group = {
+        group: max(1.0, (config.threshold * len(samples) / size) ** config.power)
+        for group, size in sizes.items()
+    }
+    factors = [max((of_group[group] for group in own), default=1.0) for own in groups]
+    return np.array(factors, dtype=np.float64)
+
+
+def sample_weights(
+    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceConfig
+) -> npt.NDArray[np.float64]:
+    """Return how often each sample is to be drawn, (n,), summing to 1: see :func:`repeat_factors`.
+
+    By source with a threshold of 1, an image of a source of n images weighs n ** -power.
+    """
+    factors = repeat_factors(samples, modalities, config)
+    return np.asarray(factors / factors.sum(), dtype=np.float64)
+
+
+def _groups(sample: Sample, modalities: Sequence[Modality], by: Balance) -> Iterable[Hashable]:
+    match by:
+        case Balance.OFF:
+            return ()
+        case Balance.SOURCE:
+            return (sample.source_id,)
+        case Balance.MODALITY:
+            return (modalities[sample.source_id],)
+        case Balance.CLASS:
+            return (int(label) for label in sample.labels)
 
 
 def epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> IntArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,23 @@ class SourceScore:
         return float(np.mean([score.ap for score in self.classes.values()]))
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """How several processes share the images of a split.
+
+    Attributes
+    ----------
+    processes, process
+        How many there are, and which this is, from 0.
+    gather
+        From one process's list to the lists of all, joined.
+    """
+
+    processes: int = 1
+    process: int = 0
+    gather: Callable[[list[Any]], list[Any]] = list
+
+
 def evaluate(
     predict: Predictor,
     dataset: Dataset,
@@ -47,6 +65,7 @@ def evaluate(
     imgsz: int,
     config: SelectionConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
+    exchange: Exchange | None = None,
 ) -> dict[str, SourceScore]:
     """Return the scores of every source that has a ground-truth box in the split.
 
@@ -65,16 +84,21 @@ def evaluate(
         How detections are chosen.
     progress
         Called with the number of images done and their total.
+    exchange
+        The processes that share the work; each gets all scores.
     """
     config = config or SelectionConfig()
+    exchange = exchange or Exchange()
     samples = dataset.samples[split]
-    results: list[ImageResult] = []
-    for start in range(0, len(samples), config.batch):
+    mine: list[tuple[int, ImageResult]] = []
+    for start in range(exchange.process * config.batch, len(samples), exchange.processes * config.batch):
         part = samples[start : start + config.batch]
         found = detect_batch(predict, part, imgsz, config)
-        results.extend(map(with_truth, part, found))
+        mine.extend(enumerate(map(with_truth, part, found), start))
         if progress is not None:
-            progress(len(results), len(samples))
+            progress(min(start + exchange.processes * config.batch, len(samples)), len(samples))
+    by_position: dict[int, ImageResult] = dict(exchange.gather(mine))
+    results = [by_position[position] for position in range(len(samples))]
     scores = {}
     for source_id, source in enumerate(dataset.sources):
         own = [r for r, s in zip(results, samples, strict=True) if s.source_id == source_id]

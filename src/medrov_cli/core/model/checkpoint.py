@@ -9,7 +9,7 @@ import torch
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.weights import EMBEDDINGS, load_tensors, read_metadata
+from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo, load_tensors, read_metadata
 
 Tensors = dict[str, np.ndarray]
 
@@ -23,6 +23,11 @@ def detector_tensors(detector: Detector) -> Tensors:
     }
 
 
+def build_detector(info: ArchitectureInfo) -> Detector:
+    """Return a network of the architecture that weights name, its parameters at their start."""
+    return Detector(Architecture(info.scale, info.text_adapter, info.background))
+
+
 def load_detector(path: Path) -> Detector:
     """Build the detector of a weights file, float32, in evaluation mode.
 
@@ -31,8 +36,7 @@ def load_detector(path: Path) -> Detector:
     MedrovError
         ``WEIGHTS_CORRUPT`` if the tensors do not fit the architecture that the file names.
     """
-    info = read_metadata(path).architecture
-    detector = Detector(Architecture(info.scale, info.text_adapter))
+    detector = build_detector(read_metadata(path).architecture)
     tensors = {
         name: torch.from_numpy(np.ascontiguousarray(value)).float()
         for name, value in load_tensors(path).items()

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medrov_cli.core.model.assigner import Targets, assign
+from medrov_cli.core.model.distributed import mean_over_processes, process_count
 from medrov_cli.core.model.geometry import complete_iou
 from medrov_cli.core.model.head import REG_MAX, ContrastiveDetectionHead
 from medrov_cli.core.model.network import RawPredictions
@@ -55,6 +56,8 @@ class DetectionCriterion:
     def __call__(self, raw: RawPredictions, targets: Targets, ignored: Tensor | None = None) -> Loss:
         """Return the loss, a mean over positive anchors, weighted by their soft targets.
 
+        With several training processes it is this one's share: their mean is the whole loss.
+
         Parameters
         ----------
         raw, targets
@@ -67,7 +70,7 @@ class DetectionCriterion:
         boxes_xyxy = head.decode(raw.distances, raw.grid_hw)
         found = assign(targets, boxes_xyxy.detach(), logits.detach(), raw.grid_hw, head.strides)
         weight = found.score
-        norm = weight.sum().clamp_min(1)
+        norm = mean_over_processes(weight.sum()).clamp_min(1 / process_count())
 
         image, anchor = found.image_index, found.anchor_index
         column = targets.labels[found.target_index]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.model.checkpoint import build_detector
 from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo
 
 _COUNTER = "num_batches_tracked"  # of a batch norm: only training reads it, so a file may leave it out
@@ -33,7 +33,7 @@ def check_fit(tensors: Mapping[str, npt.NDArray[Any]], architecture: Architectur
         ``weights_corrupt``, naming the first tensor that is missing, unknown or of another shape.
     """
     with torch.device("meta"):
-        network = Detector(Architecture(architecture.scale, architecture.text_adapter))
+        network = build_detector(architecture)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: value.shape for name, value in tensors.items() if name != EMBEDDINGS}
     for name in sorted(expected.keys() | found.keys()):

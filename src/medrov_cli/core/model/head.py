@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from medrov_cli.core.config import TEXT_WIDTH
 from medrov_cli.core.model.blocks import DFL, BNContrastiveHead, Conv
+from medrov_cli.core.model.distributed import mean_over_processes, process_count
 
 REG_MAX = 16
 """Bins of a distance's distribution (generalised focal loss, arXiv 2006.04388)."""
@@ -128,9 +129,12 @@ def _projected_moments(
 ) -> tuple[Tensor, Tensor]:
     """Return the mean and variance of ``weight @ row + offset`` over all rows; update ``norm``'s own."""
     flat = rows.flatten(0, 1)  # (N, c)
-    count = flat.shape[0]
-    row_mean = flat.mean(0)
-    covariance = torch.addmm(-torch.outer(row_mean, row_mean), flat.T, flat, alpha=1 / count)
+    own = flat.shape[0]
+    second, row_mean = flat.T @ flat / own, flat.mean(0)
+    moments = mean_over_processes(torch.cat((second, row_mean.unsqueeze(0))))  # (c + 1, c)
+    row_mean = moments[-1]
+    covariance = moments[:-1] - torch.outer(row_mean, row_mean)
+    count = own * process_count()
     mean = weight @ row_mean + offset
     variance = ((weight @ covariance) * weight).sum(1).clamp_min(0)
     with torch.no_grad():

@@ -46,10 +46,13 @@ class Architecture:
     text_adapter
         Whether class embeddings pass a trained linear map before they are used. The
         authors' checkpoint has none.
+    background
+        Whether the network keeps one class embedding of its own, for all that nobody asks for.
     """
 
     scale: str = "n"
     text_adapter: bool = False
+    background: bool = False
 
 
 class RawPredictions(NamedTuple):
@@ -60,7 +63,8 @@ class RawPredictions(NamedTuple):
     distances
         float, (batch, anchors, 4 * 16): logits of the distances left, top, right, bottom.
     logits
-        float, (batch, anchors, classes): region-text similarities before the sigmoid.
+        float, (batch, anchors, classes): region-text similarities before the sigmoid; with a
+        background, one column more, the last.
     grid_hw
         Height and width, in cells, of each of the three levels.
     """
@@ -125,6 +129,8 @@ class Detector(nn.Module):
         if self.text_adapter is not None:
             nn.init.eye_(self.text_adapter.weight)
             nn.init.zeros_(self.text_adapter.bias)
+        if architecture.background:
+            self.register_buffer("background", torch.zeros(TEXT_WIDTH))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = _BATCH_NORM_EPS
@@ -151,6 +157,10 @@ class Detector(nn.Module):
         if self.text_adapter is not None:
             with torch.no_grad():
                 self.text_adapter.bias.copy_(-strength * vocabulary.mean(0))
+
+    def keep_background(self, embedding: Tensor) -> None:
+        """Take the class embedding of the background, float, (512,), L2 norm 1."""
+        cast(Tensor, self.background).copy_(embedding)
 
     def adapt_text(self, text: Tensor) -> Tensor:
         """Return class embeddings as the network uses them, L2 norm 1.
@@ -197,6 +207,9 @@ class Detector(nn.Module):
         """
         if text.ndim == 2:
             text = text.unsqueeze(0)
+        if self.architecture.background:
+            rest = cast(Tensor, self.background).to(text).expand(text.shape[0], 1, -1)
+            text = torch.cat((text, rest), 1)
         adapted = self.adapt_text(text).expand(images.shape[0], -1, -1)
         levels = self.features(images, adapted)
         distances, logits = self.head(levels, adapted)
@@ -212,7 +225,8 @@ class Detector(nn.Module):
         scores
             float32, (batch, anchors, classes), 0 to 1.
         """
-        return self.head.decode(raw.distances, raw.grid_hw), raw.logits.float().sigmoid()
+        logits = raw.logits[..., :-1] if self.architecture.background else raw.logits
+        return self.head.decode(raw.distances, raw.grid_hw), logits.float().sigmoid()
 
     def detect(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes and scores at every anchor: :meth:`forward`, decoded."""

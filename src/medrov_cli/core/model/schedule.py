@@ -21,7 +21,7 @@ class ScheduleConfig:
     weight_decay
         On matrices only, not on biases and norms. The paper: 0.05.
     warmup_steps
-        Linear rise from 0.
+        Linear rise from 0; at most a fifth of the run.
     final_share
         The cosine ends at this share of the peak.
     """
@@ -34,9 +34,10 @@ class ScheduleConfig:
 
 def learning_rate(config: ScheduleConfig, step: int, steps: int) -> float:
     """Return the rate of a 0-based step out of ``steps``."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(steps - config.warmup_steps, 1)
+    warmup = min(config.warmup_steps, steps // 5)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(steps - warmup, 1)
     share = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
     return config.learning_rate * (config.final_share + (1 - config.final_share) * share)
 

@@ -85,7 +85,9 @@ def read_embeddings(path: Path, identity: EncoderIdentity) -> dict[str, Float32A
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.all(np.abs(norms - 1) <= NORM_TOLERANCE):  # false for NaN as well
         raise ValueError("its embeddings do not have L2 norm 1")
-    return dict(zip(texts, rows / norms, strict=True))
+    if stored.dtype == np.float16:
+        rows /= norms  # float32 comes back to the bit, as the encoder made it
+    return dict(zip(texts, rows, strict=True))
 
 
 def _header(identity: EncoderIdentity) -> dict[str, Any]:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from medrov_cli.core.config import is_offline
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.text.hub import HubRepository
 from medrov_cli.core.text.interface import EncoderIdentity, TextEncoder
 from medrov_cli.core.text.minilm import MINILM, MiniLmEncoder, find_minilm
-from medrov_cli.core.text.openclip import OpenClipEncoder, hub_identity, local_identity
-
-HUB_PREFIX = "hf-hub:"
-FOLDER_PREFIX = "local-dir:"
+from medrov_cli.core.text.openclip import OpenClipEncoder
+from medrov_cli.core.text.openclip_models import FOLDER_PREFIX, HUB_PREFIX, find_open_clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +44,12 @@ def locate_encoder(spec: str, *, offline: bool = False) -> EncoderSource:
     MedrovError
         ``USAGE`` if ``spec`` names no encoder; ``ENCODER_MISSING``, ``NETWORK_FORBIDDEN``.
     """
-    scheme, separator, rest = spec.partition(":")
     if spec == MINILM.spec:
         return EncoderSource(MINILM, lambda: MiniLmEncoder(find_minilm()))
-    if scheme + separator == HUB_PREFIX and rest.count("/") == 1 and all(rest.split("/")):
-        repository = HubRepository(rest, is_offline(offline))
-        identity = hub_identity(spec, repository)
-        return EncoderSource(identity, lambda: OpenClipEncoder.from_hub(repository, identity))
-    if scheme + separator == FOLDER_PREFIX and rest:
-        folder = Path(rest).expanduser()
-        identity = local_identity(spec, folder)
-        return EncoderSource(identity, lambda: OpenClipEncoder.from_folder(folder, identity))
+    model = find_open_clip(spec, offline=offline)
+    if model is not None:
+        identity = model.identity()
+        return EncoderSource(identity, lambda: OpenClipEncoder(model.files(identity.revision), identity))
     raise MedrovError(
         ErrorCode.USAGE,
         f"unknown text encoder {spec!r}",

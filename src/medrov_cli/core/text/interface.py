@@ -1,4 +1,4 @@
-"""What every text encoder offers, and what identifies it."""
+"""What every text or image encoder offers, and what identifies it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from medrov_cli.core.records import Float32Array
+from medrov_cli.core.records import Float32Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderIdentity:
-    """What an embedding depends on besides its text.
+    """What an embedding depends on besides its text or image.
 
     Attributes
     ----------
@@ -54,4 +54,21 @@ class TextEncoder(Protocol):
         """Return one embedding a text, float32, (texts, identity.width), L2 norm 1.
 
         An embedding does not depend on the other texts of the call.
+        """
+
+
+class ImageEncoder(Protocol):
+    """Turns crops of images into unit vectors, in the space of a text encoder's."""
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Return what the embeddings depend on: that of the text encoder of the same model."""
+
+    def encode_images(self, images_rgb: Sequence[UInt8Array]) -> Float32Array:
+        """Return one embedding a crop, float32, (images, identity.width), L2 norm 1.
+
+        Parameters
+        ----------
+        images_rgb
+            uint8, (height, width, 3), RGB, each of any size from one pixel. They are not changed.
         """

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.config import DEFAULT_TEXT_ENCODER
+from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, Part, Tracker
 from medrov_cli.core.data.augmentation import AugmentationConfig
+from medrov_cli.core.data.prompting import NegativesConfig
+from medrov_cli.core.data.sampling import BalanceConfig
 from medrov_cli.core.model.schedule import ScheduleConfig
+from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +32,25 @@ class TrainConfig:
         Scale: n, s, m, l or x.
     weights
         Weights to start from; null trains from scratch.
+    freeze
+        Parts of the network that stay as they are.
     imgsz
         Side of the square model input, in pixels; a multiple of 32.
     multi_scale
         Each batch has a side within this share of ``imgsz``; 0 keeps the side fixed.
-    epochs, batch, seed, workers
+    epochs, seed
         As everywhere.
+    batch
+        Images an optimizer step, over all processes.
+    accumulate
+        Each process takes its share of a step in so many parts, one after the other: less
+        memory, but a batch norm sees a part alone.
+    workers
+        Processes that make batches, for each training process.
     precision
         ``bf16``, ``fp16`` or ``fp32``.
     device
         ``auto``, ``cpu``, ``cuda``, ``mps``.
-    balance
-        0 draws all images equally often, 1 all sources.
     max_prompts
         Prompts a sample (the paper: 80).
     close_mosaic
@@ -49,10 +60,23 @@ class TrainConfig:
     text_adapter
         Train a linear map on the class embeddings: it pulls apart what the encoder puts
         together (left and right lung).
+    max_gradient_norm
+        Larger gradients are scaled down to this (ultralytics: 10); 0 leaves them.
+    compiled
+        Compile the network with ``torch.compile``.
+    deterministic
+        Refuse every operation that is not the same in each run. The CPU needs no such thing.
+    save_steps
+        The state is saved after so many optimizer steps, and after each epoch; 0: after each
+        epoch alone.
     resume
-        Go on where the folder's last epoch ended.
-    schedule, augmentation
-        Learning rate; strengths.
+        Go on where the folder's last state was saved.
+    trackers
+        Where else the run is reported.
+    schedule, augmentation, balance, negatives
+        Learning rate; strengths; which images; which prompts.
+    pseudo_labels
+        How a teacher's proposals become targets; null: they do not.
     """
 
     dataset: Path
@@ -60,30 +84,39 @@ class TrainConfig:
     data_root: Path | None = None
     model: str = "n"
     weights: str | None = None
+    freeze: tuple[Part, ...] = ()
     imgsz: int = 640
     multi_scale: float = 0.0
     epochs: int = 20
     batch: int = 16
+    accumulate: int = 1
     seed: int = 0
     workers: int = 1
     precision: str = "bf16"
     device: str = "auto"
-    balance: float = 0.3
     max_prompts: int = 80
     close_mosaic: int = 2
     text_encoder: str = DEFAULT_TEXT_ENCODER
     text_adapter: bool = True
+    max_gradient_norm: float = 10.0
+    compiled: bool = False
+    deterministic: bool = False
+    save_steps: int = 500
     offline: bool = False
     resume: bool = False
     name: str = "medrov"
+    trackers: tuple[Tracker, ...] = ()
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
+    negatives: NegativesConfig = field(default_factory=NegativesConfig)
+    pseudo_labels: PseudoLabelConfig | None = None
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:
     """Return the settings as JSON."""
-    plain = asdict(config)
-    return {key: str(value) if isinstance(value, Path) else value for key, value in plain.items()}
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config), default=str))
+    return plain
 
 
 @dataclass(frozen=True, slots=True)

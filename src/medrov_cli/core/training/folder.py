@@ -11,8 +11,12 @@ from typing import Any
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.files import whole_file
 
-_MAY_CHANGE = frozenset({"resume", "workers", "data_root", "output", "offline"})
-"""Settings that do not change the result: a resumed run may have other ones."""
+_MAY_CHANGE = frozenset(
+    {"resume", "workers", "data_root", "output", "offline", "trackers", "save_steps"}
+    | {"accumulate", "precision", "device"}
+)
+"""Settings that a resumed run may change: the first do not change the result, the others are the
+way out of a machine's limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """Return the state at the end of the last epoch."""
+        """Return the state that was saved last."""
         return self.path / "last.state.safetensors"
 
     @property

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from medrov_cli import __version__
 from medrov_cli.core.config import RESEARCH_NOTICE
@@ -28,17 +27,65 @@ FITNESS_MIN_IMAGES = 10
 """Sources with fewer validation images have no say in which epoch is best: they measure chance."""
 
 
-def metrics_entry(epoch: int, losses: Tensor, scores: dict[str, SourceScore]) -> dict[str, Any]:
-    """Return one line of the metrics."""
+LOSS_TERMS = ("total", "box", "text", "distribution")
+
+
+def metrics_entry(
+    epoch: int, means: Mapping[str, float], scores: Mapping[str, SourceScore], dataset: Dataset
+) -> dict[str, Any]:
+    """Return one line of the metrics.
+
+    Parameters
+    ----------
+    epoch
+        0-based.
+    means
+        What a step reported in the mean, see :data:`medrov_cli.core.training.trainer.TERMS`.
+    scores
+        By source.
+    dataset
+        Knows the novel classes: they have no say in which epoch is best.
+    """
+    unseen = {dataset.classes[row] for row in dataset.novel}
+    base = _only(scores, lambda name: name not in unseen)
     return {
         "epoch": epoch + 1,
-        "loss": dict(zip(("total", "box", "text", "distribution"), losses.tolist(), strict=True)),
+        "loss": {term: means[term] for term in LOSS_TERMS},
+        "added_a_step": {kind: means[kind] for kind in ("pseudo", "unknown")},
         "val": {
             name: {"images": s.images, "map50": s.map50, "map50_95": s.map50_95} for name, s in scores.items()
         },
+        **_means(scores),
+        "base": _means(base),
+        "novel": _means(_only(scores, lambda name: name in unseen)) if unseen else None,
+        "fitness": fitness(base),
+    }
+
+
+def tracked(entry: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of an entry that trackers draw, by name."""
+    values = {f"val/{source}/map50": score["map50"] for source, score in entry["val"].items()}
+    for part in ("base", "novel"):
+        values |= {f"val/{part}/{key}": value for key, value in (entry[part] or {}).items()}
+    values |= {f"train/{term}": value for term, value in entry["loss"].items()}
+    values |= {f"train/added/{kind}": value for kind, value in entry["added_a_step"].items()}
+    return {**values, "val/map50": entry["map50"], "val/map50_95": entry["map50_95"]}
+
+
+def _only(scores: Mapping[str, SourceScore], wanted: Callable[[str], bool]) -> dict[str, SourceScore]:
+    """Return the scores of some classes; a source without any of them is left out."""
+    parts = {
+        source: SourceScore(score.images, {name: ap for name, ap in score.classes.items() if wanted(name)})
+        for source, score in scores.items()
+    }
+    return {source: score for source, score in parts.items() if score.classes}
+
+
+def _means(scores: Mapping[str, SourceScore]) -> dict[str, float]:
+    """Return the means over sources."""
+    return {
         "map50": _mean([s.map50 for s in scores.values()]),
         "map50_95": _mean([s.map50_95 for s in scores.values()]),
-        "fitness": fitness(scores),
     }
 
 
@@ -59,7 +106,7 @@ def describe(
     encoder = encoder_identity(config.text_encoder, offline=config.offline)
     return WeightsMetadata(
         name=config.name,
-        architecture=ArchitectureInfo(config.model, config.text_adapter),
+        architecture=ArchitectureInfo(config.model, config.text_adapter, config.negatives.background),
         text_encoder=TextEncoderInfo(
             encoder.spec, encoder.name, encoder.revision, encoder.width, encoder.context_length
         ),

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
 from medrov_cli.core.boxes import FloatArray
-from medrov_cli.core.data.loader import Batch
+from medrov_cli.core.config import Part, Teacher
+from medrov_cli.core.data.batch import Batch
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.assigner import Targets
-from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.model.criterion import DetectionCriterion
 from medrov_cli.core.model.ema import MovingAverage
-from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.model.schedule import ScheduleConfig, learning_rate, parameter_groups
+from medrov_cli.core.model.freezing import train_mode
+from medrov_cli.core.model.network import Detector
+from medrov_cli.core.model.schedule import ScheduleConfig, learning_rate
 from medrov_cli.core.model.state import load_state, save_state
+from medrov_cli.core.pseudolabeling.merging import Lesson
+from medrov_cli.core.pseudolabeling.online import Counts, PseudoLabeller
+from medrov_cli.core.pseudolabeling.teaching import look
 from medrov_cli.core.records import UInt8Array
-from medrov_cli.core.training.config import TrainConfig
-from medrov_cli.core.weights import resolve
 
-MAX_GRADIENT_NORM = 10.0
-"""Ultralytics' trainer."""
+TERMS = ("total", "box", "text", "distribution", "pseudo", "unknown")
+"""What a step reports: the loss and its weighted terms, then how many targets were added."""
+
+_MEANS = 4
+"""So many of these are means over processes and parts; the others are sums."""
 
 
 @dataclass(slots=True)
@@ -41,41 +47,85 @@ class Trainer:
     text_table: Tensor
     schedule: ScheduleConfig
     steps: int
+    max_gradient_norm: float
+    frozen: tuple[Part, ...] = ()
+    labeller: PseudoLabeller | None = None
     step: int = 0
 
-    def train_step(self, batch: Batch) -> Tensor:
-        """Take one optimizer step; return the loss terms (total, box, text, distribution)."""
-        device = self.accelerator.device
+    @property
+    def detector(self) -> Detector:
+        """Return the network that is trained, out of what wraps it."""
+        return cast(Detector, self.accelerator.unwrap_model(self.model, keep_torch_compile=False))
+
+    def begin_epoch(self, step: int) -> None:
+        """Put the network into training mode, before the given step of all."""
+        self.step = step
+        self.model.train()
+        train_mode(self.detector, self.frozen)
+
+    def train_step(self, parts: Sequence[Batch]) -> Tensor:
+        """Take one optimizer step on the parts of a batch; return the values of `TERMS`, (6,)."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.schedule, self.step, self.steps)
-        images = batch.images.to(device).float().div_(255)
-        targets = Targets(*(t.to(device) for t in (batch.image_index, batch.labels, batch.boxes_xyxy)))
-        loss = self.criterion(
-            self.model(images, self.text_table[batch.text_rows.to(device)]), targets, batch.ignored.to(device)
-        )
-        terms = torch.stack(loss).detach()
-        if not bool(torch.isfinite(terms).all()):
-            raise MedrovError(
-                ErrorCode.NON_FINITE_LOSS,
-                f"the loss is not finite at step {self.step + 1}",
-                "Lower --lr or use --precision fp32. The last whole epoch is kept: --resume goes on from it.",
-            )
-        self.accelerator.backward(loss.total)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
+        report = torch.zeros(len(TERMS))
+        for number, part in enumerate(parts, start=1):
+            images, lesson, counts = self._teach(part)
+            last = number == len(parts)
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                loss = self.criterion(self.model(images, lesson.text), lesson.targets, lesson.ignored)
+                terms = self._summed(torch.stack((*loss, *map(loss.total.new_tensor, counts))).detach())
+                if not bool(torch.isfinite(terms).all()):
+                    raise MedrovError(
+                        ErrorCode.NON_FINITE_LOSS,
+                        f"the loss is not finite at step {self.step + 1}",
+                        "Lower --lr in a new --output, or --resume with --precision fp32: "
+                        "the last saved state is whole.",
+                    )
+                self.accelerator.backward(loss.total / len(parts))
+            report += terms.cpu()
+        report[:_MEANS] /= len(parts) * self.accelerator.num_processes
+        if self.max_gradient_norm > 0:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.average.update(self.accelerator.unwrap_model(self.model))
+        self.average.update(self.detector)
         self.step += 1
-        return terms
+        return report
+
+    def _teach(self, batch: Batch) -> tuple[Tensor, Lesson, Counts]:
+        """Return images and lesson on the device, and what the teacher added."""
+        device = self.accelerator.device
+        images = batch.images.to(device).float().div_(255)
+        targets = Targets(*(t.to(device) for t in (batch.image_index, batch.labels, batch.boxes_xyxy)))
+        text = self.text_table[batch.text_rows.to(device)]
+        lesson = Lesson(text, targets, batch.ignored.to(device))
+        if self.labeller is None:
+            return images, lesson, Counts()
+        config = self.labeller.config
+        teacher = self.average.model if config.teacher is Teacher.AVERAGE else self.detector
+        with self.accelerator.autocast():
+            candidates = look(teacher, images, text, batch.classes, config.min_score)
+        return images, *self.labeller(lesson, batch, candidates)
+
+    def _summed(self, values: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes."""
+        if self.accelerator.num_processes == 1:
+            return values
+        return cast(Tensor, self.accelerator.reduce(values, "sum"))
 
     def save(self, path: Path, facts: dict[str, Any]) -> None:
         """Write all that the run needs to go on, and ``facts``, into one file."""
-        model = self.accelerator.unwrap_model(self.model)
-        save_state(path, model, self.average, self.optimizer, facts)
+        scaler = self.accelerator.scaler
+        document = {**facts, "scaler": scaler.state_dict() if scaler else None}
+        save_state(path, self.detector, self.average, self.optimizer, document)
 
     def load(self, path: Path) -> dict[str, Any]:
         """Put a saved state back in place, and return its facts."""
-        return load_state(path, self.accelerator.unwrap_model(self.model), self.average, self.optimizer)
+        facts = load_state(path, self.detector, self.average, self.optimizer)
+        scaler, saved = self.accelerator.scaler, facts.pop("scaler")
+        if scaler and saved:  # a state of another precision has none
+            scaler.load_state_dict(saved)
+        return facts
 
     def predict(self, embeddings: Tensor) -> Callable[[UInt8Array], tuple[FloatArray, FloatArray]]:
         """Return the averaged model as a function of images, for the classes of ``embeddings``."""
@@ -89,52 +139,3 @@ class Trainer:
             return boxes.cpu().numpy(), scores.cpu().numpy()
 
         return run
-
-
-def build_trainer(config: TrainConfig, table: FloatArray, vocabulary: Tensor, steps: int) -> Trainer:
-    """Make the model, its average and its optimizer, on the device and in the precision asked for."""
-    torch.manual_seed(config.seed)
-    precision = "no" if config.precision == "fp32" else config.precision
-    accelerator = Accelerator(mixed_precision=precision, cpu=config.device == "cpu")
-    if config.device not in ("auto", accelerator.device.type):
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--device {config.device} is not available here",
-            "Use --device auto, or see 'medrov doctor'.",
-        )
-    detector = Detector(Architecture(config.model, config.text_adapter))
-    if config.weights is None:
-        detector.center_text(vocabulary)
-    else:
-        _start_from(detector, resolve(config.weights))
-    detector = detector.to(accelerator.device).to(memory_format=torch.channels_last)
-    average = MovingAverage(detector)
-    rate = config.schedule.learning_rate
-    optimizer = torch.optim.AdamW(
-        parameter_groups(detector, config.schedule.weight_decay), lr=rate, fused=True
-    )
-    model, optimizer = accelerator.prepare(detector, optimizer)
-    return Trainer(
-        accelerator=accelerator,
-        model=model,
-        average=average,
-        optimizer=optimizer,
-        criterion=DetectionCriterion(detector.head),
-        text_table=torch.from_numpy(table).float().to(accelerator.device),
-        schedule=config.schedule,
-        steps=steps * config.epochs,
-    )
-
-
-def _start_from(detector: Detector, path: Path) -> None:
-    """Copy the weights of a file; an adapter that the file does not have keeps its start."""
-    other = load_detector(path)
-    if other.architecture.scale != detector.architecture.scale:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--weights {path} is a model of scale {other.architecture.scale}, --model asks for "
-            f"{detector.architecture.scale}",
-            f"Use --model {other.architecture.scale}.",
-        )
-    own = detector.state_dict()
-    detector.load_state_dict({**own, **{k: v for k, v in other.state_dict().items() if k in own}})

@@ -29,10 +29,13 @@ class ArchitectureInfo:
         ``n``, ``s``, ``m``, ``l`` or ``x``.
     text_adapter
         Whether class embeddings pass a trained linear map before they are used.
+    background
+        Whether the network keeps one class embedding of its own, for all that nobody asks for.
     """
 
     scale: str
     text_adapter: bool = False
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,9 @@ def _parse(fields: Fields) -> WeightsMetadata:
     return WeightsMetadata(
         name=fields.text("name"),
         architecture=ArchitectureInfo(
-            scale=architecture.choice("scale", SCALES), text_adapter=architecture.flag("text_adapter")
+            scale=architecture.choice("scale", SCALES),
+            text_adapter=architecture.flag("text_adapter"),
+            background="background" in architecture.data and architecture.flag("background"),
         ),
         text_encoder=TextEncoderInfo(
             spec=encoder.text("spec"),

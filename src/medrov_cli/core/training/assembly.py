@@ -1,0 +1,184 @@
+"""From settings to a trainer: device, precision, processes, network, average, optimizer."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from functools import partial
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import TorchDynamoPlugin
+from torch import Tensor
+
+from medrov_cli.core.boxes import FloatArray
+from medrov_cli.core.config import Part, Tracker
+from medrov_cli.core.data.presence import PresenceTable
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.model.checkpoint import load_detector
+from medrov_cli.core.model.criterion import DetectionCriterion
+from medrov_cli.core.model.distributed import synchronize_batch_norms
+from medrov_cli.core.model.ema import MovingAverage
+from medrov_cli.core.model.freezing import freeze
+from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.model.schedule import parameter_groups
+from medrov_cli.core.pseudolabeling.online import PseudoLabeller
+from medrov_cli.core.text.image_encoders import open_image_encoder
+from medrov_cli.core.training.config import TrainConfig
+from medrov_cli.core.training.trainer import Trainer
+from medrov_cli.core.weights import resolve
+
+
+def open_accelerator(config: TrainConfig) -> Accelerator:
+    """Return device, precision and processes, as asked for or as the launcher says.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if the device is absent, does not know the precision, or there are more
+        processes than the batch can be divided over; ``DEPENDENCY_MISSING`` for a tracker.
+    """
+    for tracker in config.trackers:
+        _require(tracker)
+    on_cpu = config.device == "cpu" or (config.device == "auto" and not _has_accelerator())
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for this
+    torch.use_deterministic_algorithms(config.deterministic)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    AcceleratorState._reset_state()  # noqa: SLF001 - an earlier run in this process may have had other settings
+    compiler = {"dynamo_plugin": TorchDynamoPlugin(backend="inductor", dynamic=True)}
+    try:
+        accelerator = Accelerator(
+            mixed_precision="no" if config.precision == "fp32" else config.precision,
+            cpu=on_cpu,
+            log_with=[str(tracker) for tracker in config.trackers] or None,
+            project_dir=config.output,
+            **(compiler if config.compiled else {}),
+        )
+    except ValueError as error:  # accelerate's way to say that a device does not know a format
+        raise MedrovError(
+            ErrorCode.USAGE, f"--precision {config.precision}: {error}", "Use --precision bf16 or fp32."
+        ) from error
+    if config.precision == "fp16" and accelerator.device.type == "cpu":
+        raise MedrovError(
+            ErrorCode.USAGE,
+            "--precision fp16 needs a GPU: on the CPU gradients are not scaled, and vanish",
+            "Use --precision bf16.",
+        )
+    if config.device not in ("auto", accelerator.device.type):
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--device {config.device} is not available here",
+            "Use --device auto, or see 'medrov doctor'.",
+        )
+    shares = accelerator.num_processes * config.accumulate
+    if config.batch % shares:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--batch {config.batch} cannot be divided over {accelerator.num_processes} processes "
+            f"x --accumulate {config.accumulate}",
+            f"Use a multiple of {shares}.",
+        )
+    return accelerator
+
+
+def _has_accelerator() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _require(tracker: Tracker) -> None:
+    if importlib.util.find_spec(str(tracker)) is None:
+        raise MedrovError(
+            ErrorCode.DEPENDENCY_MISSING,
+            f"--log-to {tracker} needs the package {tracker}",
+            f"pip install 'medrov[{tracker}]'",
+        )
+
+
+def build_trainer(
+    config: TrainConfig,
+    accelerator: Accelerator,
+    table: FloatArray,
+    vocabulary: Tensor,
+    background: Tensor | None,
+    steps: int,
+    presence: PresenceTable,
+) -> Trainer:
+    """Make the model, its average and its optimizer, on the device and in the precision asked for.
+
+    Parameters
+    ----------
+    config, accelerator
+        Settings.
+    table
+        float32, (texts, 512): the embeddings of all texts.
+    vocabulary
+        float32, (classes, 512).
+    background
+        float32, (512,): the embedding of no text; null for a network without background.
+    steps
+        Optimizer steps of the whole run.
+    presence
+        int8, (sources, classes).
+    """
+    torch.manual_seed(config.seed)
+    device = accelerator.device
+    detector = Detector(Architecture(config.model, config.text_adapter, background is not None))
+    if config.weights is None:
+        detector.center_text(vocabulary)
+    else:
+        _start_from(detector, config.weights)
+    if background is not None:
+        detector.keep_background(background)
+    freeze(detector, config.freeze)
+    detector = detector.to(device).to(memory_format=torch.channels_last)
+    average = MovingAverage(detector)
+    groups = parameter_groups(detector, config.schedule.weight_decay)
+    if not any(group["params"] for group in groups):
+        raise MedrovError(
+            ErrorCode.USAGE, "--freeze leaves nothing to train", f"Leave out one of {', '.join(Part)}."
+        )
+    optimizer = torch.optim.AdamW(groups, lr=config.schedule.learning_rate, fused=True)
+    criterion = DetectionCriterion(detector.head)
+    model, optimizer = accelerator.prepare(synchronize_batch_norms(detector), optimizer)
+    return Trainer(
+        accelerator=accelerator,
+        model=model,
+        average=average,
+        optimizer=optimizer,
+        criterion=criterion,
+        text_table=torch.from_numpy(table).float().to(device),
+        schedule=config.schedule,
+        steps=steps,
+        max_gradient_norm=config.max_gradient_norm,
+        frozen=config.freeze,
+        labeller=_open_labeller(config, presence, device),
+    )
+
+
+def _open_labeller(
+    config: TrainConfig, presence: PresenceTable, device: torch.device
+) -> PseudoLabeller | None:
+    rules = config.pseudo_labels
+    if rules is None:
+        return None
+    if not rules.unknown_objects:
+        return PseudoLabeller(rules, presence)
+    open_tower = partial(open_image_encoder, config.text_encoder, offline=config.offline)
+    return PseudoLabeller(rules, presence, open_tower(device=str(device)).encode_images)
+
+
+def _start_from(detector: Detector, weights: str) -> None:
+    """Copy the weights of a file; what the file does not have keeps its start."""
+    path = resolve(weights)
+    other = load_detector(path)
+    if other.architecture.scale != detector.architecture.scale:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--weights {path} is a model of scale {other.architecture.scale}, --model asks for "
+            f"{detector.architecture.scale}",
+            f"Use --model {other.architecture.scale}.",
+        )
+    own = detector.state_dict()
+    detector.load_state_dict({**own, **{k: v for k, v in other.state_dict().items() if k in own}})

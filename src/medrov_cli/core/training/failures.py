@@ -1,0 +1,42 @@
+"""What the machine cannot do, said clearly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""How torch's allocators say it, where they have no exception of their own."""
+
+
+@contextmanager
+def clear_failures() -> Iterator[None]:
+    """Turn torch's failures for want of memory or of a deterministic operation into clear errors.
+
+    Raises
+    ------
+    MedrovError
+        ``OUT_OF_MEMORY``, ``USAGE``.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        text = str(error).lower()
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(w in text for w in _NO_MEMORY):
+            raise MedrovError(
+                ErrorCode.OUT_OF_MEMORY,
+                "the device or the machine has no memory left",
+                "--resume with --accumulate 2 takes each step in two parts, or use a smaller --batch "
+                "or --imgsz in a new --output. The last saved state is whole.",
+            ) from error
+        if "deterministic" in text:
+            raise MedrovError(
+                ErrorCode.USAGE,
+                f"--deterministic: {str(error).splitlines()[0]}",
+                "Leave --deterministic out on this device.",
+            ) from error
+        raise

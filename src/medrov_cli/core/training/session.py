@@ -1,0 +1,184 @@
+"""What all epochs of a run share, and how one is trained, validated and reported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from medrov_cli.core.boxes import IntArray
+from medrov_cli.core.data.dataset import Dataset
+from medrov_cli.core.data.loader import BatchSource, LoaderConfig, Share, iterate
+from medrov_cli.core.data.prompting import ClassTexts, nearest_classes
+from medrov_cli.core.data.store import ImageStore
+from medrov_cli.core.evaluation.validation import Exchange, SourceScore, evaluate
+from medrov_cli.core.model.checkpoint import detector_tensors
+from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
+from medrov_cli.core.text.synonyms import synonyms_of
+from medrov_cli.core.training.assembly import build_trainer
+from medrov_cli.core.training.config import Progress, TrainConfig, TrainProgress
+from medrov_cli.core.training.results import describe
+from medrov_cli.core.training.trainer import TERMS, Trainer
+from medrov_cli.core.weights import EMBEDDINGS, save
+
+CACHE_MARGIN = 1.25
+"""Images are kept this much larger than the model's input, so that zooming in stays sharp."""
+
+BACKGROUND_TEXT = ""
+"""The background's prompt (YOLO-World's padding)."""
+
+
+@dataclass(slots=True)
+class EpochState:
+    """Where an epoch is, as it is saved.
+
+    Attributes
+    ----------
+    step
+        Optimizer steps done.
+    sums
+        Of what they reported, see :data:`medrov_cli.core.training.trainer.TERMS`.
+    seconds
+        How long they took.
+    """
+
+    step: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(TERMS))
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What all epochs of a run share."""
+
+    config: TrainConfig
+    dataset: Dataset
+    store: ImageStore
+    texts: ClassTexts
+    vocabulary: Tensor
+    nearest: IntArray
+    trainer: Trainer
+    progress: Progress
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Return device and processes."""
+        return self.trainer.accelerator
+
+    def train(self, epoch: int, state: EpochState, after_step: Callable[[], None]) -> dict[str, float]:
+        """Train the rest of an epoch; return what a step reported in the mean, by name.
+
+        Parameters
+        ----------
+        epoch
+            0-based.
+        state
+            Where the epoch is; kept true.
+        after_step
+            Called after each step.
+        """
+        config, trainer = self.config, self.trainer
+        source = self._batches(epoch)
+        trainer.begin_epoch(epoch * source.steps + state.step)
+        totals = torch.tensor(state.sums, dtype=torch.float64)
+        parts = config.accumulate
+        batches = iterate(source, config.workers, state.step * parts)
+        while step_parts := list(islice(batches, parts)):
+            report = trainer.train_step(step_parts)
+            totals += report
+            state.step, state.sums = state.step + 1, totals.tolist()
+            loss = float(report[0])
+            self.progress(TrainProgress("train", state.step, source.steps, epoch + 1, config.epochs, loss))
+            self.accelerator.log({"train/loss": loss}, step=trainer.step)
+            after_step()
+        return dict(zip(TERMS, (totals / source.steps).tolist(), strict=True))
+
+    def _batches(self, epoch: int) -> BatchSource:
+        config = self.config
+        return BatchSource(
+            self.dataset,
+            self.dataset.samples["train"],
+            self.store,
+            self.texts,
+            self.nearest,
+            LoaderConfig(
+                imgsz=config.imgsz,
+                multi_scale=config.multi_scale,
+                batch=config.batch,
+                seed=config.seed,
+                max_prompts=config.max_prompts,
+                balance=config.balance,
+                negatives=config.negatives,
+                augmentation=config.augmentation,
+            ),
+            epoch,
+            mosaic=epoch < config.epochs - config.close_mosaic,
+            share=Share(self.accelerator.num_processes, self.accelerator.process_index, config.accumulate),
+        )
+
+    def validate(self, epoch: int) -> dict[str, SourceScore]:
+        """Score the moving average on the validation split, each process a part of it."""
+
+        def report(done: int, total: int) -> None:
+            self.progress(TrainProgress("val", done, total, epoch + 1, self.config.epochs))
+
+        accelerator = self.accelerator
+        exchange = Exchange(accelerator.num_processes, accelerator.process_index, gather_object)
+        predict = self.trainer.predict(self.vocabulary.to(accelerator.device))
+        return evaluate(predict, self.dataset, "val", self.config.imgsz, progress=report, exchange=exchange)
+
+    def save_weights(self, path: Path, entry: dict[str, Any]) -> None:
+        """Write the moving average as a weights file."""
+        tensors = detector_tensors(self.trainer.average.model)
+        tensors[EMBEDDINGS] = self.vocabulary.numpy().astype(np.float16)
+        save(path, tensors, describe(self.config, self.dataset, self.texts, entry))
+
+
+def open_session(
+    config: TrainConfig, dataset: Dataset, accelerator: Accelerator, progress: Progress
+) -> Session:
+    """Embed the texts, read the images, build the model."""
+    texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
+    asked = (*texts.texts, BACKGROUND_TEXT) if config.negatives.background else texts.texts
+    table = embed_texts(asked, encoder=config.text_encoder, offline=config.offline)
+    means = mean_embeddings(table, texts.rows)
+    vocabulary = torch.from_numpy(means)
+    background = torch.from_numpy(table[-1]) if config.negatives.background else None
+    samples = dataset.samples["train"]
+    steps = len(samples) // config.batch * config.epochs
+    trainer = build_trainer(config, accelerator, table, vocabulary, background, steps, dataset.presence)
+    store = ImageStore(
+        samples,
+        round(config.imgsz * CACHE_MARGIN),
+        lambda done, total: progress(TrainProgress("read", done, total)),
+    )
+    return Session(config, dataset, store, texts, vocabulary, nearest_classes(means), trainer, progress)
+
+
+def start_trackers(config: TrainConfig, accelerator: Accelerator, settings: dict[str, Any]) -> None:
+    """Tell the libraries that the run is reported to about it; none of them reports about its user."""
+    if not config.trackers:
+        return
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    if config.offline:
+        os.environ["WANDB_MODE"] = "offline"
+    flat = {
+        key: value if isinstance(value, int | float | str | bool) else str(value)
+        for key, value in settings.items()
+    }
+    accelerator.init_trackers("medrov", config=flat)
+
+
+def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Return the yaml's synonyms, and the lexicon's where the yaml gives none."""
+    return {name: dataset.synonyms.get(name) or synonyms_of(name) for name in dataset.classes}
