@@ -4,7 +4,7 @@
         --batch 16 --images 960 --repeats 2 --output runs/train_speed.json
 
 Both train YOLO-World v2 of the same scale from random weights on the same images, drawn once from
-the dataset, with as many threads and data workers. Each run is a process of its own, and the
+the dataset. Each run is a process of its own, and the
 trainers take turns. The first epoch warms up; the next ones count, without start-up, validation
 and checkpoints. Memory is the largest sum over the process and its data workers, each shared page
 once (PSS), looked at twice a second through the whole run. Linux only.
@@ -14,12 +14,12 @@ Ours is the command line with its defaults. Theirs is WorldTrainer with its defa
 - the embeddings of class names come from a fixed table of random unit vectors of 512 values, since
   CLIP would have to be downloaded; both trainers embed all names once, before the first step;
 - images are kept in memory (``cache='ram'``), as ours always are; no plots, no mixed precision
-  (ultralytics has none on a CPU) and one validation, at the end;
-- threads and workers are those of ours. On a CPU ultralytics itself takes no worker, and one thread
-  fewer than there are cores.
+  (ultralytics has none on a CPU) and one validation, at the end.
 
-A second row of theirs is a stronger rival, which ultralytics does not offer: bf16 and channels last,
-as ours (``closed_set.forward_in_bf16``). Mosaics are not switched off in the last epochs.
+Three rows of theirs: as it comes (on a CPU it takes no worker, and one thread fewer than there are
+cores); with the threads and workers of ours; and a stronger rival, which ultralytics does not offer:
+bf16 and channels last, too, as ours (``closed_set.forward_in_bf16``). Mosaics are not switched off
+in the last epochs.
 """
 
 from __future__ import annotations
@@ -54,8 +54,11 @@ VAL_IMAGES = 16
 
 MEMORY_INTERVAL_S = 0.5
 
-MEDROV, PLAIN, STRONGER = "medrov, bf16", "ultralytics, fp32", "ultralytics, bf16 and channels last"
-TRAINERS = (MEDROV, PLAIN, STRONGER)
+MEDROV = "medrov"
+AS_IT_COMES = "WorldTrainer as it comes"
+PLAIN = "WorldTrainer, threads and workers as ours"
+STRONGER = "the same, bf16 and channels last"
+TRAINERS = (MEDROV, AS_IT_COMES, PLAIN, STRONGER)
 
 
 def main() -> None:
@@ -143,7 +146,7 @@ def measure(trainer: str, dataset: Path, folder: Path, settings: dict[str, Any])
         command += ["--epochs", str(epochs), "--close-mosaic", "0", "--device", "cpu"]
     else:
         child = settings | {"dataset": str(dataset), "folder": str(folder), "epochs": epochs}
-        child["bf16"] = trainer == STRONGER
+        child |= {"bf16": trainer == STRONGER, "own_defaults": trainer == AS_IT_COMES}
         command = [sys.executable, str(Path(__file__).absolute()), "--rival", json.dumps(child)]
     environment = os.environ | {"OMP_NUM_THREADS": str(settings["threads"])}  # torch's threads
     environment |= {"YOLO_CONFIG_DIR": str(folder), "YOLO_OFFLINE": "true"}
@@ -196,7 +199,8 @@ def train_rival(settings: dict[str, Any]) -> None:
         images = len(trainer.train_loader.dataset)
         if images != settings["images"]:
             raise SystemExit(f"ultralytics found {images} usable images of {settings['images']}")
-        torch.set_num_threads(settings["threads"])  # ultralytics leaves one core free of threads
+        if not settings["own_defaults"]:
+            torch.set_num_threads(settings["threads"])  # ultralytics leaves one core free of threads
         started = time.perf_counter()
 
     def end(_: Any) -> None:
@@ -214,7 +218,8 @@ def train_rival(settings: dict[str, Any]) -> None:
         | dict.fromkeys(("amp", "val", "plots", "pretrained"), False)
         | {key: settings[key] for key in ("epochs", "imgsz", "batch", "seed")}
     )
-    trainer.args.workers = settings["workers"]  # it has just set them to 0
+    if not settings["own_defaults"]:
+        trainer.args.workers = settings["workers"]  # it has just set them to 0
     trainer.add_callback("on_train_epoch_start", start)
     trainer.add_callback("on_train_epoch_end", end)
     if settings["bf16"]:
@@ -237,7 +242,7 @@ def as_table(document: dict[str, Any]) -> str:
     lines = [
         f"YOLO-World v2, scale {settings['model']}, {settings['imgsz']} px, batch {settings['batch']}, "
         f"{settings['images']} images an epoch; {where['cpu']}, {where['cores']} cores, "
-        f"{settings['threads']} threads and {settings['workers']} data workers; "
+        f"threads: {settings['threads']}, data workers: {settings['workers']}; "
         + ", ".join(f"{name} {number}" for name, number in where["versions"].items())
         + f"; median of {settings['repeats']} (range).",
         "",

@@ -110,11 +110,12 @@ def turn_and_flip(
     image, boxes, labels = tile.image_rgb, tile.boxes_xyxy, tile.labels
     sided = mirror[labels]
     if rng.random() < config.flip and (sided >= 0).all():
-        image, boxes, labels = image[:, ::-1], _flip_x(boxes, image.shape[1]), sided
+        image, boxes, labels = _bytes(cv2.flip(image, 1)), _flip_x(boxes, image.shape[1]), sided
     if modality in _UPSIDE_DOWN and rng.random() < config.flip:
-        image, boxes = image[::-1], _flip_x(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
+        image = _bytes(cv2.flip(image, 0))
+        boxes = _flip_x(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
     if modality in _TURNABLE and rng.random() < config.flip:
-        image, boxes = image.transpose(1, 0, 2), boxes[:, [1, 0, 3, 2]]
+        image, boxes = _bytes(cv2.transpose(image)), boxes[:, [1, 0, 3, 2]]
     return Tile(image, boxes, labels)
 
 

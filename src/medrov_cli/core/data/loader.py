@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -236,6 +238,8 @@ def iterate(source: BatchSource, workers: int, first: int = 0) -> Iterator[Batch
     first
         The item to begin with.
     """
+    if workers:
+        _give_back_memory()
     loader = DataLoader(
         source,
         sampler=range(first, len(source)),
@@ -245,6 +249,13 @@ def iterate(source: BatchSource, workers: int, first: int = 0) -> Iterator[Batch
         worker_init_fn=_quiet_worker,
     )
     return iter(loader)
+
+
+def _give_back_memory() -> None:
+    """Return freed memory to the system, where the C library can: a forked worker would keep a copy."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _quiet_worker(_: int) -> None:

@@ -30,19 +30,30 @@ class MovingAverage(Generic[Model]):
     def __init__(self, model: Model) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.steps = 0
+        self._followed: Model | None = None
+        self._average: list[Tensor] = []
+        self._current: list[Tensor] = []
+        self._counters: list[tuple[Tensor, Tensor]] = []
 
     @torch.no_grad()
     def update(self, model: Model) -> None:
         """Take in the model's present weights and statistics."""
+        if model is not self._followed:
+            self._follow(model)
         self.steps += 1
         decay = DECAY * (1 - math.exp(-self.steps / RAMP_STEPS))
-        mine, theirs = self.model.state_dict(), model.state_dict()
-        average: list[Tensor] = []
-        current: list[Tensor] = []
-        for name, value in mine.items():
+        torch._foreach_lerp_(self._average, self._current, 1 - decay)
+        for mine, theirs in self._counters:
+            mine.copy_(theirs)
+
+    def _follow(self, model: Model) -> None:
+        """Find the tensors of a model once: they stay the same ones, whatever their values."""
+        self._followed = model
+        self._average, self._current, self._counters = [], [], []
+        theirs = model.state_dict()
+        for name, value in self.model.state_dict().items():
             if value.is_floating_point():
-                average.append(value)
-                current.append(theirs[name].detach())
+                self._average.append(value)
+                self._current.append(theirs[name].detach())
             else:
-                value.copy_(theirs[name])
-        torch._foreach_lerp_(average, current, 1 - decay)
+                self._counters.append((value, theirs[name]))
