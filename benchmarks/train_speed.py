@@ -44,10 +44,11 @@ import yaml
 from closed_set import forward_in_bf16, write_dataset
 
 from medrov_cli.core.data.dataset import Dataset, load_dataset
+from medrov_cli.core.training.config import workers_for
 
-DEFAULTS = {"imgsz": 320, "batch": 16, "images": 960, "epochs": 1, "repeats": 2, "workers": 1, "seed": 0}
-DEFAULTS["threads"] = os.cpu_count() or 1
-"""Of ``epochs``, only those that count."""
+DEFAULTS = {"imgsz": 320, "batch": 16, "images": 960, "epochs": 1, "repeats": 2, "seed": 0}
+DEFAULTS |= {"threads": os.cpu_count() or 1, "workers": workers_for("cpu")}
+"""Of ``epochs``, only those that count; threads and workers are those that medrov takes by itself."""
 
 VAL_IMAGES = 16
 """Enough for a validation that both trainers insist on; it is not timed."""

@@ -17,6 +17,7 @@ from medrov_cli.core.data.augmentation import AugmentationConfig
 from medrov_cli.core.data.batch import Batch
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.training import TrainConfig, TrainProgress, run_training
+from medrov_cli.core.training.config import workers_for
 from medrov_cli.core.training.trainer import Trainer
 from medrov_cli.core.weights import load_embeddings, read_metadata
 from training_data import IMAGES, quick_config
@@ -154,6 +155,24 @@ def test_no_memory_is_said_clearly_and_can_be_resumed(
     assert "--accumulate" in caught.value.hint
     resumed = run_training(dataclasses.replace(other, resume=True))
     assert resumed.history[-1]["loss"] == undisturbed.history[-1]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "device", "processes", "workers"),
+    [
+        (2, "cpu", 1, 0),
+        (4, "cpu", 1, 1),
+        (64, "cpu", 1, 2),
+        (64, "cuda", 1, 8),
+        (4, "cuda", 1, 4),
+        (64, "cuda", 16, 4),
+    ],
+)
+def test_how_many_processes_make_batches(
+    monkeypatch: pytest.MonkeyPatch, cores: int, device: str, processes: int, workers: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert workers_for(device, processes) == workers
 
 
 def test_too_few_images(config: TrainConfig) -> None:

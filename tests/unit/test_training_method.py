@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from torch._dynamo.utils import counters
 
 from medrov_cli.core.config import Balance, Part, Teacher
 from medrov_cli.core.data.prompting import NegativesConfig
@@ -19,7 +20,7 @@ from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
 from medrov_cli.core.pseudolabeling.online import PseudoLabeller
-from medrov_cli.core.training import TrainConfig, run_training
+from medrov_cli.core.training import TrainConfig, assembly, run_training
 from medrov_cli.core.weights import read_metadata
 from open_clip_models import write_clip
 from training_data import quick_config
@@ -232,6 +233,20 @@ def test_settings_of_the_engine(config: TrainConfig, change: dict[str, Any]) -> 
     assert np.isfinite(history[0]["loss"]["total"])
     assert torch.are_deterministic_algorithms_enabled() == change.get("deterministic", False)
     torch.use_deterministic_algorithms(False)
+
+
+def test_a_compiled_network_learns_the_same(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the compiler's first half alone: generating code takes minutes."""
+    plain, before = run_and_state(config, epochs=1)
+    plugin = assembly.TorchDynamoPlugin
+    counters.clear()
+    monkeypatch.setattr(assembly, "TorchDynamoPlugin", lambda **_: plugin(backend="aot_eager", dynamic=True))
+    compiled, after = run_and_state(config, epochs=1, output=tmp_path / "compiled", compiled=True)
+    assert plain.keys() == compiled.keys(), "the compiler's names are not saved"
+    assert after[0]["loss"]["total"] == pytest.approx(before[0]["loss"]["total"], rel=0.05)
+    assert counters["stats"]["unique_graphs"] > 0, "it was compiled"
 
 
 def test_clipped_gradients_teach_otherwise(config: TrainConfig, tmp_path: Path) -> None:

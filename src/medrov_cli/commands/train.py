@@ -123,7 +123,7 @@ def train(
     device: schedule.Device = "auto",
     compiled: schedule.Compile = False,
     deterministic: schedule.Deterministic = False,
-    workers: training.Workers = 1,
+    workers: training.Workers = None,
     seed: schedule.Seed = 0,
     name: training.Name = "medrov",
     log_to: training.LogTo = ["none"],  # noqa: B006 - only read

@@ -191,8 +191,13 @@ Negatives = Annotated[
 ]
 
 Workers = Annotated[
-    int,
-    typer.Option("--workers", min=0, help="Processes that make batches.", rich_help_panel=DATA_PANEL),
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        help="Processes that make batches. Default: up to 8 for a GPU; up to 2 on a CPU with cores to spare.",
+        rich_help_panel=DATA_PANEL,
+    ),
 ]
 
 PseudoLabels = Annotated[

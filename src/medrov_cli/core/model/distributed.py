@@ -29,20 +29,19 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return total / count
 
 
-def synchronize_batch_norms(network: nn.Module) -> nn.Module:
-    """Return the network with batch norms that see the batches of all processes.
+def synchronize_batch_norms(network: nn.Module) -> None:
+    """Make a network's batch norms see the batches of all processes, in place.
 
-    On a GPU they are torch's own; those do not work on the CPU.
+    On a GPU they become torch's own; those do not work on the CPU.
     """
     if process_count() == 1:
-        return network
+        return
     if next(network.parameters()).is_cuda:
-        shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        return shared
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = _SharedBatchNorm2d
-    return network
 
 
 class _SharedBatchNorm2d(nn.BatchNorm2d):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from functools import partial
 
@@ -13,7 +12,7 @@ from accelerate.utils import TorchDynamoPlugin
 from torch import Tensor
 
 from medrov_cli.core.boxes import FloatArray
-from medrov_cli.core.config import Part, Tracker
+from medrov_cli.core.config import Part
 from medrov_cli.core.data.presence import PresenceTable
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
@@ -26,6 +25,7 @@ from medrov_cli.core.model.schedule import parameter_groups
 from medrov_cli.core.pseudolabeling.online import PseudoLabeller
 from medrov_cli.core.text.image_encoders import open_image_encoder
 from medrov_cli.core.training.config import TrainConfig
+from medrov_cli.core.training.tracking import accelerator_options, check_trackers
 from medrov_cli.core.training.trainer import Trainer
 from medrov_cli.core.weights import resolve
 
@@ -37,10 +37,10 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     ------
     MedrovError
         ``USAGE`` if the device is absent, does not know the precision, or there are more
-        processes than the batch can be divided over; ``DEPENDENCY_MISSING`` for a tracker.
+        processes than the batch can be divided over; the codes of
+        :func:`~medrov_cli.core.training.tracking.check_trackers`.
     """
-    for tracker in config.trackers:
-        _require(tracker)
+    check_trackers(config)
     on_cpu = config.device == "cpu" or (config.device == "auto" and not _has_accelerator())
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for this
@@ -52,8 +52,7 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
         accelerator = Accelerator(
             mixed_precision="no" if config.precision == "fp32" else config.precision,
             cpu=on_cpu,
-            log_with=[str(tracker) for tracker in config.trackers] or None,
-            project_dir=config.output,
+            **accelerator_options(config),
             **(compiler if config.compiled else {}),
         )
     except ValueError as error:  # accelerate's way to say that a device does not know a format
@@ -85,15 +84,6 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
 
 def _has_accelerator() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def _require(tracker: Tracker) -> None:
-    if importlib.util.find_spec(str(tracker)) is None:
-        raise MedrovError(
-            ErrorCode.DEPENDENCY_MISSING,
-            f"--log-to {tracker} needs the package {tracker}",
-            f"pip install 'medrov[{tracker}]'",
-        )
 
 
 def build_trainer(
@@ -141,9 +131,11 @@ def build_trainer(
         )
     optimizer = torch.optim.AdamW(groups, lr=config.schedule.learning_rate, fused=True)
     criterion = DetectionCriterion(detector.head)
-    model, optimizer = accelerator.prepare(synchronize_batch_norms(detector), optimizer)
+    synchronize_batch_norms(detector)
+    model, optimizer = accelerator.prepare(detector, optimizer)
     return Trainer(
         accelerator=accelerator,
+        detector=detector,
         model=model,
         average=average,
         optimizer=optimizer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ class TrainConfig:
         Each process takes its share of a step in so many parts, one after the other: less
         memory, but a batch norm sees a part alone.
     workers
-        Processes that make batches, for each training process.
+        Processes that make batches, for each training process; null: see :func:`workers_for`.
     precision
         ``bf16``, ``fp16`` or ``fp32``.
     device
@@ -91,7 +92,7 @@ class TrainConfig:
     batch: int = 16
     accumulate: int = 1
     seed: int = 0
-    workers: int = 1
+    workers: int | None = None
     precision: str = "bf16"
     device: str = "auto"
     max_prompts: int = 80
@@ -111,6 +112,23 @@ class TrainConfig:
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
     pseudo_labels: PseudoLabelConfig | None = None
+
+
+def workers_for(device: str, processes: int = 1) -> int:
+    """Return how many processes should make batches for one training process.
+
+    A GPU waits for batches, so it gets up to eight. On a CPU they take cores from the network:
+    of two cores none is left for them (measured), of many one or two are.
+
+    Parameters
+    ----------
+    device
+        Torch's type of it.
+    processes
+        Training processes on this machine.
+    """
+    cores = (os.cpu_count() or 1) // processes
+    return min(cores // 4, 2) if device == "cpu" else min(cores, 8)
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from medrov_cli.core.training.assembly import open_accelerator
 from medrov_cli.core.training.config import Progress, TrainConfig, settings_of
 from medrov_cli.core.training.failures import clear_failures
 from medrov_cli.core.training.folder import RunFolder
-from medrov_cli.core.training.results import metrics_entry, tracked
-from medrov_cli.core.training.session import EpochState, Session, open_session, start_trackers
+from medrov_cli.core.training.reporting import tracked
+from medrov_cli.core.training.results import metrics_entry
+from medrov_cli.core.training.session import EpochState, Session, open_session
+from medrov_cli.core.training.tracking import log_numbers, reported_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,11 @@ def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> Tr
         session = open_session(config, dataset, accelerator, report)
         if accelerator.is_main_process:
             folder.write_settings(settings)
-        start_trackers(config, accelerator, settings)
         run = _Run(session, folder)
         run.begin(goes_on)
-        while run.epochs_done < config.epochs:
-            run.epoch()
-        accelerator.end_training()
+        with reported_run(config, accelerator, settings, run.steps_done):
+            while run.epochs_done < config.epochs:
+                run.epoch()
     return TrainResult(folder.best, run.best_epoch, tuple(run.history), accelerator.is_main_process)
 
 
@@ -106,6 +107,12 @@ class _Run:
         self.epochs_done = 0
         self.best_epoch = 0
         self.history: list[dict[str, Any]] = []
+
+    @property
+    def steps_done(self) -> int:
+        """Return how many optimizer steps the run has done."""
+        trainer, epochs = self._session.trainer, self._session.config.epochs
+        return trainer.steps // epochs * self.epochs_done + self._epoch.step
 
     @property
     def _writes(self) -> bool:
@@ -145,7 +152,7 @@ class _Run:
         self.epochs_done, self._epoch = number + 1, EpochState()
         if self._writes:
             self._folder.write_metrics(self.history)
-        session.accelerator.log(tracked(entry), step=session.trainer.step)
+        log_numbers(session.accelerator, tracked(entry), session.trainer.step)
         self._save()
 
     def _save(self) -> None:

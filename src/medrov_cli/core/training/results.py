@@ -62,16 +62,6 @@ def metrics_entry(
     }
 
 
-def tracked(entry: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of an entry that trackers draw, by name."""
-    values = {f"val/{source}/map50": score["map50"] for source, score in entry["val"].items()}
-    for part in ("base", "novel"):
-        values |= {f"val/{part}/{key}": value for key, value in (entry[part] or {}).items()}
-    values |= {f"train/{term}": value for term, value in entry["loss"].items()}
-    values |= {f"train/added/{kind}": value for kind, value in entry["added_a_step"].items()}
-    return {**values, "val/map50": entry["map50"], "val/map50_95": entry["map50_95"]}
-
-
 def _only(scores: Mapping[str, SourceScore], wanted: Callable[[str], bool]) -> dict[str, SourceScore]:
     """Return the scores of some classes; a source without any of them is left out."""
     parts = {

@@ -25,8 +25,9 @@ from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.synonyms import synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
-from medrov_cli.core.training.config import Progress, TrainConfig, TrainProgress
+from medrov_cli.core.training.config import Progress, TrainConfig, TrainProgress, workers_for
 from medrov_cli.core.training.results import describe
+from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
 from medrov_cli.core.weights import EMBEDDINGS, save
 
@@ -91,16 +92,21 @@ class Session:
         trainer.begin_epoch(epoch * source.steps + state.step)
         totals = torch.tensor(state.sums, dtype=torch.float64)
         parts = config.accumulate
-        batches = iterate(source, config.workers, state.step * parts)
+        batches = iterate(source, self._workers(), state.step * parts)
         while step_parts := list(islice(batches, parts)):
             report = trainer.train_step(step_parts)
             totals += report
             state.step, state.sums = state.step + 1, totals.tolist()
             loss = float(report[0])
             self.progress(TrainProgress("train", state.step, source.steps, epoch + 1, config.epochs, loss))
-            self.accelerator.log({"train/loss": loss}, step=trainer.step)
+            log_numbers(self.accelerator, {"train/loss": loss}, trainer.step)
             after_step()
         return dict(zip(TERMS, (totals / source.steps).tolist(), strict=True))
+
+    def _workers(self) -> int:
+        if self.config.workers is not None:
+            return self.config.workers
+        return workers_for(self.accelerator.device.type, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
     def _batches(self, epoch: int) -> BatchSource:
         config = self.config
@@ -162,21 +168,6 @@ def open_session(
         lambda done, total: progress(TrainProgress("read", done, total)),
     )
     return Session(config, dataset, store, texts, vocabulary, nearest_classes(means), trainer, progress)
-
-
-def start_trackers(config: TrainConfig, accelerator: Accelerator, settings: dict[str, Any]) -> None:
-    """Tell the libraries that the run is reported to about it; none of them reports about its user."""
-    if not config.trackers:
-        return
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    if config.offline:
-        os.environ["WANDB_MODE"] = "offline"
-    flat = {
-        key: value if isinstance(value, int | float | str | bool) else str(value)
-        for key, value in settings.items()
-    }
-    accelerator.init_trackers("medrov", config=flat)
 
 
 def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:

@@ -37,9 +37,13 @@ _MEANS = 4
 
 @dataclass(slots=True)
 class Trainer:
-    """What one training step needs. Everything in it is made once, before the first epoch."""
+    """What one training step needs. Everything in it is made once, before the first epoch.
+
+    ``model`` is ``detector`` in whatever accelerate wraps it: several processes, a compiler.
+    """
 
     accelerator: Accelerator
+    detector: Detector
     model: torch.nn.Module
     average: MovingAverage[Detector]
     optimizer: torch.optim.Optimizer
@@ -51,11 +55,6 @@ class Trainer:
     frozen: tuple[Part, ...] = ()
     labeller: PseudoLabeller | None = None
     step: int = 0
-
-    @property
-    def detector(self) -> Detector:
-        """Return the network that is trained, out of what wraps it."""
-        return cast(Detector, self.accelerator.unwrap_model(self.model, keep_torch_compile=False))
 
     def begin_epoch(self, step: int) -> None:
         """Put the network into training mode, before the given step of all."""
