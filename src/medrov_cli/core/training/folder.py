@@ -123,6 +123,11 @@ def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
         scores.plot(epochs, values, color="0.8", linewidth=0.8)
     scores.plot(epochs, [line["map50"] for line in history], label="mAP50, mean over sources")
     scores.plot(epochs, [line["map50_95"] for line in history], label="mAP50-95, mean over sources")
+    if history[-1].get("novel"):
+        for part in ("base", "novel"):
+            scores.plot(
+                epochs, [line[part]["map50"] for line in history], "--", label=f"mAP50 of {part} classes"
+            )
     scores.set(xlabel="epoch", ylabel="validation AP (grey: each source, mAP50)", ylim=(0, 1))
     scores.legend()
     with whole_file(path) as temporary:
