@@ -35,6 +35,18 @@ def test_json(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     assert Path(document["weights"]).is_file()
     assert document["best"]["val"]["smear"]["images"] == IMAGES["val"]
     assert "reading images" in done.stderr
+    assert f"epoch 1/1: loss {document['best']['loss']['total']:.3f}, mAP50" in done.stderr
+
+
+def test_novel_classes_are_shown(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+    make_source(tmp_path, "chest", "x-ray", ["left lung", "right lung"])
+    dataset.write_text("sources: [smear, chest]\nnovel: [nuclei]\n")
+    done = medrov("train", dataset, "--output", tmp_path / "run", *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert "base 0." in done.stderr
+    rows = [line.split()[:3] for line in done.stdout.splitlines()]
+    assert ["mean", "of", "base"] in rows
+    assert ["mean", "of", "novel"] in rows
 
 
 def test_table_and_resume(medrov: Any, dataset: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,7 +58,11 @@ def _render(output: TrainOutput) -> RenderableType:
     for name, score in sorted(output.best["val"].items()):
         table.add_row(name, str(score["images"]), f"{score['map50']:.3f}", f"{score['map50_95']:.3f}")
     table.add_section()
-    table.add_row("mean", "", f"{output.best['map50']:.3f}", f"{output.best['map50_95']:.3f}")
+    parts = [("mean", output.best)]
+    if output.best["novel"]:
+        parts += [(f"mean of {part} classes", output.best[part]) for part in ("base", "novel")]
+    for name, score in parts:
+        table.add_row(name, "", f"{score['map50']:.3f}", f"{score['map50_95']:.3f}")
     return Group(title, table)  # a table's own title is broken at the table's width
 
 
@@ -187,13 +192,29 @@ def train(
     with console.progress("images") as advance:
 
         def report(progress: TrainProgress) -> None:
-            advance(*_describe(progress, batch))
+            if progress.entry is not None:
+                console.note(f"epoch {progress.done}/{progress.total}: {_summary(progress.entry)}")
+            else:
+                advance(*_describe(progress, batch))
 
         result = run_training(config, report)
     if result.is_main:
         best = result.history[result.best_epoch - 1]
         found = TrainOutput(str(result.weights), result.best_epoch, epochs, best)
         console.success(found, _render, as_json=as_json)
+
+
+def _summary(entry: Mapping[str, Any]) -> str:
+    """Return what an epoch was worth, in a line."""
+    words = [f"loss {entry['loss']['total']:.3f}", f"mAP50 {entry['map50']:.3f}"]
+    if entry["novel"]:
+        words.append(f"base {entry['base']['map50']:.3f}, novel {entry['novel']['map50']:.3f}")
+    added = entry["added_a_step"]
+    if any(added.values()):
+        words.append(
+            f"added a step {added['pseudo']:.2f} pseudo-labels, {added['unknown']:.2f} unknown objects"
+        )
+    return ", ".join(words)
 
 
 def _describe(progress: TrainProgress, batch: int) -> tuple[int, int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,21 @@ def settings_of(config: TrainConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
-    """Where a run is, for a progress bar."""
+    """Where a run is, for a progress bar.
+
+    Attributes
+    ----------
+    stage
+        ``read``, ``train``, ``val``, or ``epoch`` for one that has ended.
+    done, total
+        Images, steps, images, epochs.
+    epoch, epochs
+        1-based.
+    loss
+        Of the last step.
+    entry
+        What an epoch that has ended was worth, as in ``metrics.jsonl``.
+    """
 
     stage: str
     done: int
@@ -147,6 +161,7 @@ class TrainProgress:
     epoch: int = 0
     epochs: int = 0
     loss: float | None = None
+    entry: Mapping[str, Any] | None = None
 
 
 Progress = Callable[[TrainProgress], None]

@@ -12,7 +12,7 @@ from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.runtime.interface import check_imgsz
 from medrov_cli.core.text.image_encoders import check_image_tower
 from medrov_cli.core.training.assembly import open_accelerator
-from medrov_cli.core.training.config import Progress, TrainConfig, settings_of
+from medrov_cli.core.training.config import Progress, TrainConfig, TrainProgress, settings_of
 from medrov_cli.core.training.failures import clear_failures
 from medrov_cli.core.training.folder import RunFolder
 from medrov_cli.core.training.reporting import tracked
@@ -153,6 +153,8 @@ class _Run:
         if self._writes:
             self._folder.write_metrics(self.history)
         log_numbers(session.accelerator, tracked(entry), session.trainer.step)
+        epochs = session.config.epochs
+        session.progress(TrainProgress("epoch", number + 1, epochs, number + 1, epochs, entry=entry))
         self._save()
 
     def _save(self) -> None:
