@@ -76,16 +76,20 @@ def test_an_epoch_can_be_entered_anywhere(dataset: Dataset) -> None:
 
 
 def test_columns_name_the_boxes_and_fill_up(dataset: Dataset) -> None:
-    for batch in iterate(batches(dataset), workers=0):
+    config = dataclasses.replace(CONFIG, negatives=NegativesConfig(random=False))
+    filled = 0
+    for batch in iterate(batches(dataset, config), workers=0):
         texts = ClassTexts.build(dataset.classes, {})
         for row, classes in enumerate(batch.classes):
             own = classes != NOBODY
             assert (batch.text_rows[row][~own] == batch.text_rows[row][0]).all()
             assert batch.ignored[row][~own].all()
+            filled += int((~own & (batch.text_rows[row] != 0)).sum())
             for column in own.nonzero().flatten():
                 assert batch.text_rows[row][column] in texts.rows[classes[column]]
             assert own[batch.labels[batch.image_index == row]].all(), "no box is of a column that fills up"
         assert (batch.image_index.diff() >= 0).all()
+    assert filled > 5
 
 
 @pytest.mark.parametrize("federated", [True, False])

@@ -179,8 +179,12 @@ def test_a_crop_by_hand() -> None:
 def test_the_best_five_are_encoded() -> None:
     boxes = np.tile(np.array([[100.0, 100, 200, 200]]), (8, 1))
     boxes[1] = [0, 0, 10, 10]  # too small: does not count
-    chosen, _ = crops_of(boxes, np.tile([[0.0, 0, 640, 640]], (8, 1)), 640, PAPER)
+    regions = np.tile([[0.0, 0, 640, 640]], (8, 1))
+    chosen, _ = crops_of(boxes, regions, 640, PAPER)
     assert chosen.tolist() == [True, False, True, True, True, True, False, False]
+    regions[2] = [0, 0, 95, 640]  # too little of it is seen: does not count, either
+    chosen, _ = crops_of(boxes, regions, 640, PAPER)
+    assert chosen.tolist() == [True, False, False, True, True, True, True, False]
 
 
 @settings(max_examples=60, deadline=None)
