@@ -35,10 +35,13 @@ def test_the_known_weights_are_inside(installed: Path) -> None:
 
 
 def test_the_assets_are_inside(installed: Path) -> None:
-    assets = {path.name: path.read_bytes() for path in (ROOT / "src" / "medrov_cli" / "assets").iterdir()}
-    assert {"omnis_presence.csv", "synonyms.toml"} <= set(assets)
-    folder = installed / "medrov_cli" / "assets"
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == assets
+    def contents(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    assets = contents(ROOT / "src" / "medrov_cli" / "assets")
+    assert {"omnis_presence.csv", "synonyms.toml", "presets/paper.toml"} <= set(assets)
+    assert contents(installed / "medrov_cli" / "assets") == assets
 
 
 def test_only_the_package_is_inside(installed: Path) -> None:
