@@ -139,6 +139,7 @@ def test_the_recipe_of_the_paper(medrov: Any, monkeypatch: pytest.MonkeyPatch) -
     rules = config.pseudo_labels
     assert rules is not None
     assert (rules.teacher, rules.min_score, rules.unknown_objects) == (Teacher.AVERAGE, 0.9, True)
+    assert rules.first_epoch == 0
     assert (rules.nms_iou, rules.candidate_score, rules.max_truth_iou) == (0.3, 0.001, 0.3)
     assert (rules.max_unknown, rules.min_side * 640, rules.max_side * 640) == (5, 50, 320)
     assert (rules.expansion, rules.min_crop * 640) == (0.3, 30)

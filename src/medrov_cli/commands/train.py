@@ -121,6 +121,7 @@ def train(
     pseudo_labels: training.PseudoLabels = False,
     unknown_objects: training.UnknownObjects = False,
     pseudo_score: training.PseudoScore = 0.9,
+    pseudo_after: training.PseudoAfter = 1,
     teacher: training.TeacherChoice = Teacher.AVERAGE,
     text_encoder: training.TextEncoder = DEFAULT_TEXT_ENCODER,
     text_adapter: training.TextAdapter = True,
@@ -154,7 +155,7 @@ def train(
         raise MedrovError(
             ErrorCode.USAGE, "--unknown-objects needs --pseudo-labels", "Give both, or neither."
         )
-    rules = PseudoLabelConfig(teacher, min_score=pseudo_score, unknown_objects=unknown_objects)
+    rules = PseudoLabelConfig(teacher, pseudo_after, min_score=pseudo_score, unknown_objects=unknown_objects)
     config = TrainConfig(
         dataset=dataset,
         output=output,

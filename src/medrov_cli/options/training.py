@@ -217,6 +217,16 @@ UnknownObjects = Annotated[
     ),
 ]
 
+PseudoAfter = Annotated[
+    int,
+    typer.Option(
+        "--pseudo-after",
+        min=0,
+        help="Epochs before the first such box; 0 suits pretrained weights.",
+        rich_help_panel=PSEUDO_PANEL,
+    ),
+]
+
 PseudoScore = Annotated[
     float,
     typer.Option(

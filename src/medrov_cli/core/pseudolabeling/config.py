@@ -9,14 +9,18 @@ from medrov_cli.core.config import Teacher
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabelConfig:
-    """How proposals become targets. All values are MedROV's (arXiv 2511.20650).
+    """How proposals become targets.
 
-    Its pixel sizes are for a model input of 640; here they are shares of the input's side.
+    The values are MedROV's (arXiv 2511.20650), but for the first epoch. Its pixel sizes are for a
+    model input of 640; here they are shares of the input's side.
 
     Attributes
     ----------
     teacher
         The moving average of the weights, or the weights as they are.
+    first_epoch
+        Proposals begin with this epoch, 0-based. The paper's model is pretrained and begins at once;
+        one from random weights is sure of boxes that are none, until it has seen some images.
     candidate_score, nms_iou
         Suppression, whatever the class: one object, one box.
     min_score
@@ -37,6 +41,7 @@ class PseudoLabelConfig:
     """
 
     teacher: Teacher = Teacher.AVERAGE
+    first_epoch: int = 1
     candidate_score: float = 0.001
     nms_iou: float = 0.3
     min_score: float = 0.9

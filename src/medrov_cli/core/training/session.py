@@ -89,7 +89,7 @@ class Session:
         """
         config, trainer = self.config, self.trainer
         source = self._batches(epoch)
-        trainer.begin_epoch(epoch * source.steps + state.step)
+        trainer.begin_epoch(epoch, epoch * source.steps + state.step)
         totals = torch.tensor(state.sums, dtype=torch.float64)
         parts = config.accumulate
         batches = iterate(source, self._workers(), state.step * parts)

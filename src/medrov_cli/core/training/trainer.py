@@ -55,10 +55,11 @@ class Trainer:
     frozen: tuple[Part, ...] = ()
     labeller: PseudoLabeller | None = None
     step: int = 0
+    epoch: int = 0
 
-    def begin_epoch(self, step: int) -> None:
-        """Put the network into training mode, before the given step of all."""
-        self.step = step
+    def begin_epoch(self, epoch: int, step: int) -> None:
+        """Put the network into training mode, before the given epoch and step of all, both 0-based."""
+        self.epoch, self.step = epoch, step
         self.model.train()
         train_mode(self.detector, self.frozen)
 
@@ -98,7 +99,7 @@ class Trainer:
         targets = Targets(*(t.to(device) for t in (batch.image_index, batch.labels, batch.boxes_xyxy)))
         text = self.text_table[batch.text_rows.to(device)]
         lesson = Lesson(text, targets, batch.ignored.to(device))
-        if self.labeller is None:
+        if self.labeller is None or self.epoch < self.labeller.config.first_epoch:
             return images, lesson, Counts()
         config = self.labeller.config
         teacher = self.average.model if config.teacher is Teacher.AVERAGE else self.detector
