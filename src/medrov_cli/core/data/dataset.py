@@ -8,6 +8,7 @@ A yaml names the sources, each a folder with ``annotations.json`` (COCO; every i
     sources:
       - bccd                    # a folder below the root
       - {path: busi, name: BUSI, modality: ultrasound}
+      - {path: labels/cxr, images: cxr/images}    # optional: a folder of images elsewhere below the root
     classes:                    # optional: synonyms by class; default: the categories' names
       lung nodule: pulmonary nodule/nodule in the lung
     presence: presence.csv      # optional, relative to the yaml: see core/data/presence.py;
@@ -17,17 +18,21 @@ A yaml names the sources, each a folder with ``annotations.json`` (COCO; every i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.omnis import OMNIS, presence_from_omnis
-from medrov_cli.core.data.presence import PresenceTable, presence_from_annotations, read_presence
+from medrov_cli.core.data.presence import POSSIBLE, PresenceTable, presence_from_annotations, read_presence
 from medrov_cli.core.data.source import SPLITS, Sample, Source, Split, invalid, read_source
+
+TAUGHT: tuple[Split, ...] = ("train",)
+"""Splits that a detector learns from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Dataset:
     name
         From the yaml.
     classes
-        Class names in order of first use.
+        Class names in order of first use as an annotated class: added labels change no order.
     synonyms
         Other names of each class, given by the yaml.
     sources
@@ -66,7 +71,13 @@ class Dataset:
         return tuple(m for m in Modality if m in seen)
 
 
-def load_dataset(yaml_path: Path, root: Path | None = None) -> Dataset:
+def load_dataset(
+    yaml_path: Path,
+    root: Path | None = None,
+    *,
+    presence: str | None = None,
+    pseudo: Collection[Split] = TAUGHT,
+) -> Dataset:
     """Read a dataset yaml and all its sources.
 
     Parameters
@@ -75,6 +86,11 @@ def load_dataset(yaml_path: Path, root: Path | None = None) -> Dataset:
         The yaml file.
     root
         Folder of the sources, in place of the yaml's own ``root``.
+    presence
+        Presence table, relative to the working folder, or ``omnis``, in place of the yaml's own.
+    pseudo
+        Splits whose samples have the boxes that a detector added (``"source": "pseudo"``), too. They may
+        teach; they are no truth to judge by.
 
     Raises
     ------
@@ -82,13 +98,15 @@ def load_dataset(yaml_path: Path, root: Path | None = None) -> Dataset:
         ``DATASET_INVALID``: a file is missing or contradicts itself; the message names it.
     """
     document = _read_yaml(yaml_path)
+    if presence is not None:
+        document["presence"] = presence if presence == OMNIS else Path(presence).absolute()
     base = root if root is not None else yaml_path.parent / str(document.get("root", "."))
     classes: list[str] = []
     sources: list[Source] = []
     samples: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
     for entry in document["sources"]:
         settings = {"path": entry} if isinstance(entry, str) else dict(entry)
-        source, found = read_source(base, settings, len(sources), classes)
+        source, found = read_source(base, settings, len(sources), classes, pseudo)
         if any(s.name == source.name for s in sources):
             raise invalid(
                 f"{yaml_path}: source {source.name!r} is listed twice", "Give each source its own name."
@@ -96,6 +114,7 @@ def load_dataset(yaml_path: Path, root: Path | None = None) -> Dataset:
         sources.append(source)
         for split, split_samples in found.items():
             samples[split].extend(split_samples)
+    classes, sources, samples = _annotated_first(classes, sources, samples)
     synonyms = _read_synonyms(yaml_path, document.get("classes") or {}, classes)
     return Dataset(
         name=str(document.get("name", yaml_path.stem)),
@@ -108,7 +127,14 @@ def load_dataset(yaml_path: Path, root: Path | None = None) -> Dataset:
     )
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_dataset_yaml(path: Path) -> dict[str, Any]:
+    """Return what a dataset yaml says; its keys are not checked.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: it cannot be read, or has no sources.
+    """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -121,6 +147,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         or not document["sources"]
     ):
         raise invalid(f"{path} has no list 'sources'", "See examples/phantoms.yaml for the form.")
+    return document
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    document = read_dataset_yaml(path)
     known = {"name", "root", "sources", "classes", "presence", "novel"}
     unknown = sorted(set(document) - known)
     if unknown:
@@ -128,10 +159,33 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
+def _annotated_first(
+    classes: list[str], sources: list[Source], samples: dict[Split, list[Sample]]
+) -> tuple[list[str], list[Source], dict[Split, list[Sample]]]:
+    """Return all with the classes in the order in which sources annotate them."""
+    annotated = [row for s in sources for row in s.category_rows.values() if row in s.class_ids]
+    order = list(dict.fromkeys([*annotated, *range(len(classes))]))
+    if order == sorted(order):
+        return classes, sources, samples
+    row_of = np.argsort(order)
+
+    def moved(source: Source) -> Source:
+        rows = {key: int(row_of[row]) for key, row in source.category_rows.items()}
+        own = tuple(sorted(int(row_of[row]) for row in source.class_ids))
+        return replace(source, category_rows=rows, class_ids=own)
+
+    for own in samples.values():
+        own[:] = [replace(s, labels=row_of[s.labels], crowd_labels=row_of[s.crowd_labels]) for s in own]
+    return [classes[row] for row in order], list(map(moved, sources)), samples
+
+
 def _read_presence(
     path: Path, document: dict[str, Any], sources: list[Source], classes: list[str]
 ) -> PresenceTable:
     annotated = presence_from_annotations([source.class_ids for source in sources], len(classes))
+    for row, source in enumerate(sources):
+        added = set(source.category_rows.values()) - set(source.class_ids)
+        annotated[row, sorted(added)] = POSSIBLE  # a detector saw it: it can be seen there
     names = [source.name for source in sources]
     if "presence" not in document:
         return annotated

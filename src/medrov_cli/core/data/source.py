@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,8 @@ from medrov_cli.core.records import Float32Array
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+PSEUDO = "pseudo"
+"""``source`` of annotations that a detector added, and of categories that nobody annotated here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,13 @@ class Source:
     name
         The dataset id.
     folder
-        Holds ``annotations.json`` and ``images/``.
+        Holds ``annotations.json`` and, as a rule, ``images/``.
+    images
+        Folder of the images.
     modality
         One of the nine.
     class_ids
-        Rows of the dataset's classes that are annotated here.
+        Rows of the dataset's classes that are annotated here: by people, not by a detector alone.
     licence
         As the source states it.
     category_rows
@@ -41,6 +45,7 @@ class Source:
 
     name: str
     folder: Path
+    images: Path
     modality: Modality
     class_ids: tuple[int, ...]
     licence: str
@@ -90,21 +95,27 @@ class Sample:
 
 
 def read_source(
-    base: Path, settings: dict[str, Any], source_id: int, classes: list[str]
+    base: Path, settings: dict[str, Any], source_id: int, classes: list[str], pseudo: Collection[Split]
 ) -> tuple[Source, dict[Split, list[Sample]]]:
-    """Return one source and its samples by split; append its new classes to ``classes``."""
+    """Return one source and its samples by split; append its new classes to ``classes``.
+
+    Samples of the splits in ``pseudo`` have the boxes that a detector added, too.
+    """
     folder = base / str(settings.get("path", ""))
+    images = base / str(settings["images"]) if "images" in settings else folder / "images"
     file = folder / "annotations.json"
     try:
         coco = json.loads(file.read_text(encoding="utf-8"))
         info = coco.get("info", {})
         modality = Modality.parse(str(settings.get("modality") or info["modality"]))
-        category_rows = {}
+        category_rows, annotated = {}, set()
         for category in coco["categories"]:
             if category["name"] not in classes:
                 classes.append(category["name"])
             category_rows[category["id"]] = classes.index(category["name"])
-        samples = _read_samples(folder, coco, source_id, category_rows)
+            if category.get("source") != PSEUDO:
+                annotated.add(category_rows[category["id"]])
+        samples = _read_samples(images, coco, source_id, category_rows, pseudo)
     except OSError as error:
         raise invalid(
             f"{file}: {error.strerror or error}", "Check 'root' and 'sources', or give --data-root."
@@ -117,8 +128,9 @@ def read_source(
     source = Source(
         name=str(settings.get("name") or folder.name),
         folder=folder,
+        images=images,
         modality=modality,
-        class_ids=tuple(sorted(set(category_rows.values()))),
+        class_ids=tuple(sorted(annotated)),
         category_rows=category_rows,
         licence=str(info.get("licence") or info.get("license") or "unstated"),
     )
@@ -126,7 +138,11 @@ def read_source(
 
 
 def _read_samples(
-    folder: Path, coco: dict[str, Any], source_id: int, category_rows: dict[int, int]
+    images: Path,
+    coco: dict[str, Any],
+    source_id: int,
+    category_rows: dict[int, int],
+    pseudo: Collection[Split],
 ) -> dict[Split, list[Sample]]:
     annotations = _annotations_by_image(coco, category_rows)
     samples: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
@@ -134,7 +150,7 @@ def _read_samples(
         split = image["split"]
         if split not in samples:
             raise ValueError(f"image {image['id']} has the unknown split {split!r}")
-        own = annotations[image["id"]]
+        own = [a for a in annotations[image["id"]] if split in pseudo or a.get("source") != PSEUDO]
         size = (int(image["height"]), int(image["width"]))
         crowds = [a for a in own if a.get("iscrowd")]
         objects = [a for a in own if not a.get("iscrowd")]
@@ -144,7 +160,7 @@ def _read_samples(
             Sample(
                 source_id=source_id,
                 image_id=int(image["id"]),
-                image_path=folder / "images" / image["file_name"],
+                image_path=images / image["file_name"],
                 height=size[0],
                 width=size[1],
                 boxes_xyxy=boxes,

@@ -30,7 +30,7 @@ _HINT = "See docs/evaluation.md for the form; --export-truth writes the ids that
 def image_name(dataset: Dataset, sample: Sample) -> str:
     """Return the name of an image in COCO files: ``SOURCE/images/FILE``."""
     source = dataset.sources[sample.source_id]
-    return f"{source.name}/images/{sample.image_path.relative_to(source.folder / 'images').as_posix()}"
+    return f"{source.name}/images/{sample.image_path.relative_to(source.images).as_posix()}"
 
 
 def write_truth(path: Path, dataset: Dataset, split: Split) -> None:

@@ -73,7 +73,7 @@ def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> Ev
         code of weights and text encoder.
     """
     config.check()
-    dataset = load_dataset(config.dataset, config.data_root)
+    dataset = load_dataset(config.dataset, config.data_root, pseudo=())
     samples = dataset.samples[config.split]
     if not samples:
         raise MedrovError(
@@ -106,7 +106,7 @@ def export_truth(config: EvalConfig, path: Path) -> int:
     MedrovError
         ``DATASET_INVALID``, ``OUTPUT_FAILED``.
     """
-    dataset = load_dataset(config.dataset, config.data_root)
+    dataset = load_dataset(config.dataset, config.data_root, pseudo=())
     write_truth(path, dataset, config.split)
     return len(dataset.samples[config.split])
 

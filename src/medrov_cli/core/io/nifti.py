@@ -43,8 +43,16 @@ from the axis's positive end."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """How to take slices: file axes of slices, rows and columns, and whether each is walked backwards."""
+class Cut:
+    """How to take slices of a volume.
+
+    Attributes
+    ----------
+    axes
+        The file's axes of slices, rows and columns.
+    backwards
+        Whether each is walked backwards.
+    """
 
     axes: tuple[int, int, int]
     backwards: tuple[bool, bool, bool]
@@ -61,14 +69,14 @@ def read_nifti(path: str, spec: WindowSpec, axis: Axis, limits: Limits) -> Itera
         An input code; see `nifti_file.open_nifti`.
     """
     file = open_nifti(path, limits)
-    cut = _cut(file, axis)
+    cut = cut_of(file, axis)
     render = Renderer(file, spec)
     slices = file.voxels.shape[cut.axes[0]]
     count = slices * file.voxels.shape[3]
     for index in range(count):
         volume, number = divmod(index, slices)
         yield Frame(
-            pixels_rgb=render(_slice(file.voxels, cut, volume, number)),
+            pixels_rgb=render(slice_of(file.voxels, cut, volume, number)),
             path=path,
             index=index,
             frame_count=count,
@@ -79,7 +87,14 @@ def read_nifti(path: str, spec: WindowSpec, axis: Axis, limits: Limits) -> Itera
         )
 
 
-def _cut(file: NiftiFile, axis: Axis) -> _Cut:
+def cut_of(file: NiftiFile, axis: Axis) -> Cut:
+    """Return how a file has to be cut for a plane.
+
+    Raises
+    ------
+    MedrovError
+        ``BAD_METADATA``: its orientation is degenerate.
+    """
     try:
         orientation = io_orientation(file.affine)  # type: ignore[no-untyped-call]
     except (ValueError, np.linalg.LinAlgError):
@@ -90,10 +105,10 @@ def _cut(file: NiftiFile, axis: Axis) -> _Cut:
     slices, rows, columns = (file_axis[ras] for ras in _PLANES[axis])
     forward = [direction > 0 for _, direction in orientation]
     # Slices ascend along their RAS axis; rows and columns descend (front, head, right come first).
-    return _Cut((slices, rows, columns), (not forward[slices], forward[rows], forward[columns]))
+    return Cut((slices, rows, columns), (not forward[slices], forward[rows], forward[columns]))
 
 
-def _slice(voxels: npt.NDArray[Any], cut: _Cut, volume: int, number: int) -> npt.NDArray[Any]:
+def slice_of(voxels: npt.NDArray[Any], cut: Cut, volume: int, number: int) -> npt.NDArray[Any]:
     """Return one slice, (rows, columns), as stored."""
     slices, rows, columns = cut.axes
     at = voxels.shape[slices] - 1 - number if cut.backwards[0] else number
@@ -104,7 +119,7 @@ def _slice(voxels: npt.NDArray[Any], cut: _Cut, volume: int, number: int) -> npt
     return plane[:: step[cut.backwards[1]], :: step[cut.backwards[2]]]
 
 
-def _spacing(file: NiftiFile, cut: _Cut) -> tuple[float, float] | None:
+def _spacing(file: NiftiFile, cut: Cut) -> tuple[float, float] | None:
     rows_mm, columns_mm = file.zooms_mm[cut.axes[1]], file.zooms_mm[cut.axes[2]]
     known = min(rows_mm, columns_mm) > 0 and math.isfinite(rows_mm + columns_mm)
     return (rows_mm, columns_mm) if known else None

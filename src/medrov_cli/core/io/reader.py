@@ -76,7 +76,7 @@ def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[F
         ``decode_failed``, ``bad_metadata`` or ``too_large``. Neither its text nor its cause
         holds anything of the file's content.
     """
-    with _input_errors():
+    with input_errors():
         yield from _frames(path, _kind_of(path), options)
 
 
@@ -139,7 +139,7 @@ def _unknown_content(path: str) -> str:
 
 
 @contextmanager
-def _input_errors() -> Iterator[None]:
+def input_errors() -> Iterator[None]:
     """Turn whatever a decoder raises into an input error that quotes nothing of the file."""
     try:
         yield

@@ -10,8 +10,9 @@ import gzip
 import struct
 import uuid
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -32,7 +33,12 @@ def phantom_uid(name: str) -> UID:
     return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:medrov:phantom:{name}').int}")
 
 
-def dicom_bytes(pixels_hu: npt.NDArray[np.int16], spacing_mm: tuple[float, float], name: str) -> bytes:
+def dicom_bytes(
+    pixels_hu: npt.NDArray[np.int16],
+    spacing_mm: tuple[float, float],
+    name: str,
+    patient_id: str = "SYNTHETIC",
+) -> bytes:
     """Return a CT slice as a DICOM file, marked as synthetic wherever the standard has a place for it.
 
     Parameters
@@ -43,6 +49,8 @@ def dicom_bytes(pixels_hu: npt.NDArray[np.int16], spacing_mm: tuple[float, float
         Between rows, and between columns.
     name
         What the UIDs are made of.
+    patient_id
+        Slices with the same one count as of one patient.
 
     Returns
     -------
@@ -50,7 +58,7 @@ def dicom_bytes(pixels_hu: npt.NDArray[np.int16], spacing_mm: tuple[float, float
         A CT Image Storage file, RLE Lossless, with a lung and a soft-tissue window.
     """
     dataset = Dataset()
-    _fill_identity(dataset, name)
+    _fill_identity(dataset, name, patient_id)
     _fill_acquisition(dataset, spacing_mm)
     dataset.Rows, dataset.Columns = pixels_hu.shape
     stored = (pixels_hu.astype(np.int32) + _STORED_ZERO_HU).astype("<u2")
@@ -60,7 +68,7 @@ def dicom_bytes(pixels_hu: npt.NDArray[np.int16], spacing_mm: tuple[float, float
     return buffer.getvalue()
 
 
-def _fill_identity(dataset: Dataset, name: str) -> None:
+def _fill_identity(dataset: Dataset, name: str, patient_id: str) -> None:
     """Set file meta information, patient, study, series and UIDs."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
@@ -75,7 +83,7 @@ def _fill_identity(dataset: Dataset, name: str) -> None:
     dataset.SeriesInstanceUID = phantom_uid(f"{name}/series")
     dataset.FrameOfReferenceUID = phantom_uid(f"{name}/frame of reference")
     dataset.PatientName = "SYNTHETIC^PHANTOM"
-    dataset.PatientID = "SYNTHETIC"
+    dataset.PatientID = patient_id
     dataset.StudyDescription = _NOTICE
     dataset.SeriesDescription = _NOTICE
     dataset.Manufacturer = "medrov"
@@ -121,8 +129,21 @@ def _fill_acquisition(dataset: Dataset, spacing_mm: tuple[float, float]) -> None
 
 def nifti_bytes(volume: PhantomVolume) -> bytes:
     """Return a volume as a gzipped NIfTI-1 file of int16 HU in RAS+ order."""
-    slices_zyx = volume.voxels_hu[:, ::-1, ::-1]  # rows run to the front, columns to the right
-    step, row, column = volume.spacing_mm
+    return _nifti_bytes(volume.voxels_hu, volume.spacing_mm)
+
+
+def label_bytes(volume: PhantomVolume, classes: Sequence[str]) -> bytes:
+    """Return the objects of a volume as a gzipped NIfTI-1 file of uint8: 1 for the first class, and so on."""
+    values = np.zeros(volume.voxels_hu.shape, dtype=np.uint8)
+    for level, objects in zip(values, volume.slices, strict=True):
+        for drawn in objects:
+            level[drawn.mask] = classes.index(drawn.class_name) + 1
+    return _nifti_bytes(values, volume.spacing_mm)
+
+
+def _nifti_bytes(voxels: npt.NDArray[Any], spacing_mm: tuple[float, float, float]) -> bytes:
+    slices_zyx = voxels[:, ::-1, ::-1]  # rows run to the front, columns to the right
+    step, row, column = spacing_mm
     voxels_xyz = np.ascontiguousarray(slices_zyx.transpose(2, 1, 0))
     image = nib.Nifti1Image(voxels_xyz, np.diag([column, row, step, 1]))  # type: ignore[no-untyped-call]
     image.header["descrip"] = _NOTICE.encode()
