@@ -1,0 +1,1 @@
+"""Datasets from what people have: masks, volumes, boxes in many formats."""

@@ -1,0 +1,240 @@
+"""The procedure behind ``medrov data convert``: one source folder from whatever people have.
+
+Units are read side by side, each writing its images, and reported in order. ``convert.json`` says from the
+first moment what the folder is to become; ``annotations.json`` is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit, reader_of
+from medrov_cli.core.building.sourcefile import Box, Entry, Images, source_document, write_document
+from medrov_cli.core.config import Modality
+from medrov_cli.core.data.source import Split
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.files import whole_file
+from medrov_cli.core.inference.pipeline import OrderedReader
+
+RUN_FILE = "convert.json"
+RUN_SCHEMA = "medrov.data.convert-run/1"
+
+Progress = Callable[[int, int | None, str], None]
+"""Called with the number of inputs done, their total, and what is being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertConfig:
+    """What to convert, and into what.
+
+    Attributes
+    ----------
+    format
+        A name in `readers.READERS`.
+    reader
+        The input, and how to read it.
+    output
+        Folder of the new source.
+    modality
+        One of the nine.
+    licence
+        Of the data, in the user's words.
+    source
+        Where the data comes from, in the user's words.
+    split
+        Of the images of which the input does not say it.
+    workers
+        Units that are read at once.
+    resume
+        Whether images that are in ``output`` already are kept.
+    """
+
+    format: str
+    reader: ReaderConfig
+    output: Path
+    modality: Modality
+    licence: str
+    source: str
+    split: Split = "train"
+    workers: int = 2
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FailedInput:
+    """An input that could not be read."""
+
+    path: str
+    error: MedrovError
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a conversion made.
+
+    Attributes
+    ----------
+    images
+        Images written, or found whole by a resumed run.
+    classes
+        Boxes by class, in the order of the categories.
+    splits
+        Images by split.
+    skipped_empty
+        Images left out because nothing is on them.
+    clipped
+        Boxes that reached out of their image, and were cut.
+    dropped
+        Boxes left out because nothing of them is inside their image.
+    failures
+        Inputs that could not be read, in order. With no image at all there is no ``annotations.json``.
+    """
+
+    images: int
+    classes: Mapping[str, int]
+    splits: Mapping[str, int]
+    skipped_empty: int
+    clipped: int
+    dropped: int
+    failures: tuple[FailedInput, ...]
+
+
+def convert(config: ConvertConfig, progress: Progress | None = None) -> Converted:
+    """Read an input and write it as a source folder.
+
+    Raises
+    ------
+    MedrovError
+        ``usage``: the folder holds something else, or an option is missing; ``not_found``, ``no_input``,
+        ``dataset_invalid``: there is nothing to read; ``output_failed``. An input that fails alone is a
+        record in the result.
+    """
+    reading = reader_of(config.format)(config.reader)
+    _claim(config, reading)
+    images = Images(config.output, config.split, keep=config.resume)
+    entries: list[Entry] = []
+    failures: list[FailedInput] = []
+    skipped: list[Entry] = []
+
+    def entries_of(unit: Unit) -> Iterator[Entry]:
+        for image in unit.read():
+            yield images.add(image, skip_empty=config.reader.skip_empty)
+
+    with OrderedReader(reading.units, entries_of, config.workers) as reader:
+        for number, found in reader:
+            if isinstance(found, MedrovError):
+                failures.append(FailedInput(reading.units[number].path, found))
+            else:
+                (skipped if found.file_name is None else entries).append(found)
+            if progress is not None:
+                progress(number + 1, len(reading.units), "converting")
+    _refuse_twins(entries)
+    boxes = [box for entry in entries for box in entry.boxes]
+    names = _class_names(reading, boxes)
+    if entries:
+        info = {"modality": config.modality.value, "licence": config.licence, "source": config.source}
+        write_document(config.output / "annotations.json", source_document(info, names, entries))
+    return Converted(
+        images=len(entries),
+        classes={name: sum(box.class_name == name for box in boxes) for name in names},
+        splits={split: sum(entry.split == split for entry in entries) for split in ("train", "val", "test")},
+        skipped_empty=len(skipped),
+        clipped=sum(entry.clipped for entry in entries),
+        dropped=sum(entry.dropped for entry in (*entries, *skipped)),
+        failures=tuple(failures),
+    )
+
+
+def _class_names(reading: Reading, boxes: list[Box]) -> tuple[str, ...]:
+    """Return the source's own classes in its order, then the others by name."""
+    others = {box.class_name for box in boxes} - set(reading.class_names)
+    return (*reading.class_names, *sorted(others))
+
+
+def _refuse_twins(entries: list[Entry]) -> None:
+    """Refuse images whose files differ by letter case at most: some file systems have one for both."""
+    seen: set[str] = set()
+    for entry in entries:
+        name = str(entry.file_name).casefold()
+        if name in seen:
+            raise MedrovError(
+                ErrorCode.DATASET_INVALID,
+                f"two images would be written to images/{entry.file_name}",
+                "Give the images different names.",
+            )
+        seen.add(name)
+
+
+def _claim(config: ConvertConfig, reading: Reading) -> None:
+    """Make the folder this conversion's, or see that it is.
+
+    Raises
+    ------
+    MedrovError
+        ``usage`` if the folder holds something else.
+    """
+    description = _describe(config, reading)
+    file = config.output / RUN_FILE
+    if not file.exists():
+        if config.output.exists() and (not config.output.is_dir() or any(config.output.iterdir())):
+            raise MedrovError(
+                ErrorCode.USAGE,
+                f"--output {config.output} holds something else",
+                "Give a new or an empty folder.",
+            )
+        with whole_file(file) as temporary:
+            temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        return
+    if not config.resume:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--output {config.output} already holds a conversion",
+            "Add --resume to go on with it, or give another --output.",
+        )
+    if _read_json(file) != description:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--resume: {file} says that the folder was begun with other inputs or options",
+            "Repeat what it says, or give another --output.",
+        )
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _describe(config: ConvertConfig, reading: Reading) -> dict[str, Any]:
+    """Return what makes up a conversion, without the places of its folders."""
+    paths = "\n".join(unit.path for unit in reading.units)
+    own = config.reader
+    return {
+        "schema": RUN_SCHEMA,
+        "settings": {
+            "from": config.format,
+            "modality": config.modality.value,
+            "licence": config.licence,
+            "source": config.source,
+            "split": config.split,
+            "labels": {str(value): name for value, name in own.labels.names.items()} or own.labels.binary,
+            "components": own.components,
+            "min_area": own.min_area,
+            "axis": own.axis,
+            "every": own.every,
+            "window": own.window,
+            "skip_empty": own.skip_empty,
+            "csv": None if own.csv is None else own.csv.name,
+            "case": None if own.case is None else own.case.pattern,
+        },
+        "inputs": {
+            "count": len(reading.units),
+            "sha256": hashlib.sha256(paths.encode("utf-8", errors="surrogateescape")).hexdigest(),
+        },
+    }

@@ -1,0 +1,92 @@
+"""What a check of a dataset can find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad a finding is: an error spoils training or a measurement, a note is only worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Code(StrEnum):
+    """Everything that can be found. A closed list."""
+
+    SOURCE_UNUSABLE = "source_unusable"
+    DATASET_INVALID = "dataset_invalid"
+    SPLIT_MISSING = "split_missing"
+    CASE_IN_TWO_SPLITS = "case_in_two_splits"
+    CASE_IN_TWO_SOURCES = "case_in_two_sources"
+    NEAR_DUPLICATE = "near_duplicate"
+    FILE_MISSING = "file_missing"
+    FILE_UNREADABLE = "file_unreadable"
+    SIZE_MISMATCH = "size_mismatch"
+    DEPTH_LOST = "depth_lost"
+    BOX_WITHOUT_AREA = "box_without_area"
+    BOX_OUTSIDE = "box_outside"
+    BOX_DUPLICATE = "box_duplicate"
+    CLASS_WITHOUT_BOXES = "class_without_boxes"
+    CLASS_NOT_IN_TRAIN = "class_not_in_train"
+    SIDE_UNPAIRED = "side_unpaired"
+    SIDE_SUSPECT = "side_suspect"
+    SIDE_DIFFERS = "side_differs"
+
+
+SEVERITIES = {
+    Code.SOURCE_UNUSABLE: Severity.ERROR,
+    Code.DATASET_INVALID: Severity.ERROR,
+    Code.SPLIT_MISSING: Severity.ERROR,
+    Code.CASE_IN_TWO_SPLITS: Severity.ERROR,
+    Code.CASE_IN_TWO_SOURCES: Severity.WARNING,
+    Code.NEAR_DUPLICATE: Severity.ERROR,
+    Code.FILE_MISSING: Severity.ERROR,
+    Code.FILE_UNREADABLE: Severity.ERROR,
+    Code.SIZE_MISMATCH: Severity.ERROR,
+    Code.DEPTH_LOST: Severity.WARNING,
+    Code.BOX_WITHOUT_AREA: Severity.ERROR,
+    Code.BOX_OUTSIDE: Severity.WARNING,
+    Code.BOX_DUPLICATE: Severity.WARNING,
+    Code.CLASS_WITHOUT_BOXES: Severity.WARNING,
+    Code.CLASS_NOT_IN_TRAIN: Severity.WARNING,
+    Code.SIDE_UNPAIRED: Severity.NOTE,
+    Code.SIDE_SUSPECT: Severity.WARNING,
+    Code.SIDE_DIFFERS: Severity.WARNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong or worth knowing.
+
+    Attributes
+    ----------
+    code
+        Which kind; its severity is in ``SEVERITIES``.
+    where
+        ``source``, ``source/file``, or the class for what concerns the whole dataset.
+    message
+        One sentence, without a patient's name or case.
+    """
+
+    code: Code
+    where: str
+    message: str
+
+    @property
+    def severity(self) -> Severity:
+        """Return how bad it is."""
+        return SEVERITIES[self.code]
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the element of ``findings`` of a JSON document."""
+        return {
+            "code": self.code.value,
+            "severity": self.severity.value,
+            "where": self.where,
+            "message": self.message,
+        }

@@ -1,0 +1,189 @@
+"""The formats that ``medrov data convert`` reads, each by a function that lists its units.
+
+A new format is a file ``from_<name>.py`` with a function ``read(config) -> Reading``, a function below
+that imports it, a line in `READERS`, and the name in ``options/converting.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medrov_cli.core.building.annotated import AnnotatedImage
+from medrov_cli.core.building.labels import LabelMap
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.io.planes import Axis
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderConfig:
+    """What a reader may want to know; each takes what concerns it.
+
+    Attributes
+    ----------
+    path
+        The input: a file or a folder.
+    images
+        Folder of the images, where they are not found beside the input.
+    labels
+        From mask values to class names.
+    components
+        Whether each connected part of a mask is an object; else all pixels of a class are one.
+    min_area
+        Objects with fewer mask pixels are left out.
+    axis
+        Plane in which volumes are cut.
+    every
+        Take every n-th slice of a volume or a series, from the first.
+    window
+        Grey-level window for volumes and DICOM, as ``--window`` has it.
+    skip_empty
+        Whether images without objects are left out. The conversion does that; a reader need not, but may
+        to save work.
+    csv
+        Table of boxes.
+    case
+        Finds the case in an image's path below its folder; null: as the format has it.
+    """
+
+    path: Path
+    images: Path | None = None
+    labels: LabelMap = field(default_factory=LabelMap)
+    components: bool = True
+    min_area: int = 1
+    axis: Axis = "axial"
+    every: int = 1
+    window: str = "auto"
+    skip_empty: bool = False
+    csv: Path | None = None
+    case: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """One input that is read, and fails, by itself: an image with its boxes, a volume, a series.
+
+    Attributes
+    ----------
+    path
+        Names it in reports; relative to the input, with forward slashes.
+    read
+        Yields its images, in a fixed order. May run in any thread, and raise a
+        `MedrovError` with an input code. Images that came before a failure stay valid.
+    """
+
+    path: str
+    read: Callable[[], Iterable[AnnotatedImage]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an input holds.
+
+    Attributes
+    ----------
+    units
+        In a fixed order.
+    class_names
+        Classes that the source names, in its order; those that turn up besides follow sorted.
+    """
+
+    units: tuple[Unit, ...]
+    class_names: tuple[str, ...] = ()
+
+
+Reader = Callable[[ReaderConfig], Reading]
+"""Lists the units without reading pixels. Raises `MedrovError`: ``NO_INPUT`` or ``DATASET_INVALID`` where
+there is nothing to read, ``USAGE`` where an option is missing."""
+
+
+def _masks(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_masks import read
+
+    return read(config)
+
+
+def _voc(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_voc import read
+
+    return read(config)
+
+
+def _yolo(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_yolo import read
+
+    return read(config)
+
+
+def _coco(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_coco import read
+
+    return read(config)
+
+
+def _label_studio(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_label_studio import read
+
+    return read(config)
+
+
+def _cvat(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_cvat import read
+
+    return read(config)
+
+
+def _nifti(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_nifti import read
+
+    return read(config)
+
+
+def _dicom_seg(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_dicom_seg import read
+
+    return read(config)
+
+
+def _rtstruct(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_rtstruct import read
+
+    return read(config)
+
+
+def _dicom_csv(config: ReaderConfig) -> Reading:
+    from medrov_cli.core.building.from_dicom_csv import read
+
+    return read(config)
+
+
+READERS: Mapping[str, Reader] = {
+    "masks": _masks,
+    "voc": _voc,
+    "yolo": _yolo,
+    "coco": _coco,
+    "label-studio": _label_studio,
+    "cvat": _cvat,
+    "nifti": _nifti,
+    "dicom-seg": _dicom_seg,
+    "rtstruct": _rtstruct,
+    "dicom-csv": _dicom_csv,
+}
+"""By the name that ``--from`` takes."""
+
+
+def reader_of(name: str) -> Reader:
+    """Return the reader of a format.
+
+    Raises
+    ------
+    MedrovError
+        ``usage`` if there is none of that name.
+    """
+    if name not in READERS:
+        raise MedrovError(
+            ErrorCode.USAGE, f"--from does not know {name!r}.", f"Known formats: {', '.join(READERS)}."
+        )
+    return READERS[name]

@@ -1,0 +1,30 @@
+"""Rotated boxes of annotation tools."""
+
+from __future__ import annotations
+
+import math
+
+Box = tuple[float, float, float, float]
+
+
+def box_around(box_xywh: Box, degrees: float, pivot_xy: tuple[float, float]) -> Box:
+    """Return the upright box around a box that is turned clockwise (as seen) about a point.
+
+    Parameters
+    ----------
+    box_xywh
+        Left, top, width, height before the turn, in pixels.
+    degrees
+        Without a turn the box is returned as it is.
+    pivot_xy
+        What stays in place, in pixels.
+    """
+    if degrees % 360 == 0:
+        return box_xywh
+    x, y, w, h = box_xywh
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = [(cx - pivot_xy[0], cy - pivot_xy[1]) for cx in (x, x + w) for cy in (y, y + h)]
+    # y runs down: this turn is clockwise on the screen.
+    xs = [pivot_xy[0] + cos * dx - sin * dy for dx, dy in corners]
+    ys = [pivot_xy[1] + sin * dx + cos * dy for dx, dy in corners]
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
