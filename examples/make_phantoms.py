@@ -13,24 +13,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.data.phantom.abdomen import abdomen_ct, abdomen_volume
+from medrov_cli.core.data.phantom.abdomen import abdomen_volume
+from medrov_cli.core.data.phantom.catalogue import KINDS, phantom_seed, split_of
 from medrov_cli.core.data.phantom.chest import chest_ct
 from medrov_cli.core.data.phantom.colon import endoscopy_polyp
 from medrov_cli.core.data.phantom.files import dicom_bytes, nifti_bytes, png_bytes
-from medrov_cli.core.data.phantom.shapes import Phantom, PhantomObject
+from medrov_cli.core.data.phantom.shapes import PhantomObject
 from medrov_cli.core.data.phantom.smear import blood_smear
 
 _CHEST_SEED, _SMEAR_SEED, _POLYP_SEED, _VOLUME_SEED = 5, 11, 1, 3
-_FIRST_TRAINING_SEED = 1_000_000  # far above the seeds of the examples
-_LUNG_HU, _SOFT_HU, _WIDE_HU = (1500.0, -600.0), (400.0, 40.0), (2000.0, 0.0)  # width, center
-_INVISIBLE_HU = -200.0  # ground glass below this is as black as lung in the soft-tissue window
 
 
 def write_examples(folder: Path) -> None:
@@ -67,56 +63,11 @@ def write_examples(folder: Path) -> None:
     (folder / "truth.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
-def _window(hu: np.ndarray, width_hu: float, center_hu: float) -> np.ndarray:
-    """Return uint8 RGB of HU through a window."""
-    grey = np.clip((hu.astype(np.float64) - center_hu) / width_hu + 0.5, 0, 1)
-    return np.repeat(np.rint(grey * 255).astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _training_ct(seed: int) -> Phantom:
-    """Return a chest or an abdominal slice through a window that suits it, slightly varied."""
-    rng = np.random.default_rng([seed, 1])
-    is_chest = bool(rng.random() < 0.67)
-    phantom = chest_ct(seed) if is_chest else abdomen_ct(seed)
-    nodules = [drawn for drawn in phantom.objects if drawn.class_name == "lung nodule"]
-    choices = [_LUNG_HU, _LUNG_HU, _LUNG_HU, _SOFT_HU, _WIDE_HU] if is_chest else [_SOFT_HU] * 2 + [_WIDE_HU]
-    if any(phantom.pixels[drawn.mask].mean() < _INVISIBLE_HU for drawn in nodules):
-        choices = [_LUNG_HU]
-    width, center = choices[int(rng.integers(len(choices)))]
-    if rng.random() < 0.5:
-        width, center = width * rng.uniform(0.8, 1.25), center + width * rng.uniform(-0.05, 0.05)
-    pixels = _window(phantom.pixels, width, center)
-    return Phantom(pixels, phantom.objects, phantom.modality, phantom.pixel_spacing_mm)
-
-
-def _training_smear(seed: int) -> Phantom:
-    sizes = ((480, 640), (480, 640), (400, 400), (576, 576))
-    return blood_smear(seed, size_hw=sizes[seed % len(sizes)])
-
-
-@dataclass(frozen=True)
-class TrainingSource:
-    """One COCO source: its modality, what draws its images, and every class that it may hold."""
-
-    modality: str
-    draw: Callable[[int], Phantom]
-    classes: tuple[str, ...]
-
-
-_CHEST_CLASSES = ("lung nodule", "left lung", "right lung", "heart", "trachea", "aorta", "vertebra")
-_ABDOMEN_CLASSES = ("liver", "left kidney", "right kidney")
 SOURCES = {
-    "phantom_ct": TrainingSource("ct", _training_ct, _CHEST_CLASSES + _ABDOMEN_CLASSES),
-    "phantom_smear": TrainingSource(
-        "microscopy", _training_smear, ("red blood cell", "white blood cell", "platelets")
-    ),
-    "phantom_endoscopy": TrainingSource("endoscopy", endoscopy_polyp, ("colon polyp",)),
+    kind.name: kind
+    for kind in KINDS
+    if kind.name in ("phantom_ct", "phantom_smear", "phantom_endoscopy")  # what medrov-n was trained on
 }
-
-
-def _split(index: int) -> str:
-    """Return the split of the ``index``-th image: of ten, eight train, one val, one test."""
-    return {8: "val", 9: "test"}.get(index % 10, "train")
 
 
 def write_source(folder: Path, name: str, count: int, seed: int) -> None:
@@ -127,13 +78,13 @@ def write_source(folder: Path, name: str, count: int, seed: int) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for index in range(count):
-        phantom_seed = _FIRST_TRAINING_SEED * (seed + 1) + index
-        phantom = source.draw(phantom_seed)
+        own_seed = phantom_seed(seed, index)
+        phantom = source.draw(own_seed)
         height, width = phantom.pixels.shape[:2]
-        file_name = f"{name}_{phantom_seed}.png"
+        file_name = f"{name}_{own_seed}.png"
         (folder / "images" / file_name).write_bytes(png_bytes(phantom.pixels))
         image = {"id": index + 1, "file_name": file_name, "width": width, "height": height}
-        images.append({**image, "split": _split(index), "case": str(phantom_seed)})
+        images.append({**image, "split": split_of(index), "case": str(own_seed)})
         for drawn in phantom.objects:
             where = {"id": len(annotations) + 1, "image_id": index + 1, "iscrowd": 0}
             annotations.append({**where, "category_id": numbers[drawn.class_name], **_coco_region(drawn)})
@@ -141,7 +92,7 @@ def write_source(folder: Path, name: str, count: int, seed: int) -> None:
         "source": name,
         "dataset": "medrov synthetic phantoms",
         "licence": "CC0 (synthetic, ours)",
-        "modality": source.modality,
+        "modality": source.modality.value.lower(),
         "notes": f"examples/make_phantoms.py --training {count} --seed {seed}; every drawn object is boxed",
     }
     categories = [{"id": number, "name": class_name} for class_name, number in numbers.items()]

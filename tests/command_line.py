@@ -35,3 +35,8 @@ def options_of(path: tuple[str, ...]) -> set[str]:
         if parameter.param_type_name == "option":
             spelled |= {*parameter.opts, *parameter.secondary_opts}
     return spelled
+
+
+def takes_arguments(path: tuple[str, ...]) -> bool:
+    """Tell whether a command, or a group itself, takes words that are neither options nor commands."""
+    return any(parameter.param_type_name == "argument" for parameter in commands()[path].params)

@@ -32,6 +32,7 @@ LONGER_FUNCTIONS = {
     "medrov_cli.commands.train.train": "one parameter an option",
     "medrov_cli.commands.detect.detect": "one parameter an option",
     "medrov_cli.commands.evaluate.evaluate": "one parameter an option",
+    "medrov_cli.commands.pseudolabel.pseudolabel": "one parameter an option",
 }
 
 

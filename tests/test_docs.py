@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import commands, options_of
+from command_line import commands, options_of, takes_arguments
 from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
 from readme import README, quoted_helps, with_present_helps
 
@@ -75,7 +75,7 @@ def complaint_about(words: list[str]) -> str | None:
         elif word.startswith("-") and len(word) > 1:
             if word.split("=")[0] not in options_of(path):
                 return f"medrov {' '.join(path)} has no option {word}"
-        elif hasattr(commands()[path], "commands"):
+        elif hasattr(commands()[path], "commands") and not takes_arguments(path):
             return f"medrov {' '.join(path)} has no command {word}"
     return None
 
@@ -88,6 +88,8 @@ def complaint_about(words: list[str]) -> str | None:
         ("cd data && medrov detekt a.dcm", "medrov  has no command detekt"),
         ("medrov detect a.dcm --classses x", "medrov detect has no option --classses"),
         ("medrov weights lst", "medrov weights has no command lst"),
+        ("medrov pseudolabel a.yaml --flip", None),
+        ("medrov pseudolabel apply a.json --flip", "medrov pseudolabel apply has no option --flip"),
     ],
 )
 def test_the_reader_of_commands_finds_mistakes(line: str, expected: str | None) -> None:

@@ -23,7 +23,22 @@ from typing import Annotated, TextIO
 import typer
 
 from medrov_cli import __version__, console
-from medrov_cli.commands import detect, doctor, evaluate, train, weights
+from medrov_cli.commands import (
+    data_check,
+    data_convert,
+    data_export,
+    data_merge,
+    data_phantom,
+    data_presence,
+    data_split,
+    data_stats,
+    detect,
+    doctor,
+    evaluate,
+    pseudolabel,
+    train,
+    weights,
+)
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
 
@@ -39,9 +54,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+data_app = typer.Typer(name="data", help="Build datasets to train and measure on.", no_args_is_help=True)
 app.command("detect")(detect.detect)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+data_app.command("convert", no_args_is_help=True)(data_convert.convert)
+data_app.command("merge", no_args_is_help=True)(data_merge.merge)
+data_app.command("split", no_args_is_help=True)(data_split.split)
+data_app.command("check", no_args_is_help=True)(data_check.check)
+data_app.command("stats", no_args_is_help=True)(data_stats.stats)
+data_app.command("presence", no_args_is_help=True)(data_presence.presence)
+data_app.command("export", no_args_is_help=True)(data_export.export)
+data_app.command("phantom", no_args_is_help=True)(data_phantom.phantom)
+app.add_typer(data_app)
+app.add_typer(pseudolabel.app, name="pseudolabel")
 app.add_typer(weights.app, name="weights")
 app.command("doctor")(doctor.doctor)
 

@@ -21,6 +21,7 @@ from medrov_cli.core.boxes import iou_matrix
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.dataset import load_dataset
 from medrov_cli.core.data.phantom.abdomen import abdomen_volume
+from medrov_cli.core.data.phantom.radiograph import chest_xray
 from medrov_cli.core.data.store import load_image
 from medrov_cli.core.io.reader import read_frames
 
@@ -148,6 +149,25 @@ def test_training_phantoms_are_not_the_examples(trained: Path) -> None:
     for sample in (s for samples in dataset.samples.values() for s in samples):
         pixels = load_image(sample)
         assert not any(pixels.shape == other.shape and np.array_equal(pixels, other) for other in examples)
+
+
+def test_five_sources_in_five_formats_become_one_dataset_without_findings(tmp_path: Path) -> None:
+    done = _run(EXAMPLES / "five_sources.sh", tmp_path, COUNT="10", VOLUMES="5")
+    assert "5 source(s), 70 image(s), " in done.stdout
+    assert "0 error(s), 0 warning(s), 0 note(s)" in done.stdout
+    dataset = load_dataset(tmp_path / "dataset" / "dataset.yaml")
+    assert [source.name for source in dataset.sources] == ["chest", "abdomen", "polyps", "eyes", "smears"]
+    assert len({source.modality for source in dataset.sources}) == 5
+    assert all(dataset.samples[split] for split in ("train", "val", "test"))
+    assert "platelet" in dataset.classes
+    assert dataset.synonyms["colon polyp"] == ("polyp",)
+    # What went out by five formats has come back: the radiographs' boxes are those of the drawings.
+    chest = [s for samples in dataset.samples.values() for s in samples if s.source_id == 0]
+    for sample in chest:
+        drawn = chest_xray(int(sample.image_path.stem.split("_")[-1]))
+        ours = sorted((o.class_name, *o.box_xyxy) for o in drawn.objects)
+        boxes = zip(sample.labels, sample.boxes_xyxy.tolist(), strict=True)
+        assert sorted((dataset.classes[label], *box) for label, box in boxes) == ours
 
 
 @pytest.mark.parametrize(

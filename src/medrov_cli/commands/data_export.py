@@ -1,0 +1,98 @@
+"""``medrov data export``: a dataset in the form of another tool, to be trained on or reviewed there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from medrov_cli import console, options
+from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.options import exporting
+
+if TYPE_CHECKING:
+    from medrov_cli.core.building.export import ExportResult
+
+SCHEMA = "medrov.data.export/1"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOutput:
+    """What was written.
+
+    Attributes
+    ----------
+    format
+        The other tool's.
+    result
+        Of the run.
+    """
+
+    format: str
+    result: ExportResult
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {
+            "schema": SCHEMA,
+            "format": self.format,
+            "file": str(self.result.file),
+            "images": self.result.images,
+            "boxes": self.result.boxes,
+            "classes": list(self.result.classes),
+            "left_out": {"crowds": self.result.written.crowds, "outside": self.result.written.outside},
+            "failures": [{"path": path, "error": error.as_dict()} for path, error in self.result.failures],
+        }
+
+
+def _render(output: ExportOutput) -> str:
+    result = output.result
+    return f"{result.file}: {result.images} images, {result.boxes} boxes, {len(result.classes)} classes"
+
+
+def export(
+    dataset: exporting.Dataset,
+    to: exporting.To,
+    output: exporting.Output,
+    data_root: options.DataRoot = None,
+    source: exporting.Sources = None,
+    split: exporting.Splits = None,
+    image_url: exporting.ImageUrl = None,
+    link_images: exporting.LinkImages = False,
+    resume: options.Resume = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write a dataset for another tool: COCO, YOLO, Pascal VOC, Label Studio or CVAT.
+
+    'medrov data convert' reads all of them back.
+    """
+    from medrov_cli.core.building.export import ExportConfig, run_export
+    from medrov_cli.core.building.to_label_studio import LOCAL_FILES
+
+    if image_url is not None and to != "label-studio":
+        raise MedrovError(ErrorCode.USAGE, "--image-url is for --to label-studio.", "Leave it out.")
+    config = ExportConfig(
+        path=dataset,
+        to=to,
+        output=output,
+        splits=tuple(name.value for name in split or ()),
+        sources=tuple(source or ()),
+        data_root=data_root,
+        link_images=link_images,
+        image_url=LOCAL_FILES if image_url is None else image_url,
+        resume=resume,
+    )
+    with console.progress("images") as advance:
+        result = run_export(config, advance)
+    for path, error in result.failures:
+        console.warn(f"{path}: {error.message}")
+    lost = result.written
+    if lost.crowds or lost.outside:
+        console.warn(
+            f"left out: {lost.crowds} boxes of crowds, which the format cannot tell from objects, "
+            f"and {lost.outside} boxes outside of their images"
+        )
+    console.success(ExportOutput(to, result), _render, as_json=as_json)
+    if result.failures:
+        raise typer.Exit(ExitCode.PARTIAL)

@@ -1,0 +1,217 @@
+"""``medrov pseudolabel``: labels for what a dataset's sources show without annotating it.
+
+``medrov pseudolabel DATASET.yaml`` makes them, ``medrov pseudolabel apply FILE`` merges what a
+person has decided on them. With ``--json`` the documents are ``medrov.pseudolabel/1`` and
+``medrov.pseudolabel.apply/1``; they are in ``DIR/manifest.json``, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Group, RenderableType
+from typer.core import TyperGroup
+
+from medrov_cli import console, options
+from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
+from medrov_cli.options import pseudolabel as labelling
+
+
+class _DatasetOrCommand(TyperGroup):
+    """A command with an argument of its own, and subcommands: the first word says which is meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        names_command = bool(args) and args[0] in self.commands
+        # Options may follow the dataset; those that follow a subcommand are its own, and it has no dataset.
+        ctx.allow_interspersed_args = not names_command
+        return super().parse_args(ctx, ["", *args] if names_command else args)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        # A subcommand's usage line asks for these, too: the dataset is no part of it.
+        return super().get_params(ctx) if ctx.command is self else []
+
+
+app = typer.Typer(
+    cls=_DatasetOrCommand,
+    invoke_without_command=True,
+    no_args_is_help=True,
+    subcommand_metavar="| apply FILE [OPTIONS]",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoLabelOutput:
+    """The document of schema ``medrov.pseudolabel/1``, and where its dataset is.
+
+    Attributes
+    ----------
+    manifest
+        Model, rule, counts.
+    output
+        Folder of the dataset; null where none was written.
+    waiting_for
+        Shards without which it cannot be written yet.
+    """
+
+    manifest: Mapping[str, Any]
+    output: Path | None
+    waiting_for: Sequence[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        output = None if self.output is None else str(self.output)
+        return {**self.manifest, "output": output, "waiting_for": list(self.waiting_for)}
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOutput:
+    """The document of schema ``medrov.pseudolabel.apply/1``, and where its dataset is."""
+
+    manifest: Mapping[str, Any]
+    output: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {**self.manifest, "output": str(self.output)}
+
+
+def _render(output: PseudoLabelOutput) -> RenderableType:
+    manifest = output.manifest
+    table = console.table(
+        "source", "class", "images", "with label", "labels", "min", "25 %", "50 %", "75 %", "max"
+    )
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for name, source in manifest["sources"].items():
+        for label, own in source["classes"].items():
+            scores = own["score_quantiles"] or ()
+            shown = [f"{score:.3f}" for score in scores] or ["-"] * 5
+            table.add_row(name, label, str(source["images"]), str(own["images"]), str(own["boxes"]), *shown)
+    rule = manifest["rule"]
+    views = f", {rule['agree']} of {rule['views']} views" if "views" in rule else ""
+    return Group(
+        table,
+        "",
+        f"{manifest['boxes']} label(s) on {manifest['images']} image(s); "
+        f"{rule['scores']} score from {rule['score']:g}{views}",
+    )
+
+
+def _render_applied(output: ApplyOutput) -> RenderableType:
+    table = console.table("source", "accepted", "relabelled", "rejected", "undecided")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, own in output.manifest["sources"].items():
+        table.add_row(name, *(str(own[key]) for key in ("accepted", "relabelled", "rejected", "undecided")))
+    return table
+
+
+@app.callback()
+def pseudolabel(
+    context: typer.Context,
+    dataset: labelling.Dataset,
+    presence: labelling.Presence = None,
+    splits: labelling.Splits = "train",
+    data_root: options.DataRoot = None,
+    shard: labelling.Shard = None,
+    threads: labelling.Threads = 4,
+    score: labelling.Score = 0.9,
+    calibrated: labelling.Calibrated = False,
+    nms_iou: labelling.NmsIou = 0.3,
+    truth_iou: labelling.TruthIou = 0.3,
+    flip: labelling.Flip = False,
+    scales: labelling.Scales = "1.0",
+    agree: labelling.Agree = None,
+    weights: labelling.Weights = None,
+    text_encoder: options.TextEncoder = None,
+    imgsz: options.Imgsz = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    batch: labelling.Batch = 8,
+    offline: options.Offline = False,
+    output: labelling.Output = None,
+    dry_run: labelling.DryRun = False,
+    review: labelling.Review = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+) -> None:
+    """Label what a dataset's sources show without annotating it, and merge a person's decisions.
+
+    Looked for are classes with a 0 in the presence table; the defaults are the paper's rule.
+    'apply' merges the decisions that the page of --review saves.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from medrov_cli.core.inference.config import Shard
+    from medrov_cli.core.pseudolabeling.offline import run_pseudolabeling
+    from medrov_cli.core.pseudolabeling.offline_config import (
+        OfflineConfig,
+        OfflineRule,
+        parse_scales,
+        parse_splits,
+    )
+    from medrov_cli.core.runtime.interface import Precision
+
+    rule = OfflineRule(
+        score=score,
+        calibrated=calibrated,
+        nms_iou=nms_iou,
+        max_truth_iou=truth_iou,
+        flip=flip,
+        scales=parse_scales(scales),
+        agree=agree,
+    )
+    config = OfflineConfig(
+        dataset=dataset,
+        output=output,
+        data_root=data_root,
+        presence=presence,
+        splits=parse_splits(splits),
+        weights=tuple(weights or (DEFAULT_WEIGHTS,)),
+        rule=rule,
+        imgsz=imgsz,
+        device=device,
+        precision=Precision(precision),
+        text_encoder=text_encoder,
+        batch=batch,
+        threads=threads,
+        shard=None if shard is None else Shard.parse(shard),
+        dry_run=dry_run,
+        review=review,
+        resume=resume,
+        overwrite=overwrite,
+        offline=is_offline(offline),
+    )
+    with console.progress("images") as advance:
+        result = run_pseudolabeling(config, advance)
+    is_written = not dry_run and not result.waiting_for
+    shown = PseudoLabelOutput(result.manifest, output if is_written else None, result.waiting_for)
+    console.success(shown, _render, as_json=as_json)
+    if result.waiting_for:
+        console.note(
+            f"the dataset is written when these shards are done, too: {', '.join(result.waiting_for)}"
+        )
+    for place in (shown.output, review if is_written else None):
+        if place is not None:
+            console.note(f"written: {place}")
+
+
+@app.command(no_args_is_help=True)
+def apply(
+    decisions: labelling.Decisions,
+    labels: labelling.Labels,
+    output: labelling.ReviewedOutput,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+) -> None:
+    """Merge decisions: rejected labels go, relabelled and accepted ones are marked as reviewed."""
+    from medrov_cli.core.pseudolabeling.decisions import apply_decisions
+
+    manifest = apply_decisions(decisions, labels, output, overwrite=overwrite)
+    console.success(ApplyOutput(manifest, output), _render_applied, as_json=as_json)
+    console.note(f"written: {output}")

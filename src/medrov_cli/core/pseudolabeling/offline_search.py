@@ -1,0 +1,206 @@
+"""Look at whole images with one or several detectors, sizes and mirrorings, and let them agree."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from medrov_cli.core.boxes import FloatArray, IntArray, clip_boxes
+from medrov_cli.core.data.laterality import mirror_rows
+from medrov_cli.core.data.letterbox import Letterbox
+from medrov_cli.core.data.source import Sample
+from medrov_cli.core.data.store import load_image
+from medrov_cli.core.errors import MedrovError
+from medrov_cli.core.evaluation.config import usage
+from medrov_cli.core.evaluation.detection import Found, Predictor
+from medrov_cli.core.evaluation.run import DetectionJournal, Detector, embed_classes
+from medrov_cli.core.inference.pipeline import OrderedReader
+from medrov_cli.core.inference.scoring import Scoring
+from medrov_cli.core.pseudolabeling.offline_config import AGREE_IOU, OfflineConfig, OfflineRule
+from medrov_cli.core.pseudolabeling.offline_rules import agreed, needed_votes, one_per_object
+from medrov_cli.core.records import UInt8Array
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One way to look at an image.
+
+    Attributes
+    ----------
+    predict
+        The network, for one side of its input.
+    side
+        Of the square model input, in pixels.
+    scoring
+        From its scores to those that are judged.
+    answers
+        int64, (classes,): the class of the image that each of its answers means; -1: none.
+    flip
+        Whether it is shown the mirror image.
+    """
+
+    predict: Predictor
+    side: int
+    scoring: Scoring
+    answers: IntArray
+    flip: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Squares:
+    """An image, letterboxed for each side that is looked at."""
+
+    sample: Sample
+    by_side: dict[int, tuple[Letterbox, UInt8Array]]
+
+
+def open_views(
+    detectors: Sequence[Detector],
+    names: Sequence[Sequence[str]],
+    classes: tuple[str, ...],
+    config: OfflineConfig,
+) -> list[View]:
+    """Load the networks, for every way to look at an image.
+
+    Parameters
+    ----------
+    detectors
+        The weights.
+    names
+        Of each class: its name and synonyms.
+    classes
+        The dataset's classes: all are asked for, so that an annotated one can be the better answer.
+    config
+        All settings.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``: weights without a calibration; the codes of weights and text encoders.
+    """
+    rule = config.rule
+    straight, mirrored = np.arange(len(classes)), mirror_rows(classes)
+    views = []
+    for detector, given in zip(detectors, config.weights, strict=True):
+        if rule.calibrated and detector.metadata.calibration is None:
+            raise usage(
+                f"--calibrated: the weights {given} carry no calibration",
+                "'medrov eval --fit' writes weights with one; or leave --calibrated out.",
+            )
+        scoring = Scoring.of(names, detector.metadata, conf=rule.score, raw_scores=not rule.calibrated)
+        embeddings = embed_classes(names, detector, offline=config.offline)
+        for side in rule.sides(detector.imgsz):
+            engine = dataclasses.replace(detector, imgsz=side).open(embeddings, config.of_detector(given))
+            views.append(View(engine.infer, side, scoring, straight))
+            if rule.flip:
+                views.append(View(engine.infer, side, scoring, mirrored, flip=True))
+    return views
+
+
+class Searcher:
+    """Find one proposal an object in whole images, whatever its class.
+
+    Parameters
+    ----------
+    views
+        The ways to look, at least one.
+    rule
+        Thresholds.
+    """
+
+    def __init__(self, views: Sequence[View], rule: OfflineRule) -> None:
+        self._views = views
+        self._rule = rule
+        able = [view.answers[view.answers >= 0] for view in views]
+        self._needed = needed_votes(rule.agree, able, len(views[0].answers))
+
+    def prepare(self, sample: Sample) -> Squares:
+        """Read an image, and letterbox it."""
+        image = load_image(sample)
+        boxes = {view.side: Letterbox.fit((sample.height, sample.width), view.side) for view in self._views}
+        return Squares(sample, {side: (box, box.apply(image)) for side, box in boxes.items()})
+
+    def look(self, images: Sequence[Squares]) -> list[Found]:
+        """Return what is found in some images, which go through the networks together."""
+        by_view = [self._look_once(view, images) for view in self._views]
+        if len(by_view) == 1:
+            return by_view[0]
+        rule = self._rule
+        return [agreed(own, self._needed, AGREE_IOU, rule.nms_iou) for own in zip(*by_view, strict=True)]
+
+    def _look_once(self, view: View, images: Sequence[Squares]) -> list[Found]:
+        squares = np.stack([image.by_side[view.side][1] for image in images])
+        boxes, scores = view.predict(squares[:, :, ::-1] if view.flip else squares)
+        return [self._proposals(view, image, boxes[row], scores[row]) for row, image in enumerate(images)]
+
+    def _proposals(self, view: View, image: Squares, boxes_xyxy: FloatArray, scores: FloatArray) -> Found:
+        """Return one view's proposals: boxes (anchors, 4) in model pixels, scores (anchors, classes)."""
+        anchors, columns = np.nonzero(scores >= view.scoring.thresholds)
+        shown = view.scoring.shown(scores[anchors, columns], columns)
+        boxes, labels = boxes_xyxy[anchors], view.answers[columns]
+        if view.flip:
+            boxes = mirrored_boxes(boxes, view.side)
+        boxes = image.by_side[view.side][0].to_source(boxes)
+        boxes = clip_boxes(boxes, image.sample.height, image.sample.width)
+        known = labels >= 0
+        return one_per_object(boxes[known], shown[known], labels[known], self._rule.nms_iou)
+
+
+def mirrored_boxes(boxes_xyxy: FloatArray, width: int) -> FloatArray:
+    """Return boxes of the mirror image of an image of ``width`` pixels, (n, 4)."""
+    left, top, right, bottom = boxes_xyxy.T
+    return np.stack((width - right, top, width - left, bottom), axis=1)
+
+
+def search_samples(
+    searcher: Searcher,
+    samples: Sequence[Sample],
+    config: OfflineConfig,
+    journal: DetectionJournal,
+    advance: Callable[[int, int], None],
+) -> list[Found]:
+    """Return what is found in every image; those in the journal are not looked at again.
+
+    Files are read ahead, some at once; memory does not grow with the number of images.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: an image cannot be read; the journal keeps all before it.
+    """
+
+    def read(sample: Sample) -> Iterator[Squares]:
+        yield searcher.prepare(sample)
+
+    waiting = samples[len(journal.found) :]
+    advance(len(journal.found), len(samples))
+    with OrderedReader(waiting, read, config.threads) as reader:
+        for batch in _batches((_whole(item) for _, item in reader), config.batch):
+            for found in searcher.look(batch):
+                journal.add(found)
+            advance(len(journal.found), len(samples))
+    journal.finish()
+    return journal.found
+
+
+def _whole(item: Item | MedrovError) -> Item:
+    if isinstance(item, MedrovError):
+        raise item
+    return item
+
+
+def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    group: list[Item] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
