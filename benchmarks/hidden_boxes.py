@@ -1,0 +1,146 @@
+"""How good are pseudo-labels? Hide the boxes of one class in half of the images, and look for them again.
+
+    python benchmarks/hidden_boxes.py make DATA --output runs/hidden
+    medrov train runs/hidden/dataset.yaml -o runs/hidden-model --imgsz 320 --epochs 60
+    medrov pseudolabel runs/hidden/dataset.yaml --weights runs/hidden-model/best.safetensors \
+        --score 0.9 --output runs/pseudo-90
+    python benchmarks/hidden_boxes.py score runs/hidden runs/pseudo-90
+
+``make`` takes three sources (bccd, codras_fundus, curvas_ct), and cuts each into two: one keeps all
+boxes; the other, ``<name>_hidden``, has every second training case of it, and lost the boxes of one
+class, which its presence table calls possible but not annotated. Validation and test images stay
+with the first. ``score`` compares what was added with what was hidden, at an IoU of 0.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from medrov_cli.core.boxes import iou_matrix, xywh_to_xyxy
+
+HIDDEN = {"bccd": "red blood cell", "codras_fundus": "optic disc", "curvas_ct": "liver"}
+SUFFIX = "_hidden"
+IOU = 0.5
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    steps = parser.add_subparsers(dest="step", required=True)
+    make_step = steps.add_parser("make")
+    make_step.add_argument("data", type=Path)
+    make_step.add_argument("--output", type=Path, required=True)
+    score_step = steps.add_parser("score")
+    score_step.add_argument("dataset", type=Path)
+    score_step.add_argument("pseudo", type=Path)
+    options = parser.parse_args()
+    if options.step == "make":
+        make(options.data, options.output)
+    else:
+        print(score(options.dataset, options.pseudo))
+
+
+def make(data: Path, output: Path) -> None:
+    """Write six sources, their presence table and the dataset."""
+    documents: dict[str, dict[str, Any]] = {}
+    for name, class_name in HIDDEN.items():
+        coco = json.loads((data / name / "annotations.json").read_text(encoding="utf-8"))
+        cases = sorted({case_of(image) for image in coco["images"] if image["split"] == "train"})
+        chosen = set(cases[1::2])
+        lost = [i for i in coco["images"] if i["split"] == "train" and case_of(i) in chosen]
+        kept = [i for i in coco["images"] if i not in lost]
+        (class_id,) = [c["id"] for c in coco["categories"] if c["name"] == class_name]
+        documents[name] = part_of(coco, kept)
+        hidden = part_of(coco, lost)
+        truth = [a for a in hidden["annotations"] if a["category_id"] == class_id]
+        hidden["annotations"] = [a for a in hidden["annotations"] if a["category_id"] != class_id]
+        hidden["categories"] = [c for c in hidden["categories"] if c["id"] != class_id]
+        documents[name + SUFFIX] = hidden
+        write(output / f"{name}_truth.json", {"class": class_name, "annotations": truth})
+    for name, coco in documents.items():
+        write(output / name / "annotations.json", coco)
+        images = output / name / "images"
+        if not images.exists():
+            images.symlink_to(
+                (data / name.removesuffix(SUFFIX) / "images").absolute(), target_is_directory=True
+            )
+    write_presence(output / "presence.csv", documents)
+    settings = {"name": "hidden", "sources": list(documents), "presence": "presence.csv"}
+    (output / "dataset.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+
+
+def case_of(image: dict[str, Any]) -> str:
+    """Return the patient or volume of an image, or the image itself."""
+    return str(image.get("case") or image["file_name"])
+
+
+def part_of(coco: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the document of some of the images."""
+    ids = {image["id"] for image in images}
+    return coco | {"images": images, "annotations": [a for a in coco["annotations"] if a["image_id"] in ids]}
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """Write JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def write_presence(path: Path, documents: dict[str, dict[str, Any]]) -> None:
+    """Write 1 for a class of the source, 0 for the one that was hidden there, -1 for the others."""
+    names = {source: [c["name"] for c in coco["categories"]] for source, coco in documents.items()}
+    classes = list(dict.fromkeys(name for own in names.values() for name in own))
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["dataset", *classes])
+        for source, own in names.items():
+            hidden = HIDDEN[source.removesuffix(SUFFIX)] if source.endswith(SUFFIX) else None
+            table.writerow([source, *(1 if c in own else 0 if c == hidden else -1 for c in classes)])
+
+
+def score(dataset: Path, pseudo: Path) -> str:
+    """Return precision and recall of what was added, as a Markdown table."""
+    lines = [
+        "| source | class | hidden | added | right | precision | recall |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in HIDDEN:
+        truth = json.loads((dataset / f"{name}_truth.json").read_text(encoding="utf-8"))
+        coco = json.loads((pseudo / (name + SUFFIX) / "annotations.json").read_text(encoding="utf-8"))
+        added = [a for a in coco["annotations"] if a.get("source") == "pseudo"]
+        right = sum(matches(added, truth["annotations"], image["id"]) for image in coco["images"])
+        total = len(truth["annotations"])
+        precision = f"{right / len(added):.3f}" if added else ""
+        counts = f"{total} | {len(added)} | {right}"
+        lines.append(f"| {name} | {truth['class']} | {counts} | {precision} | {right / total:.3f} |")
+    return "\n".join(lines)
+
+
+def matches(added: list[dict[str, Any]], truth: list[dict[str, Any]], image_id: int) -> int:
+    """Return how many added boxes of an image are hidden ones, each once, best score first."""
+    mine = sorted((a for a in added if a["image_id"] == image_id), key=lambda a: -a["score"])
+    true = [a["bbox"] for a in truth if a["image_id"] == image_id]
+    if not mine or not true:
+        return 0
+    found = xywh_to_xyxy(np.array([a["bbox"] for a in mine], dtype=np.float64))
+    overlap = iou_matrix(found, xywh_to_xyxy(np.array(true, dtype=np.float64)))
+    count = 0
+    for row in overlap:
+        best = int(row.argmax())
+        if row[best] >= IOU:
+            count += 1
+            overlap[:, best] = 0
+    return count
+
+
+if __name__ == "__main__":
+    main()
