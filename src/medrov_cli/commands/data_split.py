@@ -97,8 +97,8 @@ def split(
     Images of one case stay together; an image without a case is dealt by itself. The splits replace
     those in annotations.json.
     """
-    from medrov_cli.core.building.opened import ANNOTATIONS
     from medrov_cli.core.building.split import SplitConfig, split_source
+    from medrov_cli.core.data.source import ANNOTATIONS
 
     result = split_source(source, SplitConfig(val, test, seed, keep_test), output)
     if result.without_case:

@@ -28,6 +28,12 @@ def clip_boxes(boxes_xyxy: FloatArray, height: int, width: int) -> FloatArray:
     return np.clip(boxes_xyxy, 0, limit)
 
 
+def flip_boxes(boxes_xyxy: FloatArray, width: int) -> FloatArray:
+    """Return boxes in the mirror image, left for right, of an image of ``width`` pixels, (n, 4)."""
+    left, top, right, bottom = boxes_xyxy.T
+    return np.stack((width - right, top, width - left, bottom), axis=1)
+
+
 def box_areas(boxes_xyxy: FloatArray) -> FloatArray:
     """Return the area of each box, (n,); 0 for a box that is turned inside out."""
     sides = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)

@@ -1,10 +1,12 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what they are known by."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +39,31 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # it is renamed, or there is not even its folder
             temporary.unlink()
+
+
+def bring_file(original: Path, target: Path, *, link: bool) -> None:
+    """Put a file elsewhere, whole: its bytes, or a hard link to it where the file system has them.
+
+    Raises
+    ------
+    MedrovError
+        ``OUTPUT_FAILED``.
+    """
+    with whole_file(target) as temporary:
+        if link:
+            with contextlib.suppress(OSError):  # another file system, or one without hard links
+                os.link(original.resolve(), temporary)
+                return
+        shutil.copyfile(original, temporary)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file, lower-case hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
+from medrov_cli.core.boxes import flip_boxes
 from medrov_cli.core.data.laterality import mirror_rows
 from medrov_cli.core.data.source import Sample
 from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.evaluation.detection import Found
 from medrov_cli.core.evaluation.run import DetectionJournal
 from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.pseudolabeling.offline_config import OfflineConfig, OfflineRule
-from medrov_cli.core.pseudolabeling.offline_search import Searcher, View, mirrored_boxes, search_samples
+from medrov_cli.core.pseudolabeling.offline_search import Searcher, View, search_samples
 from weights_fixtures import made_up_calibration
 
 CLASSES = ("left lung", "right lung", "heart", "left kidney")
@@ -124,8 +126,8 @@ def test_calibrated_scores_have_a_raw_threshold_for_each_class(tmp_path: Path) -
 
 def test_mirrored_twice_is_where_it_was() -> None:
     boxes = np.array([[1, 2, 5, 9], [0, 0, 10, 10]], dtype=np.float32)
-    assert mirrored_boxes(boxes, 10).tolist() == [[5, 2, 9, 9], [0, 0, 10, 10]]
-    assert mirrored_boxes(mirrored_boxes(boxes, 10), 10).tolist() == boxes.tolist()
+    assert flip_boxes(boxes, 10).tolist() == [[5, 2, 9, 9], [0, 0, 10, 10]]
+    assert flip_boxes(flip_boxes(boxes, 10), 10).tolist() == boxes.tolist()
 
 
 def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path: Path) -> None:
@@ -163,3 +165,15 @@ def test_an_image_that_cannot_be_read_ends_the_run_and_keeps_what_was_before(tmp
         search_samples(searcher, samples, OfflineConfig(tmp_path, batch=2), journal, lambda *_: None)
     assert failure.value.code is ErrorCode.DATASET_INVALID
     assert len(journal.found) == 2
+
+
+def test_a_journal_that_was_let_go_is_gone_on_with_in_the_same_process(tmp_path: Path) -> None:
+    identity = {"batch": 1, "images": 2}
+    path = tmp_path / "found.jsonl"
+    first = DetectionJournal(path, identity, resume=False)
+    none = np.zeros((0, 4))
+    first.add(Found(none, none[:, 0], none[:, 0].astype(np.int64)))
+    first.close()
+    second = DetectionJournal(path, identity, resume=True)
+    assert len(second.found) == 1
+    second.close()

@@ -7,18 +7,18 @@ first moment what the folder is to become; ``annotations.json`` is written last.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medrov_cli.core.building.claims import claim_folder
+from medrov_cli.core.building.opened import write_annotations
 from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit, reader_of
-from medrov_cli.core.building.sourcefile import Box, Entry, Images, source_document, write_document
+from medrov_cli.core.building.sourcefile import Box, Entry, Images, source_document
 from medrov_cli.core.config import Modality
-from medrov_cli.core.data.source import Split
+from medrov_cli.core.data.source import ANNOTATIONS, Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import whole_file
 from medrov_cli.core.inference.pipeline import OrderedReader
 
 RUN_FILE = "convert.json"
@@ -115,7 +115,7 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
         record in the result.
     """
     reading = reader_of(config.format)(config.reader)
-    _claim(config, reading)
+    claim_folder(config.output, RUN_FILE, _describe(config, reading), resume=config.resume)
     images = Images(config.output, config.split, keep=config.resume)
     entries: list[Entry] = []
     failures: list[FailedInput] = []
@@ -138,7 +138,7 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
     names = _class_names(reading, boxes)
     if entries:
         info = {"modality": config.modality.value, "licence": config.licence, "source": config.source}
-        write_document(config.output / "annotations.json", source_document(info, names, entries))
+        write_annotations(config.output / ANNOTATIONS, source_document(info, names, entries))
     return Converted(
         images=len(entries),
         classes={name: sum(box.class_name == name for box in boxes) for name in names},
@@ -168,47 +168,6 @@ def _refuse_twins(entries: list[Entry]) -> None:
                 "Give the images different names.",
             )
         seen.add(name)
-
-
-def _claim(config: ConvertConfig, reading: Reading) -> None:
-    """Make the folder this conversion's, or see that it is.
-
-    Raises
-    ------
-    MedrovError
-        ``usage`` if the folder holds something else.
-    """
-    description = _describe(config, reading)
-    file = config.output / RUN_FILE
-    if not file.exists():
-        if config.output.exists() and (not config.output.is_dir() or any(config.output.iterdir())):
-            raise MedrovError(
-                ErrorCode.USAGE,
-                f"--output {config.output} holds something else",
-                "Give a new or an empty folder.",
-            )
-        with whole_file(file) as temporary:
-            temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-        return
-    if not config.resume:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--output {config.output} already holds a conversion",
-            "Add --resume to go on with it, or give another --output.",
-        )
-    if _read_json(file) != description:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--resume: {file} says that the folder was begun with other inputs or options",
-            "Repeat what it says, or give another --output.",
-        )
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _describe(config: ConvertConfig, reading: Reading) -> dict[str, Any]:

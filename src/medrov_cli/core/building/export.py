@@ -5,8 +5,6 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from medrov_cli.core.building.claims import claim_folder
 from medrov_cli.core.building.exported import ExportedImage, Written, classes_of, collect
 from medrov_cli.core.building.opened import Opened, open_inputs
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.files import bring_file
 
 RUN_FILE = "export.json"
 """In the output: what it was begun with."""
@@ -115,9 +113,7 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
         raise MedrovError(ErrorCode.NO_INPUT, "there is no image to export", "Check --split and --source.")
     claim_folder(config.output, RUN_FILE, _describe(config, opened), resume=config.resume)
     places = _places(config.to, images)
-    failures = [
-        *(failure for failure in opened.failures if not config.sources or failure[0] in config.sources)
-    ]
+    failures = [own for own in opened.failures if not config.sources or own[0] in config.sources]
     copied = []
     for done, image in enumerate(images):
         progress(done, len(images), image.label)
@@ -196,11 +192,4 @@ def _bring(file: Path, target: Path, *, link: bool) -> None:
     except OSError as error:
         message = f"The image cannot be read: {error.strerror or error}."
         raise MedrovError(ErrorCode.UNREADABLE, message, "Check its permissions.") from error
-    with whole_file(target) as temporary:
-        if link:
-            try:
-                os.link(file, temporary)
-            except OSError:  # another file system, or one that knows no links
-                shutil.copyfile(file, temporary)
-        else:
-            shutil.copyfile(file, temporary)
+    bring_file(file, target, link=link)

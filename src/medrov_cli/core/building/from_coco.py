@@ -14,7 +14,7 @@ from medrov_cli.core.building.exported import safe_case
 from medrov_cli.core.building.from_raster import annotated_file, expect_size, nothing_in
 from medrov_cli.core.building.raster import file_stems
 from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
-from medrov_cli.core.data.source import SPLITS, Split
+from medrov_cli.core.data.source import ANNOTATIONS, SPLITS, Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.inputs import natural_key
 
@@ -31,7 +31,7 @@ def read(config: ReaderConfig) -> Reading:
     MedrovError
         ``not_found`` or ``dataset_invalid``.
     """
-    file = config.path / "annotations.json" if config.path.is_dir() else config.path
+    file = config.path / ANNOTATIONS if config.path.is_dir() else config.path
     document = _document(file)
     try:
         categories = {item["id"]: str(item["name"]).strip() for item in document["categories"]}

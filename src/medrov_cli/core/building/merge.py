@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,6 @@ import yaml
 
 from medrov_cli.core.building.classmap import ClassMap, read_class_map
 from medrov_cli.core.building.opened import (
-    ANNOTATIONS,
-    IMAGES,
     UNSPLIT,
     OpenSource,
     Progress,
@@ -31,9 +28,9 @@ from medrov_cli.core.building.opened import (
 )
 from medrov_cli.core.building.presence_draft import SourceFacts, draft_presence
 from medrov_cli.core.building.presence_writing import write_presence
-from medrov_cli.core.data.source import invalid
+from medrov_cli.core.data.source import ANNOTATIONS, IMAGES, invalid
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.files import bring_file, whole_file
 
 DATASET = "dataset.yaml"
 PRESENCE = "presence.csv"
@@ -218,11 +215,7 @@ def _link(original: Path, target: Path) -> None:
         raise invalid(f"{original} is missing", "Run 'medrov data check' on the source first.")
     if target.exists() and target.samefile(original):
         return
-    with whole_file(target) as temporary:
-        try:
-            os.link(original.resolve(), temporary)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(original, temporary)
+    bring_file(original, target, link=True)
 
 
 def _merged_source(

@@ -12,7 +12,7 @@ from typing import Any
 
 from medrov_cli.core.building.labels import LabelMap
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.io.inputs import natural_key
+from medrov_cli.core.io.inputs import visible_files
 
 _SUFFIXES = (".nii.gz", ".nii")
 _FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"), ("images", "masks"))
@@ -104,12 +104,7 @@ def _folders(folder: Path, images: Path | None) -> tuple[Path, Path]:
 
 def nifti_files(folder: Path) -> list[str]:
     """Return the NIfTI files below a folder by their names, relative to it, in natural order."""
-    found = []
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if path.name.endswith(_SUFFIXES) and not any(part.startswith(".") for part in relative.parts):
-            found.append(relative.as_posix())
-    return sorted(found, key=natural_key)
+    return visible_files(folder, lambda path: path.name.endswith(_SUFFIXES))
 
 
 def stem_of(relative: str) -> str:

@@ -15,12 +15,10 @@ from typing import Any
 
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.dataset import read_dataset_yaml
-from medrov_cli.core.data.source import SPLITS, invalid
+from medrov_cli.core.data.source import ANNOTATIONS, IMAGES, SPLITS, invalid
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.files import whole_file
 
-ANNOTATIONS = "annotations.json"
-IMAGES = "images"
 UNSPLIT = "none"
 """Where an image without a split is counted."""
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from medrov_cli.core.building.cases import hashed_case
 from medrov_cli.core.building.claims import claim_folder
-from medrov_cli.core.building.opened import ANNOTATIONS, IMAGES, write_annotations
+from medrov_cli.core.building.opened import write_annotations
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.phantom.abdomen import abdomen_volume
 from medrov_cli.core.data.phantom.catalogue import (
@@ -31,6 +31,7 @@ from medrov_cli.core.data.phantom.catalogue import (
 )
 from medrov_cli.core.data.phantom.files import dicom_bytes, label_bytes, nifti_bytes, png_bytes
 from medrov_cli.core.data.phantom.shapes import PhantomObject
+from medrov_cli.core.data.source import ANNOTATIONS, IMAGES
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.files import whole_file
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medrov_cli.core.building.opened import Opened, open_inputs
 from medrov_cli.core.building.presence_draft import Draft, SourceFacts, draft_presence
+from medrov_cli.core.data.presence import presence_csv
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.files import whole_file
 
@@ -73,12 +74,10 @@ def write_presence(path: Path, draft: Draft) -> None:
         ``OUTPUT_FAILED``.
     """
     value_of = {(cell.source, cell.class_name): cell.value for cell in draft.cells}
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["dataset", *draft.classes])
-        writer.writerows(
-            [source, *(value_of[source, name] for name in draft.classes)] for source in draft.sources
-        )
+    table = [[value_of[source, name] for name in draft.classes] for source in draft.sources]
+    with whole_file(path) as temporary:
+        text = presence_csv(draft.sources, draft.classes, table)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _write_reasons(path: Path, draft: Draft) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from medrov_cli.core.building.annotated import Pixels
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.io.inputs import natural_key
+from medrov_cli.core.io.inputs import visible_files
 from medrov_cli.core.io.reader import read_frames
 from medrov_cli.core.io.sniff import Kind, sniff
 
@@ -51,12 +51,7 @@ def raster_files(folder: Path) -> list[str]:
 
     Hidden files and folders are left out.
     """
-    found = []
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in relative.parts):
-            found.append(relative.as_posix())
-    return sorted(found, key=natural_key)
+    return visible_files(folder, lambda path: path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def file_stems(paths: Sequence[str]) -> dict[str, str]:

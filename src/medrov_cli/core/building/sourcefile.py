@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -139,18 +138,6 @@ def source_document(
         ]
     categories = [{"id": number, "name": name} for name, number in category_ids.items()]
     return {"info": dict(info), "images": images, "annotations": annotations, "categories": categories}
-
-
-def write_document(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a source's ``annotations.json``, whole.
-
-    Raises
-    ------
-    MedrovError
-        ``OUTPUT_FAILED``.
-    """
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _inside(image: AnnotatedImage) -> tuple[tuple[Box, ...], int, int]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from medrov_cli.core.building.opened import ANNOTATIONS, OpenSource, open_source, write_annotations
-from medrov_cli.core.data.source import SPLITS, Split
+from medrov_cli.core.building.opened import OpenSource, open_source, write_annotations
+from medrov_cli.core.data.source import ANNOTATIONS, SPLITS, Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 Case = tuple[str, str]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
-import cv2
 import numpy as np
 
 from medrov_cli.core.boxes import box_areas
@@ -28,8 +26,7 @@ from medrov_cli.core.io.evaluation_report.gallery import Box, draw_thumbnail
 from medrov_cli.core.io.evaluation_report.markup import Column, Markup, element, join, section, table
 from medrov_cli.core.io.evaluation_report.theme import CONTENT_POLICY, SCRIPT, STYLE
 from medrov_cli.core.io.evaluation_report.values import number
-from medrov_cli.core.io.quiet import silence_opencv
-from medrov_cli.core.records import UInt8Array
+from medrov_cli.core.io.pixels import jpeg_uri, stored_pixels
 
 _JPEG_QUALITY = 80
 
@@ -83,7 +80,6 @@ def write_stats_page(
     MedrovError
         ``OUTPUT_FAILED``.
     """
-    silence_opencv()
     names = opened.classes
     wall = []
     for done, name in enumerate(names, 1):
@@ -201,20 +197,10 @@ def _picture(name: str, source: OpenSource, row: int, box: Box) -> Markup:
     image = source.images[row]
     where = source.where(image)
     caption = element("figcaption", join(element("strong", name), where, split_of(image), between=" "))
-    pixels = _read(source.path_of(image))
+    pixels = stored_pixels(source.path_of(image))
     if pixels is None:
         alt = f"{name} in {where}"
         shown = element("div", "image not readable", class_="placeholder", role="img", aria_label=alt)
         return element("figure", shown, caption)
-    drawn = cv2.cvtColor(draw_thumbnail(pixels, box, []), cv2.COLOR_RGB2BGR)
-    encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    uri = "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+    uri = jpeg_uri(draw_thumbnail(pixels, box, []), _JPEG_QUALITY)
     return element("figure", element("img", src=uri, alt=f"{name} in {where}"), caption)
-
-
-def _read(path: Path) -> UInt8Array | None:
-    try:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:  # larger than OpenCV allows
-        return None
-    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.building.exported import ExportedBox, ExportedImage, Written
-from medrov_cli.core.building.opened import ANNOTATIONS, UNSPLIT, write_annotations
+from medrov_cli.core.building.opened import UNSPLIT, write_annotations
+from medrov_cli.core.data.source import ANNOTATIONS
 
 MAIN_FILE = ANNOTATIONS
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from medrov_cli.core.boxes import IntArray
+from medrov_cli.core.boxes import IntArray, flip_boxes
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.letterbox import PAD_VALUE
 from medrov_cli.core.records import Float32Array, UInt8Array
@@ -110,10 +110,10 @@ def turn_and_flip(
     image, boxes, labels = tile.image_rgb, tile.boxes_xyxy, tile.labels
     sided = mirror[labels]
     if rng.random() < config.flip and (sided >= 0).all():
-        image, boxes, labels = _bytes(cv2.flip(image, 1)), _flip_x(boxes, image.shape[1]), sided
+        image, boxes, labels = _bytes(cv2.flip(image, 1)), flip_boxes(boxes, image.shape[1]), sided
     if modality in _UPSIDE_DOWN and rng.random() < config.flip:
         image = _bytes(cv2.flip(image, 0))
-        boxes = _flip_x(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
+        boxes = flip_boxes(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
     if modality in _TURNABLE and rng.random() < config.flip:
         image, boxes = _bytes(cv2.transpose(image)), boxes[:, [1, 0, 3, 2]]
     return Tile(image, boxes, labels)
@@ -243,9 +243,3 @@ def _change_colours(
 def _bytes(image: cv2.typing.MatLike) -> UInt8Array:
     """Return what OpenCV made of an image of bytes: bytes."""
     return np.asarray(image, dtype=np.uint8)
-
-
-def _flip_x(boxes_xyxy: Float32Array, width: int) -> Float32Array:
-    flipped = boxes_xyxy.copy()
-    flipped[:, [0, 2]] = width - boxes_xyxy[:, [2, 0]]
-    return flipped

@@ -149,9 +149,8 @@ class BatchSource(TorchDataset[Batch]):
         weights = sample_weights(samples, modalities, config.balance)
         self._cumulative = np.cumsum(weights)
         self._order = epoch_order(weights, config.seed, epoch)
-        self._of_source = [
-            np.flatnonzero([s.source_id == i for s in samples]) for i in range(len(dataset.sources))
-        ]
+        source_ids = np.array([sample.source_id for sample in samples])
+        self._of_source = [np.flatnonzero(source_ids == row) for row in range(len(dataset.sources))]
 
     @property
     def steps(self) -> int:

@@ -8,6 +8,7 @@ P[source, class] is 1 (annotated), 0 (possible but not annotated) or -1 (impossi
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def presence_from_annotations(class_ids: Sequence[Sequence[int]], class_count: i
     for row, annotated in enumerate(class_ids):
         table[row, list(annotated)] = ANNOTATED
     return table
+
+
+def presence_csv(sources: Sequence[str], classes: Sequence[str], table: Sequence[Sequence[int]]) -> str:
+    """Return a presence table in the form that :func:`read_presence` reads."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("dataset", *classes))
+    rows.writerows((source, *values) for source, values in zip(sources, table, strict=True))
+    return text.getvalue()
 
 
 def read_presence(

@@ -17,6 +17,10 @@ from medrov_cli.core.records import Float32Array
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+ANNOTATIONS = "annotations.json"
+IMAGES = "images"
+"""What a source folder holds."""
+
 PSEUDO = "pseudo"
 """``source`` of annotations that a detector added, and of categories that nobody annotated here."""
 
@@ -102,8 +106,8 @@ def read_source(
     Samples of the splits in ``pseudo`` have the boxes that a detector added, too.
     """
     folder = base / str(settings.get("path", ""))
-    images = base / str(settings["images"]) if "images" in settings else folder / "images"
-    file = folder / "annotations.json"
+    images = base / str(settings["images"]) if "images" in settings else folder / IMAGES
+    file = folder / ANNOTATIONS
     try:
         coco = json.loads(file.read_text(encoding="utf-8"))
         info = coco.get("info", {})

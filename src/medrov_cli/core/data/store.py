@@ -1,25 +1,17 @@
-"""Training images, decoded once, shrunk once, and kept in memory.
-
-Images of 8 bits are taken as they are; deeper PNGs, and TIFFs, become the same 8 bits as in ``detect``.
-"""
+"""Training images, decoded once, shrunk once, and kept in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from medrov_cli.core.data.source import Sample
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.io.reader import read_frames
-from medrov_cli.core.io.sniff import Kind, sniff_head
+from medrov_cli.core.io.pixels import stored_pixels
 from medrov_cli.core.records import UInt8Array
-
-_HEAD_BYTES = 25
-_DEPTH_BYTE = 24  # of a PNG: bits per channel, in its first chunk
 
 
 class ImageStore:
@@ -77,7 +69,7 @@ def load_image(sample: Sample, max_side: int | None = None) -> UInt8Array:
     MedrovError
         ``DATASET_INVALID`` if the file is missing, does not decode, or has another size.
     """
-    image = _decoded(sample.image_path)
+    image = stored_pixels(sample.image_path)
     if image is None or image.shape[:2] != (sample.height, sample.width):
         what = "does not decode" if image is None else f"has {image.shape[1]} x {image.shape[0]} pixels"
         raise MedrovError(
@@ -88,22 +80,5 @@ def load_image(sample: Sample, max_side: int | None = None) -> UInt8Array:
     scale = 1.0 if max_side is None else max_side / max(image.shape[:2])
     if scale < 1:
         size = (max(1, round(sample.width * scale)), max(1, round(sample.height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(image, dtype=np.uint8)
-
-
-def _decoded(path: Path) -> cv2.typing.MatLike | None:
-    """Return the pixels of a file, uint8, (h, w, 3), RGB; null if it cannot be read."""
-    try:
-        if _may_be_deep(path):  # OpenCV would keep the high byte of a value only
-            return next(iter(read_frames(str(path)))).pixels_rgb
-    except (OSError, MedrovError):
-        return None
-    return cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-
-
-def _may_be_deep(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    kind = sniff_head(head)
-    return kind is Kind.TIFF or (kind is Kind.PNG and head[_DEPTH_BYTE:] == b"\x10")
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return image

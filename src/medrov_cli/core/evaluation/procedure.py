@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,17 +161,17 @@ class _Evaluation:
             **dataclasses.asdict(config.selection),
         }
         path = None if config.output is None else config.output / f"predictions{suffix}.jsonl"
-        journal = DetectionJournal(path, identity, resume=config.resume)
 
         def report(done: int, total: int) -> None:
             self.advance(done, total, what)
 
-        if len(journal.found) == len(samples):
-            report(len(samples), len(samples))
-            journal.finish()
-            return journal.found
-        engine = detector.open(embed_classes(names, detector, offline=config.offline), config)
-        return detect_split(engine.infer, samples, detector.imgsz, config, journal, report)
+        with closing(DetectionJournal(path, identity, resume=config.resume)) as journal:
+            if len(journal.found) == len(samples):
+                report(len(samples), len(samples))
+                journal.finish()
+                return journal.found
+            engine = detector.open(embed_classes(names, detector, offline=config.offline), config)
+            return detect_split(engine.infer, samples, detector.imgsz, config, journal, report)
 
     def fit(self, scene: Scene, detector: Detector, target: Path) -> CalibrationInfo:
         """Fit calibration and operating points, and write weights that have them."""

@@ -174,6 +174,11 @@ class DetectionJournal:
         if self._journal is not None:
             self._journal.publish()
 
+    def close(self) -> None:
+        """Let go of the file; what is in it stays for the next run, also in this process."""
+        if self._journal is not None:
+            self._journal.close()
+
 
 def detect_split(
     predict: Predictor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +138,19 @@ def _kind(path: str) -> Kind | None:
     except OSError:
         by_content = None
     return by_content or kind_of_name(path)
+
+
+def visible_files(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
+    """Return the files below a folder that are wanted, relative to it, in natural order.
+
+    Hidden files and what is in hidden folders is left out.
+    """
+    found = []
+    for path in folder.rglob("*"):
+        relative = path.relative_to(folder)
+        if wanted(path) and not any(part.startswith(".") for part in relative.parts):
+            found.append(relative.as_posix())
+    return sorted(found, key=natural_key)
 
 
 def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:

@@ -12,6 +12,7 @@ from medrov_cli import __version__
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.data.source import invalid
 from medrov_cli.core.evaluation.config import usage
+from medrov_cli.core.files import sha256_of_file
 from medrov_cli.core.pseudolabeling.labelled_documents import (
     Document,
     ids_by_name,
@@ -21,7 +22,6 @@ from medrov_cli.core.pseudolabeling.labelled_documents import (
 from medrov_cli.core.pseudolabeling.labelled_folder import (
     MANIFEST,
     LabelledFolder,
-    sha256_of_file,
     write_folder,
 )
 from medrov_cli.core.pseudolabeling.review import DECISIONS_SCHEMA

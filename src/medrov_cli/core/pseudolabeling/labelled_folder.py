@@ -6,9 +6,7 @@ images; ``presence.csv``; and ``manifest.json``, written last.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -21,12 +19,11 @@ from typing import Any
 import yaml
 
 from medrov_cli.core.data.dataset import Dataset, load_dataset
-from medrov_cli.core.data.presence import POSSIBLE
-from medrov_cli.core.data.source import SPLITS, Source, invalid
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.data.presence import POSSIBLE, presence_csv
+from medrov_cli.core.data.source import ANNOTATIONS, SPLITS, Source, invalid
+from medrov_cli.core.files import sha256_of_file, whole_file
 from medrov_cli.core.pseudolabeling.labelled_documents import Document, read_document
 
-ANNOTATIONS = "annotations.json"
 DATASET = "dataset.yaml"
 MANIFEST = "manifest.json"
 PRESENCE = "presence.csv"
@@ -75,7 +72,9 @@ def write_folder(
                 "images": _way(source.images, folder),
             }
         )
-    for name, text in ((DATASET, _yaml_text(dataset, entries)), (PRESENCE, _presence_text(dataset))):
+    names = [source.name for source in dataset.sources]
+    presence = presence_csv(names, dataset.classes, dataset.presence.tolist())
+    for name, text in ((DATASET, _yaml_text(dataset, entries)), (PRESENCE, presence)):
         with whole_file(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
         outputs[name] = hashlib.sha256(text.encode()).hexdigest()
@@ -159,12 +158,6 @@ def folder_names(sources: Sequence[Source]) -> list[str]:
     return names
 
 
-def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _way(images: Path, folder: Path) -> str:
     """Return the way from a folder to the images: whole trees can move together."""
     images, folder = images.resolve(), folder.resolve()
@@ -182,12 +175,3 @@ def _yaml_text(dataset: Dataset, entries: Sequence[Mapping[str, Any]]) -> str:
     if dataset.novel:
         document["novel"] = [dataset.classes[row] for row in dataset.novel]
     return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10_000))
-
-
-def _presence_text(dataset: Dataset) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("dataset", *dataset.classes))
-    for source, values in zip(dataset.sources, dataset.presence.tolist(), strict=True):
-        rows.writerow((source.name, *values))
-    return text.getvalue()

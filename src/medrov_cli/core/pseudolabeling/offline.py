@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.data.dataset import Dataset, load_dataset
 from medrov_cli.core.data.presence import POSSIBLE
-from medrov_cli.core.data.source import SPLITS, Sample
+from medrov_cli.core.data.source import ANNOTATIONS, SPLITS, Sample
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.evaluation.config import usage
 from medrov_cli.core.evaluation.detection import Found
@@ -20,7 +21,6 @@ from medrov_cli.core.inference.config import Shard
 from medrov_cli.core.io.journal import Journal, read_records
 from medrov_cli.core.pseudolabeling.labelled_documents import AddedBox, Document, read_document, with_added
 from medrov_cli.core.pseudolabeling.labelled_folder import (
-    ANNOTATIONS,
     MANIFEST,
     LabelledFolder,
     write_folder,
@@ -135,20 +135,19 @@ class _Run:
     def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[Found]:
         """Return what is found in some images; those in the journal are not looked at again."""
         config = self.config
-        journal = DetectionJournal(
-            None if config.dry_run else path, self._identity(shard), resume=config.resume
-        )
+        kept_at = None if config.dry_run else path
 
         def report(done: int, total: int) -> None:
             self.advance(done, total, "looking")
 
-        if len(journal.found) == len(samples):
-            report(len(samples), len(samples))
-            journal.finish()
-            return journal.found
-        names = names_of_classes(self.dataset)
-        views = open_views(self.detectors, names, self.dataset.classes, config)
-        return search_samples(Searcher(views, config.rule), samples, config, journal, report)
+        with closing(DetectionJournal(kept_at, self._identity(shard), resume=config.resume)) as journal:
+            if len(journal.found) == len(samples):
+                report(len(samples), len(samples))
+                journal.finish()
+                return journal.found
+            names = names_of_classes(self.dataset)
+            views = open_views(self.detectors, names, self.dataset.classes, config)
+            return search_samples(Searcher(views, config.rule), samples, config, journal, report)
 
     def is_done(self, shard: Shard) -> bool:
         """Tell whether a shard with these settings is whole."""

@@ -9,10 +9,11 @@ from typing import Any
 from medrov_cli import __version__
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.data.dataset import Dataset
-from medrov_cli.core.data.source import Sample
+from medrov_cli.core.data.source import ANNOTATIONS, Sample
 from medrov_cli.core.evaluation.run import Detector
+from medrov_cli.core.files import sha256_of_file
 from medrov_cli.core.pseudolabeling.labelled_documents import AddedBox, counts_of
-from medrov_cli.core.pseudolabeling.labelled_folder import ANNOTATIONS, possible_classes, sha256_of_file
+from medrov_cli.core.pseudolabeling.labelled_folder import possible_classes
 from medrov_cli.core.pseudolabeling.offline_config import OfflineConfig, rule_record
 
 SCHEMA = "medrov.pseudolabel/1"

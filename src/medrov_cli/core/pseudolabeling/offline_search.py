@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray, IntArray, clip_boxes
+from medrov_cli.core.boxes import FloatArray, IntArray, clip_boxes, flip_boxes
 from medrov_cli.core.data.laterality import mirror_rows
 from medrov_cli.core.data.letterbox import Letterbox
 from medrov_cli.core.data.source import Sample
@@ -145,17 +145,11 @@ class Searcher:
         shown = view.scoring.shown(scores[anchors, columns], columns)
         boxes, labels = boxes_xyxy[anchors], view.answers[columns]
         if view.flip:
-            boxes = mirrored_boxes(boxes, view.side)
+            boxes = flip_boxes(boxes, view.side)
         boxes = image.by_side[view.side][0].to_source(boxes)
         boxes = clip_boxes(boxes, image.sample.height, image.sample.width)
         known = labels >= 0
         return one_per_object(boxes[known], shown[known], labels[known], self._rule.nms_iou)
-
-
-def mirrored_boxes(boxes_xyxy: FloatArray, width: int) -> FloatArray:
-    """Return boxes of the mirror image of an image of ``width`` pixels, (n, 4)."""
-    left, top, right, bottom = boxes_xyxy.T
-    return np.stack((width - right, top, width - left, bottom), axis=1)
 
 
 def search_samples(

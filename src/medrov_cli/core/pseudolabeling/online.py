@@ -11,7 +11,7 @@ import torch
 
 from medrov_cli.core.boxes import FloatArray, IntArray
 from medrov_cli.core.config import TEXT_WIDTH
-from medrov_cli.core.data.batch import Batch
+from medrov_cli.core.data.batch import NOBODY, Batch
 from medrov_cli.core.data.presence import PresenceTable
 from medrov_cli.core.model.assigner import Targets
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
@@ -86,9 +86,8 @@ def examine(
     """
     proposals = unannotated(confident(candidates, size, config), truth_xyxy, config)
     region = attribute(proposals.boxes_xyxy, regions_xyxy)
-    known, unknown = split_by_presence(proposals, sources[region], classes, presence)
-    known &= region >= 0
-    unknown &= region >= 0
+    source = np.where(region == NOBODY, NOBODY, sources[region])
+    known, unknown = split_by_presence(proposals, source, classes, presence)
     if not config.unknown_objects:
         unknown[:] = False
     boxes = proposals.boxes_xyxy[unknown]
@@ -131,14 +130,12 @@ class PseudoLabeller:
         findings = self._examine(batch, candidates)
         known = _flat([f.known.boxes_xyxy for f in findings], [f.known.columns for f in findings])
         taught = add_objects(lesson, known)
-        if self.encode_images is None:
-            return taught, Counts(len(known.labels))
         crops = [
             np.ascontiguousarray(image[:, top:bottom, left:right].transpose(1, 2, 0))
             for image, found in zip(batch.images.numpy(), findings, strict=True)
             for left, top, right, bottom in found.crops_xyxy
         ]
-        if not crops:
+        if self.encode_images is None or not crops:
             return taught, Counts(len(known.labels))
         encoded = self.encode_images(crops)
         embeddings = np.zeros((len(crops), TEXT_WIDTH), np.float32)

@@ -6,7 +6,6 @@ merges. Pictures stand in the page as text, and become pictures when they are sh
 
 from __future__ import annotations
 
-import base64
 import html
 import itertools
 import json
@@ -17,21 +16,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.data.source import PSEUDO, Sample
 from medrov_cli.core.data.store import load_image
 from medrov_cli.core.files import whole_file
-from medrov_cli.core.io.evaluation_report.gallery import draw_thumbnail
+from medrov_cli.core.io.evaluation_report.gallery import JPEG_QUALITY, draw_thumbnail
 from medrov_cli.core.io.evaluation_report.theme import CONTENT_POLICY
+from medrov_cli.core.io.pixels import jpeg_uri
 from medrov_cli.core.pseudolabeling.labelled_documents import undecided
 from medrov_cli.core.pseudolabeling.labelled_folder import LabelledFolder
 from medrov_cli.core.records import UInt8Array
 
 DECISIONS_SCHEMA = "medrov.pseudolabel-decisions/1"
 
-_JPEG_QUALITY = 85
 _PICTURES = "@pictures@"
 
 
@@ -78,7 +75,7 @@ def write_review(
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(before)
         for number, (picture, image) in enumerate(_with_images(pictures)):
-            text = _jpeg(draw_thumbnail(image, picture.box_xyxy, list(picture.others_xyxy)))
+            text = jpeg_uri(draw_thumbnail(image, picture.box_xyxy, list(picture.others_xyxy)), JPEG_QUALITY)
             stream.write(f'<script type="text/plain" id="picture-{number}">{text}</script>\n')
             advance(number + 1, len(pictures))
         stream.write(after)
@@ -141,10 +138,3 @@ def _pictures(folder: LabelledFolder) -> Iterator[_Picture]:
 def _corners(box_xywh: Sequence[float]) -> tuple[float, ...]:
     left, top, width, height = map(float, box_xywh)
     return left, top, left + width, top + height
-
-
-def _jpeg(image_rgb: UInt8Array) -> str:
-    """Return a picture as the text of a ``data:`` address."""
-    pixels = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")

@@ -6,7 +6,6 @@ sentence-transformers: a BERT of six layers, mean-pooled over the tokens.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from medrov_cli.core.config import DEFAULT_TEXT_ENCODER
 from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.files import sha256_of_file
 from medrov_cli.core.records import Float32Array
 from medrov_cli.core.text.interface import EncoderIdentity
 from medrov_cli.core.text.quiet import quiet_offline_models
@@ -102,8 +102,7 @@ def _check(folder: Path) -> None:
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():
             raise MedrovError(ErrorCode.ENCODER_MISSING, f"the text encoder lacks {folder / name}", hint)
-    with (folder / "model.safetensors").open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256_of_file(folder / "model.safetensors")
     if digest != WEIGHTS_SHA256:
         raise MedrovError(
             ErrorCode.ENCODER_MISSING,

@@ -14,6 +14,7 @@ from medrov_cli.core.data.prompting import ClassTexts
 from medrov_cli.core.evaluation.validation import SourceScore
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.training.config import TrainConfig
+from medrov_cli.core.training.trainer import ADDED, LOSS_TERMS
 from medrov_cli.core.weights import (
     ArchitectureInfo,
     ClassEntry,
@@ -25,9 +26,6 @@ from medrov_cli.core.weights import (
 
 FITNESS_MIN_IMAGES = 10
 """Sources with fewer validation images have no say in which epoch is best: they measure chance."""
-
-
-LOSS_TERMS = ("total", "box", "text", "distribution")
 
 
 def metrics_entry(
@@ -51,7 +49,7 @@ def metrics_entry(
     return {
         "epoch": epoch + 1,
         "loss": {term: means[term] for term in LOSS_TERMS},
-        "added_a_step": {kind: means[kind] for kind in ("pseudo", "unknown")},
+        "added_a_step": {kind: means[kind] for kind in ADDED},
         "val": {
             name: {"images": s.images, "map50": s.map50, "map50_95": s.map50_95} for name, s in scores.items()
         },

@@ -28,11 +28,14 @@ from medrov_cli.core.pseudolabeling.online import Counts, PseudoLabeller
 from medrov_cli.core.pseudolabeling.teaching import look
 from medrov_cli.core.records import UInt8Array
 
-TERMS = ("total", "box", "text", "distribution", "pseudo", "unknown")
-"""What a step reports: the loss and its weighted terms, then how many targets were added."""
+LOSS_TERMS = ("total", "box", "text", "distribution")
+"""The loss and its weighted terms: means over processes and parts."""
 
-_MEANS = 4
-"""So many of these are means over processes and parts; the others are sums."""
+ADDED = ("pseudo", "unknown")
+"""How many targets a teacher added: sums."""
+
+TERMS = (*LOSS_TERMS, *ADDED)
+"""What a step reports."""
 
 
 @dataclass(slots=True)
@@ -83,7 +86,7 @@ class Trainer:
                     )
                 self.accelerator.backward(loss.total / len(parts))
             report += terms.cpu()
-        report[:_MEANS] /= len(parts) * self.accelerator.num_processes
+        report[: len(LOSS_TERMS)] /= len(parts) * self.accelerator.num_processes
         if self.max_gradient_norm > 0:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
         self.optimizer.step()

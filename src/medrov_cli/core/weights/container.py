@@ -16,7 +16,7 @@ from safetensors.numpy import save as serialise
 
 from medrov_cli.core.config import TEXT_WIDTH
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.files import sha256_of_file, whole_file
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
 EMBEDDINGS = "vocabulary.embeddings"
@@ -68,8 +68,7 @@ def sha256_of(path: Path) -> str:
         ``weights_missing`` if the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of_file(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 

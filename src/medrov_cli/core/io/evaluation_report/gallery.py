@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,14 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from medrov_cli.core.io.quiet import silence_opencv
+from medrov_cli.core.io.pixels import jpeg_uri, stored_pixels
 from medrov_cli.core.records import UInt8Array
 
 Box = tuple[float, ...]
 Color = tuple[int, int, int]
+
+JPEG_QUALITY = 85
+"""Of thumbnails in a page."""
 
 MAX_SIDE_PX = 320
 """Longest side of a thumbnail."""
@@ -28,7 +30,6 @@ _CONTEXT = 4.0  # a crop is this many times as long as the box
 _WHOLE_FROM = 0.7  # a crop of this share of the image or more is not worth it
 _MIN_CROP_PX = 96  # tiny boxes need surroundings to be recognised
 _MAX_ENLARGEMENT = 4.0
-_JPEG_QUALITY = 85
 _LINE_PX = 2
 _DASH_PX = 7
 _GAP_PX = 4
@@ -63,25 +64,11 @@ class GalleryItem:
 
 def thumbnail_uri(item: GalleryItem) -> str | None:
     """Return an item's picture as a ``data:`` address, or None if its image cannot be read."""
-    image = _read(item.image_path)
+    image = stored_pixels(item.image_path)
     if image is None:
         return None
     drawn = draw_thumbnail(image, item.box_xyxy, [box for _, box in item.others])
-    encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    )[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
-
-
-def _read(path: Path) -> UInt8Array | None:
-    silence_opencv()
-    if not path.is_file():
-        return None
-    try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:  # larger than OpenCV allows
-        return None
-    return None if image is None else np.asarray(image, dtype=np.uint8)
+    return jpeg_uri(drawn, JPEG_QUALITY)
 
 
 def draw_thumbnail(image_rgb: UInt8Array, box_xyxy: Box, others_xyxy: list[Box]) -> UInt8Array:
