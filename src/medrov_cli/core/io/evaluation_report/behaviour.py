@@ -15,7 +15,7 @@ from medrov_cli.core.io.evaluation_report.markup import (
     section,
     table,
 )
-from medrov_cli.core.io.evaluation_report.values import ABSENT, at, finite, list_at, number, table_at
+from medrov_cli.core.io.evaluation_report.values import ABSENT, at, finite, list_at, number, rows_at, table_at
 
 Report = Mapping[str, Any]
 Figure = Callable[[str], Markup | None]
@@ -99,7 +99,7 @@ def _rates(values: Any, chosen: Sequence[int]) -> list[Any]:
 def confusion(report: Report) -> Markup | None:
     """Return which class was taken for which, as a table with colours."""
     labels = [str(label) for label in list_at(report, "confusion", "labels")]
-    counts = list_at(report, "confusion", "counts")
+    counts = rows_at(report, "confusion", "counts", width=len(labels))
     if not labels or not counts:
         return None
     few = len(labels) <= _FEW_LABELS

@@ -9,7 +9,7 @@ import numpy as np
 
 from medrov_cli.core.io.evaluation_report.behaviour import size_labels
 from medrov_cli.core.io.evaluation_report.palette import INK, MAIN, MUTED, SECOND
-from medrov_cli.core.io.evaluation_report.values import at, finite, list_at, number, shorten
+from medrov_cli.core.io.evaluation_report.values import at, finite, list_at, number, rows_at, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def confusion(report: Report) -> Figure | None:
     from matplotlib.figure import Figure
 
     labels = [shorten(str(label), _NAME_LENGTH) for label in list_at(report, "confusion", "labels")]
-    rows = list_at(report, "confusion", "counts")
+    rows = rows_at(report, "confusion", "counts", width=len(labels))
     if not labels or len(rows) != len(labels) or any(len(row) != len(labels) for row in rows):
         return None
     counts = np.array([[finite(count) or 0.0 for count in row] for row in rows])

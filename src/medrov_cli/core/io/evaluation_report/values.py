@@ -34,6 +34,11 @@ def list_at(document: Any, *keys: str) -> Sequence[Any]:
     return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
+def rows_at(document: Any, *keys: str, width: int) -> list[Sequence[Any]]:
+    """Return the rows of a matrix at a path of keys; one that is null has ``width`` nulls."""
+    return [list_at({"row": row}, "row") or [None] * width for row in list_at(document, *keys)]
+
+
 def finite(value: Any) -> float | None:
     """Return a number as it is, and None for what is no finite number."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
