@@ -73,7 +73,7 @@ def verify_weights(name_or_path: str) -> Verification:
     """
     from medrov_cli.core.model.fitting import check_fit
 
-    path = weights.resolve(name_or_path)
+    path = weights.resolve(name_or_path, reread=True)
     found = weights.verify(path)
     check_fit(weights.load_tensors(path), found.metadata.architecture, str(path))
     return found
@@ -189,5 +189,5 @@ def _listed(entry: ManifestEntry) -> Listed:
     path = weights.locate(entry)
     if path is None:
         return Listed(entry, Availability.MISSING if entry.url is None else Availability.TO_PULL, None)
-    is_whole = weights.sha256_of(path) == entry.sha256
+    is_whole = weights.sha256_of(path, reread=True) == entry.sha256
     return Listed(entry, Availability.PRESENT if is_whole else Availability.CORRUPT, path)

@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 from medrov_cli.core import config
 from medrov_cli.core.records import Float32Array
 from medrov_cli.core.text import EncoderIdentity, embed_texts
-from medrov_cli.core.text.cache import EmbeddingCache
+from medrov_cli.core.text.cache import MANY_FILES, EmbeddingCache
+from medrov_cli.core.text.container import write_embeddings
 
 IDENTITY = EncoderIdentity("local-dir:x", "tiny", "r1", width=4, context_length=8)
 UNIT = np.array([0.6, 0.0, 0.8, 0.0], np.float32)
@@ -25,14 +26,19 @@ def silent(message: str) -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> EmbeddingCache:
-    return EmbeddingCache(IDENTITY, tmp_path / "text")
+    return EmbeddingCache.within(tmp_path / "text", IDENTITY)
+
+
+def files_of(cache: EmbeddingCache) -> list[Path]:
+    return [path for path in cache.folder.rglob("*") if path.is_file()]
 
 
 def test_an_entry_comes_back_as_it_was(cache: EmbeddingCache) -> None:
-    assert cache.get("polyp", silent) is None
-    assert cache.put("polyp", UNIT)
-    np.testing.assert_allclose(cache.get("polyp", silent), UNIT, atol=1e-7)
-    assert cache.get("liver", silent) is None
+    assert cache.get(["polyp"], silent) == {}
+    assert cache.put({"polyp": UNIT})
+    found = cache.get(["polyp", "liver"], silent)
+    assert list(found) == ["polyp"]
+    np.testing.assert_array_equal(found["polyp"], UNIT)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +51,37 @@ def test_an_entry_comes_back_as_it_was(cache: EmbeddingCache) -> None:
     ids=["revision", "context length", "name"],
 )
 def test_another_encoder_does_not_see_the_entry(cache: EmbeddingCache, other: EncoderIdentity) -> None:
-    cache.put("polyp", UNIT)
-    assert EmbeddingCache(other, cache.folder).get("polyp", silent) is None
+    cache.put({"polyp": UNIT})
+    assert EmbeddingCache.within(cache.folder.parent, other).get(["polyp"], silent) == {}
+
+
+def test_texts_that_are_stored_at_once_are_one_file(cache: EmbeddingCache) -> None:
+    cache.put({f"text {number}": vector(number) for number in range(1000)})
+    assert len(files_of(cache)) == 1
+    found = cache.get([f"text {number}" for number in range(1000)], silent)
+    assert len(found) == 1000
+    assert all(np.array_equal(found[f"text {number}"], vector(number)) for number in range(1000))
+
+
+def test_many_files_become_one_and_nothing_is_lost(cache: EmbeddingCache) -> None:
+    for number in range(MANY_FILES):
+        cache.put({f"text {number}": vector(number)})
+    assert len(files_of(cache)) == MANY_FILES
+    cache.put({"polyp": UNIT})
+    assert len(files_of(cache)) == 1
+    found = cache.get([*(f"text {number}" for number in range(MANY_FILES)), "polyp"], silent)
+    np.testing.assert_array_equal(found.pop("polyp"), UNIT)
+    assert len(found) == MANY_FILES
+    assert all(np.array_equal(found[f"text {number}"], vector(number)) for number in range(MANY_FILES))
+
+
+def test_a_damaged_file_is_left_out_when_many_become_one(cache: EmbeddingCache) -> None:
+    for number in range(MANY_FILES):
+        cache.put({f"text {number}": vector(number)})
+    truncated(files_of(cache)[0])
+    cache.put({"polyp": UNIT})
+    texts = [f"text {number}" for number in range(MANY_FILES)]
+    assert len(cache.get([*texts, "polyp"], silent)) == MANY_FILES
 
 
 def truncated(path: Path) -> None:
@@ -69,33 +104,40 @@ def long(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4] + np.float32(3).tobytes())
 
 
-def of_another_text(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"polyp", b"liver"))
-
-
 def of_another_encoder(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"tiny", b"huge"))
 
 
-def a_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
 @pytest.mark.parametrize(
     "damage",
-    [truncated, empty, foreign, not_a_number, long, of_another_text, of_another_encoder, a_folder],
+    [truncated, empty, foreign, not_a_number, long, of_another_encoder],
     ids=lambda damage: damage.__name__,
 )
-def test_a_damaged_entry_counts_as_absent_after_a_warning(
+def test_a_damaged_file_is_removed_after_a_warning(
     cache: EmbeddingCache, damage: Callable[[Path], None]
 ) -> None:
-    cache.put("polyp", UNIT)
-    damage(cache.path_of("polyp"))
+    cache.put({"polyp": UNIT})
+    (path,) = files_of(cache)
+    damage(path)
     warnings: list[str] = []
-    assert cache.get("polyp", warnings.append) is None
+    assert cache.get(["polyp"], warnings.append) == {}
     assert len(warnings) == 1
-    assert "'polyp' is damaged" in warnings[0]
+    assert f"{path} are damaged" in warnings[0]
+    assert not path.exists()
+
+
+def test_a_folder_with_the_name_of_a_file_is_none(cache: EmbeddingCache) -> None:
+    cache.put({"polyp": UNIT})
+    (cache.folder / "a.safetensors").mkdir()
+    assert list(cache.get(["polyp", "liver"], silent)) == ["polyp"]
+
+
+def test_entries_in_the_form_of_older_versions_are_not_seen(cache: EmbeddingCache) -> None:
+    old = cache.folder.parent / "ab" / f"ab{'0' * 62}.safetensors"
+    write_embeddings(old, IDENTITY, ["polyp"], UNIT[None])
+    assert cache.get(["polyp"], silent) == {}
+    assert cache.put({"polyp": UNIT})
+    assert old.exists()
 
 
 def test_a_new_text_is_encoded_once_and_a_damaged_entry_again(clip_folder: Path) -> None:
@@ -130,22 +172,24 @@ def vector(number: int) -> Float32Array:
 
 def fill(folder: Path, start: int) -> None:
     cache = EmbeddingCache(IDENTITY, folder)
+    mine = []
     for number in range(start, start + 60):
-        assert cache.put(f"text {number}", vector(number))
-        found = cache.get(f"text {number}", silent)
-        assert found is not None
+        assert cache.put({f"text {number}": vector(number)})
+        mine.append(f"text {number}")
+        assert len(cache.get(mine, silent)) == len(mine)  # nobody's tidying has lost them, even for a moment
 
 
 def test_four_processes_lose_and_damage_nothing(cache: EmbeddingCache) -> None:
     context = multiprocessing.get_context("fork")
-    # Each shares half of its texts with the next one.
+    # Each shares half of its texts with the next one; all together tidy up some seven times.
     processes = [context.Process(target=fill, args=(cache.folder, 30 * rank)) for rank in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
-    for number in range(150):
-        np.testing.assert_array_equal(cache.get(f"text {number}", silent), vector(number))
-    files = [path for path in cache.folder.rglob("*") if path.is_file()]
-    assert len(files) == 150
+    found = cache.get([f"text {number}" for number in range(150)], silent)
+    assert len(found) == 150
+    assert all(np.array_equal(found[f"text {number}"], vector(number)) for number in range(150))
+    assert len(files_of(cache)) <= MANY_FILES + 4
+    assert all(path.suffix == ".safetensors" for path in files_of(cache))

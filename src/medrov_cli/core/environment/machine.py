@@ -95,9 +95,9 @@ def _try_torch() -> Finding:
 
 
 def _try_default_encoder() -> Finding:
-    from medrov_cli.core.text import open_encoder
+    from medrov_cli.core.text.minilm import MiniLmEncoder, find_minilm
 
-    encoder = open_encoder(DEFAULT_TEXT_ENCODER, offline=True)
+    encoder = MiniLmEncoder(find_minilm(), reread=True)
     norms = np.linalg.norm(encoder.encode(["lung nodule"]), axis=1)
     if not np.allclose(norms, 1, atol=1e-3):
         raise ValueError(f"an embedding has the length {norms[0]}, not 1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,23 +133,29 @@ def asked_classes(
     from medrov_cli.core.text import embed_prompts
 
     encoder = encoder or metadata.text_encoder.spec
+    seen = _where_seen(metadata)
     return ClassList(
         names=tuple(prompt.name for prompt in prompts),
         synonyms=tuple(prompt.synonyms for prompt in prompts),
-        modalities=tuple(_where_seen(prompt, metadata) for prompt in prompts),
+        modalities=tuple(_modalities(prompt, seen) for prompt in prompts),
         embeddings=embed_prompts(prompts, encoder=encoder, offline=offline),
         asked=True,
         text_encoder=encoder,
     )
 
 
-def _where_seen(prompt: Prompt, metadata: WeightsMetadata) -> frozenset[Modality]:
+def _where_seen(metadata: WeightsMetadata) -> dict[str, set[Modality]]:
+    """Return where the weights' vocabulary says that its texts can be seen, by text without case."""
+    seen: dict[str, set[Modality]] = {}
+    for entry in metadata.vocabulary:
+        for text in (entry.name, *entry.synonyms):
+            seen.setdefault(text.casefold(), set()).update(entry.modalities)
+    return seen
+
+
+def _modalities(prompt: Prompt, seen: Mapping[str, set[Modality]]) -> frozenset[Modality]:
     """Return where a class can be seen, as far as the weights' vocabulary or the lexicon knows."""
     from medrov_cli.core.text import modalities_of
 
-    texts = {text.casefold() for text in (prompt.name, *prompt.synonyms)}
-    seen = set(modalities_of(prompt.name))
-    for entry in metadata.vocabulary:
-        if texts & {text.casefold() for text in (entry.name, *entry.synonyms)}:
-            seen.update(entry.modalities)
-    return frozenset(seen)
+    own = (seen.get(text.casefold(), ()) for text in (prompt.name, *prompt.synonyms))
+    return frozenset(modalities_of(prompt.name)).union(*own)

@@ -10,15 +10,11 @@ import numpy as np
 from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, TEXT_WIDTH
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Float32Array
-from medrov_cli.core.text.cache import EmbeddingCache, Warn
+from medrov_cli.core.text.cache import EmbeddingCache, Warn, say_nothing
 from medrov_cli.core.text.encoders import EncoderSource, locate_encoder
 from medrov_cli.core.text.interface import EncoderIdentity
 from medrov_cli.core.text.prompts import Prompt
 from medrov_cli.core.text.vocabulary import VOCABULARY, shipped_embeddings
-
-
-def _say_nothing(_message: str) -> None:
-    """Drop a warning: results are right either way."""
 
 
 def embed_texts(
@@ -27,12 +23,12 @@ def embed_texts(
     encoder: str = DEFAULT_TEXT_ENCODER,
     offline: bool = False,
     width: int = TEXT_WIDTH,
-    warn: Warn = _say_nothing,
+    warn: Warn = say_nothing,
 ) -> Float32Array:
     """Return one embedding a text.
 
-    The encoder is loaded only for texts that are neither shipped nor cached; without any,
-    neither torch nor transformers are imported for the default encoder.
+    The encoder is loaded only for texts that are neither shipped nor cached. The default one
+    imports neither torch nor transformers.
 
     Parameters
     ----------
@@ -82,7 +78,7 @@ def embed_prompts(
     encoder: str = DEFAULT_TEXT_ENCODER,
     offline: bool = False,
     width: int = TEXT_WIDTH,
-    warn: Warn = _say_nothing,
+    warn: Warn = say_nothing,
 ) -> Float32Array:
     """Return one embedding a prompt: the mean of its synonyms', brought back to L2 norm 1.
 
@@ -103,9 +99,12 @@ def embed_prompts(
 
 def mean_embeddings(rows: Float32Array, groups: Sequence[Sequence[int]]) -> Float32Array:
     """Return the mean of each group of rows, brought back to L2 norm 1, float32, (groups, width)."""
-    means = np.zeros((len(groups), rows.shape[1]), np.float32)
-    for row, group in enumerate(groups):
-        means[row] = rows[list(group)].mean(axis=0)
+    if not groups:
+        return np.zeros((0, rows.shape[1]), np.float32)
+    counts = np.array([len(group) for group in groups])
+    members = rows[np.concatenate([np.asarray(group, np.intp) for group in groups])]
+    means: Float32Array = np.add.reduceat(members, np.cumsum(counts) - counts, axis=0)
+    means /= counts[:, None].astype(np.float32)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     return means
 
@@ -113,21 +112,18 @@ def mean_embeddings(rows: Float32Array, groups: Sequence[Sequence[int]]) -> Floa
 def _embed(source: EncoderSource, texts: Sequence[str], warn: Warn) -> dict[str, Float32Array]:
     """Return the embeddings of distinct canonical texts; encode and cache what is new."""
     shipped = _shipped(source.identity, warn)
+    known = {text: shipped[text] for text in texts if text in shipped}
+    unshipped = [text for text in texts if text not in known]
+    if not unshipped:
+        return known
     cache = EmbeddingCache.default(source.identity)
-    known: dict[str, Float32Array] = {}
-    for text in texts:
-        found = shipped.get(text)
-        if found is None:
-            found = cache.get(text, warn)
-        if found is not None:
-            known[text] = found
-    missing = [text for text in texts if text not in known]
+    known.update(cache.get(unshipped, warn))
+    missing = [text for text in unshipped if text not in known]
     if missing:
-        rows = source.load().encode(missing)
-        kept = [cache.put(text, row) for text, row in zip(missing, rows, strict=True)]
-        if not all(kept):
+        made = dict(zip(missing, source.load().encode(missing), strict=True))
+        if not cache.put(made):
             warn(f"text embeddings are not cached: {cache.folder} is not writable")
-        known.update(zip(missing, rows, strict=True))
+        known.update(made)
     return known
 
 

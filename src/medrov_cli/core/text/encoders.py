@@ -21,7 +21,7 @@ class EncoderSource:
     identity
         What its embeddings depend on.
     load
-        Loads it; takes seconds, and imports torch.
+        Loads it. All but the default one take seconds, and import torch.
     """
 
     identity: EncoderIdentity

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from medrov_cli.core.config import is_offline
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import sha256_of_file
+from medrov_cli.core.files import known_sha256
 from medrov_cli.core.text.hub import HubRepository
 from medrov_cli.core.text.interface import EncoderIdentity
 from medrov_cli.core.text.openclip_config import CONFIG, FOLDER_HINT, ModelConfig
@@ -97,7 +97,7 @@ class FolderModel:
         config = self.config()
         total = hashlib.sha256()
         for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
-            total.update(f"{path.relative_to(self.folder).as_posix()} {sha256_of_file(path)}\n".encode())
+            total.update(f"{path.relative_to(self.folder).as_posix()} {known_sha256(path)}\n".encode())
         return EncoderIdentity(self.spec, "open_clip", total.hexdigest(), config.width, config.context_length)
 
     def files(self, _revision: str, /) -> ModelFiles:

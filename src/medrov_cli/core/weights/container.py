@@ -16,7 +16,7 @@ from safetensors.numpy import save as serialise
 
 from medrov_cli.core.config import TEXT_WIDTH
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import sha256_of_file, whole_file
+from medrov_cli.core.files import known_sha256, whole_file
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
 EMBEDDINGS = "vocabulary.embeddings"
@@ -59,8 +59,10 @@ class Verification:
     metadata: WeightsMetadata
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, lower-case hexadecimal.
+def sha256_of(path: Path, *, reread: bool = False) -> str:
+    """Return the SHA-256 of a file, lower-case hexadecimal; a file that is as it was is not read again.
+
+    With ``reread`` it is read all the same, to find what rots on the disk by itself.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def sha256_of(path: Path) -> str:
         ``weights_missing`` if the file cannot be read.
     """
     try:
-        return sha256_of_file(path)
+        return known_sha256(path, reread=reread)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -171,7 +173,7 @@ def verify(path: Path) -> Verification:
         ``weights_missing``; ``weights_corrupt`` if it cannot be parsed, a value is not
         finite, or the vocabulary and its embeddings do not match.
     """
-    digest = sha256_of(path)
+    digest = sha256_of(path, reread=True)
     metadata = read_metadata(path)
     load_embeddings(path)
     tensors = load_tensors(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 from pathlib import Path
 
 from medrov_cli.core.config import cache_dir
@@ -27,11 +26,12 @@ def locate(entry: ManifestEntry) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def resolve(name_or_path: str) -> Path:
+def resolve(name_or_path: str, *, reread: bool = False) -> Path:
     """Return the weights file that a name of the manifest, or a path, stands for.
 
-    A named file is checked against the manifest's SHA-256, once a process. A path to a
-    ``.safetensors`` file is taken as it is: its owner vouches for it, and reading it runs no code.
+    A named file is checked against the manifest's SHA-256; it is read for that when it is new or has
+    changed, or with ``reread``. A path to a ``.safetensors`` file is taken as it is: its owner
+    vouches for it, and reading it runs no code.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def resolve(name_or_path: str) -> Path:
     """
     known = catalogue.manifest()
     if name_or_path in known:
-        return _resolve_entry(known[name_or_path])
+        return _resolve_entry(known[name_or_path], reread)
     path = Path(name_or_path)
     if not path.is_file():
         raise _missing(name_or_path, known)
@@ -60,7 +60,7 @@ def resolve(name_or_path: str) -> Path:
     return path
 
 
-def _resolve_entry(entry: ManifestEntry) -> Path:
+def _resolve_entry(entry: ManifestEntry, reread: bool) -> Path:
     """Return the checked file of an entry."""
     path = locate(entry)
     if path is None:
@@ -70,21 +70,13 @@ def _resolve_entry(entry: ManifestEntry) -> Path:
             else f"Download them with `medrov weights pull {entry.name}`."
         )
         raise MedrovError(ErrorCode.WEIGHTS_MISSING, f"weights {entry.name!r} are not on this machine", hint)
-    state = path.stat()
-    if _sha256_once(path, state.st_size, state.st_mtime_ns) != entry.sha256:
+    if sha256_of(path, reread=reread) != entry.sha256:
         raise MedrovError(
             ErrorCode.WEIGHTS_CORRUPT,
             f"{path} does not have the SHA-256 of {entry.name!r} in the manifest",
             "Reinstall medrov or pull the weights again.",
         )
     return path
-
-
-@functools.cache
-def _sha256_once(path: Path, size_bytes: int, modified_ns: int) -> str:
-    """Return the SHA-256 of a file; read it again only when its size or time has changed."""
-    del size_bytes, modified_ns  # they are the key of the cache
-    return sha256_of(path)
 
 
 def _missing(name_or_path: str, known: dict[str, ManifestEntry]) -> MedrovError:
