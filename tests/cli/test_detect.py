@@ -113,7 +113,7 @@ def test_a_record_has_the_fields_of_the_contract(detect: Any) -> None:
         pytest.approx((y2 - y1) / 2, abs=0.01),
     ]
     names = [model[key] for key in ("name", "engine", "text_encoder", "imgsz")]
-    assert names == ["eager", "torch-cpu", "minilm", 96]
+    assert names == ["eager", "openvino-cpu", "minilm", 96]
     assert len(model["sha256"]) == len(model["vocabulary_sha256"]) == 64
 
 

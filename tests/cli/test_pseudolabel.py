@@ -6,9 +6,11 @@ import hashlib
 import inspect
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -308,20 +310,102 @@ def test_nothing_is_possible(medrov: Any, dataset: Path, weights: Path) -> None:
     assert "--presence" in done.json["error"]["hint"]
 
 
-def test_an_unreadable_image_is_named_and_the_run_goes_on_when_it_is_repaired(
+def test_an_unreadable_image_is_a_record_and_is_looked_at_again_when_it_is_repaired(
     medrov: Any, dataset: Path, weights: Path, tmp_path: Path
 ) -> None:
-    image = tmp_path / "data" / "smear" / "images" / "6.png"
+    options = ("pseudolabel", dataset, "-w", weights, *QUICK, "--batch", 2)
+    assert medrov(*options, "-o", tmp_path / "whole").exit_code == 0
+    everything = folder_bytes(tmp_path / "whole")
+    assert {5, 7} < {label["image_id"] for label in labels_of(tmp_path / "whole")}
+    image = tmp_path / "data" / "smear" / "images" / "5.png"
     whole = image.read_bytes()
     image.write_bytes(b"no image")
-    options = ("pseudolabel", dataset, "-w", weights, *QUICK, "--batch", 2)
-    failed = medrov(*options, "-o", tmp_path / "out")
-    assert failed.exit_code == 4
-    assert "6.png" in failed.stderr
+    failed = medrov(*options, "-o", tmp_path / "out", "--json")
+    assert failed.exit_code == 3
+    assert "smear/5.png: The file does not decode." in failed.stderr
+    report = failed.json
+    assert report == json.loads((tmp_path / "out" / "manifest.json").read_text()) | {
+        "output": str(tmp_path / "out"),
+        "waiting_for": [],
+    }
+    assert (report["images"], report["sources"]["smear"]["images"]) == (IMAGES["train"] - 1,) * 2
+    (failure,) = report["failures"]
+    assert failure["path"] == "smear/5.png"
+    assert failure["error"]["code"] == "decode_failed"
+    assert failure["error"].keys() == {"code", "message", "hint"}
+    assert str(tmp_path) not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file())
+    # Its own annotations are there, and nothing was added to it.
+    original = json.loads((tmp_path / "data" / "smear" / "annotations.json").read_text())
+    written = json.loads((tmp_path / "out" / "smear" / "annotations.json").read_text())
+    assert written["images"] == original["images"]
+    assert written["annotations"][: len(original["annotations"])] == original["annotations"]
+    labels = labels_of(tmp_path / "out")
+    assert labels
+    assert all(label["image_id"] != 5 for label in labels)
+    again = medrov(*options, "-o", tmp_path / "out", "--resume")
+    assert again.exit_code == 3
+    assert "1 image(s) not read" in again.stdout
     image.write_bytes(whole)
-    assert medrov(*options, "-o", tmp_path / "out", "--resume").exit_code == 0
-    assert medrov(*options, "-o", tmp_path / "other").exit_code == 0
-    assert folder_bytes(tmp_path / "out") == folder_bytes(tmp_path / "other")
+    repaired = medrov(*options, "-o", tmp_path / "out", "--resume", "--json")
+    assert (repaired.exit_code, repaired.json["failures"]) == (0, [])
+    assert folder_bytes(tmp_path / "out") == everything
+
+
+def test_a_dry_run_with_an_image_that_is_missing_or_of_another_size(
+    medrov: Any, dataset: Path, weights: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "data" / "smear" / "images"
+    (images / "1.png").unlink()
+    cv2.imwrite(str(images / "2.png"), np.zeros((10, 20, 3), np.uint8))
+    before = folder_bytes(tmp_path)
+    done = medrov("pseudolabel", dataset, "-w", weights, *QUICK, "--dry-run", "--json")
+    assert done.exit_code == 3
+    assert folder_bytes(tmp_path) == before
+    assert [(f["path"], f["error"]["code"]) for f in done.json["failures"]] == [
+        ("smear/1.png", "not_found"),
+        ("smear/2.png", "bad_metadata"),
+    ]
+    assert "20 x 10 pixels; annotations.json says 64 x 64" in done.stderr
+    assert done.json["images"] == IMAGES["train"] - 2
+
+
+def test_shards_tell_of_the_images_that_others_could_not_read(
+    medrov: Any, dataset: Path, weights: Path, tmp_path: Path
+) -> None:
+    options = ("pseudolabel", dataset, "-w", weights, *QUICK, "--batch", 1, "--json")
+    assert medrov(*options, "-o", tmp_path / "whole").exit_code == 0
+    image = tmp_path / "data" / "smear" / "images" / "3.png"  # the second of the first shard
+    whole = image.read_bytes()
+    image.unlink()
+    first = medrov(*options, "-o", tmp_path / "out", "--shard", "1/2")
+    assert (first.exit_code, first.json["waiting_for"]) == (3, ["2/2"])
+    assert first.json["images"] == IMAGES["train"] // 2 - 1
+    last = medrov(*options, "-o", tmp_path / "out", "--shard", "2/2")
+    assert last.exit_code == 3
+    assert [f["path"] for f in last.json["failures"]] == ["smear/3.png"]
+    assert last.json["images"] == IMAGES["train"] - 1
+    assert (tmp_path / "out" / "manifest.json").exists()
+    image.write_bytes(whole)
+    assert medrov(*options, "-o", tmp_path / "out", "--shard", "1/2", "--resume").exit_code == 0
+    expected = {k: v for k, v in folder_bytes(tmp_path / "whole").items() if not k.startswith("proposals")}
+    shown = {k: v for k, v in folder_bytes(tmp_path / "out").items() if not k.startswith("proposals")}
+    assert shown == expected
+
+
+def test_without_any_image_that_can_be_read_there_is_no_dataset(
+    medrov: Any, dataset: Path, weights: Path, tmp_path: Path
+) -> None:
+    for image in (tmp_path / "data" / "smear" / "images").iterdir():
+        image.write_bytes(b"no image")
+    options = ("pseudolabel", dataset, "-w", weights, *QUICK, "-o", tmp_path / "out", "--json")
+    done = medrov(*options, "--review", tmp_path / "page.html")
+    assert done.exit_code == 4
+    assert (done.json["output"], len(done.json["failures"])) == (None, IMAGES["train"])
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["proposals.jsonl"]
+    assert not (tmp_path / "page.html").exists()
+    shutil.rmtree(tmp_path / "data" / "smear")
+    make_source(tmp_path / "data", "smear", "microscopy", ["polyp"])
+    assert medrov(*options, "--resume").exit_code == 0
 
 
 def test_defaults_are_those_of_the_core() -> None:

@@ -161,6 +161,7 @@ def detect(
     text_encoder: options.TextEncoder = None,
     imgsz: options.Imgsz = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     precision: options.Precision = "fp32",
     batch: options.Batch = None,
     offline: options.Offline = False,
@@ -176,7 +177,7 @@ def detect(
 
     Without --classes, everything that the weights know and the image's modality can show.
     """
-    from medrov_cli.core.inference import DetectConfig, Phi, Precision, Shard, run_detection
+    from medrov_cli.core.inference import DetectConfig, EngineName, Phi, Precision, Shard, run_detection
     from medrov_cli.core.io.output_folder import OutputFormat
     from medrov_cli.core.io.reader import ReadOptions
     from medrov_cli.core.io.window import parse_window
@@ -194,6 +195,7 @@ def detect(
         imgsz=imgsz,
         read=ReadOptions(window=parse_window(window), axis=axis),
         device=device,
+        engine=EngineName(engine),
         precision=Precision(precision),
         batch=batch,
         threads=threads,

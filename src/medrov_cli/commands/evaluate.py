@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
 from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
+from medrov_cli.options import evaluating
 
 RULES_PANEL = "Rules"
 
@@ -113,29 +114,10 @@ def _interval(bounds: tuple[float, float]) -> str:
 def evaluate(
     dataset: Annotated[Path, typer.Argument(help="Dataset yaml: its sources, each a COCO folder.")],
     weights: options.Weights = DEFAULT_WEIGHTS,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            "--predictions",
-            metavar="FILE",
-            help="Score a COCO result file of any program, in place of a detector.",
-            rich_help_panel=options.DATA_PANEL,
-        ),
-    ] = None,
-    split: Annotated[
-        Literal["train", "val", "test"],
-        typer.Option("--split", help="Which images.", rich_help_panel=options.DATA_PANEL),
-    ] = "test",
+    predictions: evaluating.Predictions = None,
+    split: evaluating.Split = "test",
     data_root: options.DataRoot = None,
-    export_truth: Annotated[
-        Path | None,
-        typer.Option(
-            "--export-truth",
-            metavar="FILE",
-            help="Only write the split's truth as one COCO file, for other programs.",
-            rich_help_panel=options.DATA_PANEL,
-        ),
-    ] = None,
+    export_truth: evaluating.ExportTruth = None,
     conf: Annotated[
         float,
         typer.Option("--conf", min=0, max=1, help="Lowest score.", rich_help_panel=RULES_PANEL),
@@ -202,6 +184,7 @@ def evaluate(
     text_encoder: options.TextEncoder = None,
     imgsz: options.Imgsz = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     precision: options.Precision = "fp32",
     batch: Annotated[
         int,
@@ -227,7 +210,14 @@ def evaluate(
     All classes of the dataset are asked for at once on every image of the split. The folder gets
     report.json, report.html, curves, images.csv and the predictions.
     """
-    from medrov_cli.core.evaluation import EvalConfig, Precision, SelectionConfig, parse_hit, run_evaluation
+    from medrov_cli.core.evaluation import (
+        EngineName,
+        EvalConfig,
+        Precision,
+        SelectionConfig,
+        parse_hit,
+        run_evaluation,
+    )
     from medrov_cli.core.evaluation import export_truth as write_truth
 
     config = EvalConfig(
@@ -239,6 +229,7 @@ def evaluate(
         output=output,
         imgsz=imgsz,
         device=device,
+        engine=EngineName(engine),
         precision=Precision(precision),
         text_encoder=text_encoder,
         selection=SelectionConfig(conf=conf, iou=iou, max_det=max_det, batch=batch),

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from medrov_cli import console, options
 from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
+from medrov_cli.core.errors import ExitCode
 from medrov_cli.options import pseudolabel as labelling
 
 
@@ -93,11 +94,12 @@ def _render(output: PseudoLabelOutput) -> RenderableType:
             table.add_row(name, label, str(source["images"]), str(own["images"]), str(own["boxes"]), *shown)
     rule = manifest["rule"]
     views = f", {rule['agree']} of {rule['views']} views" if "views" in rule else ""
+    failed = f"; {len(manifest['failures'])} image(s) not read" if manifest["failures"] else ""
     return Group(
         table,
         "",
         f"{manifest['boxes']} label(s) on {manifest['images']} image(s); "
-        f"{rule['scores']} score from {rule['score']:g}{views}",
+        f"{rule['scores']} score from {rule['score']:g}{views}{failed}",
     )
 
 
@@ -130,6 +132,7 @@ def pseudolabel(
     text_encoder: options.TextEncoder = None,
     imgsz: options.Imgsz = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     precision: options.Precision = "fp32",
     batch: labelling.Batch = 8,
     offline: options.Offline = False,
@@ -143,7 +146,8 @@ def pseudolabel(
     """Label what a dataset's sources show without annotating it, and merge a person's decisions.
 
     Looked for are classes with a 0 in the presence table; the defaults are the paper's rule.
-    'apply' merges the decisions that the page of --review saves.
+    'apply' merges the decisions that the page of --review saves. An image that cannot be read is reported,
+    and the rest goes on.
     """
     if context.invoked_subcommand is not None:
         return
@@ -155,7 +159,7 @@ def pseudolabel(
         parse_scales,
         parse_splits,
     )
-    from medrov_cli.core.runtime.interface import Precision
+    from medrov_cli.core.runtime.interface import EngineName, Precision
 
     rule = OfflineRule(
         score=score,
@@ -176,6 +180,7 @@ def pseudolabel(
         rule=rule,
         imgsz=imgsz,
         device=device,
+        engine=EngineName(engine),
         precision=Precision(precision),
         text_encoder=text_encoder,
         batch=batch,
@@ -189,16 +194,22 @@ def pseudolabel(
     )
     with console.progress("images") as advance:
         result = run_pseudolabeling(config, advance)
-    is_written = not dry_run and not result.waiting_for
-    shown = PseudoLabelOutput(result.manifest, output if is_written else None, result.waiting_for)
+    shown = PseudoLabelOutput(result.manifest, output if result.is_written else None, result.waiting_for)
+    failures = result.manifest["failures"]
+    for failure in failures:
+        console.fail(f"{failure['path']}: {failure['error']['message']}", failure["error"]["hint"])
     console.success(shown, _render, as_json=as_json)
     if result.waiting_for:
         console.note(
             f"the dataset is written when these shards are done, too: {', '.join(result.waiting_for)}"
         )
-    for place in (shown.output, review if is_written else None):
+    for place in (shown.output, review if result.is_written else None):
         if place is not None:
             console.note(f"written: {place}")
+    if not result.manifest["images"]:
+        raise typer.Exit(ExitCode.NO_INPUT)
+    if failures:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 @app.command(no_args_is_help=True)

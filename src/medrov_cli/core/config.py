@@ -13,6 +13,12 @@ TEXT_WIDTH = 512
 GRID = 32
 """Model pixels per cell of the coarsest level (YOLOv8): sides of the model input are multiples."""
 
+STRIDES = (8, 16, 32)
+"""Model pixels per grid cell of the three levels (YOLOv8)."""
+
+REG_MAX = 16
+"""Bins of a distance's distribution (generalised focal loss, arXiv 2006.04388)."""
+
 MAX_IMGSZ = 4096
 """Largest side of the model input, in pixels."""
 

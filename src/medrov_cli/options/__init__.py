@@ -185,6 +185,15 @@ Threads = Annotated[
     typer.Option("--threads", min=1, help="Files that are read at once.", rich_help_panel=INPUT_PANEL),
 ]
 
+Engine = Annotated[
+    Literal["auto", "openvino", "onnx", "torch"],
+    typer.Option(
+        "--engine",
+        help="What runs the network. auto: openvino on a CPU, torch on a GPU.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
 Precision = Annotated[
     Literal["fp32", "bf16"],
     typer.Option("--precision", help="Number format of the network.", rich_help_panel=MODEL_PANEL),
@@ -196,7 +205,7 @@ Batch = Annotated[
         "--batch",
         min=1,
         metavar="IMAGES",
-        help="Images a forward pass. Default: 8 on a GPU, else 1.",
+        help="Images a forward pass. Default: 8 on a GPU; on a CPU as many as fill it.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]

@@ -84,6 +84,15 @@ Csv = Annotated[
     ),
 ]
 
+Readers = Annotated[
+    Literal["keep", "merge"],
+    typer.Option(
+        "--readers",
+        help="Boxes of one object by several readers (column rad_id): keep each, or merge them into the mean.",
+        rich_help_panel=options.INPUT_PANEL,
+    ),
+]
+
 SkipEmpty = Annotated[
     bool,
     typer.Option(

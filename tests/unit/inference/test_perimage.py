@@ -11,7 +11,7 @@ from medrov_cli.core.config import Modality
 from medrov_cli.core.inference.classlist import ClassList
 from medrov_cli.core.inference.perimage import Phi, Selection, finished, hashed_uid, prepare
 from medrov_cli.core.inference.scoring import Scoring
-from medrov_cli.core.records import Frame, Identifiers, ImageRecord, ModelIdentity
+from medrov_cli.core.records import Candidates, Frame, Identifiers, ImageRecord, ModelIdentity
 
 MODEL = ModelIdentity("m", "0", "0", "minilm", "torch-cpu", 64)
 SELECTION = Selection(Scoring(np.full(10, 0.25)), iou=0.5, max_det=10)
@@ -34,7 +34,7 @@ def record_of(
     classes = classes or class_list()
     prepared = prepare(frame(**fields), model=MODEL, classes=classes, phi=phi, keep_pixels=False)
     boxes, scores = np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32).reshape(-1, 3)
-    return finished(prepared, boxes, scores, classes, SELECTION, None)
+    return finished(prepared, Candidates(boxes, scores), classes, SELECTION, None)
 
 
 def test_boxes_come_back_to_source_pixels_and_millimetres() -> None:

@@ -9,11 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medrov_cli.core.config import STRIDES
 from medrov_cli.core.model.assigner import Targets, assign
 from medrov_cli.core.model.criterion import DetectionCriterion, distribution_focal_loss
 from medrov_cli.core.model.geometry import complete_iou
 from medrov_cli.core.model.head import ContrastiveDetectionHead
-from medrov_cli.core.model.network import STRIDES, RawPredictions
+from medrov_cli.core.model.network import RawPredictions
 
 SIZE = 160
 GRID = tuple((SIZE // stride, SIZE // stride) for stride in STRIDES)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medrov_cli.core.boxes import flip_boxes
 from medrov_cli.core.data.laterality import mirror_rows
 from medrov_cli.core.data.source import Sample
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.errors import ErrorCode
 from medrov_cli.core.evaluation.detection import Found
-from medrov_cli.core.evaluation.run import DetectionJournal
+from medrov_cli.core.evaluation.journal import DetectionJournal
 from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.pseudolabeling.offline_config import OfflineConfig, OfflineRule
 from medrov_cli.core.pseudolabeling.offline_search import Searcher, View, search_samples
+from medrov_cli.core.records import Candidates
 from weights_fixtures import made_up_calibration
 
 CLASSES = ("left lung", "right lung", "heart", "left kidney")
@@ -27,10 +31,10 @@ RAW = Scoring(np.full(4, 0.5))
 
 def white_square(
     score_of: Callable[[float], tuple[int, float]],
-) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+) -> Callable[[np.ndarray, float], list[Candidates]]:
     """Return a detector of the bright part: its class and score depend on where its centre is, 0 to 1."""
 
-    def predict(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(images: np.ndarray, _floor: float) -> list[Candidates]:
         boxes = np.zeros((len(images), 1, 4), np.float32)
         scores = np.zeros((len(images), 1, len(CLASSES)), np.float32)
         for row, image in enumerate(images):
@@ -38,7 +42,7 @@ def white_square(
             boxes[row, 0] = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
             label, score = score_of((xs.min() + xs.max() + 1) / 2 / image.shape[1])
             scores[row, 0, label] = score
-        return boxes, scores
+        return [Candidates(box, score) for box, score in zip(boxes, scores, strict=True)]
 
     return predict
 
@@ -150,21 +154,98 @@ def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path:
         assert total == 40
         searched[0] = done
 
-    found = search_samples(searcher, samples, config, journal, advance)
-    assert [own.boxes_xyxy[0, 0] for own in found] == list(range(40))
+    search_samples(searcher, samples, config, journal, advance)
+    assert [own.boxes_xyxy[0, 0] for own in journal.found] == list(range(40))
     assert searched == [40]
     assert most[0] <= 4 + 2 * 2 + 3 + 4  # a batch, the readers' queues, and the batch in the network
 
 
-def test_an_image_that_cannot_be_read_ends_the_run_and_keeps_what_was_before(tmp_path: Path) -> None:
-    samples = [picture(tmp_path, f"{number}.png") for number in range(3)]
-    samples[2].image_path.unlink()
-    searcher = Searcher([View(white_square(by_side), 80, RAW, np.arange(4))], OfflineRule())
-    journal = DetectionJournal(None, {}, resume=False)
-    with pytest.raises(MedrovError, match=r"2\.png") as failure:
-        search_samples(searcher, samples, OfflineConfig(tmp_path, batch=2), journal, lambda *_: None)
-    assert failure.value.code is ErrorCode.DATASET_INVALID
-    assert len(journal.found) == 2
+def searched(
+    samples: list[Sample], path: Path, *, resume: bool, batch: int = 2
+) -> tuple[list[list[int]], list[tuple[int, int]], DetectionJournal]:
+    """Search with a journal; return the batches by where their squares are, the progress, the journal."""
+    batches: list[list[int]] = []
+    find = white_square(by_side)
+
+    def predict(images: np.ndarray, floor: float) -> list[Candidates]:
+        found = find(images, floor)
+        batches.append([round(float(one.boxes_xyxy[0, 0])) for one in found])
+        return found
+
+    searcher = Searcher([View(predict, 80, RAW, np.arange(4))], OfflineRule())
+    progress: list[tuple[int, int]] = []
+    with closing(DetectionJournal(path, {"batch": batch, "images": len(samples)}, resume=resume)) as journal:
+        config = OfflineConfig(path, batch=batch)
+        search_samples(searcher, samples, config, journal, lambda *now: progress.append(now))
+    return batches, progress, journal
+
+
+def test_an_image_that_cannot_be_read_is_left_out_of_its_batch(tmp_path: Path) -> None:
+    samples = [picture(tmp_path, f"{number}.png", left=number) for number in range(5)]
+    samples[0].image_path.unlink()
+    samples[3].image_path.write_bytes(b"no image")
+    batches, progress, journal = searched(samples, tmp_path / "found.jsonl", resume=False)
+    assert batches == [[1], [2], [4]]
+    assert progress == [(0, 5), (2, 5), (4, 5), (5, 5)]
+    assert [len(found.scores) for found in journal.found] == [0, 1, 1, 0, 1]
+    assert {row: error.code for row, error in journal.failures.items()} == {
+        0: ErrorCode.NOT_FOUND,
+        3: ErrorCode.DECODE_FAILED,
+    }
+    assert all(str(tmp_path) not in error.message for error in journal.failures.values())
+
+
+def test_a_repaired_image_is_looked_at_again_with_its_whole_batch(tmp_path: Path) -> None:
+    samples = [picture(tmp_path, f"{number}.png", left=number) for number in range(7)]
+    searched(samples, tmp_path / "whole.jsonl", resume=False)
+    samples[3].image_path.unlink()
+    samples[6].image_path.unlink()
+    searched(samples, tmp_path / "found.jsonl", resume=False)
+    picture(tmp_path, "3.png", left=3)
+    batches, progress, journal = searched(samples, tmp_path / "found.jsonl", resume=True)
+    assert batches == [[2, 3]]
+    assert progress == [(4, 7), (6, 7), (7, 7)]
+    assert list(journal.failures) == [6]
+    picture(tmp_path, "6.png", left=6)
+    assert searched(samples, tmp_path / "found.jsonl", resume=True)[0] == [[6]]
+    assert (tmp_path / "found.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert searched(samples, tmp_path / "found.jsonl", resume=True)[0] == []
+
+
+def test_after_a_kill_the_rest_comes_first_and_then_what_had_failed(tmp_path: Path) -> None:
+    samples = [picture(tmp_path, f"{number}.png", left=number) for number in range(5)]
+    searched(samples, tmp_path / "whole.jsonl", resume=False)
+    samples[1].image_path.unlink()
+    searched(samples, tmp_path / "found.jsonl", resume=False)
+    lines = (tmp_path / "found.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "found.jsonl").unlink()
+    # The header, the batch with the failure, and half of the next one.
+    (tmp_path / ".found.jsonl.partial").write_bytes(b"".join(lines[:4]) + lines[4][:9])
+    picture(tmp_path, "1.png", left=1)
+    batches, progress, _ = searched(samples, tmp_path / "found.jsonl", resume=True)
+    assert batches == [[2, 3], [4], [0, 1]]
+    assert progress == [(0, 5), (2, 5), (3, 5), (5, 5)]
+    assert (tmp_path / "found.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+@given(
+    count=st.integers(1, 9),
+    batch=st.integers(1, 4),
+    rounds=st.lists(st.sets(st.integers(0, 8)), min_size=1, max_size=3),
+)
+def test_whatever_failed_and_was_repaired_the_file_is_that_of_an_undisturbed_run(
+    tmp_path_factory: pytest.TempPathFactory, count: int, batch: int, rounds: list[set[int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("repair")
+    samples = [picture(folder, f"{number}.png", left=number) for number in range(count)]
+    searched(samples, folder / "whole.jsonl", resume=False, batch=batch)
+    for broken in [*rounds, set()]:
+        for number, sample in enumerate(samples):
+            sample.image_path.unlink(missing_ok=True)
+            if number not in broken:
+                picture(folder, f"{number}.png", left=number)
+        searched(samples, folder / "found.jsonl", resume=True, batch=batch)
+    assert (folder / "found.jsonl").read_bytes() == (folder / "whole.jsonl").read_bytes()
 
 
 def test_a_journal_that_was_let_go_is_gone_on_with_in_the_same_process(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from medrov_cli.core.data.source import Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.evaluation.detection import SelectionConfig
 from medrov_cli.core.metrics.froc import HitRule
-from medrov_cli.core.runtime.interface import Precision, check_device, check_imgsz
+from medrov_cli.core.runtime.interface import EngineName, Precision, check_device, check_imgsz
 
 CalibrationMethod = Literal["isotonic", "platt"]
 
@@ -36,7 +36,7 @@ class EvalConfig:
         Folder of the report; null: nothing is written.
     imgsz
         Side of the square model input, in pixels; that of the weights where null.
-    device, precision
+    device, engine, precision
         Where and how the network runs.
     text_encoder
         Spec of the text encoder; that of the weights where null.
@@ -76,6 +76,7 @@ class EvalConfig:
     output: Path | None = None
     imgsz: int | None = None
     device: str = "auto"
+    engine: EngineName = EngineName.AUTO
     precision: Precision = Precision.FP32
     text_encoder: str | None = None
     selection: SelectionConfig = field(default_factory=SelectionConfig)

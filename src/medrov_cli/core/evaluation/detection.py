@@ -12,10 +12,10 @@ from medrov_cli.core.data.letterbox import Letterbox
 from medrov_cli.core.data.source import Sample
 from medrov_cli.core.data.store import load_image
 from medrov_cli.core.metrics.detections import ImageResult
-from medrov_cli.core.records import UInt8Array
+from medrov_cli.core.records import Candidates, UInt8Array
 
-Predictor = Callable[[UInt8Array], tuple[FloatArray, FloatArray]]
-"""From uint8 images (b, size, size, 3), RGB, to boxes (b, a, 4), xyxy, and scores (b, a, t)."""
+Predictor = Callable[[UInt8Array, float], list[Candidates]]
+"""See :meth:`medrov_cli.core.runtime.interface.Engine.infer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,15 @@ def detect_batch(
     """Return the detections of some images, which go through the network together."""
     letterboxes = [Letterbox.fit((sample.height, sample.width), imgsz) for sample in samples]
     images = [box.apply(load_image(sample)) for box, sample in zip(letterboxes, samples, strict=True)]
-    boxes, scores = predict(np.stack(images))
+    candidates = predict(np.stack(images), config.conf)
     results = []
     for row, (sample, letterbox) in enumerate(zip(samples, letterboxes, strict=True)):
         found, score, label = select(
-            boxes[row], scores[row], conf=config.conf, iou=config.iou, max_det=config.max_det
+            candidates[row].boxes_xyxy,
+            candidates[row].scores,
+            conf=config.conf,
+            iou=config.iou,
+            max_det=config.max_det,
         )
         results.append(
             Found(clip_boxes(letterbox.to_source(found), sample.height, sample.width), score, label)

@@ -19,9 +19,9 @@ from medrov_cli.core.evaluation.comparison import PREDICTIONS, REPORT
 from medrov_cli.core.evaluation.config import EvalConfig, usage
 from medrov_cli.core.evaluation.detection import Found
 from medrov_cli.core.evaluation.document import Subject, build_document
+from medrov_cli.core.evaluation.journal import DetectionJournal
 from medrov_cli.core.evaluation.run import (
     Advance,
-    DetectionJournal,
     Detector,
     detect_split,
     embed_classes,
@@ -35,6 +35,7 @@ from medrov_cli.core.files import whole_file
 from medrov_cli.core.io.evaluation_report import write_plots, write_report_html
 from medrov_cli.core.metrics.calibration import fit_calibration
 from medrov_cli.core.metrics.errors import Outcome
+from medrov_cli.core.runtime.interface import choose_engine
 from medrov_cli.core.weights.calibration import CalibrationInfo
 
 
@@ -157,6 +158,7 @@ class _Evaluation:
             "images": len(samples),
             "imgsz": detector.imgsz,
             "names": hashlib.sha256(json.dumps([detector.text_encoder, names]).encode()).hexdigest(),
+            "engine": choose_engine(config.engine, config.device, config.precision).value,
             "precision": config.precision.value,
             **dataclasses.asdict(config.selection),
         }

@@ -1,26 +1,25 @@
-"""Detections of a split: from a detector, with a journal to resume from, or from an earlier run."""
+"""Detections of a split by a detector, those of an earlier run first."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from medrov_cli.core import weights
-from medrov_cli.core.boxes import IntArray
 from medrov_cli.core.data.dataset import Dataset
 from medrov_cli.core.data.source import Sample
-from medrov_cli.core.evaluation.config import EvalConfig, usage
+from medrov_cli.core.engines import open_detector
+from medrov_cli.core.evaluation.config import EvalConfig
 from medrov_cli.core.evaluation.detection import Found, Predictor, detect_batch
-from medrov_cli.core.io.journal import Journal, read_records
-from medrov_cli.core.model.loading import load_network
+from medrov_cli.core.evaluation.journal import DetectionJournal
 from medrov_cli.core.records import Float32Array
-from medrov_cli.core.runtime.interface import Engine, open_engine
+from medrov_cli.core.runtime.interface import Engine
+from medrov_cli.core.runtime.machine import usable_cores
 from medrov_cli.core.text import embed_texts, synonyms_of
 from medrov_cli.core.text.embedding import mean_embeddings
 from medrov_cli.core.weights import WeightsMetadata
@@ -69,13 +68,14 @@ class Detector:
 
     def open(self, embeddings: Float32Array, config: EvalConfig) -> Engine:
         """Load the network for some class embeddings."""
-        return open_engine(
+        return open_detector(
             self.path,
             embeddings,
             imgsz=self.imgsz,
-            load_network=load_network,
             device=config.device,
+            engine=config.engine,
             precision=config.precision,
+            streams=usable_cores(),
         )
 
 
@@ -106,80 +106,6 @@ def embed_classes(names: Sequence[Sequence[str]], detector: Detector, *, offline
     return mean_embeddings(table, [[row_of[text] for text in group] for group in names])
 
 
-class DetectionJournal:
-    """Detections by image, in a file that survives a kill; without a folder, in memory alone.
-
-    Parameters
-    ----------
-    path
-        Final name of the file; null: nothing is written.
-    identity
-        What has to be equal for an earlier file to be of use; ``batch`` is the number of images
-        that go through the network together.
-    resume
-        Whether to use an earlier file.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``: the earlier file is of another detector, dataset or selection.
-    """
-
-    def __init__(self, path: Path | None, identity: Mapping[str, Any], *, resume: bool) -> None:
-        self.found: list[Found] = []
-        self._identity = identity
-        self._journal: Journal | None = None
-        if path is None:
-            return
-        if resume and path.exists():
-            self._take(read_records(path), path)
-            return
-        self._journal = Journal(path)
-        self._journal.open(lambda records: self._take(records, path) if resume else 0)
-        if not self.found:
-            self._journal.open(lambda _: 0)
-            self._journal.append(self._identity)
-
-    def _take(self, records: Iterator[dict[str, Any]], path: Path) -> int:
-        """Take the detections of an earlier run; return how many records stay.
-
-        Only whole batches stay: which images go through the network together shows in the last
-        bits of their scores.
-        """
-        first = next(records, None)
-        if first is None:
-            return 0
-        if changed := sorted(key for key in self._identity if first.get(key) != self._identity[key]):
-            raise usage(
-                f"--resume: the predictions in {path.parent} were made with another {', '.join(changed)}",
-                "Repeat the settings of that run, give another --output, or --overwrite.",
-            )
-        found = [_from_record(record) for record in records]
-        batch, total = self._identity["batch"], self._identity["images"]
-        kept = len(found) if len(found) == total else len(found) // batch * batch
-        self.found = found[:kept]
-        return kept + 1
-
-    def add(self, found: Found) -> None:
-        """Take the detections of the next image."""
-        if self._journal is None:
-            self.found.append(_rounded(found))
-            return
-        record = _to_record(_rounded(found))
-        self._journal.append(record)
-        self.found.append(_from_record(record))
-
-    def finish(self) -> None:
-        """Give the file its name."""
-        if self._journal is not None:
-            self._journal.publish()
-
-    def close(self) -> None:
-        """Let go of the file; what is in it stays for the next run, also in this process."""
-        if self._journal is not None:
-            self._journal.close()
-
-
 def detect_split(
     predict: Predictor,
     samples: Sequence[Sample],
@@ -208,29 +134,3 @@ def truth_sha256(dataset: Dataset, samples: Sequence[Sample]) -> str:
         for values in (sample.boxes_xyxy, sample.labels, sample.crowd_xyxy, sample.crowd_labels):
             digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
-
-
-def _rounded(found: Found) -> Found:
-    """Return detections as they are written, so that a resumed run has the same numbers."""
-    return Found(
-        np.round(found.boxes_xyxy.astype(np.float64), 2),
-        np.round(found.scores.astype(np.float64), 6),
-        found.labels,
-    )
-
-
-def _to_record(found: Found) -> dict[str, Any]:
-    return {
-        "boxes_xyxy": found.boxes_xyxy.tolist(),
-        "scores": found.scores.tolist(),
-        "labels": found.labels.tolist(),
-    }
-
-
-def _from_record(record: Mapping[str, Any]) -> Found:
-    labels: IntArray = np.array(record["labels"], dtype=np.int64)
-    return Found(
-        np.array(record["boxes_xyxy"], dtype=np.float64).reshape(-1, 4),
-        np.array(record["scores"], dtype=np.float64),
-        labels,
-    )

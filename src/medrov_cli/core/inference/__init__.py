@@ -4,6 +4,6 @@ from medrov_cli.core.inference.config import DetectConfig, Shard
 from medrov_cli.core.inference.perimage import Phi
 from medrov_cli.core.inference.procedure import run_detection
 from medrov_cli.core.inference.tally import DetectionSummary
-from medrov_cli.core.runtime.interface import Precision
+from medrov_cli.core.runtime.interface import EngineName, Precision
 
-__all__ = ["DetectConfig", "DetectionSummary", "Phi", "Precision", "Shard", "run_detection"]
+__all__ = ["DetectConfig", "DetectionSummary", "EngineName", "Phi", "Precision", "Shard", "run_detection"]

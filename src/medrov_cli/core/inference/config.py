@@ -117,7 +117,7 @@ class DetectConfig:
     imgsz: int | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
     device: str = "auto"
-    engine: EngineName = EngineName.TORCH
+    engine: EngineName = EngineName.AUTO
     precision: Precision = Precision.FP32
     batch: int | None = None
     threads: int = 4

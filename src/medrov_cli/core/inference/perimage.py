@@ -14,8 +14,8 @@ from medrov_cli.core.data.letterbox import Letterbox
 from medrov_cli.core.inference.classlist import ClassList
 from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.records import (
+    Candidates,
     Detection,
-    Float32Array,
     Frame,
     Identifiers,
     ImageRecord,
@@ -96,8 +96,7 @@ def prepare(
 
 def finished(
     prepared: Prepared,
-    boxes_xyxy: Float32Array,
-    scores: Float32Array,
+    candidates: Candidates,
     classes: ClassList,
     selection: Selection,
     elapsed_ms: float | None,
@@ -108,8 +107,8 @@ def finished(
     ----------
     prepared
         The frame.
-    boxes_xyxy, scores
-        The engine's output for it, (anchors, 4) in model pixels and (anchors, classes).
+    candidates
+        The engine's output for it.
     classes
         Of the engine's columns.
     selection
@@ -119,11 +118,12 @@ def finished(
     """
     blank = prepared.blank
     columns = classes.columns(blank.modality)
+    scores = candidates.scores
     if len(columns) < len(classes.names):
         scores = scores[:, columns]
     scoring = selection.scoring
     found, score, label = select(
-        boxes_xyxy,
+        candidates.boxes_xyxy,
         scores,
         conf=scoring.thresholds[columns],
         iou=selection.iou,

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from medrov_cli.core import weights
+from medrov_cli.core.engines import open_detector
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.inference.classlist import asked_classes, stored_classes
 from medrov_cli.core.inference.config import DetectConfig
@@ -16,12 +17,18 @@ from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.inference.tally import DetectionSummary
 from medrov_cli.core.io.inputs import Input, expand_inputs
 from medrov_cli.core.io.output_folder import OutputFolder
-from medrov_cli.core.model.loading import load_network
 from medrov_cli.core.records import ModelIdentity
-from medrov_cli.core.runtime.interface import open_engine, score_bytes
+from medrov_cli.core.runtime.interface import score_bytes
+from medrov_cli.core.runtime.machine import usable_cores
 
 ACCELERATOR_BATCH = 8
-"""Images a forward pass on a GPU. A CPU is as fast with one: it has parallel work enough in it."""
+"""Images a forward pass on a GPU. Torch on a CPU is as fast with one: it has parallel work enough in it."""
+
+MAX_STREAMS = 16
+"""Images side by side on a CPU. Beyond this, streams get several cores each: each one takes memory."""
+
+IMAGES_A_STREAM = 4
+"""So many images are handed over together for each stream, so that one that is slow holds up none."""
 
 SCORE_BUDGET_BYTES = 256 * 1024**2
 """Batches are cut so that their scores stay below this: a thousand classes must not fill the memory."""
@@ -85,14 +92,14 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
     else:
         classes = stored_classes(path, metadata)
     imgsz = config.imgsz or metadata.imgsz
-    engine = open_engine(
+    engine = open_detector(
         path,
         classes.embeddings,
         imgsz=imgsz,
-        load_network=load_network,
         device=config.device,
         engine=config.engine,
         precision=config.precision,
+        streams=min(usable_cores(), MAX_STREAMS),
     )
     scoring = Scoring.of(
         [(name, *synonyms) for name, synonyms in zip(classes.names, classes.synonyms, strict=True)],
@@ -109,7 +116,8 @@ def _open_session(config: DetectConfig, path: Path) -> Session:
         imgsz=imgsz,
         scores=scoring.kind,
     )
-    batch = config.batch or (ACCELERATOR_BATCH if engine.is_accelerator else 1)
+    side_by_side = IMAGES_A_STREAM * engine.streams if engine.streams > 1 else 1
+    batch = config.batch or (ACCELERATOR_BATCH if engine.is_accelerator else side_by_side)
     fitting = max(1, SCORE_BUDGET_BYTES // score_bytes(imgsz, len(classes.names)))
     selection = Selection(scoring, config.iou, config.max_det)
     return Session(engine, classes, identity, selection, min(batch, fitting), config.timings)

@@ -55,18 +55,18 @@ class Session:
         if not images:
             return []
         started = time.perf_counter()
-        boxes, scores = self.engine.infer(np.stack([image.square_rgb for image in images]))
+        squares = np.stack([image.square_rgb for image in images])
+        found = self.engine.infer(squares, self.selection.scoring.floor)
         elapsed_ms = round((time.perf_counter() - started) * 1000 / len(images), 1) if self.timings else None
         return [
             finished(
                 image,
-                boxes[row],
-                scores[row],
+                candidates,
                 self.classes,
                 self.selection,
                 elapsed_ms,
             )
-            for row, image in enumerate(images)
+            for image, candidates in zip(images, found, strict=True)
         ]
 
 

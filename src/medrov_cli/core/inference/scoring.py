@@ -31,6 +31,11 @@ class Scoring:
     maps: tuple[ClassCalibration, ...] | None = None
 
     @property
+    def floor(self) -> float:
+        """Return the lowest score that any class is shown with."""
+        return float(self.thresholds.min())
+
+    @property
     def kind(self) -> str:
         """Return ``calibrated`` or ``raw``."""
         return "raw" if self.maps is None else "calibrated"

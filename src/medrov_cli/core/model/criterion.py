@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from medrov_cli.core.config import REG_MAX
 from medrov_cli.core.model.assigner import Targets, assign
 from medrov_cli.core.model.distributed import mean_over_processes, process_count
 from medrov_cli.core.model.geometry import complete_iou
-from medrov_cli.core.model.head import REG_MAX, ContrastiveDetectionHead
+from medrov_cli.core.model.head import ContrastiveDetectionHead
 from medrov_cli.core.model.network import RawPredictions
 
 

@@ -14,12 +14,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from medrov_cli.core.config import TEXT_WIDTH
+from medrov_cli.core.config import REG_MAX, TEXT_WIDTH
 from medrov_cli.core.model.blocks import DFL, BNContrastiveHead, Conv
 from medrov_cli.core.model.distributed import mean_over_processes, process_count
-
-REG_MAX = 16
-"""Bins of a distance's distribution (generalised focal loss, arXiv 2006.04388)."""
 
 _NOMINAL_CLASSES = 80
 """Class count that sets the hidden width of the embedding branch (ultralytics' yaml)."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medrov_cli.core.config import TEXT_WIDTH
+from medrov_cli.core.config import STRIDES, TEXT_WIDTH
 from medrov_cli.core.model.blocks import SPPF, C2f, C2fAttn, Conv
 from medrov_cli.core.model.head import ContrastiveDetectionHead
 
@@ -27,9 +27,6 @@ SCALES: dict[str, tuple[float, float, int]] = {
     "x": (1.00, 1.25, 512),
 }
 """Depth factor, width factor and channel cap of each scale (ultralytics' yolov8-worldv2.yaml)."""
-
-STRIDES = (8, 16, 32)
-"""Model pixels per grid cell of the three levels."""
 
 _BATCH_NORM_EPS = 1e-3
 _BATCH_NORM_MOMENTUM = 0.03

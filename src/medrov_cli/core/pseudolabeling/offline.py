@@ -16,7 +16,8 @@ from medrov_cli.core.data.source import ANNOTATIONS, SPLITS, Sample
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.evaluation.config import usage
 from medrov_cli.core.evaluation.detection import Found
-from medrov_cli.core.evaluation.run import DetectionJournal, Detector, names_of_classes, truth_sha256
+from medrov_cli.core.evaluation.journal import DetectionJournal
+from medrov_cli.core.evaluation.run import Detector, names_of_classes, truth_sha256
 from medrov_cli.core.inference.config import Shard
 from medrov_cli.core.io.journal import Journal, read_records
 from medrov_cli.core.pseudolabeling.labelled_documents import AddedBox, Document, read_document, with_added
@@ -30,6 +31,7 @@ from medrov_cli.core.pseudolabeling.offline_manifest import build_manifest, mark
 from medrov_cli.core.pseudolabeling.offline_rules import labels_for
 from medrov_cli.core.pseudolabeling.offline_search import Searcher, open_views, search_samples
 from medrov_cli.core.pseudolabeling.review import write_review
+from medrov_cli.core.runtime.interface import choose_engine
 
 Advance = Callable[[int, int, str], None]
 """Called with the images done, their total, and what is being done."""
@@ -43,16 +45,22 @@ class PseudoLabelResult:
     ----------
     manifest
         The document of schema ``medrov.pseudolabel/1``; as ``manifest.json`` where one was written.
+    is_written
+        Whether there is a dataset.
     waiting_for
-        Shards without which the dataset cannot be written yet.
+        Shards without which it cannot be written yet.
     """
 
     manifest: dict[str, Any]
+    is_written: bool = False
     waiting_for: tuple[str, ...] = ()
 
 
 def run_pseudolabeling(config: OfflineConfig, advance: Advance = lambda *_: None) -> PseudoLabelResult:
     """Find what a dataset's sources may show without annotating it, and write a dataset with it.
+
+    Images that cannot be read keep their annotations and are ``failures`` of the manifest; without any
+    that can, no dataset is written.
 
     Parameters
     ----------
@@ -74,16 +82,14 @@ def run_pseudolabeling(config: OfflineConfig, advance: Advance = lambda *_: None
     detectors = [Detector.resolve(config.of_detector(name)) for name in config.weights]
     run = _Run(config, dataset, samples, detectors, advance)
     if config.shard is None:
-        found = run.search(samples, _journal_path(config, None), None)
-        return run.finish(samples, found)
+        return run.finish(run.search(samples, _journal_path(config, None), None))
     number, count = config.shard.number, config.shard.count
-    own = samples[number - 1 :: count]
-    found = run.search(own, _journal_path(config, config.shard), config.shard)
+    own = run.search(samples[number - 1 :: count], _journal_path(config, config.shard), config.shard)
     shards = [Shard(other, count) for other in range(1, count + 1)]
-    missing = [str(shard) for shard in shards if not run.is_done(shard)]
+    missing = tuple(str(shard) for shard in shards if not run.is_done(shard))
     if missing:
-        return run.partial(own, found, missing)
-    return run.finish(samples, run.joined(shards))
+        return PseudoLabelResult(run.manifest(own, run.labels(own)), waiting_for=missing)
+    return run.finish(run.joined(shards))
 
 
 def _searched(dataset: Dataset, config: OfflineConfig) -> list[Sample]:
@@ -123,6 +129,15 @@ def _journal_path(config: OfflineConfig, shard: Shard | None) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class _Looked:
+    """An image, and what was found in it, or why it could not be read."""
+
+    sample: Sample
+    found: Found
+    error: MedrovError | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """What the steps share."""
 
@@ -132,8 +147,8 @@ class _Run:
     detectors: Sequence[Detector]
     advance: Advance
 
-    def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[Found]:
-        """Return what is found in some images; those in the journal are not looked at again."""
+    def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[_Looked]:
+        """Look at some images; at those in the journal only if they could not be read then."""
         config = self.config
         kept_at = None if config.dry_run else path
 
@@ -141,36 +156,39 @@ class _Run:
             self.advance(done, total, "looking")
 
         with closing(DetectionJournal(kept_at, self._identity(shard), resume=config.resume)) as journal:
-            if len(journal.found) == len(samples):
+            if len(journal.found) == len(samples) and not journal.failures:
                 report(len(samples), len(samples))
                 journal.finish()
-                return journal.found
-            names = names_of_classes(self.dataset)
-            views = open_views(self.detectors, names, self.dataset.classes, config)
-            return search_samples(Searcher(views, config.rule), samples, config, journal, report)
+            else:
+                names = names_of_classes(self.dataset)
+                views = open_views(self.detectors, names, self.dataset.classes, config)
+                search_samples(Searcher(views, config.rule), samples, config, journal, report)
+        return _of_journal(samples, journal)
 
     def is_done(self, shard: Shard) -> bool:
         """Tell whether a shard with these settings is whole."""
         path = _journal_path(self.config, shard)
         return path.exists() and next(read_records(path), None) == self._identity(shard)
 
-    def joined(self, shards: Sequence[Shard]) -> list[Found]:
-        """Return what all shards have found, in the order of the images."""
-        found: list[Found | None] = [None] * len(self.samples)
+    def joined(self, shards: Sequence[Shard]) -> list[_Looked]:
+        """Return what came of all shards, in the order of the images."""
+        looked: list[_Looked | None] = [None] * len(self.samples)
         for shard in shards:
             part = slice(shard.number - 1, None, shard.count)
             path = _journal_path(self.config, shard)
-            found[part] = DetectionJournal(path, self._identity(shard), resume=True).found
-        if any(own is None for own in found):
+            journal = DetectionJournal(path, self._identity(shard), resume=True)
+            looked[part] = _of_journal(self.samples[part], journal)
+        if any(own is None for own in looked):
             raise AssertionError("the shards do not make the whole")
-        return [own for own in found if own is not None]
+        return [own for own in looked if own is not None]
 
-    def labels(self, samples: Sequence[Sample], found: Sequence[Found]) -> dict[int, list[AddedBox]]:
+    def labels(self, looked: Sequence[_Looked]) -> dict[int, list[AddedBox]]:
         """Return the labels of each source, in the order of its images, the best first in each."""
         rule, classes = self.config.rule, self.dataset.classes
         labels: dict[int, list[AddedBox]] = {}
-        for sample, own in zip(samples, found, strict=True):
-            kept = labels_for(own, sample, self.dataset.presence, rule.max_truth_iou, rule.score)
+        for own in looked:
+            sample = own.sample
+            kept = labels_for(own.found, sample, self.dataset.presence, rule.max_truth_iou, rule.score)
             for box, score, label in zip(
                 kept.boxes_xyxy.tolist(), kept.scores.tolist(), kept.labels.tolist(), strict=True
             ):
@@ -178,12 +196,12 @@ class _Run:
                 labels.setdefault(sample.source_id, []).append(added)
         return labels
 
-    def finish(self, samples: Sequence[Sample], found: Sequence[Found]) -> PseudoLabelResult:
+    def finish(self, looked: Sequence[_Looked]) -> PseudoLabelResult:
         """Write the dataset and the page for its review, unless nothing is to be written."""
         config = self.config
-        labels = self.labels(samples, found)
-        manifest = self._manifest(samples, labels)
-        if config.dry_run or config.output is None:
+        labels = self.labels(looked)
+        manifest = self.manifest(looked, labels)
+        if config.dry_run or config.output is None or not manifest["images"]:
             return PseudoLabelResult(manifest)
         marks = marks_of(config, self.detectors)
 
@@ -199,16 +217,13 @@ class _Run:
             write_review(
                 config.review, folder, lambda done, total: self.advance(done, total, "drawing the review")
             )
-        return PseudoLabelResult(manifest)
+        return PseudoLabelResult(manifest, is_written=True)
 
-    def partial(
-        self, samples: Sequence[Sample], found: Sequence[Found], missing: Sequence[str]
-    ) -> PseudoLabelResult:
-        """Return what came of one shard while others are missing."""
-        return PseudoLabelResult(self._manifest(samples, self.labels(samples, found)), tuple(missing))
-
-    def _manifest(self, samples: Sequence[Sample], labels: dict[int, list[AddedBox]]) -> dict[str, Any]:
-        return build_manifest(self.config, self.dataset, self.detectors, samples, labels)
+    def manifest(self, looked: Sequence[_Looked], labels: dict[int, list[AddedBox]]) -> dict[str, Any]:
+        """Return the manifest of what came of some images."""
+        samples = [own.sample for own in looked if own.error is None]
+        failures = [(own.sample, own.error) for own in looked if own.error is not None]
+        return build_manifest(self.config, self.dataset, self.detectors, samples, failures, labels)
 
     def _identity(self, shard: Shard | None) -> dict[str, Any]:
         """Return what must be equal for an earlier run's findings to be of use."""
@@ -221,9 +236,17 @@ class _Run:
             "dataset": truth_sha256(self.dataset, self.samples),
             "imgsz": [rule.sides(d.imgsz) for d in self.detectors],
             "names": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
+            "engine": choose_engine(config.engine, config.device, config.precision).value,
             "precision": config.precision.value,
             "batch": config.batch,
             "flip": rule.flip,
             "shard": None if shard is None else str(shard),
             **{k: v for k, v in marks_of(config, self.detectors)["rule"].items() if k != "truth_iou"},
         }
+
+
+def _of_journal(samples: Sequence[Sample], journal: DetectionJournal) -> list[_Looked]:
+    return [
+        _Looked(sample, found, journal.failures.get(row))
+        for row, (sample, found) in enumerate(zip(samples, journal.found, strict=True))
+    ]

@@ -11,7 +11,7 @@ from medrov_cli.core.data.source import SPLITS, Split
 from medrov_cli.core.evaluation.config import EvalConfig, usage
 from medrov_cli.core.inference.config import Shard
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
-from medrov_cli.core.runtime.interface import Precision, check_device, check_imgsz
+from medrov_cli.core.runtime.interface import EngineName, Precision, check_device, check_imgsz
 
 AGREE_IOU = 0.5
 """Two views see the same object if their boxes of one class overlap by this IoU (PASCAL VOC's hit)."""
@@ -114,7 +114,7 @@ class OfflineConfig:
         When a proposal becomes a label.
     imgsz
         Side of the square model input, in pixels; that of each weights file where null.
-    device, precision
+    device, engine, precision
         Where and how the network runs.
     text_encoder
         Spec of the text encoder; that of each weights file where null.
@@ -143,6 +143,7 @@ class OfflineConfig:
     rule: OfflineRule = field(default_factory=OfflineRule)
     imgsz: int | None = None
     device: str = "auto"
+    engine: EngineName = EngineName.AUTO
     precision: Precision = Precision.FP32
     text_encoder: str | None = None
     batch: int = 8
@@ -193,6 +194,7 @@ class OfflineConfig:
             weights=name,
             imgsz=self.imgsz,
             device=self.device,
+            engine=self.engine,
             precision=self.precision,
             text_encoder=self.text_encoder,
             offline=self.offline,

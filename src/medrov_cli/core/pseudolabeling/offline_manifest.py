@@ -10,6 +10,7 @@ from medrov_cli import __version__
 from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.data.dataset import Dataset
 from medrov_cli.core.data.source import ANNOTATIONS, Sample
+from medrov_cli.core.errors import MedrovError
 from medrov_cli.core.evaluation.run import Detector
 from medrov_cli.core.files import sha256_of_file
 from medrov_cli.core.pseudolabeling.labelled_documents import AddedBox, counts_of
@@ -24,6 +25,7 @@ def build_manifest(
     dataset: Dataset,
     detectors: Sequence[Detector],
     samples: Sequence[Sample],
+    failures: Sequence[tuple[Sample, MedrovError]],
     labels: Mapping[int, Sequence[AddedBox]],
 ) -> dict[str, Any]:
     """Return what was done, by which model and rule, from what, and what came of it.
@@ -38,6 +40,8 @@ def build_manifest(
         The weights.
     samples
         The images that were looked at.
+    failures
+        Those that could not be read, and why.
     labels
         By source.
     """
@@ -61,8 +65,18 @@ def build_manifest(
         "images": len(samples),
         "boxes": sum(map(len, labels.values())),
         "sources": sources,
+        "failures": [
+            {"path": _path_of(sample, dataset), "error": error.as_dict()} for sample, error in failures
+        ],
         "versions": {"medrov": __version__, **{name: importlib.metadata.version(name) for name in packages}},
     }
+
+
+def _path_of(sample: Sample, dataset: Dataset) -> str:
+    """Return the name of an image in reports: its source, and its file below the source's images."""
+    source, path = dataset.sources[sample.source_id], sample.image_path
+    below = path.relative_to(source.images).as_posix() if path.is_relative_to(source.images) else path.name
+    return f"{source.name}/{below}"
 
 
 def marks_of(config: OfflineConfig, detectors: Sequence[Detector]) -> dict[str, Any]:

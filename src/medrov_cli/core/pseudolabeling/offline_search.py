@@ -9,20 +9,21 @@ from typing import TypeVar
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray, IntArray, clip_boxes, flip_boxes
+from medrov_cli.core.boxes import IntArray, clip_boxes, flip_boxes
 from medrov_cli.core.data.laterality import mirror_rows
 from medrov_cli.core.data.letterbox import Letterbox
 from medrov_cli.core.data.source import Sample
-from medrov_cli.core.data.store import load_image
+from medrov_cli.core.data.store import read_image
 from medrov_cli.core.errors import MedrovError
 from medrov_cli.core.evaluation.config import usage
 from medrov_cli.core.evaluation.detection import Found, Predictor
-from medrov_cli.core.evaluation.run import DetectionJournal, Detector, embed_classes
+from medrov_cli.core.evaluation.journal import DetectionJournal, Looked
+from medrov_cli.core.evaluation.run import Detector, embed_classes
 from medrov_cli.core.inference.pipeline import OrderedReader
 from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.pseudolabeling.offline_config import AGREE_IOU, OfflineConfig, OfflineRule
 from medrov_cli.core.pseudolabeling.offline_rules import agreed, needed_votes, one_per_object
-from medrov_cli.core.records import UInt8Array
+from medrov_cli.core.records import Candidates, UInt8Array
 
 Item = TypeVar("Item")
 
@@ -121,8 +122,14 @@ class Searcher:
         self._needed = needed_votes(rule.agree, able, len(views[0].answers))
 
     def prepare(self, sample: Sample) -> Squares:
-        """Read an image, and letterbox it."""
-        image = load_image(sample)
+        """Read an image, and letterbox it.
+
+        Raises
+        ------
+        MedrovError
+            An input error: it cannot be read.
+        """
+        image = read_image(sample)
         boxes = {view.side: Letterbox.fit((sample.height, sample.width), view.side) for view in self._views}
         return Squares(sample, {side: (box, box.apply(image)) for side, box in boxes.items()})
 
@@ -136,14 +143,14 @@ class Searcher:
 
     def _look_once(self, view: View, images: Sequence[Squares]) -> list[Found]:
         squares = np.stack([image.by_side[view.side][1] for image in images])
-        boxes, scores = view.predict(squares[:, :, ::-1] if view.flip else squares)
-        return [self._proposals(view, image, boxes[row], scores[row]) for row, image in enumerate(images)]
+        found = view.predict(squares[:, :, ::-1] if view.flip else squares, view.scoring.floor)
+        return [self._proposals(view, image, one) for image, one in zip(images, found, strict=True)]
 
-    def _proposals(self, view: View, image: Squares, boxes_xyxy: FloatArray, scores: FloatArray) -> Found:
-        """Return one view's proposals: boxes (anchors, 4) in model pixels, scores (anchors, classes)."""
-        anchors, columns = np.nonzero(scores >= view.scoring.thresholds)
-        shown = view.scoring.shown(scores[anchors, columns], columns)
-        boxes, labels = boxes_xyxy[anchors], view.answers[columns]
+    def _proposals(self, view: View, image: Squares, found: Candidates) -> Found:
+        """Return one view's proposals."""
+        anchors, columns = np.nonzero(found.scores >= view.scoring.thresholds)
+        shown = view.scoring.shown(found.scores[anchors, columns], columns)
+        boxes, labels = found.boxes_xyxy[anchors], view.answers[columns]
         if view.flip:
             boxes = flip_boxes(boxes, view.side)
         boxes = image.by_side[view.side][0].to_source(boxes)
@@ -158,35 +165,44 @@ def search_samples(
     config: OfflineConfig,
     journal: DetectionJournal,
     advance: Callable[[int, int], None],
-) -> list[Found]:
-    """Return what is found in every image; those in the journal are not looked at again.
+) -> None:
+    """Look at every image; at those in the journal only if they could not be read then.
 
-    Files are read ahead, some at once; memory does not grow with the number of images.
-
-    Raises
-    ------
-    MedrovError
-        ``DATASET_INVALID``: an image cannot be read; the journal keeps all before it.
+    Files are read ahead, some at once; memory does not grow with the number of images. One that cannot be
+    read is left out of its batch. Batches are always of the same images, so that a file that was
+    repaired gives what it would have given at first: its whole batch is looked at again.
     """
+    batch = config.batch
+    done = len(journal.found)
+    stale = sorted({row // batch for row in journal.failures})
+    again = [row for number in stale for row in range(number * batch, min((number + 1) * batch, done))]
+    advance(done - len(again), len(samples))
+
+    def look(rows: Sequence[int], before: int) -> Iterator[tuple[int, Looked]]:
+        for number, looked in enumerate(_looked(searcher, [samples[row] for row in rows], config)):
+            yield rows[number], looked
+            if (number + 1) % batch == 0 or number + 1 == len(rows):
+                advance(before + number + 1, len(samples))
+
+    for _, looked in look(range(done, len(samples)), done - len(again)):
+        journal.add(looked)
+    journal.finish()
+    if again:
+        journal.replace(dict(look(again, len(samples) - len(again))))
+
+
+def _looked(searcher: Searcher, samples: Sequence[Sample], config: OfflineConfig) -> Iterator[Looked]:
+    """Yield what comes of some images, batch by batch, in their order."""
 
     def read(sample: Sample) -> Iterator[Squares]:
         yield searcher.prepare(sample)
 
-    waiting = samples[len(journal.found) :]
-    advance(len(journal.found), len(samples))
-    with OrderedReader(waiting, read, config.threads) as reader:
-        for batch in _batches((_whole(item) for _, item in reader), config.batch):
-            for found in searcher.look(batch):
-                journal.add(found)
-            advance(len(journal.found), len(samples))
-    journal.finish()
-    return journal.found
-
-
-def _whole(item: Item | MedrovError) -> Item:
-    if isinstance(item, MedrovError):
-        raise item
-    return item
+    with OrderedReader(samples, read, config.threads) as reader:
+        for items in _batches((item for _, item in reader), config.batch):
+            squares = [item for item in items if not isinstance(item, MedrovError)]
+            found = iter(searcher.look(squares) if squares else ())
+            for item in items:
+                yield item if isinstance(item, MedrovError) else next(found)
 
 
 def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from typing import cast
 
@@ -12,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.records import Float32Array, UInt8Array
+from medrov_cli.core.records import Candidates, Float32Array, UInt8Array
 from medrov_cli.core.runtime.interface import Precision
+from medrov_cli.core.runtime.machine import usable_cores
+from medrov_cli.core.runtime.parts import above
 
 _Detect = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -49,21 +50,23 @@ class TorchEngine:
         self.name = f"torch-{self._device.type}" + ("" if precision is Precision.FP32 else f"-{precision}")
         self.imgsz = imgsz
         self.is_accelerator = self._device.type != "cpu"
+        self.streams = 1
         if not self.is_accelerator:
-            _use_all_cores()
+            torch.set_num_threads(usable_cores())
         network = network.eval().requires_grad_(False).to(self._device)
         network = network.to(memory_format=torch.channels_last)
         self._detect = cast(_Detect, network.detect)
         self._text = torch.from_numpy(embeddings).to(self._device)
 
-    def infer(self, images_rgb: UInt8Array) -> tuple[Float32Array, Float32Array]:
-        """Return boxes and scores at every anchor; see the interface."""
+    def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
+        """Return the candidates of each image; see the interface."""
         with torch.inference_mode(), self._autocast():
             pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).to(self._device)
             # (b, h, w, 3) in memory is (b, 3, h, w) in the channels-last format: no copy is made.
             images = pixels.permute(0, 3, 1, 2).float().div_(255)
             boxes, scores = self._detect(images, self._text)
-            return boxes.float().cpu().numpy(), scores.float().cpu().numpy()
+            every_box, every_score = boxes.float().cpu().numpy(), scores.float().cpu().numpy()
+        return [above(box, score, floor) for box, score in zip(every_box, every_score, strict=True)]
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self._precision is Precision.FP32:
@@ -95,11 +98,3 @@ def _absent(device: str, why: str) -> MedrovError:
     return MedrovError(
         ErrorCode.USAGE, f"--device {device}: {why}", "Leave --device out to use what is here."
     )
-
-
-def _use_all_cores() -> None:
-    """Let torch use every core of this process, unless the environment says how many."""
-    if "OMP_NUM_THREADS" in os.environ:
-        return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(cores or 1)

@@ -12,7 +12,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from medrov_cli.core.boxes import FloatArray
 from medrov_cli.core.config import Part, Teacher
 from medrov_cli.core.data.batch import Batch
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -26,7 +25,8 @@ from medrov_cli.core.model.state import load_state, save_state
 from medrov_cli.core.pseudolabeling.merging import Lesson
 from medrov_cli.core.pseudolabeling.online import Counts, PseudoLabeller
 from medrov_cli.core.pseudolabeling.teaching import look
-from medrov_cli.core.records import UInt8Array
+from medrov_cli.core.records import Candidates, UInt8Array
+from medrov_cli.core.runtime.parts import above
 
 LOSS_TERMS = ("total", "box", "text", "distribution")
 """The loss and its weighted terms: means over processes and parts."""
@@ -130,15 +130,16 @@ class Trainer:
             scaler.load_state_dict(saved)
         return facts
 
-    def predict(self, embeddings: Tensor) -> Callable[[UInt8Array], tuple[FloatArray, FloatArray]]:
+    def predict(self, embeddings: Tensor) -> Callable[[UInt8Array, float], list[Candidates]]:
         """Return the averaged model as a function of images, for the classes of ``embeddings``."""
         detector = self.average.model
 
-        def run(images_rgb: UInt8Array) -> tuple[FloatArray, FloatArray]:
+        def run(images_rgb: UInt8Array, floor: float) -> list[Candidates]:
             images = torch.from_numpy(images_rgb).to(self.accelerator.device)
             images = images.permute(0, 3, 1, 2).float().div_(255)
             with torch.inference_mode(), self.accelerator.autocast():
                 boxes, scores = detector.detect(images, embeddings)
-            return boxes.cpu().numpy(), scores.cpu().numpy()
+            pairs = zip(boxes.cpu().numpy(), scores.cpu().numpy(), strict=True)
+            return [above(box, score, floor) for box, score in pairs]
 
         return run

@@ -1,0 +1,103 @@
+"""What a set of class embeddings adds to a network, as a few small matrices: no torch.
+
+The head's logit of a region with features ``h`` is ``exp(scale) * <BN(W h + b), t> + bias``, and
+the attention's likeness is ``<e, G t + g>``. Both are linear in what comes from the image, so that
+a vocabulary is worked into one matrix and one column a level, and one matrix an attention. To
+change the classes is then to change these, and nothing has to be compiled again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.records import Float32Array, FoldedText
+
+ATTENTIONS = ("12", "15", "18", "21")
+"""Layers with text-guided attention, in YOLO-World's numbering."""
+
+LEVELS = 3
+
+EPS = 1e-3
+"""Of the batch norms (ultralytics)."""
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+Float64Array = npt.NDArray[np.float64]
+
+
+def fold_text(tensors: Tensors, embeddings: Float32Array) -> FoldedText:
+    """Return the matrices of a set of class embeddings, float32, (classes, 512), L2 norm 1.
+
+    Parameters
+    ----------
+    tensors
+        Of a weights file, by name.
+    embeddings
+        What to find.
+    """
+    guides = _adapted(tensors, embeddings)
+    asked = guides[: len(embeddings)]
+    kernels, constants = [], []
+    for level in range(LEVELS):
+        to_features, shift, bias = head_terms(tensors, level)
+        kernels.append((asked @ to_features).astype(np.float32))
+        constants.append((asked @ shift + bias).astype(np.float32)[:, None])
+    by_layer = []
+    for layer in ATTENTIONS:
+        weight, offset, heads = guide_terms(tensors, layer)
+        rows = (guides @ weight + offset).reshape(len(guides), heads, -1)
+        by_layer.append(np.ascontiguousarray(rows.transpose(1, 0, 2), dtype=np.float32))
+    return FoldedText(tuple(kernels), tuple(constants), tuple(by_layer))
+
+
+def head_terms(tensors: Tensors, level: int) -> tuple[Float64Array, Float64Array, float]:
+    """Return what makes a level's logits of an adapted text ``t``.
+
+    Returns
+    -------
+    to_features, shift, bias
+        (512, c), (512,) and a number: the logit is ``(t @ to_features) @ h + t @ shift + bias``.
+    """
+    stem, contrast = f"model.22.cv3.{level}.2", f"model.22.cv4.{level}"
+    scale = np.exp(_get(tensors, f"{contrast}.logit_scale"))
+    gain = _get(tensors, f"{contrast}.norm.weight") / np.sqrt(
+        _get(tensors, f"{contrast}.norm.running_var") + EPS
+    )
+    offset = _get(tensors, f"{stem}.bias") - _get(tensors, f"{contrast}.norm.running_mean")
+    shift = _get(tensors, f"{contrast}.norm.bias") + offset * gain
+    weight = _get(tensors, f"{stem}.weight")[:, :, 0, 0]
+    bias = float(_get(tensors, f"{contrast}.bias").reshape(-1)[0])
+    return gain[:, None] * weight * scale, shift * scale, bias
+
+
+def guide_terms(tensors: Tensors, layer: str) -> tuple[Float64Array, Float64Array, int]:
+    """Return what makes an attention's guides of adapted texts, the square root of its width worked in.
+
+    Returns
+    -------
+    weight, offset, heads
+        (512, heads * width), (heads * width,), and the number of heads.
+    """
+    stem = f"model.{layer}.attn"
+    weight = _get(tensors, f"{stem}.gl.weight")
+    heads = len(tensors[f"{stem}.bias"])
+    root = math.sqrt(len(weight) // heads)
+    return weight.T / root, _get(tensors, f"{stem}.gl.bias") / root, heads
+
+
+def _adapted(tensors: Tensors, embeddings: Float32Array) -> Float64Array:
+    """Return class embeddings as the network uses them, and after them its background, if it has one."""
+    text = embeddings.astype(np.float64)
+    if "background" in tensors:
+        text = np.concatenate((text, _get(tensors, "background")[None]))
+    if "text_adapter.weight" in tensors:
+        text = text @ _get(tensors, "text_adapter.weight").T + _get(tensors, "text_adapter.bias")
+    return np.asarray(text / np.linalg.norm(text, axis=1, keepdims=True))
+
+
+def _get(tensors: Tensors, name: str) -> Float64Array:
+    return np.asarray(tensors[name], dtype=np.float64)
