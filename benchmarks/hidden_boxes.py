@@ -10,6 +10,10 @@
 boxes; the other, ``<name>_hidden``, has every second training case of it, and lost the boxes of one
 class, which its presence table calls possible but not annotated. Validation and test images stay
 with the first. ``score`` compares what was added with what was hidden, at an IoU of 0.5.
+
+Beside ``dataset.yaml`` it writes two datasets to compare trainings with: ``negative.yaml`` has the
+same boxes, and a table that says that the hidden class is not there (what a detector learns from
+who does not know about presence); ``whole.yaml`` has all boxes.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from medrov_cli.core.boxes import iou_matrix, xywh_to_xyxy
 
 HIDDEN = {"bccd": "red blood cell", "codras_fundus": "optic disc", "curvas_ct": "liver"}
 SUFFIX = "_hidden"
+WHOLE = "_whole"
 IOU = 0.5
 
 
@@ -50,7 +55,7 @@ def main() -> None:
 
 
 def make(data: Path, output: Path) -> None:
-    """Write six sources, their presence table and the dataset."""
+    """Write the sources, their presence tables and the three datasets."""
     documents: dict[str, dict[str, Any]] = {}
     for name, class_name in HIDDEN.items():
         coco = json.loads((data / name / "annotations.json").read_text(encoding="utf-8"))
@@ -58,24 +63,31 @@ def make(data: Path, output: Path) -> None:
         chosen = set(cases[1::2])
         lost = [i for i in coco["images"] if i["split"] == "train" and case_of(i) in chosen]
         kept = [i for i in coco["images"] if i not in lost]
-        (class_id,) = [c["id"] for c in coco["categories"] if c["name"] == class_name]
-        documents[name] = part_of(coco, kept)
-        hidden = part_of(coco, lost)
-        truth = [a for a in hidden["annotations"] if a["category_id"] == class_id]
-        hidden["annotations"] = [a for a in hidden["annotations"] if a["category_id"] != class_id]
-        hidden["categories"] = [c for c in hidden["categories"] if c["id"] != class_id]
-        documents[name + SUFFIX] = hidden
+        whole = part_of(coco, lost)
+        truth, rest = hide(whole, class_name)
+        documents |= {name: part_of(coco, kept), name + SUFFIX: rest, name + WHOLE: whole}
         write(output / f"{name}_truth.json", {"class": class_name, "annotations": truth})
     for name, coco in documents.items():
         write(output / name / "annotations.json", coco)
         images = output / name / "images"
         if not images.exists():
-            images.symlink_to(
-                (data / name.removesuffix(SUFFIX) / "images").absolute(), target_is_directory=True
-            )
-    write_presence(output / "presence.csv", documents)
-    settings = {"name": "hidden", "sources": list(documents), "presence": "presence.csv"}
-    (output / "dataset.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+            stem = name.removesuffix(SUFFIX).removesuffix(WHOLE)
+            images.symlink_to((data / stem / "images").absolute(), target_is_directory=True)
+    hidden = [name for name in documents if not name.endswith(WHOLE)]
+    whole_ones = [name for name in documents if not name.endswith(SUFFIX)]
+    write_dataset(output, "dataset", {name: documents[name] for name in hidden}, silent=0)
+    write_dataset(output, "negative", {name: documents[name] for name in hidden}, silent=-1)
+    write_dataset(output, "whole", {name: documents[name] for name in whole_ones}, silent=0)
+
+
+def hide(coco: dict[str, Any], class_name: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the annotations of a class, and the document without it."""
+    (class_id,) = [c["id"] for c in coco["categories"] if c["name"] == class_name]
+    rest = coco | {
+        "annotations": [a for a in coco["annotations"] if a["category_id"] != class_id],
+        "categories": [c for c in coco["categories"] if c["id"] != class_id],
+    }
+    return [a for a in coco["annotations"] if a["category_id"] == class_id], rest
 
 
 def case_of(image: dict[str, Any]) -> str:
@@ -95,16 +107,19 @@ def write(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
-def write_presence(path: Path, documents: dict[str, dict[str, Any]]) -> None:
-    """Write 1 for a class of the source, 0 for the one that was hidden there, -1 for the others."""
+def write_dataset(output: Path, stem: str, documents: dict[str, dict[str, Any]], *, silent: int) -> None:
+    """Write a dataset and its table: 1 for a class of the source, ``silent`` for the hidden one, else -1."""
     names = {source: [c["name"] for c in coco["categories"]] for source, coco in documents.items()}
     classes = list(dict.fromkeys(name for own in names.values() for name in own))
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    table_name = "presence.csv" if stem == "dataset" else f"{stem}_presence.csv"
+    with (output / table_name).open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream)
         table.writerow(["dataset", *classes])
         for source, own in names.items():
             hidden = HIDDEN[source.removesuffix(SUFFIX)] if source.endswith(SUFFIX) else None
-            table.writerow([source, *(1 if c in own else 0 if c == hidden else -1 for c in classes)])
+            table.writerow([source, *(1 if c in own else silent if c == hidden else -1 for c in classes)])
+    settings = {"name": "hidden", "sources": list(documents), "presence": table_name}
+    (output / f"{stem}.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 def score(dataset: Path, pseudo: Path) -> str:

@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,9 @@ from command_line import command_paths
 HEAVY = frozenset(
     {"torch", "torchvision", "numpy", "cv2", "ultralytics", "open_clip", "transformers", "pydicom"}
 )
+FRAMEWORKS = frozenset({"torch", "torchvision", "ultralytics", "open_clip", "transformers", "sklearn"})
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
 HELP_SECONDS = 0.5
 """From the first issue: ``medrov --help`` takes less, on two cores."""
 
@@ -29,7 +33,7 @@ def loaded_after(*arguments: str) -> set[str]:
     """Run the command line in a process of its own; return the modules that it has imported."""
     command = [sys.executable, "-c", LOADED_AFTER, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-    report = json.loads(done.stderr)
+    report = json.loads(done.stderr.splitlines()[-1])
     assert report["code"] == 0
     assert done.stdout.strip()
     return set(report["modules"])
@@ -55,6 +59,19 @@ def test_the_door_of_a_room_imports_no_framework(room: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("classes", [(), ("--classes", "a class that no vocabulary has")])
+def test_detect_on_a_cpu_imports_no_framework(
+    classes: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDROV_CACHE", str(tmp_path))  # neither an embedding nor a compiled model is there
+    picture = str(EXAMPLES / "blood_smear.png")
+    modules = loaded_after("detect", picture, "--device", "cpu", *classes)
+    assert "openvino" in modules
+    assert not modules & FRAMEWORKS
+    again = loaded_after("detect", picture, "--device", "cpu", *classes)
+    assert not again & (FRAMEWORKS | {"onnx", "tokenizers"}), "what is cached is made again"
 
 
 def test_help_takes_less_than_half_a_second() -> None:

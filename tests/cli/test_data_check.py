@@ -36,6 +36,20 @@ def test_an_error_for_people(medrov: Any, source: Path) -> None:
     assert "1 error(s)" in summary
 
 
+def test_leaks_come_with_the_command_that_mends_them(medrov: Any, tmp_path: Path) -> None:
+    pictures = [Picture("train", case="p"), Picture("val", case="p"), Picture("train", seed=9)]
+    pictures += [Picture("test", seed=9), *(Picture("train") for _ in range(5))]
+    folder = write_source(tmp_path / "s", pictures, ["x"])
+    (folder / "images" / "009.png").unlink()
+    done = medrov("data", "check", folder)
+    assert done.exit_code == 3
+    hints = [line for line in done.stderr.splitlines() if "medrov data split SOURCE_DIR --repair" in line]
+    assert [line.split(":")[0] for line in hints] == ["case_in_two_splits", "near_duplicate"]
+    assert medrov("data", "split", folder, "--repair").exit_code == 3  # 009 could not be compared
+    left = medrov("data", "check", folder, "--json").json["findings"]
+    assert [found["code"] for found in left if found["severity"] == "error"] == ["file_missing"]
+
+
 def test_as_json(medrov: Any, source: Path, tmp_path: Path) -> None:
     (source / "images" / "002.png").unlink()
     (tmp_path / "data.yaml").write_text("name: mine\nsources: [ct]\n")
@@ -54,6 +68,7 @@ def test_as_json(medrov: Any, source: Path, tmp_path: Path) -> None:
                 "severity": "error",
                 "where": "ct/002.png",
                 "message": "there is no such file",
+                "hint": "Put the file there, or take its image out of annotations.json.",
             }
         ],
     }

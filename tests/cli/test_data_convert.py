@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import typing
 from pathlib import Path
@@ -11,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from medrov_cli.core.building.readers import READERS
+from medrov_cli.commands import data_convert as command
+from medrov_cli.core.building.convert import UNSTATED
+from medrov_cli.core.building.readers import READERS, ReaderConfig
 from medrov_cli.options.converting import Format
 
 ABOUT = ("--modality", "ct", "--licence", "CC0")
@@ -28,6 +32,14 @@ def voc(tmp_path: Path) -> Path:
         item = f"<object><name>cell</name><bndbox>{box}</bndbox></object>"
         (folder / f"{name}.xml").write_text(f"<annotation>{item}</annotation>")
     return folder
+
+
+def test_defaults_are_those_of_the_core() -> None:
+    given = {name: own.default for name, own in inspect.signature(command.convert).parameters.items()}
+    reader = {own.name: own.default for own in dataclasses.fields(ReaderConfig)}
+    for name in ("components", "min_area", "axis", "every", "window", "skip_empty", "readers"):
+        assert given[name] == reader[name]
+    assert given["source"] == UNSTATED
 
 
 def test_for_people(medrov: Any, voc: Path, tmp_path: Path) -> None:
@@ -52,6 +64,7 @@ def test_for_programs(medrov: Any, voc: Path, tmp_path: Path) -> None:
         "skipped_empty": 0,
         "clipped_boxes": 1,
         "dropped_boxes": 0,
+        "repeated_boxes": 0,
         "failures": [],
     }
     document = json.loads((output / "annotations.json").read_text())
@@ -104,6 +117,21 @@ def test_an_input_that_fails_is_partial(medrov: Any, voc: Path, tmp_path: Path) 
     assert medrov(*arguments).exit_code == 2
     done = medrov(*arguments, "--resume", "--workers", 1)
     assert (done.exit_code, done.json["images"]) == (0, 2)
+
+
+@pytest.mark.parametrize(("options", "boxes"), [((), 4), (("--drop-repeats",), 3)])
+def test_a_box_that_stands_there_twice(
+    medrov: Any, voc: Path, tmp_path: Path, options: tuple[str, ...], boxes: int
+) -> None:
+    text = (voc / "p1_a.xml").read_text()
+    item = text.removeprefix("<annotation>").removesuffix("</annotation>")
+    other = item.replace("cell", "nucleus")  # of another class: no repeat
+    (voc / "p1_a.xml").write_text(f"<annotation>{item}{other}{item}</annotation>")
+    done = medrov("data", "convert", voc, "--from", "voc", "-o", tmp_path / "out", *ABOUT, *options, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert (done.json["boxes"], done.json["repeated_boxes"]) == (boxes, 4 - boxes)
+    coco = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert [a["category_id"] for a in coco["annotations"]] == ([1, 2, 1, 1] if boxes == 4 else [1, 2, 1])
 
 
 def test_no_usable_input(medrov: Any, voc: Path, tmp_path: Path) -> None:

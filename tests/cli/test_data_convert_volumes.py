@@ -107,19 +107,91 @@ def test_resumed_runs_give_the_same_bytes(medrov: Any, folder: Path, tmp_path: P
     options = form(folder)
     runs = []
     for name in ("a", "b"):
-        output = tmp_path / name
+        output = tmp_path / name / "source"
         assert medrov("data", "convert", folder, "-o", output, *options, *ABOUT).exit_code == 0
         runs.append({path.name: path.read_bytes() for path in output.rglob("*") if path.is_file()})
     assert runs[0] == runs[1]
-    (tmp_path / "a" / "annotations.json").unlink()
-    min((tmp_path / "a" / "images").iterdir()).unlink()
-    again = medrov("data", "convert", folder, "-o", tmp_path / "a", *options, *ABOUT, "--resume")
+    output = tmp_path / "a" / "source"
+    (output / "annotations.json").unlink()
+    min((output / "images").iterdir()).unlink()
+    again = medrov("data", "convert", folder, "-o", output, *options, *ABOUT, "--resume")
     assert again.exit_code == 0, again.stderr
-    assert {path.name: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()} == runs[0]
-    other = medrov(
-        "data", "convert", folder, "-o", tmp_path / "a", *options, *ABOUT, "--resume", "--every", "2"
-    )
+    assert {path.name: path.read_bytes() for path in output.rglob("*") if path.is_file()} == runs[0]
+    other = medrov("data", "convert", folder, "-o", output, *options, *ABOUT, "--resume", "--every", "2")
     assert other.exit_code == 2
+
+
+def cases_of(folder: Path) -> set[str]:
+    return {image["case"] for image in json.loads((folder / "annotations.json").read_text())["images"]}
+
+
+def test_equal_stems_of_two_sources_are_two_patients(medrov: Any, folder: Path, tmp_path: Path) -> None:
+    options = nifti(folder)
+    for name, about in (
+        ("train", ("--split", "train")),
+        ("test", ("--split", "test")),
+        ("named", ("--source", "Liver 2017")),
+        ("again", ("--source", "Liver 2017")),
+    ):
+        done = medrov("data", "convert", folder, "-o", tmp_path / name, *options, *ABOUT, *about)
+        assert done.exit_code == 0, done.stderr
+    cases = {name: cases_of(tmp_path / name) for name in ("train", "test", "named", "again")}
+    assert all(len(own) == 1 for own in cases.values())
+    assert len(set.union(*cases.values())) == 3
+    assert cases["named"] == cases["again"]  # who says that it is one source has one patient
+    found = medrov("data", "check", tmp_path / "train", tmp_path / "test", "--json").json["findings"]
+    assert "case_in_two_splits" not in [finding["code"] for finding in found]
+
+
+@pytest.mark.parametrize("form", [dicom_seg, rtstruct, dicom_csv])
+def test_a_patient_of_dicom_is_one_in_every_source(
+    medrov: Any, folder: Path, tmp_path: Path, form: Any
+) -> None:
+    options = form(folder)
+    for name in ("train", "test"):
+        about = (*ABOUT, "--split", name, "--source", name)
+        assert medrov("data", "convert", folder, "-o", tmp_path / name, *options, *about).exit_code == 0
+    assert cases_of(tmp_path / "train") == cases_of(tmp_path / "test") != {None}
+    found = medrov("data", "check", tmp_path / "train", tmp_path / "test", "--json").json["findings"]
+    assert "case_in_two_splits" in [finding["code"] for finding in found]
+
+
+def test_boxes_of_several_readers(medrov: Any, folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "boxes.csv"
+    table.write_text(
+        "image_id,class_name,rad_id,x_min,y_min,x_max,y_max\n"
+        "1.2.3.1,nodule,R1,0,0,4,4\n1.2.3.1,nodule,R2,0,0,4,3\n1.2.3.2,nodule,R1,1,2,3,4\n"
+    )
+    options = ("--from", "dicom-csv", "--csv", table, *ABOUT, "--json")
+    kept = medrov("data", "convert", folder, "-o", tmp_path / "kept", *options)
+    assert (kept.exit_code, kept.json["boxes"]) == (0, 3)
+    merged = medrov("data", "convert", folder, "-o", tmp_path / "merged", *options, "--readers", "merge")
+    assert (merged.exit_code, merged.json["boxes"]) == (0, 2)
+    document = json.loads((tmp_path / "merged" / "annotations.json").read_text())
+    assert sorted(own["bbox"] for own in document["annotations"]) == [[0, 0, 4, 3.5], [1, 2, 2, 2]]
+    # Another choice is another conversion.
+    again = medrov(
+        "data", "convert", folder, "-o", tmp_path / "kept", *options, "--readers", "merge", "--resume"
+    )
+    assert again.exit_code == 2
+
+
+def test_readers_are_refused_where_nobody_says_who_they_are(
+    medrov: Any, folder: Path, tmp_path: Path
+) -> None:
+    for form, said in ((dicom_seg, "--from dicom-csv"), (dicom_csv, "rad_id")):
+        options = (*form(folder), *ABOUT, "--readers", "merge")
+        done = medrov("data", "convert", folder, "-o", tmp_path / "out", *options)
+        assert done.exit_code == 2
+        assert "--readers merge" in done.stderr
+        assert said in done.stderr
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", [nifti, rtstruct])
+def test_progress_ends_once(medrov: Any, folder: Path, tmp_path: Path, form: Any) -> None:
+    done = medrov("data", "convert", folder, "-o", tmp_path / "out", *form(folder), *ABOUT)
+    assert [line.split(" inputs")[0] for line in done.stderr.splitlines()] == ["converting: 1/1"]
 
 
 def test_what_is_missing_is_told_and_the_rest_written(medrov: Any, folder: Path, tmp_path: Path) -> None:

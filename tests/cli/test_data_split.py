@@ -40,6 +40,8 @@ def test_as_json(medrov: Any, source: Path) -> None:
         "images": {"train": 10, "val": 0, "test": 10},
         "cases": {"train": 5, "val": 0, "test": 5},
         "images_without_case": 0,
+        "near_copies": {"pairs": 0, "cases": 0, "groups": 0},
+        "moved": None,
         "classes": [
             {
                 "class": "liver",
@@ -47,6 +49,7 @@ def test_as_json(medrov: Any, source: Path) -> None:
                 "boxes": {"train": 20, "val": 0, "test": 20},
             }
         ],
+        "failures": [],
     }
 
 
@@ -72,3 +75,100 @@ def test_exit_codes(medrov: Any, source: Path, tmp_path: Path) -> None:
     assert medrov("data", "split", source, "--val", 2).exit_code == 2
     missing = medrov("data", "split", tmp_path / "nowhere", "--json")
     assert (missing.exit_code, missing.json["error"]["code"]) == (4, "dataset_invalid")
+
+
+@pytest.fixture
+def leaking(tmp_path: Path) -> Path:
+    """Case p in train and val; 003 a copy of 004 in test; six sound images."""
+    first = [Picture("train", case="p"), Picture("val", case="p"), Picture("train", seed=77)]
+    rest = [Picture("test", seed=77), *(Picture("train", case=f"r{n}") for n in range(6))]
+    return write_source(tmp_path / "s", first + rest, ["x"])
+
+
+def test_a_repair_for_people(medrov: Any, leaking: Path) -> None:
+    done = medrov("data", "split", leaking, "--repair")
+    assert done.exit_code == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["moved", "from", "to", "reason"],
+        ["001.png", "train", "val", "case_in_two_splits"],
+        ["003.png", "train", "test", "near_duplicate"],
+        [],
+        ["train", "val", "test"],
+        ["images", "6", "2", "2"],
+        ["cases", "6", "1", "2"],
+        ["x:", "images/boxes", "0/0", "0/0", "0/0"],
+    ]
+    assert "2 cases hold near-copies of each other: they stay together in 1 group(s)" in done.stderr
+    assert "moved: 2 image(s) of 2 case(s)" in done.stderr
+    assert medrov("data", "check", leaking).stdout.count("error") == 1  # in "0 error(s)"
+    before = (leaking / "annotations.json").read_bytes()
+    again = medrov("data", "split", leaking, "--repair")
+    assert again.exit_code == 0
+    assert "nothing to repair" in again.stderr
+    assert (leaking / "annotations.json").read_bytes() == before
+
+
+def test_a_repair_as_json(medrov: Any, leaking: Path, tmp_path: Path) -> None:
+    before = (leaking / "annotations.json").read_bytes()
+    done = medrov("data", "split", leaking, "--repair", "-o", tmp_path / "new.json", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert done.json["seed"] is None
+    assert done.json["near_copies"] == {"pairs": 1, "cases": 2, "groups": 1}
+    assert done.json["moved"] == {
+        "images": 2,
+        "cases": 2,
+        "records": [
+            {"file_name": "001.png", "from": "train", "to": "val", "reason": "case_in_two_splits"},
+            {"file_name": "003.png", "from": "train", "to": "test", "reason": "near_duplicate"},
+        ],
+    }
+    assert (leaking / "annotations.json").read_bytes() == before
+    assert (tmp_path / "new.json").is_file()
+    alone = medrov("data", "split", leaking, "--repair", "--no-join-copies", "--json").json
+    assert alone["near_copies"] is None
+    assert [record["file_name"] for record in alone["moved"]["records"]] == ["001.png"]
+
+
+def test_the_table_of_moves_is_cut(medrov: Any, tmp_path: Path) -> None:
+    pictures = [Picture(split, case=f"p{n}") for n in range(25) for split in ("train", "test")]
+    folder = write_source(tmp_path / "s", pictures, ["x"])
+    done = medrov("data", "split", folder, "--repair")
+    assert done.stdout.count("case_in_two_splits") == 20
+    assert "and 5 more: see --json" in done.stdout
+
+
+def test_near_copies_are_as_near_as_asked(medrov: Any, leaking: Path) -> None:
+    strict = ("--hamming", 0, "--correlation", 1)
+    assert medrov("data", "split", leaking, "--json").json["near_copies"]["pairs"] == 1
+    assert medrov("data", "split", leaking, *strict, "--json").json["near_copies"]["pairs"] == 1
+    loose = ("--hamming", 64, "--correlation", 0)
+    assert medrov("data", "split", leaking, *loose, "--json").json["near_copies"]["pairs"] > 1
+
+
+def test_what_cannot_be_compared_is_a_failure_and_the_rest_is_done(medrov: Any, source: Path) -> None:
+    (source / "images" / "003.png").write_bytes(b"no image")
+    done = medrov("data", "split", source, "--json")
+    assert done.exit_code == 3
+    (failure,) = done.json["failures"]
+    assert (failure["path"], failure["error"]["code"]) == ("ct/003.png", "unreadable")
+    assert "ct/003.png" in done.stderr
+    assert sum(done.json["images"].values()) == 20
+    assert medrov("data", "split", source, "--no-join-copies").exit_code == 0
+    for image in (source / "images").iterdir():
+        image.unlink()
+    before = (source / "annotations.json").read_bytes()
+    nothing = medrov("data", "split", source, "--json")
+    assert (nothing.exit_code, nothing.json["error"]["code"]) == (4, "no_input")
+    assert (source / "annotations.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [("--val", 0.1), ("--test", 0), ("--seed", 0), ("--keep-test",)])
+def test_a_repair_deals_nothing(medrov: Any, leaking: Path, option: tuple[object, ...]) -> None:
+    done = medrov("data", "split", leaking, "--repair", *option, "--json")
+    assert (done.exit_code, done.json["error"]["code"]) == (2, "usage")
+    assert option[0] in done.json["error"]["message"]
+
+
+def test_a_repair_needs_splits(medrov: Any, source: Path) -> None:
+    done = medrov("data", "split", source, "--repair", "--json")
+    assert (done.exit_code, done.json["error"]["code"]) == (4, "dataset_invalid")

@@ -11,11 +11,10 @@ from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
 from medrov_cli.core.errors import ExitCode
+from medrov_cli.options import near_copies
 
 if TYPE_CHECKING:
     from medrov_cli.core.building.check import CheckResult
-
-DUPLICATES_PANEL = "Near-duplicates"
 
 SHOWN_PER_CODE = 20
 """Rows of one code in the table; the JSON document has all."""
@@ -45,26 +44,8 @@ def check(
         typer.Argument(metavar="DATASET.yaml|SOURCE_DIR...", help="A dataset yaml, or source folders."),
     ],
     data_root: options.DataRoot = None,
-    hamming: Annotated[
-        int,
-        typer.Option(
-            "--hamming",
-            min=0,
-            max=64,
-            help="Bits of 64 in which the hashes of candidates may differ.",
-            rich_help_panel=DUPLICATES_PANEL,
-        ),
-    ] = 10,
-    correlation: Annotated[
-        float,
-        typer.Option(
-            "--correlation",
-            min=0,
-            max=1,
-            help="Least correlation of two images, without what all of their source have in common.",
-            rich_help_panel=DUPLICATES_PANEL,
-        ),
-    ] = 0.95,
+    hamming: near_copies.Hamming = 10,
+    correlation: near_copies.Correlation = 0.95,
     threads: options.Threads = 4,
     as_json: options.Json = False,
 ) -> None:
@@ -78,5 +59,7 @@ def check(
     with console.progress("images") as advance:
         result = check_dataset(config, advance)
     console.success(result, _render, as_json=as_json)
+    for code, hint in {finding.code: finding.hint for finding in result.findings}.items():
+        console.note(f"{code}: {hint}")
     if result.has_errors:
         raise typer.Exit(ExitCode.PARTIAL)

@@ -39,6 +39,7 @@ class ConvertOutput:
             "skipped_empty": own.skipped_empty,
             "clipped_boxes": own.clipped,
             "dropped_boxes": own.dropped,
+            "repeated_boxes": own.repeated,
             "failures": [{"path": item.path, "error": item.error.as_dict()} for item in own.failures],
         }
 
@@ -70,7 +71,9 @@ def convert(
     every: converting.Every = 1,
     window: options.Window = "auto",
     csv: converting.Csv = None,
+    readers: converting.Readers = "keep",
     skip_empty: converting.SkipEmpty = False,
+    drop_repeats: converting.DropRepeats = False,
     workers: converting.Workers = 2,
     resume: options.Resume = False,
     as_json: options.Json = False,
@@ -97,6 +100,7 @@ def convert(
             every=every,
             window=window,
             csv=csv,
+            readers=readers,
             skip_empty=skip_empty,
             case=parse_case_pattern(case),
         ),
@@ -105,6 +109,7 @@ def convert(
         licence=licence,
         source=source,
         split=split,
+        drop_repeats=drop_repeats,
         workers=workers,
         resume=resume,
     )

@@ -14,7 +14,7 @@ from medrov_cli.core.config import Modality
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.phantoms import PhantomSource
+    from medrov_cli.core.building.phantom_folders import PhantomSource
 
 SCHEMA = "medrov.data.phantom/1"
 DRAWING_PANEL = "What to draw"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
+from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.options import near_copies, splitting
 
 if TYPE_CHECKING:
     from medrov_cli.core.building.split import SplitResult
 
-SPLITS_PANEL = "Splits"
+SHOWN_MOVES = 20
+"""Rows of the table of moved images; the JSON document has all."""
+
 _SPLITS = ("train", "val", "test")
 
 
@@ -24,7 +28,7 @@ class SplitOutput:
 
     result: SplitResult
     path: Path
-    seed: int
+    seed: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -37,10 +41,21 @@ class SplitOutput:
             "images": dict(own.images),
             "cases": dict(own.cases),
             "images_without_case": own.without_case,
+            "near_copies": None
+            if own.copy_pairs is None
+            else {"pairs": own.copy_pairs, "cases": own.joined_cases, "groups": own.joined_groups},
+            "moved": None
+            if own.moved is None
+            else {
+                "images": len(own.moved),
+                "cases": own.moved_cases,
+                "records": [record.as_dict() for record in own.moved],
+            },
             "classes": [
                 {"class": name, "images": dict(own.class_images[name]), "boxes": dict(own.class_boxes[name])}
                 for name in own.class_images
             ],
+            "failures": [{"path": path, "error": error.as_dict()} for path, error in own.failures],
         }
 
 
@@ -54,55 +69,82 @@ def _render(output: SplitOutput) -> RenderableType:
     for name in own.class_images:
         pairs = zip(own.class_images[name].values(), own.class_boxes[name].values(), strict=True)
         table.add_row(f"{name}: images/boxes", *(f"{images}/{boxes}" for images, boxes in pairs))
-    return table
+    if not own.moved:
+        return table
+    moved = console.table("moved", "from", "to", "reason")
+    for record in own.moved[:SHOWN_MOVES]:
+        moved.add_row(record.file_name, record.before, record.after, record.reason.value)
+    if len(own.moved) > SHOWN_MOVES:
+        moved.add_row(f"and {len(own.moved) - SHOWN_MOVES} more: see --json", "", "", "")
+    return Group(moved, "", table)
 
 
 def split(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE_DIR", help="Folder with annotations.json and images/.")
-    ],
-    val: Annotated[
-        float,
-        typer.Option("--val", min=0, max=1, help="Share of images for val.", rich_help_panel=SPLITS_PANEL),
-    ] = 0.1,
-    test: Annotated[
-        float,
-        typer.Option("--test", min=0, max=1, help="Share of images for test.", rich_help_panel=SPLITS_PANEL),
-    ] = 0.2,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Another one deals otherwise.", rich_help_panel=SPLITS_PANEL)
-    ] = 0,
-    keep_test: Annotated[
-        bool,
-        typer.Option(
-            "--keep-test",
-            help="Leave the test split as it is, and deal the others; --test is not used.",
-            rich_help_panel=SPLITS_PANEL,
-        ),
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="annotations.json to write, in place of the source's own.",
-            rich_help_panel=options.OUTPUT_PANEL,
-        ),
-    ] = None,
+    source: splitting.Source,
+    val: splitting.Val = None,
+    test: splitting.Test = None,
+    seed: splitting.Seed = None,
+    keep_test: splitting.KeepTest = False,
+    repair: splitting.Repair = False,
+    join_copies: splitting.JoinCopies = True,
+    hamming: near_copies.Hamming = 10,
+    correlation: near_copies.Correlation = 0.95,
+    threads: options.Threads = 4,
+    output: splitting.NewFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Deal the images of a source into train, val and test: by patient, classes evenly.
 
-    Images of one case stay together; an image without a case is dealt by itself. The splits replace
-    those in annotations.json.
+    Images of one case stay together, and so do near-copies; an image without a case is dealt by
+    itself. The splits replace those in annotations.json.
     """
+    from medrov_cli.core.building.dealing import Shares
+    from medrov_cli.core.building.near_copies import CopyRule
     from medrov_cli.core.building.split import SplitConfig, split_source
     from medrov_cli.core.data.source import ANNOTATIONS
 
-    result = split_source(source, SplitConfig(val, test, seed, keep_test), output)
-    if result.without_case:
-        console.warn(f"{result.without_case} image(s) have no case: each was dealt as a patient of its own")
-    written = SplitOutput(result, output or source / ANNOTATIONS, seed)
+    if repair:
+        _refuse({"--val": val, "--test": test, "--seed": seed, "--keep-test": keep_test or None})
+    usual = Shares()
+    shares = Shares(
+        val=usual.val if val is None else val,
+        test=usual.test if test is None else test,
+        seed=usual.seed if seed is None else seed,
+        keep_test=keep_test,
+    )
+    copies = CopyRule(hamming, correlation, threads) if join_copies else None
+    with console.progress("images") as advance:
+        result = split_source(source, SplitConfig(shares, repair, copies), output, advance)
+    _tell(result)
+    written = SplitOutput(result, output or source / ANNOTATIONS, None if repair else shares.seed)
     console.success(written, _render, as_json=as_json)
-    console.note(f"written: {written.path}")
+    if result.moved == () and output is None:
+        console.note(f"nothing to repair: {written.path} stays as it is")
+    else:
+        console.note(f"written: {written.path}")
+    if result.failures:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _refuse(given: dict[str, object]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise MedrovError(
+                ErrorCode.USAGE,
+                f"{option} deals images, and --repair keeps the splits that they have.",
+                "Leave one of the two out.",
+            )
+
+
+def _tell(result: SplitResult) -> None:
+    for path, error in result.failures:
+        console.warn(f"{path}: {error.message}")
+    if result.without_case and result.moved is None:
+        console.warn(f"{result.without_case} image(s) have no case: each was dealt as a patient of its own")
+    if result.joined_groups:
+        console.note(
+            f"{result.joined_cases} cases hold near-copies of each other: "
+            f"they stay together in {result.joined_groups} group(s)"
+        )
+    if result.moved:
+        console.note(f"moved: {len(result.moved)} image(s) of {result.moved_cases} case(s)")

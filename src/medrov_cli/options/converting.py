@@ -88,7 +88,7 @@ Readers = Annotated[
     Literal["keep", "merge"],
     typer.Option(
         "--readers",
-        help="Boxes of one object by several readers (column rad_id): keep each, or merge them into the mean.",
+        help="Boxes of one object by several readers (column rad_id): keep each, or merge into the mean.",
         rich_help_panel=options.INPUT_PANEL,
     ),
 ]
@@ -97,6 +97,15 @@ SkipEmpty = Annotated[
     bool,
     typer.Option(
         "--skip-empty", help="Leave out images without objects.", rich_help_panel=options.INPUT_PANEL
+    ),
+]
+
+DropRepeats = Annotated[
+    bool,
+    typer.Option(
+        "--drop-repeats",
+        help="Of equal boxes of a class on an image keep one.",
+        rich_help_panel=options.INPUT_PANEL,
     ),
 ]
 

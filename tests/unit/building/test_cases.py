@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from medrov_cli.core.building.cases import case_in_path, hashed_case, parse_case_pattern
+from medrov_cli.core.building.cases import case_in_path, hashed_case, local_case, parse_case_pattern
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 
@@ -14,6 +14,11 @@ def test_a_case_is_sixteen_hexadecimal_digits_of_a_hash() -> None:
     assert hashed_case("Doe^Jane") == hashlib.sha256(b"8:Doe^Jane").hexdigest()[:16]
     assert hashed_case("ab", "c") != hashed_case("a", "bc")
     assert hashed_case() != hashed_case("")
+
+
+def test_a_name_of_a_source_s_own_means_nothing_in_another_source() -> None:
+    assert local_case("a", "case_1") == local_case("a", "case_1") == hashed_case("a", "case_1")
+    assert len({local_case("a", "case_1"), local_case("b", "case_1"), hashed_case("case_1")}) == 3
 
 
 def test_a_pattern_finds_the_case_in_a_path() -> None:

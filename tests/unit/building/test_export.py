@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.building.annotated import AnnotatedImage
-from medrov_cli.core.building.cases import hashed_case
+from medrov_cli.core.building.cases import local_case
 from medrov_cli.core.building.export import ExportConfig, Format, run_export
 from medrov_cli.core.building.exported import safe_case
 from medrov_cli.core.building.readers import ReaderConfig, reader_of
@@ -146,15 +146,16 @@ def test_cases_come_back_where_the_format_has_a_place_for_them(tmp_path: Path, t
     assert cases[2] is None
     assert len({*cases}) == 3
     if to == "label-studio":
-        assert cases == [CASE, hashed_case("patient 7"), None]
+        assert cases == [CASE, local_case("source", "patient 7"), None]
     assert [image.split for image in found] == ["train", "val", None]
 
 
 def test_a_case_is_hashed_once() -> None:
-    once = safe_case("patient 7")
-    assert once == hashed_case("patient 7")
-    assert safe_case(once) == once
-    assert safe_case(None) is None
+    once = safe_case("patient 7", "a")
+    assert once == local_case("a", "patient 7")
+    assert safe_case(once, "b") == once
+    assert safe_case("patient 7", "b") != once  # another source's
+    assert safe_case(None, "a") is None
 
 
 @pytest.mark.parametrize("to", ["label-studio", "cvat"])

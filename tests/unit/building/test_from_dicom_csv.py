@@ -89,6 +89,45 @@ def test_vindr_keeps_the_boxes_of_all_readers(tmp_path: Path) -> None:
     assert folder.is_dir()
 
 
+# Of three readers: R1 and R2 agree on an opacity (8 of 12 pixels are in both), R3 does not (4 of 12).
+READERS = """rad_id,image_id,class_name,x_min,y_min,x_max,y_max
+R1,a,Opacity,0,0,5,2
+R3,a,Opacity,4,0,7,2
+R2,a,Mass,0,0,5,2
+R2,a,Opacity,1,0,6,2
+R2,b,No finding,,,,
+R1,b,No finding,,,,
+"""
+
+
+def test_boxes_that_readers_agree_on_become_their_mean(tmp_path: Path) -> None:
+    folder = films(tmp_path / "in", "a.dcm", "b.dcm")
+    reading = read(folder, csv=table(tmp_path / "t.csv", READERS), readers="merge")
+    found = all_of(reading)
+    assert boxes(found["a.dcm"]) == [
+        ("Opacity", 0.5, 0, 5, 2),  # 0..5 and 1..6
+        ("Opacity", 4, 0, 3, 2),
+        ("Mass", 0, 0, 5, 2),  # of another class
+    ]
+    assert boxes(found["b.dcm"]) == []
+    assert len(boxes(all_of(read(folder, csv=tmp_path / "t.csv"))["a.dcm"])) == 4
+
+
+def test_merging_needs_to_know_who_has_drawn_a_box(tmp_path: Path) -> None:
+    folder = films(tmp_path / "in", "a.dcm", "b.dcm")
+    with pytest.raises(MedrovError, match=r"--readers merge: t\.csv") as caught:
+        read(folder, csv=table(tmp_path / "t.csv", RSNA), readers="merge")
+    assert caught.value.code is ErrorCode.USAGE
+    assert "rad_id" in caught.value.hint
+    unsigned = table(tmp_path / "t.csv", READERS.replace("R2,a,Mass", ",a,Mass"))
+    found = all_of(read(folder, csv=unsigned, readers="merge"))
+    error = found["a.dcm"]
+    assert isinstance(error, MedrovError)
+    assert error.message == "Line 4 of the table has a box without a reader."
+    assert boxes(found["b.dcm"]) == []
+    assert len(boxes(all_of(read(folder, csv=unsigned))["a.dcm"])) == 4
+
+
 def test_pixels_are_those_of_detect_and_names_say_nothing(tmp_path: Path) -> None:
     folder = films(tmp_path / "in", "a.dcm", "b.dcm", PhotometricInterpretation="MONOCHROME1")
     for window in ("auto", "400,500"):

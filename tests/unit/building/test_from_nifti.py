@@ -13,7 +13,7 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 
 from image_files import read_all
 from medrov_cli.core.building.annotated import AnnotatedImage
-from medrov_cli.core.building.cases import hashed_case, parse_case_pattern
+from medrov_cli.core.building.cases import hashed_case, local_case, parse_case_pattern
 from medrov_cli.core.building.labels import LabelMap
 from medrov_cli.core.building.readers import ReaderConfig, Reading, reader_of
 from medrov_cli.core.data.phantom.abdomen import abdomen_volume
@@ -249,8 +249,8 @@ def test_decathlon(tmp_path: Path) -> None:
     assert [unit.path for unit in reading.units] == ["liver_1.nii.gz", "liver_2.nii.gz"]
     first, second = slices(reading, 0), slices(reading, 1)
     assert boxes(first) == boxes(second) == {3: [("cancer", 3, 3, 2, 2)]}
-    assert {own.case for own in first} == {hashed_case("liver_1")}
-    assert {own.case for own in second} == {hashed_case("liver_2")}
+    assert {own.case for own in first} == {local_case("", "liver_1")}
+    assert {own.case for own in second} == {local_case("", "liver_2")}
 
 
 def test_nnunet_with_two_contrasts(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_nnunet_with_two_contrasts(tmp_path: Path) -> None:
     reading = read(tmp_path, labels=LabelMap())
     both = [slices(reading, 0), slices(reading, 1)]
     assert [boxes(images) for images in both] == [{3: [("tumor", 3, 3, 2, 2)]}] * 2
-    assert {own.case for images in both for own in images} == {hashed_case("brain_007")}
+    assert {own.case for images in both for own in images} == {local_case("", "brain_007")}
     assert len({own.name for images in both for own in images}) == 8
 
 

@@ -15,7 +15,8 @@ from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.from_dicom_csv import read as read_table
 from medrov_cli.core.building.from_masks import read as read_masks
 from medrov_cli.core.building.from_nifti import read as read_volumes
-from medrov_cli.core.building.phantoms import PhantomConfig, PhantomSource, run_phantoms
+from medrov_cli.core.building.phantom_folders import PhantomSource
+from medrov_cli.core.building.phantoms import PhantomConfig, run_phantoms
 from medrov_cli.core.building.readers import Reader, ReaderConfig
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.dataset import load_dataset

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.building.annotated import AnnotatedImage, Annotation
-from medrov_cli.core.building.cases import hashed_case, parse_case_pattern
+from medrov_cli.core.building.cases import hashed_case, local_case, parse_case_pattern
 from medrov_cli.core.building.labels import LabelMap
 from medrov_cli.core.building.readers import READERS, ReaderConfig, reader_of
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -277,7 +277,7 @@ def test_coco_keeps_crowds_areas_and_splits(tmp_path: Path) -> None:
         Annotation("a", (1, 1, 2, 2), None, crowd=True),
     )
     assert (first.case, first.split) == (None, None)
-    assert (last.case, last.split) == (hashed_case("p"), "val")
+    assert (last.case, last.split) == (local_case("", "p"), "val")
     assert found["../z.png"] is ErrorCode.BAD_METADATA  # leads out of images/
     assert found["w.png"] is ErrorCode.BAD_METADATA  # its record is of a turned image
     assert reader_of("coco")(ReaderConfig(tmp_path / "annotations.json")).class_names == ("b", "a")

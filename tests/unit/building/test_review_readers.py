@@ -13,7 +13,7 @@ import pytest
 
 from medrov_cli.core.building.addresses import local_names
 from medrov_cli.core.building.annotated import AnnotatedImage
-from medrov_cli.core.building.cases import hashed_case
+from medrov_cli.core.building.cases import hashed_case, local_case
 from medrov_cli.core.building.readers import ReaderConfig, reader_of
 from medrov_cli.core.building.turned import box_around
 from medrov_cli.core.building.xml_files import read_xml
@@ -154,7 +154,7 @@ def test_cases_of_tasks(tmp_path: Path) -> None:
     image_file(tmp_path / "images" / "p12_1.png")
     tasks = task("images/p12_1.png", {"result": []}, case="patient", split="test")
     (image,) = read_tasks(tmp_path, tasks)
-    assert (image.case, image.split, image.name) == (hashed_case("patient"), "test", "p12_1")
+    assert (image.case, image.split, image.name) == (local_case("", "patient"), "test", "p12_1")
     (image,) = read_tasks(tmp_path, tasks, case=re.compile("^(p[0-9]+)_"))
     assert image.case == hashed_case("p12")
 

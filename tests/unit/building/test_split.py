@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.building.split import IMAGES, SHOWS, SplitConfig, case_key, deal, split_source
+from medrov_cli.core.building.dealing import IMAGES, SHOWS, Shares, deal
+from medrov_cli.core.building.split import SplitConfig, case_key, split_source
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from source_folders import Picture, read_coco, write_source
 
@@ -32,7 +33,7 @@ shares = st.tuples(st.floats(0, 0.45), st.floats(0, 0.45))
 
 @given(cases, shares, st.integers(0, 5))
 def test_every_case_gets_one_split_and_no_split_exceeds_its_share_by_a_case(table, both, seed) -> None:
-    config = SplitConfig(val=both[0], test=both[1], seed=seed)
+    config = Shares(val=both[0], test=both[1], seed=seed)
     dealt = deal(table, config, {})
     assert dealt.keys() == table.keys()
     images = Counter()
@@ -47,7 +48,7 @@ def test_every_case_gets_one_split_and_no_split_exceeds_its_share_by_a_case(tabl
 
 @given(cases, st.integers(0, 5), st.randoms())
 def test_the_order_of_the_cases_does_not_matter(table, seed, random) -> None:
-    config = SplitConfig(seed=seed)
+    config = Shares(seed=seed)
     shuffled = list(table.items())
     random.shuffle(shuffled)
     assert deal(dict(shuffled), config, {}) == deal(table, config, {})
@@ -59,7 +60,7 @@ def test_single_images_meet_the_shares_and_rare_classes_are_spread() -> None:
         ("image", f"{n:03}"): Counter({IMAGES: 1, SHOWS + ("rare" if n < 10 else "usual"): 1})
         for n in range(100)
     }
-    dealt = deal(table, SplitConfig(), {})
+    dealt = deal(table, Shares(), {})
     assert Counter(dealt.values()) == {"train": 70, "val": 10, "test": 20}
     assert Counter(split for (_, n), split in dealt.items() if int(n) < 10) == {
         "train": 7,
@@ -70,8 +71,8 @@ def test_single_images_meet_the_shares_and_rare_classes_are_spread() -> None:
 
 def test_another_seed_deals_otherwise() -> None:
     table = {("image", f"{n:03}"): Counter({IMAGES: 1, SHOWS + "a": 1}) for n in range(50)}
-    assert deal(table, SplitConfig(seed=1), {}) == deal(table, SplitConfig(seed=1), {})
-    assert deal(table, SplitConfig(seed=1), {}) != deal(table, SplitConfig(seed=2), {})
+    assert deal(table, Shares(seed=1), {}) == deal(table, Shares(seed=1), {})
+    assert deal(table, Shares(seed=1), {}) != deal(table, Shares(seed=2), {})
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_file_is_the_same_but_for_its_splits(folder: Path) -> None:
     before = read_coco(folder)
-    result = split_source(folder, SplitConfig(val=0.2, test=0.2))
+    result = split_source(folder, SplitConfig(Shares(val=0.2, test=0.2)))
     after = read_coco(folder)
     by_case = {}
     for image in after["images"]:
@@ -108,7 +109,7 @@ def test_a_rerun_gives_the_same_bytes(folder: Path) -> None:
 
 
 def test_a_kept_test_split_stays_and_nothing_joins_it(folder: Path) -> None:
-    result = split_source(folder, SplitConfig(val=0.2, keep_test=True))
+    result = split_source(folder, SplitConfig(Shares(val=0.2, keep_test=True)))
     kept = {image["file_name"] for image in read_coco(folder)["images"] if image["split"] == "test"}
     assert kept == {f"{n:03}.png" for n in range(1, 7)}
     assert result.images == {"train": 18, "val": 6, "test": 6}
@@ -122,18 +123,18 @@ def test_the_output_is_written_elsewhere_if_asked(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "config",
+    "shares",
     [
-        SplitConfig(val=0.5, test=0.5),
-        SplitConfig(val=float("nan")),
-        SplitConfig(val=-0.1),
-        SplitConfig(val=0.85, test=0, keep_test=True),
+        Shares(val=0.5, test=0.5),
+        Shares(val=float("nan")),
+        Shares(val=-0.1),
+        Shares(val=0.85, test=0, keep_test=True),
     ],
 )
-def test_shares_that_leave_nothing_to_train_on_are_refused(folder: Path, config: SplitConfig) -> None:
+def test_shares_that_leave_nothing_to_train_on_are_refused(folder: Path, shares: Shares) -> None:
     before = (folder / "annotations.json").read_bytes()
     with pytest.raises(MedrovError) as caught:
-        split_source(folder, config)
+        split_source(folder, SplitConfig(shares))
     assert caught.value.code is ErrorCode.USAGE
     assert (folder / "annotations.json").read_bytes() == before
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from medrov_cli.core.data.batch import NOBODY, Batch
+from medrov_cli.core.data.batch import Batch
 from medrov_cli.core.data.dataset import Dataset, load_dataset
 from medrov_cli.core.data.loader import BatchSource, LoaderConfig, Share, iterate, sides_of
-from medrov_cli.core.data.presence import POSSIBLE
+from medrov_cli.core.data.presence import NOBODY, POSSIBLE
 from medrov_cli.core.data.prompting import ClassTexts, NegativesConfig, nearest_classes
 from medrov_cli.core.data.store import ImageStore
 from training_data import make_source

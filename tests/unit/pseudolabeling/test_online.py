@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.config import TEXT_WIDTH, Part
-from medrov_cli.core.data.batch import NOBODY, Batch
+from medrov_cli.core.data.batch import Batch
+from medrov_cli.core.data.presence import NOBODY
 from medrov_cli.core.model.assigner import Targets
 from medrov_cli.core.model.freezing import train_mode
 from medrov_cli.core.model.network import Architecture, Detector

@@ -19,8 +19,7 @@ from medrov_cli.core.data.augmentation import (
     place_single,
     turn_and_flip,
 )
-from medrov_cli.core.data.batch import NOBODY
-from medrov_cli.core.data.presence import ANNOTATED, IMPOSSIBLE, POSSIBLE
+from medrov_cli.core.data.presence import ANNOTATED, IMPOSSIBLE, NOBODY, POSSIBLE
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
 from medrov_cli.core.pseudolabeling.online import examine
 from medrov_cli.core.pseudolabeling.rules import (

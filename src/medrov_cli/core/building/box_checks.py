@@ -100,8 +100,7 @@ def check_splits(source: OpenSource) -> Iterator[Finding]:
         yield Finding(
             Code.SPLIT_MISSING,
             source.name,
-            f"{len(lacking)} image(s) without train, val or test, such as {lacking[0]['file_name']}: "
-            "run 'medrov data split'",
+            f"{len(lacking)} image(s) without train, val or test, such as {lacking[0]['file_name']}",
         )
     by_case: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for image in source.images:

@@ -13,8 +13,9 @@ _DIGITS = 16
 def hashed_case(*parts: str) -> str:
     """Return the first 16 hexadecimal digits of SHA-256 of what identifies a patient or a volume.
 
-    The same parts give the same case in every source and on every machine. It keeps identities out of
-    files and logs; it is no protection against someone who holds a list of all possible identities.
+    The same parts give the same case in every source and on every machine: right for what identifies a
+    patient anywhere, such as DICOM's PatientID. It keeps identities out of files and logs; it is no
+    protection against someone who holds a list of all possible identities.
 
     Parameters
     ----------
@@ -23,6 +24,21 @@ def hashed_case(*parts: str) -> str:
     """
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()[:_DIGITS]
+
+
+def local_case(source: str, name: str) -> str:
+    """Return the case of a name that says who it is in its own source alone.
+
+    ``case_001`` of two sources is two patients, ``case_001`` of two conversions of one source is one.
+
+    Parameters
+    ----------
+    source
+        What the source is called.
+    name
+        Such as the stem of a volume.
+    """
+    return hashed_case(source, name)
 
 
 def case_in_path(path: str, pattern: re.Pattern[str] | None) -> str | None:

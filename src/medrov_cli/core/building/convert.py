@@ -6,6 +6,7 @@ first moment what the folder is to become; ``annotations.json`` is written last.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.inference.pipeline import OrderedReader
 
 RUN_FILE = "convert.json"
+UNSTATED = "unstated"
+"""The source of data of which nobody says where it is from."""
+
 RUN_SCHEMA = "medrov.data.convert-run/1"
 
 Progress = Callable[[int, int | None, str], None]
@@ -45,9 +49,11 @@ class ConvertConfig:
     licence
         Of the data, in the user's words.
     source
-        Where the data comes from, in the user's words.
+        Where the data comes from, in the user's words; with `UNSTATED` the folder's name tells sources apart.
     split
         Of the images of which the input does not say it.
+    drop_repeats
+        Whether of equal boxes of a class on an image only the first is kept.
     workers
         Units that are read at once.
     resume
@@ -61,6 +67,7 @@ class ConvertConfig:
     licence: str
     source: str
     split: Split = "train"
+    drop_repeats: bool = False
     workers: int = 2
     resume: bool = False
 
@@ -91,6 +98,8 @@ class Converted:
         Boxes that reached out of their image, and were cut.
     dropped
         Boxes left out because nothing of them is inside their image.
+    repeated
+        Boxes left out because they stood on their image already.
     failures
         Inputs that could not be read, in order. With no image at all there is no ``annotations.json``.
     """
@@ -101,6 +110,7 @@ class Converted:
     skipped_empty: int
     clipped: int
     dropped: int
+    repeated: int
     failures: tuple[FailedInput, ...]
 
 
@@ -114,9 +124,10 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
         ``dataset_invalid``: there is nothing to read; ``output_failed``. An input that fails alone is a
         record in the result.
     """
-    reading = reader_of(config.format)(config.reader)
+    _check(config)
+    reading = reader_of(config.format)(dataclasses.replace(config.reader, source=_source_of(config)))
     claim_folder(config.output, RUN_FILE, _describe(config, reading), resume=config.resume)
-    images = Images(config.output, config.split, keep=config.resume)
+    images = Images(config.output, config.split, keep=config.resume, drop_repeats=config.drop_repeats)
     entries: list[Entry] = []
     failures: list[FailedInput] = []
     skipped: list[Entry] = []
@@ -132,7 +143,10 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
             else:
                 (skipped if found.file_name is None else entries).append(found)
             if progress is not None:
-                progress(number + 1, len(reading.units), "converting")
+                # A unit may have many images: it is done when the next one begins.
+                progress(number, len(reading.units), "converting")
+    if progress is not None:
+        progress(len(reading.units), len(reading.units), "converting")
     _refuse_twins(entries)
     boxes = [box for entry in entries for box in entry.boxes]
     names = _class_names(reading, boxes)
@@ -146,8 +160,23 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
         skipped_empty=len(skipped),
         clipped=sum(entry.clipped for entry in entries),
         dropped=sum(entry.dropped for entry in (*entries, *skipped)),
+        repeated=sum(entry.repeated for entry in entries),
         failures=tuple(failures),
     )
+
+
+def _source_of(config: ConvertConfig) -> str:
+    """Return what the source is called: what the user says of it, else the name of its folder."""
+    return config.source if config.source != UNSTATED else config.output.resolve().name
+
+
+def _check(config: ConvertConfig) -> None:
+    if config.reader.readers == "merge" and config.format != "dicom-csv":
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--readers merge is for --from dicom-csv, not for {config.format}.",
+            "Other formats do not say who has drawn a box: leave --readers out.",
+        )
 
 
 def _class_names(reading: Reading, boxes: list[Box]) -> tuple[str, ...]:
@@ -189,7 +218,9 @@ def _describe(config: ConvertConfig, reading: Reading) -> dict[str, Any]:
             "every": own.every,
             "window": own.window,
             "skip_empty": own.skip_empty,
+            "drop_repeats": config.drop_repeats,
             "csv": None if own.csv is None else own.csv.name,
+            "readers": own.readers,
             "case": None if own.case is None else own.case.pattern,
         },
         "inputs": {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from medrov_cli.core.building.cases import hashed_case
+from medrov_cli.core.building.cases import local_case
 from medrov_cli.core.building.opened import Opened, OpenSource, split_of
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.source import invalid
@@ -106,12 +106,20 @@ class Written:
     outside: int = 0
 
 
-def safe_case(case: Any) -> str | None:
-    """Return a case that says nothing about a patient: as it is if it is hashed already, else hashed."""
+def safe_case(case: Any, source: str) -> str | None:
+    """Return a case that says nothing about a patient.
+
+    Parameters
+    ----------
+    case
+        As it is if it is hashed already; else a name, of which only the source knows whom it means.
+    source
+        What the source is called.
+    """
     if case is None:
         return None
     text = str(case)
-    return text if _HASHED.fullmatch(text) else hashed_case(text)
+    return text if _HASHED.fullmatch(text) else local_case(source, text)
 
 
 def collect(opened: Opened, *, splits: Sequence[str], sources: Sequence[str]) -> tuple[ExportedImage, ...]:
@@ -161,7 +169,7 @@ def _images_of(source: OpenSource, folder: str, splits: Sequence[str]) -> list[E
             source=source.name,
             modality=source.modality,
             split=split_of(image),
-            case=safe_case(image.get("case")),
+            case=safe_case(image.get("case"), source.name),
         )
         for image in source.images
         if not splits or split_of(image) in splits

@@ -26,7 +26,6 @@ class Code(StrEnum):
     FILE_MISSING = "file_missing"
     FILE_UNREADABLE = "file_unreadable"
     SIZE_MISMATCH = "size_mismatch"
-    DEPTH_LOST = "depth_lost"
     BOX_WITHOUT_AREA = "box_without_area"
     BOX_OUTSIDE = "box_outside"
     BOX_DUPLICATE = "box_duplicate"
@@ -47,7 +46,6 @@ SEVERITIES = {
     Code.FILE_MISSING: Severity.ERROR,
     Code.FILE_UNREADABLE: Severity.ERROR,
     Code.SIZE_MISMATCH: Severity.ERROR,
-    Code.DEPTH_LOST: Severity.WARNING,
     Code.BOX_WITHOUT_AREA: Severity.ERROR,
     Code.BOX_OUTSIDE: Severity.WARNING,
     Code.BOX_DUPLICATE: Severity.WARNING,
@@ -57,6 +55,37 @@ SEVERITIES = {
     Code.SIDE_SUSPECT: Severity.WARNING,
     Code.SIDE_DIFFERS: Severity.WARNING,
 }
+
+
+HINTS = {
+    Code.SOURCE_UNUSABLE: "See docs/training.md for the form of a source folder.",
+    Code.DATASET_INVALID: "See docs/training.md for the form of a dataset yaml.",
+    Code.SPLIT_MISSING: "Deal its images: 'medrov data split SOURCE_DIR'.",
+    Code.CASE_IN_TWO_SPLITS: (
+        "Bring the images of a case together: 'medrov data split SOURCE_DIR --repair'; "
+        "of two sources with the same cases, leave out one, or give both the same splits."
+    ),
+    Code.CASE_IN_TWO_SOURCES: (
+        "If they are one patient, give both sources the same splits; if not, convert the sources: "
+        "cases then have the name of their source in them."
+    ),
+    Code.NEAR_DUPLICATE: (
+        "Bring near-copies together: 'medrov data split SOURCE_DIR --repair'; of two sources that hold "
+        "the same images, leave out one."
+    ),
+    Code.FILE_MISSING: "Put the file there, or take its image out of annotations.json.",
+    Code.FILE_UNREADABLE: "Replace the file, or take its image out of annotations.json.",
+    Code.SIZE_MISMATCH: "Boxes are in pixels of the file that was annotated: put that one there.",
+    Code.BOX_WITHOUT_AREA: "Correct the box, or take it out of annotations.json.",
+    Code.BOX_OUTSIDE: "Look at the image: such boxes often belong to another size of it.",
+    Code.BOX_DUPLICATE: "Take out one of them, if they are not two objects.",
+    Code.CLASS_WITHOUT_BOXES: "Take the category out, if nobody has looked for it.",
+    Code.CLASS_NOT_IN_TRAIN: "Deal the images anew: 'medrov data split SOURCE_DIR'.",
+    Code.SIDE_UNPAIRED: "Nothing need be done.",
+    Code.SIDE_SUSPECT: "Look at the image: the classes may have been exchanged.",
+    Code.SIDE_DIFFERS: "Look at both sources: sides are those of the patient.",
+}
+"""What to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +111,11 @@ class Finding:
         """Return how bad it is."""
         return SEVERITIES[self.code]
 
+    @property
+    def hint(self) -> str:
+        """Return what to do about it."""
+        return HINTS[self.code]
+
     def as_dict(self) -> dict[str, str]:
         """Return the element of ``findings`` of a JSON document."""
         return {
@@ -89,4 +123,5 @@ class Finding:
             "severity": self.severity.value,
             "where": self.where,
             "message": self.message,
+            "hint": self.hint,
         }

@@ -12,13 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.building.findings import Code
+from medrov_cli.core.io.greyscale import apply_range, percentile_range
 from medrov_cli.core.io.quiet import silence_opencv
 
 THUMBNAIL_PX = 32
 """Side of the thumbnails that are compared."""
-
-_ENOUGH_LEVELS = 64
-"""An image that keeps so many of its grey levels in eight bits has lost little of what can be seen."""
 
 _ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}
 """First and last bytes of JPEG and PNG files, which OpenCV would read in part without a word."""
@@ -118,23 +116,13 @@ def _problem_of(image: npt.NDArray[np.generic], size_hw: tuple[int, int]) -> tup
         height, width = image.shape[:2]
         wanted = f"annotations.json says {size_hw[1]} x {size_hw[0]}"
         return Code.SIZE_MISMATCH, f"it has {width} x {height} pixels; {wanted}"
-    if image.dtype.itemsize > 1:
-        levels = len(np.unique(image))
-        kept = len(np.unique(_grey(image)))
-        if kept < min(levels, _ENOUGH_LEVELS):
-            return (
-                Code.DEPTH_LOST,
-                f"of its {levels} grey levels training sees {kept}: it takes the upper eight bits",
-            )
     return None
 
 
 def _grey(image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Return eight bits of grey, as OpenCV makes them of deeper images."""
-    if image.dtype == np.uint16:
-        image = np.right_shift(np.asarray(image, dtype=np.uint16), 8).astype(np.uint8)
-    elif image.dtype != np.uint8:
-        image = np.clip(np.asarray(image, dtype=np.float64), 0, 255).astype(np.uint8)
+    """Return eight bits of grey; deeper images are spread as training spreads them."""
+    if image.dtype != np.uint8:
+        image = apply_range(np.asarray(image), *percentile_range(np.asarray(image)))
     if image.ndim == 2:
         return np.asarray(image, dtype=np.uint8)
     convert = cv2.COLOR_BGRA2GRAY if image.shape[2] == 4 else cv2.COLOR_BGR2GRAY

@@ -125,7 +125,7 @@ def _is_number(value: Any) -> bool:
 def _case(image: Mapping[str, Any], config: ReaderConfig) -> str | None:
     if config.case is not None:
         return case_in_path(_file_name(image), config.case)
-    return safe_case(image.get("case"))
+    return safe_case(image.get("case"), config.source)
 
 
 def _split(image: Mapping[str, Any]) -> Split | None:

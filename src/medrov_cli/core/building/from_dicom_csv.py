@@ -1,68 +1,27 @@
 """Read DICOM images and a table of boxes, with the columns of the RSNA pneumonia challenge or of VinDr-CXR.
 
-An image of which the table says nothing is left out; one with rows but without a box has no objects. The
-boxes of several readers stay as they are, each as an object.
+An image of which the table says nothing is left out; one with rows but without a box has no objects.
 """
 
 from __future__ import annotations
 
-import csv
-import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from medrov_cli.core.building.annotated import AnnotatedImage, Annotation
+from medrov_cli.core.building.box_csv import CsvTable, TableRow, read_table
 from medrov_cli.core.building.cases import case_in_path
 from medrov_cli.core.building.dicom_folder import DicomHeader, read_header, scan, slices_of
 from medrov_cli.core.building.from_raster import nothing_in
+from medrov_cli.core.building.reader_agreement import joined
 from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.inputs import natural_key
 from medrov_cli.core.io.reader import ReadOptions, read_frames
 from medrov_cli.core.io.window import parse_window
 
-_RSNA_CLASS = "pneumonia"
-"""Of RSNA's boxes, which have no name of their own; ``labels`` may give another."""
-
 _LAYOUT_HINT = "Give the folder of the DICOM files and --csv TABLE.csv."
-_COLUMNS_HINT = (
-    "RSNA: patientId,x,y,width,height,Target; VinDr-CXR: image_id,class_name,x_min,y_min,x_max,y_max."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """Names of columns, in lower case."""
-
-    image: str
-    box: tuple[str, str, str, str]
-    class_name: str | None
-    has_corners: bool
-
-
-_FORMS = (
-    _Form("patientid", ("x", "y", "width", "height"), None, has_corners=False),
-    _Form("image_id", ("x_min", "y_min", "x_max", "y_max"), "class_name", has_corners=True),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A line of the table; without a box it says that the image was looked at."""
-
-    number: int
-    annotation: Annotation | None
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    name: str
-    rows: Mapping[str, Sequence[_Row]]
-    class_names: tuple[str, ...]
 
 
 def read(config: ReaderConfig) -> Reading:
@@ -77,7 +36,13 @@ def read(config: ReaderConfig) -> Reading:
     folder = config.images or config.path
     if not folder.is_dir():
         raise nothing_in(folder, "no folder of DICOM files", _LAYOUT_HINT)
-    table = _read_table(_csv_of(config), config.labels.binary or config.labels.names.get(1) or _RSNA_CLASS)
+    table = read_table(_csv_of(config), config.labels.binary or config.labels.names.get(1))
+    if config.readers == "merge" and not table.has_readers:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--readers merge: {table.name} does not say who has drawn a box.",
+            "It takes a column rad_id, as VinDr-CXR's table has it; or leave --readers out.",
+        )
     files = _find(folder, table)
     if not files:
         raise nothing_in(folder, f"no DICOM file of an image in {table.name}", _LAYOUT_HINT)
@@ -113,64 +78,7 @@ def _csv_of(config: ReaderConfig) -> Path:
     return tables[0]
 
 
-def _read_table(path: Path, rsna_class: str) -> _Table:
-    by_image: dict[str, list[_Row]] = defaultdict(list)
-    names: dict[str, tuple[float, str]] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [(name or "").strip().casefold() for name in reader.fieldnames or ()]
-            form = _form_of(columns, path)
-            reader.fieldnames = columns
-            for line in reader:
-                fields = {name: (text or "").strip() for name, text in line.items() if isinstance(name, str)}
-                if not fields[form.image]:
-                    continue
-                row = _row(reader.line_num, fields, form, rsna_class)
-                by_image[fields[form.image]].append(row)
-                if row.annotation is not None:
-                    place = fields.get("class_id", "")
-                    number = float(place) if place.isdecimal() else math.inf
-                    name = row.annotation.class_name
-                    names[name] = min(names.get(name, (math.inf, name)), (number, name))
-    except OSError as error:
-        raise MedrovError(ErrorCode.NOT_FOUND, f"{path}: {error.strerror or error}", _LAYOUT_HINT) from None
-    except (UnicodeDecodeError, csv.Error):
-        raise MedrovError(
-            ErrorCode.DATASET_INVALID, f"{path} is not a table in UTF-8.", _COLUMNS_HINT
-        ) from None
-    return _Table(path.name, by_image, tuple(name for _, name in sorted(names.values())))
-
-
-def _form_of(columns: Sequence[str], path: Path) -> _Form:
-    for form in _FORMS:
-        needed = {form.image, *form.box} | ({form.class_name} if form.class_name else set())
-        if needed <= set(columns):
-            return form
-    raise MedrovError(
-        ErrorCode.DATASET_INVALID, f"{path} has neither RSNA's nor VinDr's columns.", _COLUMNS_HINT
-    )
-
-
-def _row(number: int, fields: Mapping[str, str], form: _Form, rsna_class: str) -> _Row:
-    texts = [fields[name] for name in form.box]
-    if all(text.casefold() in ("", "nan") for text in texts):
-        is_positive = form.class_name is None and fields.get("target") == "1"
-        return _Row(number, None, "is positive, but has no box" if is_positive else None)
-    try:
-        left, top, third, fourth = (float(text) for text in texts)
-    except ValueError:
-        return _Row(number, None, "has a box of less than four numbers")
-    width, height = (third - left, fourth - top) if form.has_corners else (third, fourth)
-    if not (math.isfinite(left + top + width + height) and width > 0 and height > 0):
-        return _Row(number, None, "has a box without an area")
-    name = fields[form.class_name] if form.class_name else rsna_class
-    if not name:
-        return _Row(number, None, "has a box without a class")
-    return _Row(number, Annotation(name, (left, top, width, height)))
-
-
-def _find(folder: Path, table: _Table) -> dict[str, str]:
+def _find(folder: Path, table: CsvTable) -> dict[str, str]:
     """Return the relative path of each image of the table that is there."""
     files: dict[str, str] = {}
     for path in folder.rglob("*"):
@@ -196,15 +104,9 @@ def _find(folder: Path, table: _Table) -> dict[str, str]:
 
 
 def _annotated(
-    config: ReaderConfig, options: ReadOptions, path: Path, relative: str, rows: Sequence[_Row]
+    config: ReaderConfig, options: ReadOptions, path: Path, relative: str, rows: Sequence[TableRow]
 ) -> AnnotatedImage:
-    problem = next((row for row in rows if row.problem is not None), None)
-    if problem is not None:
-        raise MedrovError(
-            ErrorCode.BAD_METADATA,
-            f"Line {problem.number} of the table {problem.problem}.",
-            "Correct the table, or take the image out of it.",
-        )
+    annotations = _annotations(rows, config)
     header = _header(path, relative, options)
     slices = slices_of(header)
     frames = list(islice(read_frames(str(path), options), 2))
@@ -219,10 +121,29 @@ def _annotated(
         name=slices[0].name,
         height=frames[0].height,
         width=frames[0].width,
-        annotations=tuple(row.annotation for row in rows if row.annotation is not None),
+        annotations=annotations,
         read=lambda: pixels,
         case=case_in_path(relative, config.case) if config.case is not None else header.case,
     )
+
+
+def _annotations(rows: Sequence[TableRow], config: ReaderConfig) -> tuple[Annotation, ...]:
+    """Return what an image's lines say; one that is wrong spoils the image."""
+    is_joined = config.readers == "merge"
+    drawn = []
+    for row in rows:
+        problem = row.problem
+        if is_joined and row.drawn is not None and not row.drawn.reader:
+            problem = "has a box without a reader"
+        if problem is not None:
+            raise MedrovError(
+                ErrorCode.BAD_METADATA,
+                f"Line {row.number} of the table {problem}.",
+                "Correct the table, or take the image out of it.",
+            )
+        if row.drawn is not None:
+            drawn.append(row.drawn)
+    return joined(drawn) if is_joined else tuple(own.annotation for own in drawn)
 
 
 def _header(path: Path, relative: str, options: ReadOptions) -> DicomHeader:

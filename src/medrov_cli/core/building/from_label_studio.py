@@ -59,7 +59,9 @@ def read(config: ReaderConfig) -> Reading:
                 find_image(folder, [*names, *(f"images/{name}" for name in names)]),
                 stems[place],
                 lambda height, width: _boxes(results, height, width),
-                case=case_in_path(place, config.case) if config.case else safe_case(data.get("case")),
+                case=case_in_path(place, config.case)
+                if config.case
+                else safe_case(data.get("case"), config.source),
                 split=_split(data.get("split")),
             )
 

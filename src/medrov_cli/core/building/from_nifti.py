@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.building.annotated import AnnotatedImage, Annotation
-from medrov_cli.core.building.cases import case_in_path, hashed_case
+from medrov_cli.core.building.cases import case_in_path, hashed_case, local_case
 from medrov_cli.core.building.from_raster import nothing_in
 from medrov_cli.core.building.labels import LabelMap
 from medrov_cli.core.building.masks import annotations_in, annotations_of
@@ -95,7 +95,7 @@ def _images(
     case = (
         case_in_path(relative, config.case)
         if config.case is not None
-        else hashed_case(pairs.volume_of[relative])
+        else local_case(config.source, pairs.volume_of[relative])
     )
     slices, rows, columns = (image.voxels.shape[axis] for axis in cut.axes)
     for volume in range(image.voxels.shape[3]):

@@ -10,11 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.labels import LabelMap
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.planes import Axis
+
+Readers = Literal["keep", "merge"]
+"""What becomes of the boxes that several people have drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,12 @@ class ReaderConfig:
         to save work.
     csv
         Table of boxes.
+    readers
+        Whether boxes that several readers have drawn around one object are kept, or merged into one.
     case
         Finds the case in an image's path below its folder; null: as the format has it.
+    source
+        What the source is called: names of patients that it has made up itself mean nothing in another one.
     """
 
     path: Path
@@ -58,7 +66,9 @@ class ReaderConfig:
     window: str = "auto"
     skip_empty: bool = False
     csv: Path | None = None
+    readers: Readers = "keep"
     case: re.Pattern[str] | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

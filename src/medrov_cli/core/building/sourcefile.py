@@ -48,8 +48,8 @@ class Entry:
         Inside the image.
     case, split
         See :class:`medrov_cli.core.data.source.Sample`.
-    clipped, dropped
-        Boxes that were cut to the image, and that had no area in it.
+    clipped, dropped, repeated
+        Boxes that were cut to the image, that had no area in it, and that stood there already.
     """
 
     file_name: str | None
@@ -60,6 +60,7 @@ class Entry:
     split: Split
     clipped: int
     dropped: int
+    repeated: int = 0
 
 
 class Images:
@@ -73,12 +74,15 @@ class Images:
         Of images that have none.
     keep
         Whether a file that is there already is taken for whole.
+    drop_repeats
+        Whether of equal boxes of a class on an image only the first is kept.
     """
 
-    def __init__(self, folder: Path, split: Split, *, keep: bool) -> None:
+    def __init__(self, folder: Path, split: Split, *, keep: bool, drop_repeats: bool = False) -> None:
         self._folder = folder / "images"
         self._split = split
         self._keep = keep
+        self._drop_repeats = drop_repeats
 
     def add(self, image: AnnotatedImage, *, skip_empty: bool) -> Entry:
         """Write an image, and return what is to be said of it.
@@ -90,11 +94,18 @@ class Images:
             reading them raises.
         """
         boxes, clipped, dropped = _inside(image)
+        repeated = 0
+        if self._drop_repeats:
+            once: dict[tuple[object, ...], Box] = {}
+            for box in boxes:
+                once.setdefault((box.class_name, box.crowd, box.box_xywh), box)
+            repeated = len(boxes) - len(once)
+            boxes = tuple(once.values())
         name = None if skip_empty and not boxes else _file_name(image)
         if name is not None and not (self._keep and (self._folder / name).exists()):
             _write_image(self._folder / name, image)
         split = image.split or self._split
-        return Entry(name, image.height, image.width, boxes, image.case, split, clipped, dropped)
+        return Entry(name, image.height, image.width, boxes, image.case, split, clipped, dropped, repeated)
 
 
 def source_document(

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from medrov_cli.core.boxes import IntArray
 from medrov_cli.core.data.augmentation import Canvas
-
-NOBODY = -1
-"""Class of a column that only fills up, and source of a region that there is not."""
+from medrov_cli.core.data.presence import NOBODY
 
 MAX_TILES = 4
 """Source images of a canvas, at most."""

@@ -21,6 +21,9 @@ ANNOTATED = 1
 POSSIBLE = 0
 IMPOSSIBLE = -1
 
+NOBODY = -1
+"""Class of a column that only fills up a batch, and source of a region that there is not."""
+
 PresenceTable = npt.NDArray[np.int8]
 """(sources, classes), of the three values above."""
 

@@ -11,8 +11,8 @@ import torch
 
 from medrov_cli.core.boxes import FloatArray, IntArray
 from medrov_cli.core.config import TEXT_WIDTH
-from medrov_cli.core.data.batch import NOBODY, Batch
-from medrov_cli.core.data.presence import PresenceTable
+from medrov_cli.core.data.batch import Batch
+from medrov_cli.core.data.presence import NOBODY, PresenceTable
 from medrov_cli.core.model.assigner import Targets
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
 from medrov_cli.core.pseudolabeling.merging import Lesson, add_objects, add_unknown_objects

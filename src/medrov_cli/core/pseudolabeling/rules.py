@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.boxes import FloatArray, IntArray, clip_boxes, iou_matrix, nms
-from medrov_cli.core.data.batch import NOBODY
-from medrov_cli.core.data.presence import POSSIBLE, PresenceTable
+from medrov_cli.core.data.presence import NOBODY, POSSIBLE, PresenceTable
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
 
 

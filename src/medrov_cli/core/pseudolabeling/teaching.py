@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from medrov_cli.core.data.batch import NOBODY
+from medrov_cli.core.data.presence import NOBODY
 from medrov_cli.core.model.network import Detector
 from medrov_cli.core.pseudolabeling.rules import Proposals
 

@@ -1,0 +1,135 @@
+"""Measure `medrov pseudolabel` against `medrov detect`: speed, and memory that stays as it is.
+
+    python benchmarks/pseudolabel_speed.py FOLDER --images 10000
+
+Makes phantoms of nine modalities in FOLDER (once), a presence table in which nearly nothing is annotated,
+and runs both commands on the same images in turn, each in a process of its own: first on a tenth
+of the images, then on all. Prints images a second, their ratio, and the largest resident memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command: images, seconds of wall time, largest resident memory in MiB."""
+
+    images: int
+    seconds: float
+    memory_mib: float
+
+    @property
+    def rate(self) -> float:
+        """Return images a second."""
+        return self.images / self.seconds
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    print("| images | detect, images/s | pseudolabel, images/s | ratio | detect, MiB | pseudolabel, MiB |")
+    print("|---|---|---|---|---|---|")
+    for count in (options.images // 10, options.images):
+        data = phantoms(options.folder / str(count), count)
+        pairs = [(detect(data), pseudolabel(data)) for _ in range(options.rounds)]
+        plain = min((pair[0] for pair in pairs), key=lambda run: run.seconds)
+        labels = min((pair[1] for pair in pairs), key=lambda run: run.seconds)
+        cells = [f"{plain.rate:.1f}", f"{labels.rate:.1f}", f"{labels.rate / plain.rate:.2f}"]
+        cells += [f"{plain.memory_mib:.0f}", f"{labels.memory_mib:.0f}"]
+        print(f"| {plain.images} | " + " | ".join(cells) + " |", flush=True)
+
+
+def phantoms(folder: Path, count: int) -> Path:
+    """Write the dataset, if it is not there yet: one class a source is annotated, all others are possible."""
+    if (folder / "dataset.yaml").exists():
+        return folder
+    medrov("data", "phantom", "-o", folder / "sources", "--count", -(-count // 9))
+    sources = sorted(path.parent for path in (folder / "sources").glob("*/annotations.json"))
+    kept: dict[str, str] = {}
+    for source in sources:
+        coco = json.loads((source / "annotations.json").read_text(encoding="utf-8"))
+        first = coco["categories"][0]
+        kept[source.name] = first["name"]
+        coco["categories"] = [first]
+        coco["annotations"] = [a for a in coco["annotations"] if a["category_id"] == first["id"]]
+        coco["images"] = [image | {"split": "train"} for image in coco["images"]]
+        (source / "annotations.json").write_text(json.dumps(coco), encoding="utf-8")
+    with (folder / "presence.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream)
+        names = sorted(set(kept.values()))
+        table.writerow(["dataset", *names])
+        table.writerows([source, *(int(name == own) for name in names)] for source, own in kept.items())
+    document = {
+        "name": "phantoms",
+        "root": "sources",
+        "sources": [source.name for source in sources],
+        "presence": "presence.csv",
+    }
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return folder
+
+
+def images_of(data: Path) -> list[str]:
+    """Return the paths of all images."""
+    return sorted(str(path) for path in (data / "sources").glob("*/images/*"))
+
+
+def detect(data: Path) -> Run:
+    """Run ``detect`` over all images."""
+    images = images_of(data)
+    (data / "images.txt").write_text("\n".join(images) + "\n", encoding="utf-8")
+    with (data / "images.txt").open(encoding="utf-8") as stream:
+        output = ("-o", data / "found", "--overwrite")
+        return timed(len(images), "detect", "-", *output, stdin=stream.fileno())
+
+
+def pseudolabel(data: Path) -> Run:
+    """Run ``pseudolabel`` over all images."""
+    output = ("-o", data / "labelled", "--overwrite")
+    return timed(len(images_of(data)), "pseudolabel", data / "dataset.yaml", *output)
+
+
+def timed(count: int, *arguments: object, stdin: int | None = None) -> Run:
+    """Run a command; return its time and memory."""
+    started = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603
+        command(arguments), stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"{arguments[0]} failed: {status}")
+    return Run(count, seconds, usage.ru_maxrss / 1024)
+
+
+def medrov(*arguments: object) -> None:
+    """Run a command that must succeed."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(command(arguments), check=True, **quiet)  # noqa: S603
+
+
+def command(arguments: tuple[object, ...]) -> list[str]:
+    """Return the command line of this installation's ``medrov``."""
+    return [sys.executable, "-m", "medrov_cli", *map(str, arguments)]
+
+
+if __name__ == "__main__":
+    main()
