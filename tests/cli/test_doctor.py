@@ -85,7 +85,9 @@ def test_a_whole_machine_as_json(medrov: Medrov, golden: Callable[..., None]) ->
     assert dicom["1.2.840.10008.1.2.1"]["plugins"] == []
     assert "pylibjpeg" in dicom["1.2.840.10008.1.2.4.201"]["plugins"]  # HTJ2K
 
-    (torch,) = found["engines"]
+    openvino, onnx, torch = found["engines"]
+    assert openvino["threads"] == onnx["threads"] >= 1
+    assert isinstance(openvino["bf16"], bool)
     assert torch["devices"][0] == "cpu"
     assert torch["threads"] >= 1
     assert isinstance(torch["bf16"], bool)

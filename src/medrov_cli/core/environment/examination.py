@@ -15,6 +15,8 @@ PACKAGES = (
     "opencv-python",
     "torch",
     "ultralytics",
+    "openvino",
+    "onnxruntime",
     "safetensors",
     "open_clip_torch",
     "transformers",

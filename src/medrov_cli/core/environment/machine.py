@@ -12,14 +12,20 @@ import numpy as np
 
 from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, DEFAULT_WEIGHTS, TEXT_WIDTH, cache_dir
 from medrov_cli.core.environment.report import Check, Finding, Group, probe
+from medrov_cli.core.records import FoldedText
+from medrov_cli.core.runtime.interface import Engine
 
 _SIDE = 64
 _CACHE_HINT = "Set MEDROV_CACHE to a folder that can be written."
 
 
 def engine_checks() -> list[Check]:
-    """Return one check an inference engine: a tiny detector is built and run."""
-    return [probe(Group.ENGINES, "torch", _try_torch, needed=True)]
+    """Return one check an inference engine: a detector is built and run; one that works is enough."""
+    return [
+        probe(Group.ENGINES, "openvino", _try_openvino, needed=False, hint="Run: pip install openvino"),
+        probe(Group.ENGINES, "onnx", _try_onnx, needed=False, hint="Run: pip install onnxruntime"),
+        probe(Group.ENGINES, "torch", _try_torch, needed=True),
+    ]
 
 
 def encoder_checks() -> Iterator[Check]:
@@ -63,6 +69,51 @@ def cache_check() -> Check:
     """Return whether the cache can be written; without it embeddings are computed every time."""
     folder = cache_dir()
     return probe(Group.CACHE, str(folder), partial(_try_cache, folder), needed=False, hint=_CACHE_HINT)
+
+
+def _try_openvino() -> Finding:
+    from medrov_cli.core.runtime.interface import Precision
+    from medrov_cli.core.runtime.openvino_engine import OpenVinoEngine
+    from medrov_cli.core.runtime.openvino_import import load_openvino
+
+    openvino = load_openvino()
+    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    graph, text = _graph_and_text()
+    threads = _searched(OpenVinoEngine(lambda: graph, None, text, _SIDE, Precision.FP32, 1))
+    facts = {"version": str(openvino.__version__), "devices": ["cpu"], "threads": threads}
+    facts |= {"bf16": "BF16" in able, "int8": "INT8" in able}
+    formats = ["fp32", *(name for name in ("bf16", "int8") if facts[name])]
+    return Finding(f"{openvino.__version__}; cpu; {', '.join(formats)}; {threads} threads", facts)
+
+
+def _try_onnx() -> Finding:
+    import onnxruntime
+
+    from medrov_cli.core.runtime.onnx_engine import OnnxEngine
+
+    graph, text = _graph_and_text()
+    threads = _searched(OnnxEngine(graph, text, _SIDE))
+    facts = {"version": str(onnxruntime.__version__), "devices": ["cpu"], "threads": threads}
+    return Finding(f"{onnxruntime.__version__}; cpu; {threads} threads", facts)
+
+
+def _graph_and_text() -> tuple[bytes, FoldedText]:
+    """Return the default weights as a graph, and a class."""
+    from medrov_cli.core import weights
+    from medrov_cli.core.model.loading import load_folded, load_graph
+
+    path = weights.resolve(DEFAULT_WEIGHTS)
+    return load_graph(path, _SIDE), load_folded(path, np.eye(1, TEXT_WIDTH, dtype=np.float32))
+
+
+def _searched(engine: Engine) -> int:
+    """Search an empty image; return the threads that the engine takes."""
+    from medrov_cli.core.runtime.machine import usable_cores
+
+    (found,) = engine.infer(np.zeros((1, _SIDE, _SIDE, 3), np.uint8))
+    if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+        raise ValueError("the detector's output is not finite")
+    return usable_cores()
 
 
 def _try_torch() -> Finding:

@@ -44,13 +44,13 @@ def fold_text(tensors: Tensors, embeddings: Float32Array) -> FoldedText:
     kernels, constants = [], []
     for level in range(LEVELS):
         to_features, shift, bias = head_terms(tensors, level)
-        kernels.append((asked @ to_features).astype(np.float32))
-        constants.append((asked @ shift + bias).astype(np.float32)[:, None])
+        kernels.append(asked @ to_features.astype(np.float32))
+        constants.append((asked @ shift.astype(np.float32) + np.float32(bias))[:, None])
     by_layer = []
     for layer in ATTENTIONS:
         weight, offset, heads = guide_terms(tensors, layer)
-        rows = (guides @ weight + offset).reshape(len(guides), heads, -1)
-        by_layer.append(np.ascontiguousarray(rows.transpose(1, 0, 2), dtype=np.float32))
+        rows = guides @ weight.astype(np.float32) + offset.astype(np.float32)
+        by_layer.append(np.ascontiguousarray(rows.reshape(len(guides), heads, -1).transpose(1, 0, 2)))
     return FoldedText(tuple(kernels), tuple(constants), tuple(by_layer))
 
 
@@ -89,13 +89,14 @@ def guide_terms(tensors: Tensors, layer: str) -> tuple[Float64Array, Float64Arra
     return weight.T / root, _get(tensors, f"{stem}.gl.bias") / root, heads
 
 
-def _adapted(tensors: Tensors, embeddings: Float32Array) -> Float64Array:
+def _adapted(tensors: Tensors, embeddings: Float32Array) -> Float32Array:
     """Return class embeddings as the network uses them, and after them its background, if it has one."""
-    text = embeddings.astype(np.float64)
+    text = embeddings
     if "background" in tensors:
-        text = np.concatenate((text, _get(tensors, "background")[None]))
+        text = np.concatenate((text, tensors["background"].astype(np.float32)[None]))
     if "text_adapter.weight" in tensors:
-        text = text @ _get(tensors, "text_adapter.weight").T + _get(tensors, "text_adapter.bias")
+        weight, bias = (tensors[f"text_adapter.{name}"].astype(np.float32) for name in ("weight", "bias"))
+        text = text @ weight.T + bias
     return np.asarray(text / np.linalg.norm(text, axis=1, keepdims=True))
 
 
