@@ -24,6 +24,7 @@ import typer
 
 from medrov_cli import __version__, console
 from medrov_cli.commands import (
+    benchmark,
     data_check,
     data_convert,
     data_export,
@@ -35,6 +36,7 @@ from medrov_cli.commands import (
     detect,
     doctor,
     evaluate,
+    export,
     pseudolabel,
     train,
     weights,
@@ -69,6 +71,8 @@ data_app.command("phantom", no_args_is_help=True)(data_phantom.phantom)
 app.add_typer(data_app)
 app.add_typer(pseudolabel.app, name="pseudolabel")
 app.add_typer(weights.app, name="weights")
+app.command("export", no_args_is_help=True)(export.export)
+app.command("benchmark")(benchmark.benchmark)
 app.command("doctor")(doctor.doctor)
 
 

@@ -41,6 +41,7 @@ class ErrorCode(StrEnum):
     NETWORK_FORBIDDEN = "network_forbidden"
     DEPENDENCY_MISSING = "dependency_missing"
     NON_FINITE_LOSS = "non_finite_loss"
+    PARITY_FAILED = "parity_failed"
     OUT_OF_MEMORY = "out_of_memory"
     OUTPUT_FAILED = "output_failed"
     INTERNAL = "internal"

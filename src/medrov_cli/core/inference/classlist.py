@@ -38,7 +38,7 @@ class ClassList:
     modalities
         Of each class: where it can be seen; empty where that is not known.
     embeddings
-        float32, (classes, 512), L2 norm 1.
+        float32, (classes, 512), L2 norm 1; (0, 512) where an exported model has the classes worked in.
     asked
         The user named them. Otherwise they are the vocabulary of the weights.
     text_encoder

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from medrov_cli.core.inference.tally import DetectionSummary, Tally
 from medrov_cli.core.io.inputs import Input
 from medrov_cli.core.io.output_folder import OutputFolder, OutputFormat
 from medrov_cli.core.io.reader import read_frames
-from medrov_cli.core.records import ErrorRecord, ImageRecord, ModelIdentity, Record, UInt8Array
+from medrov_cli.core.records import Candidates, ErrorRecord, ImageRecord, ModelIdentity, Record, UInt8Array
 from medrov_cli.core.runtime.interface import Engine
 
 RecordCallback = Callable[[dict[str, Any]], None]
@@ -50,24 +51,27 @@ class Session:
     batch: int
     timings: bool
 
-    def infer(self, images: Sequence[Prepared]) -> list[ImageRecord]:
-        """Return the records of a batch of frames."""
+    def search(self, images: Sequence[Prepared]) -> Searched:
+        """Run the engine on a batch of frames."""
         if not images:
-            return []
+            return Searched([], None)
         started = time.perf_counter()
         squares = np.stack([image.square_rgb for image in images])
         found = self.engine.infer(squares, self.selection.scoring.floor)
         elapsed_ms = round((time.perf_counter() - started) * 1000 / len(images), 1) if self.timings else None
-        return [
-            finished(
-                image,
-                candidates,
-                self.classes,
-                self.selection,
-                elapsed_ms,
-            )
-            for image, candidates in zip(images, found, strict=True)
-        ]
+        return Searched(found, elapsed_ms)
+
+    def records(self, images: Sequence[Prepared], searched: Searched) -> Iterator[ImageRecord]:
+        """Yield the records of a batch of frames."""
+        for image, candidates in zip(images, searched.candidates, strict=True):
+            yield finished(image, candidates, self.classes, self.selection, searched.elapsed_ms)
+
+
+class Searched(NamedTuple):
+    """What the engine made of a batch: each image's candidates, and the time one took, if that is told."""
+
+    candidates: list[Candidates]
+    elapsed_ms: float | None
 
 
 class DetectRun:
@@ -141,8 +145,8 @@ class DetectRun:
                 ErrorRecord(sources[number][0], item) if isinstance(item, MedrovError) else item
                 for number, item in reader
             )
-            for group in _batches(items, self._session.batch, flush_errors=self._config.strict):
-                records = iter(self._session.infer([item for item in group if isinstance(item, Prepared)]))
+            for group, searched in self._searched(items):
+                records = self._session.records([i for i in group if isinstance(i, Prepared)], searched)
                 for item in group:
                     if isinstance(item, Prepared):
                         writer.submit(partial(self._write, next(records), item.pixels_rgb))
@@ -151,6 +155,20 @@ class DetectRun:
                     if self._config.strict:
                         return True
         return False
+
+    def _searched(
+        self, items: Iterable[Prepared | ErrorRecord]
+    ) -> Iterator[tuple[list[Prepared | ErrorRecord], Searched]]:
+        """Yield batches and what the engine made of them; it is at work on the next one meanwhile."""
+        ahead: tuple[list[Prepared | ErrorRecord], Future[Searched]] | None = None
+        with ThreadPoolExecutor(1, "medrov-engine") as engine:
+            for group in _batches(items, self._session.batch, flush_errors=self._config.strict):
+                images = [item for item in group if isinstance(item, Prepared)]
+                behind, ahead = ahead, (group, engine.submit(self._session.search, images))
+                if behind is not None:
+                    yield behind[0], behind[1].result()
+            if ahead is not None:
+                yield ahead[0], ahead[1].result()
 
     def _read(self, source: tuple[str, int]) -> Iterator[Prepared]:
         """Yield the frames of an input, from a given one on, ready for the engine."""

@@ -13,6 +13,7 @@ from medrov_cli.core.records import Candidates, FoldedText, UInt8Array
 from medrov_cli.core.runtime.blobs import BlobCache
 from medrov_cli.core.runtime.interface import Precision
 from medrov_cli.core.runtime.machine import usable_cores
+from medrov_cli.core.runtime.openvino_import import load_openvino
 from medrov_cli.core.runtime.parts import work_out
 
 _HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16"}
@@ -29,7 +30,7 @@ class OpenVinoEngine:
     graph
         Makes the ONNX model: images uint8 (1, imgsz, imgsz, 3), folded classes, parts as outputs.
     key
-        What the graph depends on, for the cache of compiled models.
+        What the graph depends on, for the cache of compiled models; null: it is not kept.
     text
         The classes.
     imgsz
@@ -50,13 +51,13 @@ class OpenVinoEngine:
     def __init__(
         self,
         graph: Callable[[], bytes],
-        key: str,
+        key: str | None,
         text: FoldedText,
         imgsz: int,
         precision: Precision,
         streams: int,
     ) -> None:
-        import openvino
+        openvino = load_openvino()
 
         core = openvino.Core()
         if precision is Precision.BF16 and "BF16" not in core.get_property(
@@ -75,11 +76,14 @@ class OpenVinoEngine:
             # Files are read and boxes chosen beside it: threads that are tied to a core wait for those.
             "ENABLE_CPU_PINNING": False,
         }
-        cache = BlobCache("openvino", openvino.__version__, key, config)
-        compiled = cache.load(lambda blob: core.import_model(blob, "CPU", config))
+        cache = None if key is None else BlobCache("openvino", openvino.__version__, key, config)
+        compiled: Any = None
+        if cache is not None:
+            compiled = cache.load(lambda blob: core.import_model(blob, "CPU", config))
         if compiled is None:
             compiled = core.compile_model(core.read_model(graph()), "CPU", config)
-            cache.keep(lambda: _exported(compiled))
+            if cache is not None:
+                cache.keep(lambda: _exported(compiled))
         self._text = text
         self._requests = [compiled.create_infer_request() for _ in range(streams)]
         self._outputs = [output.get_any_name() for output in compiled.outputs]

@@ -30,10 +30,17 @@ from medrov_cli.core.weights.metadata import (
     TrainingInfo,
     WeightsMetadata,
 )
-from medrov_cli.core.weights.resolution import PICKLE_SUFFIXES, locate, pulled_dir, resolve
+from medrov_cli.core.weights.resolution import (
+    EXPORTED_SUFFIXES,
+    PICKLE_SUFFIXES,
+    locate,
+    pulled_dir,
+    resolve,
+)
 
 __all__ = [
     "EMBEDDINGS",
+    "EXPORTED_SUFFIXES",
     "METADATA_KEY",
     "PICKLE_SUFFIXES",
     "SCHEMA",

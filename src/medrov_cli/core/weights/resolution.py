@@ -14,6 +14,9 @@ from medrov_cli.core.weights.container import sha256_of
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".ckpt", ".pkl", ".bin"})
 """Names under which torch checkpoints travel: never opened as weights."""
 
+EXPORTED_SUFFIXES = frozenset({".onnx", ".xml"})
+"""Of exported models that ``detect`` runs."""
+
 
 def pulled_dir() -> Path:
     """Return the folder of downloaded weights. Not created."""
@@ -26,8 +29,11 @@ def locate(entry: ManifestEntry) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def resolve(name_or_path: str, *, reread: bool = False) -> Path:
+def resolve(name_or_path: str, *, reread: bool = False, exported: bool = False) -> Path:
     """Return the weights file that a name of the manifest, or a path, stands for.
+
+    With ``exported``, a model of ``medrov export`` will do: an ``.onnx`` or ``.xml`` file, or the folder with
+    the latter. It is returned unread.
 
     A named file is checked against the manifest's SHA-256; it is read for that when it is new or has
     changed, or with ``reread``. A path to a ``.safetensors`` file is taken as it is: its owner
@@ -43,6 +49,8 @@ def resolve(name_or_path: str, *, reread: bool = False) -> Path:
     if name_or_path in known:
         return _resolve_entry(known[name_or_path], reread)
     path = Path(name_or_path)
+    if exported and path.is_dir():
+        path = _in_folder(path)
     if not path.is_file():
         raise _missing(name_or_path, known)
     if path.suffix.lower() in PICKLE_SUFFIXES:
@@ -51,6 +59,8 @@ def resolve(name_or_path: str, *, reread: bool = False) -> Path:
             f"{path} is a pickled checkpoint: loading it could run code",
             f"Convert it once, safely: `medrov weights import {path}`.",
         )
+    if exported and path.suffix.lower() in EXPORTED_SUFFIXES:
+        return path
     if path.suffix.lower() != ".safetensors":
         raise MedrovError(
             ErrorCode.WEIGHTS_CORRUPT,
@@ -58,6 +68,18 @@ def resolve(name_or_path: str, *, reread: bool = False) -> Path:
             "See `medrov weights list` for known names.",
         )
     return path
+
+
+def _in_folder(folder: Path) -> Path:
+    """Return the OpenVINO model in a folder."""
+    found = sorted(folder.glob("*.xml"))
+    if len(found) != 1:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_MISSING,
+            f"{folder} has {len(found)} .xml files, not one",
+            "Give the .xml file, or the folder that `medrov export --to openvino` wrote.",
+        )
+    return found[0]
 
 
 def _resolve_entry(entry: ManifestEntry, reread: bool) -> Path:

@@ -1,0 +1,116 @@
+"""What our OpenVINO engine adds to OpenVINO: the same graph, the same images, in turn.
+
+    python benchmarks/engine_overhead.py --imgsz 320 --precision bf16
+
+The bare engine runs the compiled graph in an ``AsyncInferQueue`` of as many requests as there are
+streams, as OpenVINO's own ``benchmark_app`` does, and nobody looks at its outputs. Ours is
+``Engine.infer``, at the threshold of ``detect``: boxes and scores come out. Prints images a second of
+both, medians of the rounds, and the ratio round by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from medrov_cli.core import weights
+from medrov_cli.core.data.letterbox import Letterbox
+from medrov_cli.core.data.phantom.catalogue import KINDS, phantom_seed
+from medrov_cli.core.engines import open_detector
+from medrov_cli.core.model.loading import load_folded, load_graph
+from medrov_cli.core.records import UInt8Array
+from medrov_cli.core.runtime.interface import EngineName, Precision
+from medrov_cli.core.runtime.machine import usable_cores
+from medrov_cli.core.runtime.openvino_import import load_openvino
+
+FLOOR = 0.05
+"""Near the lowest threshold of medrov-n's classes."""
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", default="medrov-n")
+    parser.add_argument("--imgsz", type=int, default=320)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--images", type=int, default=96)
+    parser.add_argument("--rounds", type=int, default=11)
+    options = parser.parse_args()
+    path = weights.resolve(options.weights)
+    images = pictures(options.images, options.imgsz)
+    runs = [bare(path, images, options), ours(path, images, options)]
+    for run in runs:
+        run()
+    seconds = [[timed(run) for run in runs] for _ in range(options.rounds)]
+    rates = [options.images / statistics.median(times) for times in zip(*seconds, strict=True)]
+    ratio = statistics.median(alone / with_ours for alone, with_ours in seconds)
+    print(f"{options.imgsz} px, {options.precision}: bare {rates[0]:.1f} images/s, ours {rates[1]:.1f}")
+    print(f"ours / bare: {ratio:.2f}")
+
+
+def pictures(count: int, imgsz: int) -> UInt8Array:
+    """Return phantoms of nine modalities, letterboxed, uint8, (count, imgsz, imgsz, 3)."""
+    drawn = [kind.draw(phantom_seed(0, 0)).pixels for kind in KINDS]
+    squares = [Letterbox.fit(pixels.shape[:2], imgsz).apply(pixels) for pixels in drawn]
+    return np.stack([squares[row % len(squares)] for row in range(count)])
+
+
+def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callable[[], None]:
+    """Return a run of OpenVINO alone."""
+    openvino = load_openvino()
+    core = openvino.Core()
+    streams = usable_cores()
+    compiled = core.compile_model(
+        core.read_model(load_graph(path, options.imgsz)),
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[options.precision],
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": usable_cores(),
+        },
+    )
+    text = load_folded(path, weights.load_embeddings(path)).inputs()
+    queue = openvino.AsyncInferQueue(compiled, streams)
+
+    def run() -> None:
+        for row in range(len(images)):
+            queue.start_async({"images": images[row : row + 1], **text}, share_inputs=True)
+        queue.wait_all()
+
+    return run
+
+
+def ours(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callable[[], None]:
+    """Return a run of our engine."""
+    engine = open_detector(
+        path,
+        weights.load_embeddings(path),
+        imgsz=options.imgsz,
+        device="cpu",
+        engine=EngineName.OPENVINO,
+        precision=Precision(options.precision),
+        streams=usable_cores(),
+    )
+
+    def run() -> None:
+        engine.infer(images, FLOOR)
+
+    return run
+
+
+def timed(run: Callable[[], None]) -> float:
+    """Return the seconds that a run takes."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""``medrov benchmark``: one document of schema ``medrov.benchmark/1``, or its tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from medrov_cli import console, options
+from medrov_cli.core.config import DEFAULT_WEIGHTS
+from medrov_cli.options import benchmarking
+
+Document = Mapping[str, Any]
+
+_AXES = {"classes": "classes", "imgsz": "image size", "batch": "batch"}
+
+
+def _render(document: Document) -> RenderableType:
+    parts: list[RenderableType] = [_about(document)]
+    for section, render in (
+        ("runs", _runs),
+        ("against", _against),
+        ("cold", _cold),
+        ("text", _text),
+        ("scaling", _scaling),
+        ("memory", _memory),
+    ):
+        if document[section] is not None:
+            parts += ["", *render(document[section])]
+    return Group(*parts)
+
+
+def _about(document: Document) -> Text:
+    machine, settings = document["machine"], document["settings"]
+    device = machine["gpu"] or machine["cpu"]
+    flags = " ".join(machine["cpu_flags"])
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items() if number)
+    weights = document["weights"]
+    made_up = " made-up" if settings["classes_from"] == "made_up" else ""
+    subject = f"weights {weights['name']} ({weights['sha256'][:12]}), {settings['imgsz']} pixels"
+    lines = [
+        f"{device}, {machine['cores']} core(s); {flags}",
+        versions,
+        f"{subject}, {settings['classes']}{made_up} classes",
+        f"{settings['images']} images a round, of {settings['files']} {settings['images_from']}",
+    ]
+    peak = document["peak_memory_mb"]["resident"]
+    if peak is not None:
+        lines.append(f"peak memory of this process {peak:.0f} MiB")
+    return Text("\n".join(lines))
+
+
+def _runs(rows: Sequence[Document]) -> Iterator[RenderableType]:
+    speed = console.table(
+        "engine", "", "forward images/s", "end to end images/s", "ratio", "p50 ms", "p90 ms", "p99 ms"
+    )
+    for column in speed.columns[2:]:
+        column.justify = "right"
+    for row in rows:
+        end_to_end, latency = row["end_to_end_images_per_s"], row["latency_ms"]
+        speed.add_row(
+            row["engine"],
+            f"{row['streams']} stream(s), batch {row['batch']}",
+            _with_range(row["forward_images_per_s"]),
+            _with_range(end_to_end),
+            f"{row['end_to_end_ratio']:.2f}",
+            *(f"{latency[key]:.1f}" for key in ("p50", "p90", "p99")),
+        )
+    yield speed
+    yield ""
+    stages = console.table("mean ms of one image", *rows[0]["stages_ms"])
+    for column in stages.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        stages.add_row(row["engine"], *(f"{stage['mean']:.2f}" for stage in row["stages_ms"].values()))
+    yield stages
+    for row in rows:
+        if row["energy_j_per_image"] is not None:
+            yield f"{row['engine']}: {row['energy_j_per_image']:.3g} J an image, end to end"
+
+
+def _against(section: Document) -> Iterator[RenderableType]:
+    best, apart = section["settings"], section["largest_difference"]
+    shape = "rectangular" if best["rect"] else "square"
+    threads = "its own number of" if best["threads"] is None else best["threads"]
+    speed = _with_range(section["end_to_end_images_per_s"])
+    yield f"ultralytics {section['version']}: {speed} images/s end to end"
+    yield (
+        f"with the best of {len(section['trials'])} settings: batch {best['batch']}, {shape}, "
+        f"{threads} threads{', fp16' if best['half'] else ''}"
+    )
+    yield f"same network: scores differ by {apart['score']:.1g}, boxes by {apart['box_px']:.1g} pixels"
+    for item in section["ratios"]:
+        yield f"medrov ({item['name']}) is {item['ratio']:.2f} times as fast"
+
+
+def _cold(section: Document) -> Iterator[RenderableType]:
+    table = console.table("cold start to the boxes of one image", "seconds", "peak MiB")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in ("medrov", "ultralytics"):
+        table.add_row(name, _with_range(section[name]["seconds"]), f"{section[name]['peak_rss_mb']:.0f}")
+    yield table
+    yield f"medrov takes {section['wall_ratio']:.2f} of the time"
+
+
+def _text(section: Document) -> Iterator[RenderableType]:
+    table = console.table(f"text encoder {section['encoder']}", "ms")
+    table.columns[1].justify = "right"
+    classes = f"{section['classes']} cached classes"
+    for label, key in (
+        ("a new process, to one new text", "cold_process_ms"),
+        ("loading the encoder", "load_encoder_ms"),
+        ("one more text", "warm_text_ms"),
+        (f"{classes}, from the cache", "cached_classes_ms"),
+        (f"{classes}, folded for the network", "fold_classes_ms"),
+        (f"{classes}, both: a change of vocabulary", "change_of_vocabulary_ms"),
+    ):
+        table.add_row(label, f"{section[key]:.1f}")
+    yield table
+
+
+def _scaling(section: Document) -> Iterator[RenderableType]:
+    for number, (axis, points) in enumerate(section.items()):
+        if number:
+            yield ""
+        table = console.table(_AXES[axis], "forward images/s", "end to end images/s")
+        for column in table.columns:
+            column.justify = "right"
+        for point in points:
+            speeds = (point[key] for key in ("forward_images_per_s", "end_to_end_images_per_s"))
+            table.add_row(str(point["value"]), *(_with_range(speed) for speed in speeds))
+        yield table
+
+
+def _memory(section: Document) -> Iterator[RenderableType]:
+    yield (
+        f"memory over {section['images']} images: {section['growth_mb']:+.1f} MiB after the first "
+        f"{section['settled_after']}; at most {section['most_mb']:.0f} MiB"
+    )
+
+
+def _with_range(figure: Document) -> str:
+    """Return a median, and the lowest and highest round."""
+    rounds = figure["rounds"]
+    return f"{figure['median']:.4g} ({min(rounds):.4g} to {max(rounds):.4g})"
+
+
+def benchmark(
+    inputs: benchmarking.Inputs = None,
+    fps: benchmarking.Fps = False,
+    compare: benchmarking.Compare = None,
+    against: benchmarking.Against = None,
+    cold: benchmarking.Cold = False,
+    text: benchmarking.Text = False,
+    scaling: benchmarking.Scaling = None,
+    memory: benchmarking.Memory = None,
+    images: benchmarking.Images = 90,
+    rounds: benchmarking.Rounds = None,
+    seconds: benchmarking.Seconds = None,
+    weights: options.Weights = DEFAULT_WEIGHTS,
+    imgsz: options.Imgsz = None,
+    classes: benchmarking.ClassCount = None,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+    precision: options.Precision = "fp32",
+    batch: options.Batch = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure how fast detection is on this machine.
+
+    Everything runs offline. Several figures can be asked for at once; whatever is compared takes turns.
+    """
+    from medrov_cli.core.benchmarking import BenchmarkConfig, EngineName, Precision, Variant, run_benchmark
+
+    config = BenchmarkConfig(
+        inputs=tuple(inputs or ()),
+        fps=fps,
+        compare=() if compare is None else tuple(Variant.parse(part) for part in compare.split(",")),
+        rival=against is not None,
+        cold=cold,
+        text=text,
+        scaling=scaling,
+        memory=memory,
+        images=images,
+        rounds=rounds,
+        seconds=seconds,
+        weights=weights,
+        imgsz=imgsz,
+        classes=classes,
+        device=device,
+        variant=Variant(EngineName(engine), Precision(precision)),
+        batch=batch,
+    )
+    with console.progress("steps") as advance:
+        document = run_benchmark(config, advance, stdin=sys.stdin)
+    console.success(document, _render, as_json=as_json)

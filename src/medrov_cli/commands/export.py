@@ -1,0 +1,155 @@
+"""``medrov export``: weights as a model file for other programs, or for the fastest run of ``detect``.
+
+With ``--json`` the document is ``medrov.export/1``: what the file says about itself, the files with
+their SHA-256, and where they are. It is beside the file, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+
+from medrov_cli import console, options
+from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.options import exporting_model as exporting
+
+if TYPE_CHECKING:
+    from medrov_cli.core.text import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOutput:
+    """The document of schema ``medrov.export/1``, where the model is, and its size.
+
+    Attributes
+    ----------
+    document
+        What is beside the model.
+    output
+        The file or the folder.
+    bytes
+        Size of the model.
+    """
+
+    document: Mapping[str, Any]
+    output: Path
+    bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {**self.document, "output": str(self.output), "bytes": self.bytes}
+
+
+def _render(output: ExportOutput) -> RenderableType:
+    document = output.document
+    table = console.table("", "")
+    classes = document["classes"]
+    imgsz = document["input"]["imgsz"]
+    table.add_row("model", f"{document['name']}, {document['format']}, {document['precision']}")
+    table.add_row("classes", "open: an input" if classes is None else str(len(classes)))
+    table.add_row("image", "any multiple of 32" if imgsz is None else f"{imgsz} x {imgsz}")
+    table.add_row("suppression", "outside" if document["nms"] is None else "inside")
+    table.add_row("size", f"{output.bytes / 1e6:.1f} MB")
+    for name, text in _rows(document["parity"]):
+        table.add_row(name, text)
+    return table
+
+
+def _rows(parity: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what the check found, as rows of a table."""
+    if parity is None:
+        return [("check", "not run: nothing on this machine runs such a file")]
+    rows = [
+        ("check", f"{parity['images']} images ({parity['images_of']}), {parity['engine']}"),
+        ("scores differ by", f"{parity['score_max']:.5f} at most, {parity['score_mean']:.6f} on average"),
+        (
+            "boxes differ by",
+            f"{parity['box_max_px']:.3f} pixels at most, {parity['box_mean_px']:.4f} on average",
+        ),
+    ]
+    if "map50" in parity:
+        shown = f"{100 * parity['map50_weights']:.2f} % to {100 * parity['map50']:.2f} %"
+        rows.append(("mAP50", f"{shown}, over {parity['map50_classes']} classes of sources"))
+    if "nms" in parity:
+        nms = parity["nms"]
+        rows.append(("detections", f"{nms['detections']}, {100 * nms['differing']:.2f} % differ inside"))
+    return rows
+
+
+def export(
+    to: exporting.To,
+    classes: options.Classes = None,
+    classes_file: options.ClassesFile = None,
+    is_open: exporting.Open = False,
+    weights: options.Weights = DEFAULT_WEIGHTS,
+    text_encoder: options.TextEncoder = None,
+    precision: exporting.Precision = "fp32",
+    imgsz: options.Imgsz = None,
+    dynamic: exporting.Dynamic = False,
+    nms: exporting.Nms = False,
+    conf: exporting.Conf = None,
+    iou: exporting.Iou = 0.7,
+    max_det: exporting.MaxDet = 300,
+    data: exporting.Data = None,
+    data_root: exporting.DataRoot = None,
+    split: exporting.Split = "val",
+    images: exporting.Images = 72,
+    offline: options.Offline = False,
+    output: exporting.Output = None,
+    overwrite: exporting.Overwrite = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write weights as a model for other programs, checked against torch.
+
+    The file says what it finds and how its images are prepared; 'medrov detect --weights FILE' runs onnx and
+    openvino. If it does not answer as the weights do, nothing is written.
+    """
+    from medrov_cli.core.exporting.config import ExportConfig
+    from medrov_cli.core.exporting.procedure import run_export
+    from medrov_cli.core.runtime.exported_metadata import ExportFormat, ExportPrecision
+
+    config = ExportConfig(
+        to=ExportFormat(to),
+        precision=ExportPrecision(precision),
+        weights=weights,
+        classes=_prompts(classes, classes_file),
+        text_encoder=text_encoder,
+        is_open=is_open,
+        imgsz=imgsz,
+        dynamic=dynamic,
+        nms=nms,
+        conf=conf,
+        iou=iou,
+        max_det=max_det,
+        output=output,
+        overwrite=overwrite,
+        data=data,
+        data_root=data_root,
+        split=split,
+        images=images,
+        offline=is_offline(offline),
+    )
+    with console.progress("images") as advance:
+        result = run_export(config, advance)
+    console.success(ExportOutput(result.document, result.output, result.bytes), _render, as_json=as_json)
+    if result.document["parity"] is None:
+        console.warn("the export was not checked: nothing on this machine runs such a file")
+    console.note(f"written: {result.output}")
+
+
+def _prompts(text: str | None, file: Path | None) -> tuple[Prompt, ...]:
+    """Return what ``--classes`` or ``--classes-file`` asks for."""
+    import sys
+
+    from medrov_cli.core.text import parse_class_lines, parse_classes, read_classes_file
+
+    if file is None:
+        return () if text is None else parse_classes(text)
+    if text is not None:
+        raise MedrovError(ErrorCode.USAGE, "--classes and --classes-file contradict each other", "Give one.")
+    return parse_class_lines(sys.stdin) if str(file) == "-" else read_classes_file(file)

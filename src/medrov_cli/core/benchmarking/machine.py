@@ -1,0 +1,63 @@
+"""What was measured on: without it, no figure means anything."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from medrov_cli import __version__
+from medrov_cli.core.runtime.machine import usable_cores
+
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "sve")
+"""What decides how fast a CPU multiplies: vectors, bf16, int8, tiles."""
+
+PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "ultralytics", "pydicom")
+
+
+def describe_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
+    """Return the ``machine`` object of the document; it has no date and no host name.
+
+    A GPU is named if torch is loaded: torch itself takes seconds.
+    """
+    name, flags = _cpu(cpuinfo)
+    return {
+        "cpu": name,
+        "cpu_flags": flags,
+        "cores": usable_cores(),
+        "gpu": _gpu(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": _versions(),
+    }
+
+
+def _cpu(cpuinfo: Path) -> tuple[str, list[str]]:
+    """Return the processor's name, and which of the flags that matter it has."""
+    fields: dict[str, str] = {}
+    try:
+        for line in cpuinfo.read_text(encoding="ascii", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            fields.setdefault(name.strip(), value.strip())
+    except OSError:
+        pass
+    present = fields.get("flags", fields.get("Features", "")).split()
+    return fields.get("model name") or platform.processor() or "unknown", [f for f in FLAGS if f in present]
+
+
+def _gpu() -> str | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    return str(torch.cuda.get_device_name())
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {"medrov": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions

@@ -1,0 +1,103 @@
+"""Time the text side: the encoder cold and warm, classes from the cache, a change of the vocabulary."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core import weights
+from medrov_cli.core.benchmarking.rounds import rounded
+
+CLASSES = 1000
+"""Cached classes, where no other number is asked for."""
+
+WARM_TEXTS = 50
+
+_COLD = (
+    "from medrov_cli.core.text import embed_texts; embed_texts(['made-up text'], encoder={!r}, offline=True)"
+)
+_PROBE = "from medrov_cli.core.benchmarking.text_timing import probe; probe({!r}, {!r}, {!r}, {!r})"
+
+
+def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
+    """Return the ``text`` object of the document.
+
+    Everything runs in new processes, in a cache folder of their own: the user's stays as it is.
+
+    Parameters
+    ----------
+    path
+        A weights file: its text encoder, and the network that classes are folded for.
+    classes
+        Number of made-up classes, which no lexicon has.
+    rounds
+        How often each figure is taken; the median counts.
+    """
+    encoder = weights.read_metadata(path).text_encoder.spec
+    cold = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as cache:
+            cold.append(_timed(partial(_python, _COLD.format(encoder), cache)))
+    with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as cache:
+        answer = Path(cache) / "answer.json"
+        _python(_PROBE.format(str(path), classes, rounds, str(answer)), cache)
+        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    return {"encoder": encoder, "classes": classes, "cold_process_ms": _median(cold), **found}
+
+
+def probe(path: str, classes: int, rounds: int, answer: str) -> None:
+    """Take the figures of a running process, and write them as JSON: run in a process of its own."""
+    from medrov_cli.core.inference.classlist import asked_classes
+    from medrov_cli.core.model.folding import fold_text
+    from medrov_cli.core.text import open_encoder, parse_classes
+
+    file = Path(path)
+    metadata, tensors = weights.read_metadata(file), weights.load_tensors(file)
+    spec = metadata.text_encoder.spec
+    prompts = parse_classes(", ".join(f"made-up finding {number}" for number in range(classes)))
+
+    def ask() -> Any:
+        return asked_classes(prompts, metadata, encoder=None, offline=True)
+
+    loading = [_timed(lambda: open_encoder(spec, offline=True)) for _ in range(rounds)]
+    encoder = open_encoder(spec, offline=True)
+    new_text = [
+        _timed(partial(encoder.encode, [f"one more finding {number}"])) for number in range(WARM_TEXTS)
+    ]
+    embeddings = ask().embeddings  # encodes and stores
+    cached = [_timed(ask) for _ in range(rounds)]
+    folding = [_timed(lambda: fold_text(tensors, embeddings)) for _ in range(rounds)]
+    figures = {
+        "load_encoder_ms": _median(loading),
+        "warm_text_ms": _median(new_text),
+        "cached_classes_ms": _median(cached),
+        "fold_classes_ms": _median(folding),
+        "change_of_vocabulary_ms": _median([a + b for a, b in zip(cached, folding, strict=True)]),
+    }
+    Path(answer).write_text(json.dumps(figures), encoding="utf-8")
+
+
+def _python(code: str, cache: str) -> None:
+    """Run our own code in a new process with a cache folder of its own."""
+    environment = {**os.environ, "MEDROV_CACHE": cache}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)  # noqa: S603
+
+
+def _timed(action: Callable[[], object]) -> float:
+    """Return how long an action takes, in milliseconds."""
+    started = time.perf_counter()
+    action()
+    return 1e3 * (time.perf_counter() - started)
+
+
+def _median(values: list[float]) -> float:
+    return rounded(statistics.median(values))

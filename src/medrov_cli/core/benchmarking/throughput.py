@@ -1,0 +1,251 @@
+"""Time one model in one engine: forward alone, end to end, and the stages of a single image."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import cycle, islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medrov_cli.core.benchmarking.config import Variant
+from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
+from medrov_cli.core.benchmarking.pictures import of_length
+from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, spread, take_turns
+from medrov_cli.core.benchmarking.subject import Model, open_subject
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.inference.config import DetectConfig
+from medrov_cli.core.inference.perimage import Phi, Prepared, finished, prepare
+from medrov_cli.core.inference.run import DetectRun, Session
+from medrov_cli.core.io.output_folder import OutputFolder
+from medrov_cli.core.io.reader import read_frames
+from medrov_cli.core.records import UInt8Array
+
+STAGES = ("decode", "letterbox", "forward", "suppression", "write")
+
+SQUARES = 64
+"""Different model inputs that are kept for the forward pass alone: 79 MB at 640 pixels."""
+
+WARM_UP = 4
+"""Images that pass every stage before anything is timed."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model that is open in an engine twice: for many images, and for one at a time.
+
+    Attributes
+    ----------
+    variant
+        As it was asked for.
+    many, single
+        What was opened.
+    paths
+        Files, taken again where there are fewer than ``images``.
+    images
+        Images of a round.
+    """
+
+    variant: Variant
+    many: Session
+    single: Session
+    paths: Sequence[str]
+    images: int
+
+    @classmethod
+    def open(
+        cls,
+        model: Model,
+        variant: Variant,
+        *,
+        device: str,
+        batch: int | None,
+        paths: Sequence[str],
+        images: int,
+    ) -> Contestant:
+        """Open a model in an engine."""
+        many = open_subject(model, variant, device=device, many=True, batch=batch)
+        single = many
+        if many.engine.streams > 1:
+            single = open_subject(model, variant, device=device, many=False, batch=None)
+        return cls(variant, many, single, paths, images)
+
+    @property
+    def device(self) -> str:
+        """Return ``cpu``, ``cuda`` or ``mps``."""
+        return self.many.engine.name.split("-")[1]
+
+    @cached_property
+    def squares(self) -> UInt8Array:
+        """Return model inputs of the first images, uint8, (n, imgsz, imgsz, 3)."""
+        found = (image.square_rgb for path in self.paths for image in _prepared(path, self.many))
+        return np.stack(list(islice(found, min(SQUARES, self.images))))
+
+    def warm_up(self) -> None:
+        """Pass some images through every stage, untimed."""
+        self.forward()
+        self.end_to_end(WARM_UP)
+        self.stages(min(WARM_UP, self.images))
+
+    def forward(self) -> float:
+        """Return images per second of the forward pass alone, with what follows from it: boxes and scores."""
+        count, batch = len(self.squares), self.many.batch
+        rows = np.fromiter(islice(cycle(range(count)), self.images), dtype=np.int64)
+        groups = [self.squares[rows[start : start + batch]] for start in range(0, self.images, batch)]
+        wait_for(self.device)
+        started = time.perf_counter()
+        for group in groups:
+            self.many.engine.infer(group, self.many.selection.scoring.floor)
+        wait_for(self.device)
+        return self.images / (time.perf_counter() - started)
+
+    def end_to_end(self, images: int | None = None) -> tuple[int, float]:
+        """Return images and seconds of a run of ``detect``, from files on disk to JSON lines on disk."""
+        return run_end_to_end(self.many, self.paths, images or self.images)
+
+    def stages(self, images: int | None = None) -> list[dict[str, float]]:
+        """Return the seconds of each stage of each image: one after the other, in one thread."""
+        count = images or self.images
+        times: list[dict[str, float]] = []
+        with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
+            folder = OutputFolder(Path(name) / "out", (), self.single.classes.names)
+            folder.open(lambda _: 0)
+            with closing(folder):
+                for item in of_length(self.paths, count):
+                    times += _stages_of(item.path, self.single, self.device, folder)
+        return times[:count]
+
+
+def _stages_of(path: str, session: Session, device: str, folder: OutputFolder) -> list[dict[str, float]]:
+    """Return the seconds of each stage of each frame of a file."""
+    times: list[dict[str, float]] = []
+    clock = time.perf_counter
+    frames = read_frames(path)
+    while True:
+        marks = [clock()]
+        frame = next(frames, None)
+        if frame is None:
+            return times
+        marks.append(clock())
+        prepared = prepare(
+            frame, model=session.identity, classes=session.classes, phi=Phi.DROP, keep_pixels=False
+        )
+        marks.append(clock())
+        (candidates,) = session.engine.infer(prepared.square_rgb[None], session.selection.scoring.floor)
+        wait_for(device)
+        marks.append(clock())
+        record = finished(prepared, candidates, session.classes, session.selection, None)
+        marks.append(clock())
+        folder.write(record, None)
+        marks.append(clock())
+        passed = (after - before for before, after in pairwise(marks))
+        times.append(dict(zip(STAGES, passed, strict=True)))
+
+
+def _prepared(path: str, session: Session) -> list[Prepared]:
+    return [
+        prepare(frame, model=session.identity, classes=session.classes, phi=Phi.DROP, keep_pixels=False)
+        for frame in read_frames(path)
+    ]
+
+
+def run_end_to_end(
+    session: Session,
+    paths: Sequence[str],
+    images: int,
+    on_record: Callable[[dict[str, Any]], None] | None = None,
+) -> tuple[int, float]:
+    """Run ``detect``'s own procedure into a temporary folder; return images (with frames) and seconds.
+
+    Everything is open already: what is timed begins with reading the first file.
+
+    Raises
+    ------
+    MedrovError
+        ``INTERNAL`` if a file that could be read before cannot be read now.
+    """
+    inputs = of_length(paths, images)
+    with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
+        config = DetectConfig(tuple(item.path for item in inputs), output=Path(name) / "out")
+        with closing(DetectRun(config, session, inputs, on_record, None)) as run:
+            started = time.perf_counter()
+            summary = run.execute()
+            seconds = time.perf_counter() - started
+    if summary.failed:
+        raise MedrovError(ErrorCode.INTERNAL, f"{summary.failed} of the images could not be read again")
+    return summary.images, seconds
+
+
+def time_contestants(
+    contestants: Sequence[Contestant],
+    *,
+    rounds: int | None,
+    seconds: float | None,
+    others: Sequence[Callable[[], float]] = (),
+) -> tuple[list[dict[str, Any]], list[list[float]]]:
+    """Warm up, let contestants take turns, and return one row of figures for each.
+
+    Parameters
+    ----------
+    contestants
+        What to time; the first is what the others are compared with.
+    rounds, seconds
+        See :func:`~medrov_cli.core.benchmarking.rounds.take_turns`.
+    others
+        What takes its turn in the same rounds and gives one figure; they are the second result.
+    """
+    for contestant in contestants:
+        contestant.warm_up()
+    actions: list[Callable[[], Any]] = [partial(_one_round, contestant) for contestant in contestants]
+    turns = take_turns([*actions, *others], rounds=rounds, seconds=seconds)
+    own_turns = turns[: len(contestants)]
+    rows = [
+        _row(contestant, own, own_turns[0]) for contestant, own in zip(contestants, own_turns, strict=True)
+    ]
+    return rows, turns[len(contestants) :]
+
+
+def _row(contestant: Contestant, own: list[_Turn], first: list[_Turn]) -> dict[str, Any]:
+    """Return the element of ``runs`` of the document."""
+    images = [image for turn in own for image in turn.stages]
+    joules = [turn.joules for turn in own if turn.joules is not None]
+    session = contestant.many
+    return {
+        "name": str(contestant.variant),
+        "engine": session.engine.name,
+        "precision": contestant.variant.precision.value,
+        "streams": session.engine.streams,
+        "batch": session.batch,
+        "forward_images_per_s": over_rounds([turn.forward for turn in own]),
+        "end_to_end_images_per_s": over_rounds([turn.end_to_end for turn in own]),
+        "forward_ratio": ratio([turn.forward for turn in own], [turn.forward for turn in first]),
+        "end_to_end_ratio": ratio([turn.end_to_end for turn in own], [turn.end_to_end for turn in first]),
+        "latency_ms": spread([sum(image.values()) for image in images]),
+        "stages_ms": {stage: spread([image[stage] for image in images]) for stage in STAGES},
+        "energy_j_per_image": rounded(sum(joules) / len(joules)) if joules else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The figures of one round: images per second both ways, seconds by stage, joules an image."""
+
+    forward: float
+    end_to_end: float
+    stages: list[dict[str, float]]
+    joules: float | None
+
+
+def _one_round(contestant: Contestant) -> _Turn:
+    meter = EnergyMeter(uses_gpu=contestant.device == "cuda")
+    forward = contestant.forward()
+    before = meter.read()
+    images, seconds = contestant.end_to_end()
+    joules = meter.joules(before, meter.read())
+    return _Turn(forward, images / seconds, contestant.stages(), None if joules is None else joules / images)

@@ -1,0 +1,85 @@
+"""Our network as ultralytics' own: its WorldModel with our parameters and class embeddings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medrov_cli.core.benchmarking.subject import Model
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.model.blocks import Conv  # first: it keeps ultralytics off the network
+from medrov_cli.core.model.checkpoint import load_detector
+
+
+def as_world_model(model: Model) -> Any:
+    """Return ultralytics' WorldModel with our parameters and class embeddings, in evaluation mode.
+
+    The text adapter, which ultralytics does not have, is applied to the embeddings; a background is one
+    class more, the last.
+
+    Raises
+    ------
+    MedrovError
+        ``WEIGHTS_CORRUPT``; ``INTERNAL`` if a parameter of theirs is not among ours.
+    """
+    from ultralytics.nn.tasks import WorldModel
+
+    detector = load_detector(model.path)
+    with quiet():
+        world: Any = WorldModel(f"yolov8{model.metadata.architecture.scale}-worldv2.yaml", verbose=False)
+    ours = {name: value for name, value in detector.state_dict().items() if name.startswith("model.")}
+    missing, _ = world.load_state_dict(ours, strict=False)
+    lost = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if lost:
+        raise MedrovError(
+            ErrorCode.INTERNAL, f"ultralytics' network has a parameter that ours lacks: {lost[0]}"
+        )
+    # Newer versions leave out an activation that the network was made with.
+    world.model[9].cv1.act = Conv.default_act
+    text = torch.from_numpy(model.classes.embeddings)
+    names = list(model.classes.names)
+    if detector.architecture.background:
+        background: Tensor = detector.get_buffer("background")
+        text, names = torch.cat((text, background[None])), [*names, "background"]
+    with torch.inference_mode():
+        adapted = detector.adapt_text(text)
+    world.txt_feats = adapted.clone()[None]
+    world.model[-1].nc = len(names)
+    world.names = dict(enumerate(names))
+    return world.eval().requires_grad_(False)
+
+
+def save_checkpoint(model: Model, path: Path) -> None:
+    """Write the network as ultralytics saves its own: a pickled model in half precision."""
+    world = as_world_model(model)
+    as_yolo(world, model.metadata.architecture.scale)  # gives it the fields of a trained one
+    torch.save({"model": world.half(), "train_args": {"task": "detect", "imgsz": model.imgsz}}, path)
+
+
+def as_yolo(world: Any, scale: str) -> Any:
+    """Return ultralytics' YOLOWorld around a network of ours."""
+    from ultralytics.models import YOLOWorld
+
+    with quiet():
+        yolo: Any = YOLOWorld(f"yolov8{scale}-worldv2.yaml", verbose=False)
+    world.args, world.task = yolo.model.args, "detect"
+    yolo.model = world
+    return yolo
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep ultralytics' log off the terminal."""
+    logger = logging.getLogger("ultralytics")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

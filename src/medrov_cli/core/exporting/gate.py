@@ -1,0 +1,93 @@
+"""The gate of an export: run it and torch on the same images, and let through what answers alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.config import GRID
+from medrov_cli.core.engines import open_detector
+from medrov_cli.core.exporting.accuracy import map50_change
+from medrov_cli.core.exporting.images import Advance, CheckImages
+from medrov_cli.core.exporting.parity import LIMITS, compare, judge, suppressed_share
+from medrov_cli.core.exporting.subject import Draft, Subject
+from medrov_cli.core.runtime.exported_metadata import ExportMetadata, ExportPrecision
+from medrov_cli.core.runtime.interface import Engine, EngineName
+from medrov_cli.core.weights import ClassEntry
+
+
+def passed(
+    draft: Draft,
+    path: Path,
+    subject: Subject,
+    images: CheckImages,
+    metadata: ExportMetadata,
+    progress: Advance,
+) -> dict[str, Any] | None:
+    """Return how a written draft differs from the weights in torch; null where nothing here runs it.
+
+    Raises
+    ------
+    MedrovError
+        ``PARITY_FAILED``.
+    """
+    plain = draft.open(path, plain=True)
+    if plain is None:
+        return None
+    reference = _reference(subject, subject.imgsz)
+    limits = LIMITS[metadata.precision]
+
+    def step(done: int) -> None:
+        progress(done, len(images.squares_rgb), "check against torch")
+
+    parity = compare(reference, plain, images.squares_rgb, step)
+    figures = [
+        ("largest difference of a score", parity.score_max, limits.score_max),
+        ("mean difference of scores", parity.score_mean, limits.score_mean),
+        ("largest difference of a box (pixels)", parity.box_max_px, limits.box_max_px),
+        ("mean difference of boxes (pixels)", parity.box_mean_px, limits.box_mean_px),
+    ]
+    document: dict[str, Any] = {
+        "against": reference.name,
+        "engine": plain.name,
+        "images_of": images.source,
+        "imgsz": subject.imgsz,
+        **parity.as_dict(),
+    }
+    if subject.config.dynamic:
+        other = subject.imgsz - GRID if subject.imgsz > GRID else 2 * GRID
+        also = draft.open(path, plain=True, imgsz=other)
+        if also is not None:
+            smaller = compare(_reference(subject, other), also, images.at(other), lambda _: None)
+            document["other_imgsz"] = {"imgsz": other, **smaller.as_dict()}
+            figures.append((f"largest difference of a score at {other}", smaller.score_max, limits.score_max))
+            figures.append((f"mean difference of scores at {other}", smaller.score_mean, limits.score_mean))
+    if metadata.suppression is not None:
+        suppressed = draft.open(path)
+        if suppressed is not None:
+            count, share = suppressed_share(plain, suppressed, metadata.suppression, images.squares_rgb)
+            document["nms"] = {"detections": count, "differing": round(share, 4)}
+            figures.append(("share of detections that differ after NMS", share, limits.nms_differing))
+    if images.dataset is not None:
+        entries = [
+            ClassEntry(name, synonyms)
+            for name, synonyms in zip(subject.classes.names, subject.classes.synonyms, strict=True)
+        ]
+
+        def told(what: str, done: int, total: int) -> None:
+            progress(done, total, what)
+
+        change = map50_change(reference, plain, images.dataset, subject.config.split, entries, told)
+        document |= change
+        lost = change["map50_weights"] - change["map50"]
+        if metadata.precision is ExportPrecision.FP32:
+            lost = abs(lost)
+        figures.append(("loss of mAP50", lost, limits.map50_drop))
+    judge(figures, metadata.precision)
+    return document
+
+
+def _reference(subject: Subject, imgsz: int) -> Engine:
+    return open_detector(
+        subject.path, subject.classes.embeddings, imgsz=imgsz, device="cpu", engine=EngineName.TORCH
+    )

@@ -1,0 +1,220 @@
+"""The gate: what an exported model answers against what the weights answer in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from medrov_cli.core.boxes import FloatArray, select
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.records import Candidates, UInt8Array
+from medrov_cli.core.runtime.exported_metadata import ExportPrecision, Suppression
+from medrov_cli.core.runtime.interface import Engine
+
+COUNTED_SCORE = 0.05
+"""Boxes count where torch's best score of the anchor is at least this; mean differences of scores, too."""
+
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an export must not exceed; null: it is stated, not judged.
+
+    Attributes
+    ----------
+    score_max, score_mean
+        Of the differences of scores, 0 to 1.
+    box_max_px, box_mean_px
+        Of the differences of box sides, in model pixels.
+    map50_drop
+        By which mAP50 may fall (or, in fp32, change), 0 to 1.
+    nms_differing
+        Share of the detections after a suppression inside that a suppression outside does not give.
+    """
+
+    score_max: float | None
+    score_mean: float
+    box_max_px: float | None
+    box_mean_px: float
+    map50_drop: float
+    nms_differing: float
+
+
+LIMITS = {
+    ExportPrecision.FP32: Limits(1e-3, 1e-4, 0.1, 0.01, 0.001, 0.01),
+    ExportPrecision.FP16: Limits(0.02, 2e-3, 2.0, 0.1, 0.002, 0.02),
+    ExportPrecision.BF16: Limits(None, 0.02, None, 0.5, 0.01, 0.05),
+    ExportPrecision.INT8: Limits(None, 0.04, None, 1.0, 0.02, 0.05),
+}
+"""By precision; docs/export.md says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How an exported model differs from torch.
+
+    Attributes
+    ----------
+    images, counted
+        Images compared, and anchors on them whose best score counts.
+    score_max, score_mean
+        Largest difference over all anchors and classes, and mean one where either score counts.
+    box_max_px, box_mean_px
+        Of the four sides of the counted anchors' boxes, in model pixels.
+    """
+
+    images: int
+    counted: int
+    score_max: float
+    score_mean: float
+    box_max_px: float
+    box_mean_px: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures, rounded to what is the same from run to run."""
+        return {
+            "images": self.images,
+            "counted_anchors": self.counted,
+            "counted_from_score": COUNTED_SCORE,
+            "score_max": round(self.score_max, 5),
+            "score_mean": round(self.score_mean, 6),
+            "box_max_px": round(self.box_max_px, 3),
+            "box_mean_px": round(self.box_mean_px, 4),
+        }
+
+
+def compare(
+    reference: Engine, exported: Engine, squares_rgb: UInt8Array, advance: Callable[[int], None]
+) -> Parity:
+    """Run both over images, uint8, (n, imgsz, imgsz, 3), and return how they differ."""
+    totals = _Totals()
+    for start in range(0, len(squares_rgb), _BATCH):
+        part = squares_rgb[start : start + _BATCH]
+        for expected, found in zip(reference.infer(part), exported.infer(part), strict=True):
+            totals.add(expected, found)
+        advance(min(start + _BATCH, len(squares_rgb)))
+    return totals.parity()
+
+
+class _Totals:
+    """Differences that are added up image by image."""
+
+    def __init__(self) -> None:
+        self._images = self._counted = self._pairs = 0
+        self._score_max = self._score_sum = self._box_max = self._box_sum = 0.0
+
+    def add(self, expected: Candidates, found: Candidates) -> None:
+        """Take one image."""
+        self._images += 1
+        if found.scores.shape != expected.scores.shape or not _is_finite(found):
+            self._score_max = self._box_max = 1e9  # far beyond every limit, and still JSON
+            return
+        gaps = np.abs(expected.scores - found.scores)
+        self._score_max = max(self._score_max, float(gaps.max()))
+        counted = (expected.scores >= COUNTED_SCORE) | (found.scores >= COUNTED_SCORE)
+        self._pairs += int(counted.sum())
+        self._score_sum += float(gaps[counted].sum())
+        anchors = expected.scores.max(1) >= COUNTED_SCORE
+        sides = np.abs(expected.boxes_xyxy[anchors] - found.boxes_xyxy[anchors])
+        self._counted += len(sides)
+        if len(sides):
+            self._box_max = max(self._box_max, float(sides.max()))
+            self._box_sum += float(sides.mean(1).sum())
+
+    def parity(self) -> Parity:
+        """Return the figures."""
+        return Parity(
+            self._images,
+            self._counted,
+            self._score_max,
+            self._score_sum / max(self._pairs, 1),
+            self._box_max,
+            self._box_sum / max(self._counted, 1),
+        )
+
+
+def _is_finite(found: Candidates) -> bool:
+    return bool(np.isfinite(found.scores).all() and np.isfinite(found.boxes_xyxy).all())
+
+
+def suppressed_share(
+    plain: Engine, suppressed: Engine, own: Suppression, squares_rgb: UInt8Array
+) -> tuple[int, float]:
+    """Return how many detections a suppression outside gives, and which share of all differs inside.
+
+    Parameters
+    ----------
+    plain, suppressed
+        The model without and with the suppression.
+    own
+        What is inside.
+    squares_rgb
+        uint8, (n, imgsz, imgsz, 3).
+    """
+    count = differing = 0
+    for start in range(0, len(squares_rgb), _BATCH):
+        part = squares_rgb[start : start + _BATCH]
+        for outside, inside in zip(plain.infer(part), suppressed.infer(part), strict=True):
+            boxes, scores, labels = select(
+                outside.boxes_xyxy,
+                outside.scores,
+                conf=np.array(own.thresholds),
+                iou=own.iou,
+                max_det=own.max_det,
+            )
+            rows, columns = np.nonzero(inside.scores)
+            found = _rows(inside.boxes_xyxy[rows], inside.scores[rows, columns], columns)
+            expected = _rows(boxes, scores, labels)
+            count += len(expected)
+            differing += max(_without_match(expected, found), _without_match(found, expected))
+    return count, differing / max(count, 1)
+
+
+def _rows(boxes: FloatArray, scores: FloatArray, labels: Any) -> FloatArray:
+    """Return detections, (n, 6), in units in which 1 is a difference: class, 0.001 score, half a pixel."""
+    return np.column_stack((labels, scores * 1000, boxes * 2)).astype(np.float64)
+
+
+def _without_match(these: FloatArray, others: FloatArray) -> int:
+    """Return how many of these rows none of the others is like."""
+    if not len(these) or not len(others):
+        return len(these)
+    gaps = np.abs(these[:, None] - others[None]).max(2)
+    return int((gaps.min(1) >= 1).sum())
+
+
+def judge(figures: Sequence[tuple[str, float, float | None]], precision: ExportPrecision) -> None:
+    """Refuse figures above their limits.
+
+    Parameters
+    ----------
+    figures
+        Of each: what it is, its value, and its limit (null: none).
+    precision
+        For the message.
+
+    Raises
+    ------
+    MedrovError
+        ``PARITY_FAILED``, naming all of them.
+    """
+    above = [
+        f"{name} {value:.4g}, allowed {limit:g}"
+        for name, value, limit in figures
+        if limit is not None and value > limit
+    ]
+    if above:
+        raise MedrovError(
+            ErrorCode.PARITY_FAILED,
+            f"the {precision} model does not answer as the weights do: {'; '.join(above)}",
+            "Nothing was written. "
+            + (
+                "Please report this."
+                if precision is ExportPrecision.FP32
+                else "Take another precision, or with int8 other images: --data, --images."
+            ),
+        )

@@ -1,0 +1,120 @@
+"""int8 by NNCF's post-training quantisation, its sensitive ends left in float."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.exporting.subject import Subject
+from medrov_cli.core.records import Float32Array, UInt8Array
+from medrov_cli.core.runtime.openvino_import import forbid_telemetry
+
+if TYPE_CHECKING:
+    import onnx
+
+_FLOAT_TYPES = {
+    "openvino": ("MatMul", "Multiply", "ReduceMax", "ReduceSum", "Add", "Subtract"),
+    "onnx": ("MatMul", "Mul", "ReduceMax", "ReduceSum", "Add", "Sub"),
+}
+"""Operators that stay in float: logits and likenesses (MatMul, ReduceMax), gates and SiLU (Multiply), and the
+way from distances to boxes. What is left are the convolutions, where the time goes. docs/export.md has the
+figures by which they were chosen."""
+
+
+def check_nncf() -> None:
+    """Refuse int8 without NNCF.
+
+    Raises
+    ------
+    MedrovError
+        ``DEPENDENCY_MISSING``.
+    """
+    if find_spec("nncf") is None:
+        raise MedrovError(
+            ErrorCode.DEPENDENCY_MISSING,
+            "--precision int8: nncf is not installed",
+            "Run: pip install 'medrov[export]'",
+        )
+
+
+def quantised(model: Any, graph: onnx.ModelProto, kind: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
+    """Return a model in int8, and how it was made, for its metadata.
+
+    Parameters
+    ----------
+    model
+        OpenVINO's model, or the ONNX model itself.
+    graph
+        The ONNX model that it was made of: it tells which convolutions stay in float.
+    kind
+        ``openvino`` or ``onnx``.
+    subject
+        Its images calibrate.
+
+    Raises
+    ------
+    MedrovError
+        ``DEPENDENCY_MISSING``.
+    """
+    check_nncf()
+    forbid_telemetry()
+    nncf = import_module("nncf")
+    names = ends_in_float(graph)
+    suffix = "/WithoutBiases" if kind == "openvino" else ""
+    images = [_inputs(image, subject.embeddings) for image in subject.squares_rgb]
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            made = nncf.quantize(
+                model,
+                nncf.Dataset(images),
+                subset_size=len(images),
+                preset=nncf.QuantizationPreset.MIXED,
+                target_device=nncf.TargetDevice.CPU,
+                ignored_scope=nncf.IgnoredScope(
+                    names=[name + suffix for name in names],
+                    types=list(_FLOAT_TYPES[kind]),
+                    validate=False,
+                ),
+            )
+    finally:
+        logger.setLevel(level)
+    facts = {
+        "tool": "nncf",
+        "version": str(nncf.__version__),
+        "images": len(images),
+        "float_operators": list(_FLOAT_TYPES[kind]),
+        "float_convolutions": len(names),
+    }
+    return made, facts
+
+
+def ends_in_float(graph: onnx.ModelProto) -> list[str]:
+    """Return the convolutions that stay in float: the first one, and those that give distances."""
+    users: dict[str, list[str]] = {}
+    for node in graph.graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node.op_type)
+    convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
+    sides = {
+        node.name: next(a.ints[0] for a in node.attribute if a.name == "kernel_shape")
+        for node in convolutions
+    }
+    last = [
+        node.name for node in convolutions if sides[node.name] == 1 and "Sigmoid" not in users[node.output[0]]
+    ]
+    return [convolutions[0].name, *last]
+
+
+def _inputs(image_rgb: UInt8Array, embeddings: Float32Array | None) -> dict[str, Float32Array]:
+    pixels = np.ascontiguousarray(image_rgb.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
+    return {"images": pixels} if embeddings is None else {"images": pixels, "embeddings": embeddings}

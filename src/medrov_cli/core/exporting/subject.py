@@ -1,0 +1,119 @@
+"""What is exported: weights, classes and form, and the plain graph of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from medrov_cli.core import weights
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.exporting.config import ExportConfig
+from medrov_cli.core.inference.classlist import ClassList
+from medrov_cli.core.records import Float32Array, UInt8Array
+from medrov_cli.core.runtime.exported_metadata import ExportMetadata, ExportPrecision
+from medrov_cli.core.runtime.interface import Engine
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """What is exported.
+
+    Attributes
+    ----------
+    config
+        All settings.
+    path
+        The weights file.
+    classes
+        What a folded model finds; what an open one is checked with.
+    vocabulary
+        Of an open model: embeddings of the weights' own classes, to travel with it.
+    imgsz
+        Side of the square model input, in pixels: the only one, or the one that a model of any size is
+        checked at.
+    squares_rgb
+        Images for int8, uint8, (n, imgsz, imgsz, 3).
+    """
+
+    config: ExportConfig
+    path: Path
+    classes: ClassList
+    vocabulary: Float32Array
+    imgsz: int
+    squares_rgb: UInt8Array
+
+    @property
+    def embeddings(self) -> Float32Array | None:
+        """Return the embeddings that an engine has to be handed; null for a folded model."""
+        return self.classes.embeddings if self.config.is_open else None
+
+    @property
+    def is_int8(self) -> bool:
+        """Tell whether the model is to be quantised."""
+        return self.config.precision is ExportPrecision.INT8
+
+
+class Draft(Protocol):
+    """A model in one format, that can be written with whatever metadata.
+
+    Attributes
+    ----------
+    quantisation
+        How int8 was made, for the metadata; null where it was not.
+    """
+
+    quantisation: dict[str, Any] | None
+
+    def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
+        """Write it as files of this stem; return them, the one that a user names first."""
+
+    def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine | None:
+        """Return an engine for what :meth:`save` wrote, or, ``plain``, for the same without suppression.
+
+        ``imgsz`` is that of the subject where null.
+
+        Null where the machine cannot run it.
+        """
+
+
+def plain_graph(subject: Subject) -> onnx.ModelProto:
+    """Return the detector as a graph in float32, without suppression.
+
+    Raises
+    ------
+    MedrovError
+        ``WEIGHTS_CORRUPT``.
+    """
+    from medrov_cli.core.model.onnx_detector import GraphForm, TextForm, build_graph
+
+    config = subject.config
+    form = GraphForm(
+        TextForm.EMBEDDINGS if config.is_open else TextForm.FIXED,
+        imgsz=None if config.dynamic else subject.imgsz,
+    )
+    try:
+        return build_graph(
+            weights.load_tensors(subject.path), form, None if config.is_open else subject.classes.embeddings
+        )
+    except (KeyError, ValueError, IndexError) as error:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_CORRUPT,
+            f"{subject.path}: the tensors do not fit the architecture in its metadata: {error}",
+            "Get the file again, or import it again.",
+        ) from error
+
+
+def suppression_of(metadata: ExportMetadata) -> onnx.ModelProto | None:
+    """Return the graph of the suppression that a model's metadata describe; null without one."""
+    from medrov_cli.core.model.onnx_nms import suppression_graph, thresholds_of
+
+    own = metadata.suppression
+    if own is None:
+        return None
+    classes = None if metadata.classes is None else len(metadata.classes)
+    return suppression_graph(thresholds_of(own.thresholds), own.iou, own.max_det, classes)

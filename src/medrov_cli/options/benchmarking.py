@@ -1,0 +1,131 @@
+"""Options of ``benchmark``, each named once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from medrov_cli.options import MODEL_PANEL
+
+FIGURES_PANEL = "What to measure"
+LENGTH_PANEL = "How long"
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="INPUT",
+        help="Images, folders, patterns, - for a list of paths on stdin. Default: synthetic phantoms.",
+    ),
+]
+
+Fps = Annotated[
+    bool,
+    typer.Option(
+        "--fps",
+        help="Images per second, forward alone and end to end; latency and time of each stage. "
+        "The default, if nothing else is asked for.",
+        rich_help_panel=FIGURES_PANEL,
+    ),
+]
+
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        "--compare",
+        metavar="LIST",
+        help="The same of several engines, in turn: openvino,openvino-bf16,onnx,torch. The first is 1.",
+        rich_help_panel=FIGURES_PANEL,
+    ),
+]
+
+Against = Annotated[
+    Literal["ultralytics"] | None,
+    typer.Option(
+        "--against",
+        help="Its own predictor of YOLO-World with our weights, at its best settings, in turn with ours.",
+        rich_help_panel=FIGURES_PANEL,
+    ),
+]
+
+Cold = Annotated[
+    bool,
+    typer.Option(
+        "--cold",
+        help="A new process for one image: wall time and peak memory, and those of ultralytics.",
+        rich_help_panel=FIGURES_PANEL,
+    ),
+]
+
+Text = Annotated[
+    bool,
+    typer.Option(
+        "--text",
+        help="The text encoder cold, warm and cached, and a change of 1,000 cached classes.",
+        rich_help_panel=FIGURES_PANEL,
+    ),
+]
+
+Scaling = Annotated[
+    Path | None,
+    typer.Option(
+        "--scaling",
+        metavar="DIR",
+        help="Curves over the number of classes, the image size and the batch, as PNG in this folder.",
+        rich_help_panel=FIGURES_PANEL,
+    ),
+]
+
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        "--memory",
+        metavar="N",
+        help="How much memory grows in one run over N images, after the first 500.",
+        rich_help_panel=FIGURES_PANEL,
+    ),
+]
+
+Images = Annotated[
+    int,
+    typer.Option(
+        "--images",
+        min=1,
+        metavar="N",
+        help="Images of a round; files are taken again where there are fewer.",
+        rich_help_panel=LENGTH_PANEL,
+    ),
+]
+
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=1,
+        metavar="N",
+        help="Rounds, in which all take turns; their median counts. Default: 5.",
+        rich_help_panel=LENGTH_PANEL,
+    ),
+]
+
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        "--seconds",
+        metavar="S",
+        help="In place of --rounds: whole rounds until so much time is over.",
+        rich_help_panel=LENGTH_PANEL,
+    ),
+]
+
+ClassCount = Annotated[
+    int | None,
+    typer.Option(
+        "--classes",
+        min=1,
+        metavar="N",
+        help="So many made-up classes, always the same. Default: the vocabulary of the weights.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]

@@ -1,0 +1,127 @@
+"""Ultralytics' predictor with our weights is the same network, or it is not compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from detect_fixtures import IMGSZ, noise_image, write_eager_detector
+from medrov_cli.core.benchmarking.config import BenchmarkConfig, Variant
+from medrov_cli.core.benchmarking.rival import Rival, RivalSettings, write_listing
+from medrov_cli.core.benchmarking.subject import Model
+from medrov_cli.core.boxes import iou_matrix, select
+from medrov_cli.core.engines import open_detector
+from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.model.checkpoint import detector_tensors
+from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.runtime.interface import Engine, EngineName
+from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo, save
+from weights_fixtures import metadata, unit_rows
+
+CONF = 0.25
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    path = write_eager_detector(tmp_path_factory.mktemp("weights") / "eager.safetensors")
+    return Model.of(BenchmarkConfig(weights=str(path), variant=Variant()))
+
+
+@pytest.fixture(scope="module")
+def rival(model: Model) -> Rival:
+    return Rival(model, "cpu", CONF)
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.stack([noise_image(number, IMGSZ, IMGSZ) for number in range(3)])
+
+
+def opened(model: Model, engine: str = "torch") -> Engine:
+    return open_detector(
+        model.path, model.classes.embeddings, imgsz=model.imgsz, device="cpu", engine=EngineName(engine)
+    )
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])
+def test_both_networks_give_the_same_at_every_anchor(
+    rival: Rival, model: Model, images: np.ndarray, engine: str
+) -> None:
+    ours = opened(model, engine)
+    assert max(found.scores.max() for found in ours.infer(images)) > 0.3
+    scores, boxes_px = rival.differences(ours, images)
+    assert scores < 1e-4
+    assert boxes_px < 0.02
+    assert rival.require_equal(ours, images)["score"] < 1e-4
+
+
+def test_another_network_is_not_compared(rival: Rival, model: Model, images: np.ndarray) -> None:
+    other = replace(model, classes=replace(model.classes, embeddings=model.classes.embeddings[::-1].copy()))
+    with pytest.raises(MedrovError, match="scores differ by") as caught:
+        rival.require_equal(opened(other), images)
+    assert caught.value.code is ErrorCode.INTERNAL
+
+
+def test_a_background_is_one_class_more(tmp_path: Path, images: np.ndarray) -> None:
+    torch.manual_seed(3)
+    detector = Detector(Architecture("n", text_adapter=True, background=True))
+    detector.keep_background(torch.from_numpy(unit_rows(1, seed=9)[0]))
+    tensors = detector_tensors(detector) | {EMBEDDINGS: unit_rows(3).astype(np.float16)}
+    path = tmp_path / "with_background.safetensors"
+    info = ArchitectureInfo("n", text_adapter=True, background=True)
+    save(path, tensors, metadata("with background", architecture=info, imgsz=IMGSZ))
+    model = Model.of(BenchmarkConfig(weights=str(path)))
+    scores, boxes_px = Rival(model, "cpu", CONF).differences(opened(model), images)
+    assert scores < 1e-4
+    assert boxes_px < 0.02
+
+
+def test_its_predictor_finds_what_ours_finds(
+    rival: Rival, model: Model, images: np.ndarray, tmp_path: Path
+) -> None:
+    """Files of the size of the model input: neither of the two scales them."""
+    files = []
+    for number, image in enumerate(images):
+        files.append(str(tmp_path / f"{number}.png"))
+        cv2.imwrite(files[-1], image[..., ::-1])
+    found = rival.detections(RivalSettings(2, True, 1), write_listing(tmp_path / "list.txt", files))
+    assert len(found) == 3
+    compared = 0
+    for (boxes, scores, labels), candidates in zip(found, opened(model).infer(images), strict=True):
+        ours = select(candidates.boxes_xyxy, candidates.scores, conf=CONF, iou=0.7, max_det=300)
+        assert len(scores)
+        for box, score, label in zip(boxes, scores, labels, strict=True):
+            same = (ours[2] == label) & (np.abs(ours[1] - score) < 1e-3)
+            # The best of an anchor is among ours, where an anchor may answer for several classes.
+            overlap = iou_matrix(box[None], np.clip(ours[0][same], 0, IMGSZ))
+            compared += bool(overlap.size and overlap.max() > 0.99)
+        assert abs(scores.max() - ours[1].max()) < 1e-3
+    total = sum(len(scores) for _, scores, _ in found)
+    assert compared >= 0.9 * total
+
+
+def test_torch_and_opencv_have_their_threads_afterwards(rival: Rival, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    cv2.imwrite(str(file), noise_image(0))
+    listing = write_listing(tmp_path / "list.txt", [str(file)] * 3)
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    try:
+        torch.set_num_threads(3)
+        cv2.setNumThreads(2)
+        assert rival.images_per_s(RivalSettings(2, False, 2), listing) > 0
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 2)
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def test_its_settings_are_tried_both_ways(rival: Rival) -> None:
+    tried = rival.candidates()
+    assert {(own.batch, own.rect) for own in tried} == {(1, True), (1, False), (8, True), (8, False)}
+    assert None in {own.threads for own in tried}
+    assert not any(own.half for own in tried)  # ultralytics has no fp16 on a CPU
