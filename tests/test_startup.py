@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -59,6 +60,15 @@ def test_the_door_of_a_room_imports_no_framework(room: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("threads", [None, "3"])
+def test_ultralytics_does_not_take_our_cores_away(threads: str | None) -> None:
+    script = "import os, medrov_cli.core.model.blocks; print(os.environ.get('OMP_NUM_THREADS'))"
+    own = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    own |= {} if threads is None else {"OMP_NUM_THREADS": threads}
+    done = subprocess.run([sys.executable, "-c", script], env=own, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(threads)
 
 
 @pytest.mark.parametrize("classes", [(), ("--classes", "a class that no vocabulary has")])

@@ -118,6 +118,20 @@ def test_parts_are_worked_out_to_the_same_boxes_and_scores(floor: float) -> None
     np.testing.assert_allclose(found.scores, scores[kept], atol=1e-4)
 
 
+def test_parts_of_a_large_image_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medrov_cli.core.model.onnx_network.PLACES_AT_ONCE", 50)  # 144 = 48 + 48 + 48
+    detector = detector_of()
+    tensors, pixels = tensors_of(detector), images(96, 96)
+    boxes, scores = (array[0] for array in by_torch(detector, pixels))
+    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=96, batch=1, bytes_in=True)
+    parts = {name: value[0] for name, value in by_graph(tensors, form, pixels).items()}
+    found = work_out(parts, fold_text(tensors, TEXT), 0.0, (96, 96))
+    np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=1e-3)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+    best = np.concatenate([parts[f"best{level}"] for level in range(3)])
+    np.testing.assert_allclose(1 / (1 + np.exp(-best)), scores.max(1), atol=1e-4)
+
+
 @pytest.mark.parametrize("count", [1, 1000])
 def test_any_number_of_classes_goes_through_one_graph(count: int) -> None:
     detector, text = detector_of(), unit_rows(count, seed=8)

@@ -89,19 +89,20 @@ def build_graph(tensors: Tensors, form: GraphForm, embeddings: Float32Array | No
     """
     graph = OnnxBuilder()
     images = _images(graph, form)
-    network = NetworkGraph(graph, tensors, _text(graph, tensors, form, embeddings))
+    parted = form.imgsz if form.outputs is OutputForm.PARTS else None
+    network = NetworkGraph(graph, tensors, _text(graph, tensors, form, embeddings), parted)
     levels = network.levels(images)
     distances = [graph.reshape(network.distances(i, x), 0, 0, -1) for i, x in enumerate(levels)]
     hidden = [network.hidden(i, x) for i, x in enumerate(levels)]
-    logits = [network.logits(i, x) for i, x in enumerate(hidden)]
     batch = form.batch or "batch"
     if form.outputs is OutputForm.PARTS:
         for i in range(len(levels)):
-            best = graph.node("ReduceMax", logits[i], axes=[1], keepdims=0)
+            best = network.best(i, hidden[i])
             graph.output(distances[i], f"distances{i}", "float32", (batch, 4 * REG_MAX, f"anchors{i}"))
             graph.output(hidden[i], f"hidden{i}", "float32", (batch, f"features{i}", f"anchors{i}"))
             graph.output(best, f"best{i}", "float32", (batch, f"anchors{i}"))
         return graph.model("medrov", form.metadata)
+    logits = [network.logits(i, x) for i, x in enumerate(hidden)]
     boxes = _decode(graph, graph.concat(distances, 2), *_anchors(graph, levels, form.imgsz))
     scores = graph.node("Sigmoid", graph.transpose(graph.concat(logits, 2), 0, 2, 1))
     anchors = "anchors" if form.imgsz is None else sum((form.imgsz // stride) ** 2 for stride in STRIDES)

@@ -6,14 +6,20 @@ and the text as :mod:`medrov_cli.core.model.folding` has it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from medrov_cli.core.config import TEXT_WIDTH
+from medrov_cli.core.config import STRIDES, TEXT_WIDTH
 from medrov_cli.core.model.folding import ATTENTIONS, EPS, LEVELS, Tensors, guide_terms, head_terms
 from medrov_cli.core.model.onnx_builder import Name, OnnxBuilder
 from medrov_cli.core.records import FoldedText
+
+_ATTENTION_STRIDES = (16, 8, 16, 32)
+
+PLACES_AT_ONCE = 1600
+"""Grid cells that are held against all classes at once (measured at 640 pixels, 10 and 1,000 classes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +42,18 @@ class NetworkGraph:
         Of a weights file, by name.
     text
         The class embeddings.
+    imgsz
+        Side of the square input, where it is fixed and there may be a thousand classes: products with
+        all of them are then made part by part, so that each part stays in the processor's cache.
     """
 
-    def __init__(self, graph: OnnxBuilder, tensors: Tensors, text: GraphText) -> None:
+    def __init__(
+        self, graph: OnnxBuilder, tensors: Tensors, text: GraphText, imgsz: int | None = None
+    ) -> None:
         self._graph = graph
         self._tensors = tensors
         self._text = text
+        self._imgsz = imgsz
 
     def levels(self, images: Name) -> list[Name]:
         """Return the three levels of text-guided features, (b, c, h, w), of images, (b, 3, h, w), 0 to 1."""
@@ -70,6 +82,10 @@ class NetworkGraph:
         """Return the class logits of a level, (b, classes, h * w)."""
         products = self._graph.node("MatMul", self._text.kernels[index], hidden)
         return self._graph.node("Add", products, self._text.constants[index])
+
+    def best(self, index: int, hidden: Name) -> Name:
+        """Return the largest class logit at each place of a level, (b, h * w)."""
+        return self._largest(hidden, STRIDES[index], 1, lambda x: self.logits(index, x))
 
     def conv(self, stem: str, x: Name, stride: int = 1, *, activated: bool = True) -> Name:
         """Add a convolution with its batch norm folded in, and SiLU."""
@@ -113,14 +129,28 @@ class NetworkGraph:
         if f"model.{stem}.ec.conv.weight" in self._tensors:
             embedded = self.conv(f"{stem}.ec", x, activated=False)
         rows = graph.reshape(embedded, 0, heads, channels // heads, -1)
-        guides = self._text.guides[ATTENTIONS.index(stem.removesuffix(".attn"))]
-        products = graph.node("MatMul", guides, rows)  # (b, heads, texts, hw)
-        likeness = graph.node("ReduceMax", products, axes=[2], keepdims=0)
+        layer = ATTENTIONS.index(stem.removesuffix(".attn"))
+        guides = self._text.guides[layer]
+        likeness = self._largest(
+            rows, _ATTENTION_STRIDES[layer], 2, lambda x: graph.node("MatMul", guides, x)
+        )
         raised = graph.node("Add", likeness, graph.constant(bias[:, None]))
         gate = graph.node("Unsqueeze", graph.node("Sigmoid", raised), graph.constant([2], "int64"))
         y = self.conv(f"{stem}.proj_conv", x, activated=False)
         gated = graph.node("Mul", graph.reshape(y, 0, heads, channels // heads, -1), gate)
         return graph.node("Reshape", gated, graph.node("Shape", y))
+
+    def _largest(self, rows: Name, stride: int, axis: int, product: Callable[[Name], Name]) -> Name:
+        """Return the largest of what ``product`` makes of columns of features, over an axis."""
+        graph = self._graph
+        places = 0 if self._imgsz is None else (self._imgsz // stride) ** 2
+        parts = [rows]
+        if places > PLACES_AT_ONCE:
+            count = -(-places // PLACES_AT_ONCE)
+            sizes = [places * (i + 1) // count - places * i // count for i in range(count)]
+            parts = graph.nodes("Split", rows, graph.constant(sizes, "int64"), outputs=count, axis=-1)
+        found = [graph.node("ReduceMax", product(part), axes=[axis], keepdims=0) for part in parts]
+        return found[0] if len(found) == 1 else graph.concat(found, -1)
 
     def _pooling(self, stem: str, x: Name) -> Name:
         parts = [self.conv(f"{stem}.cv1", x)]
