@@ -148,6 +148,25 @@ def test_detect_finds_what_it_finds_with_the_weights(
             assert model == {**other, "sha256": sha256_of(first)}
 
 
+def test_benchmark_times_it_beside_the_weights(medrov: Medrov, workshop: Workshop, images: Path) -> None:
+    made = workshop.export("openvino")
+    options = (
+        "--compare",
+        f"openvino,{made.output}",
+        "--images",
+        2,
+        "--rounds",
+        1,
+        "--device",
+        "cpu",
+        "--json",
+    )
+    done = medrov("benchmark", images, "--weights", workshop.weights, *options)
+    assert done.exit_code == 0, done.stderr
+    assert [row["name"] for row in done.json["runs"]] == ["openvino", made.output.name]
+    assert all(row["end_to_end_images_per_s"]["median"] > 0 for row in done.json["runs"])
+
+
 def test_a_model_of_any_size_runs_at_another(medrov: Medrov, workshop: Workshop, images: Path) -> None:
     made = workshop.export("onnx", dynamic=True)
     assert made.document["parity"]["other_imgsz"]["imgsz"] == IMGSZ - 32

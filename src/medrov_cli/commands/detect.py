@@ -157,7 +157,7 @@ def detect(
     shard: options.Shard = None,
     strict: options.Strict = False,
     threads: options.Threads = 4,
-    weights: options.Weights = DEFAULT_WEIGHTS,
+    weights: options.WeightsOrModel = DEFAULT_WEIGHTS,
     text_encoder: options.TextEncoder = None,
     imgsz: options.Imgsz = None,
     device: options.Device = "auto",

@@ -83,6 +83,17 @@ Weights = Annotated[
     ),
 ]
 
+WeightsOrModel = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="NAME|FILE",
+        help="A name of 'medrov weights list', a .safetensors file, or a model of 'medrov export'.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
 TextEncoder = Annotated[
     str | None,
     typer.Option(

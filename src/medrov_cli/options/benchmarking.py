@@ -35,7 +35,7 @@ Compare = Annotated[
     typer.Option(
         "--compare",
         metavar="LIST",
-        help="The same of several engines, in turn: openvino,openvino-bf16,onnx,torch. The first is 1.",
+        help="As --fps, of several engines or exported models, in turn: openvino,openvino-bf16,m.onnx.",
         rich_help_panel=FIGURES_PANEL,
     ),
 ]

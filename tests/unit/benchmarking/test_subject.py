@@ -122,6 +122,12 @@ def test_engines_are_named_as_they_are_shown(text: str) -> None:
     assert str(Variant.parse(f" {text.upper()} ")) == text
 
 
+@pytest.mark.parametrize("text", ["model.onnx", "some/folder/model.xml"])
+def test_an_exported_model_is_named_by_its_file(text: str) -> None:
+    variant = Variant.parse(text)
+    assert (variant.exported, str(variant)) == (Path(text), Path(text).name)
+
+
 def test_fp32_need_not_be_named() -> None:
     assert Variant.parse("torch-fp32") == Variant(EngineName.TORCH, Precision.FP32)
 
