@@ -174,7 +174,7 @@ def changed(document: Any, way: tuple[Any, ...], value: Any) -> Any:
 
 def test_every_document_of_both_commands_has_a_schema() -> None:
     names = {path.name.removesuffix("-1.schema.json") for path in FOLDER.iterdir()}
-    assert names == {*MADE_BY, "medrov.benchmark", "medrov.detect", "medrov.eval"}
+    assert names == {*MADE_BY, "medrov.benchmark", "medrov.detect", "medrov.eval", "medrov.export"}
 
 
 @pytest.mark.parametrize("name", MADE_BY)

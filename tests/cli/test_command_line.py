@@ -29,6 +29,7 @@ EXIT_CODES = {
     ErrorCode.NETWORK_FORBIDDEN: 5,
     ErrorCode.DEPENDENCY_MISSING: 1,
     ErrorCode.NON_FINITE_LOSS: 1,
+    ErrorCode.PARITY_FAILED: 1,
     ErrorCode.OUT_OF_MEMORY: 1,
     ErrorCode.OUTPUT_FAILED: 1,
     ErrorCode.INTERNAL: 1,
