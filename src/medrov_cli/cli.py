@@ -106,6 +106,8 @@ def main() -> None:
     if not sys.warnoptions and not _is_debugging():
         # Warnings of libraries are for developers, and some quote the values of DICOM attributes.
         warnings.simplefilter("ignore")
+    # Before numpy is there: in small products its threads only wait, and keep cores from the network.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run(sys.argv[1:]))
 
 

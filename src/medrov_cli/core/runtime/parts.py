@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -38,13 +36,6 @@ def work_out(
     grid_hw
         Height and width of the model input, in pixels.
     """
-    with _blas().limit(limits=1, user_api="blas"):
-        return _work_out(parts, text, floor, grid_hw)
-
-
-def _work_out(
-    parts: Mapping[str, Float32Array], text: FoldedText, floor: float, grid_hw: tuple[int, int]
-) -> Candidates:
     lowest = -math.inf if floor <= 0 else math.inf if floor >= 1 else math.log(floor / (1 - floor))
     boxes, scores = [], []
     for level, stride in enumerate(STRIDES):
@@ -78,11 +69,3 @@ def _decoded(
     centres = np.stack((anchors % columns, anchors // columns)).astype(np.float32) + np.float32(0.5)
     corners = np.concatenate((centres - cells[:2], centres + cells[2:])) * np.float32(stride)
     return np.ascontiguousarray(corners.T, dtype=np.float32)
-
-
-@cache
-def _blas() -> Any:
-    """Return the hand on numpy's threads, which in such small products wait, and keep cores busy."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
