@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from medrov_cli.core.config import TEXT_WIDTH
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Candidates, Float32Array, UInt8Array
-from medrov_cli.core.runtime.blobs import BlobCache
 from medrov_cli.core.runtime.exported_metadata import ExportMetadata, ExportPrecision, corrupt
 from medrov_cli.core.runtime.exported_outputs import OUTPUTS, candidates_of, class_count
 from medrov_cli.core.runtime.interface import Precision
-from medrov_cli.core.runtime.machine import usable_cores
 from medrov_cli.core.runtime.openvino_import import load_openvino
+from medrov_cli.core.runtime.openvino_streams import OpenVinoStreams, computes_in_bf16
 
 PREPARATION = 1
 """Of what is put before the model: to be raised with every change."""
@@ -60,12 +56,8 @@ class ExportedOpenVinoEngine:
         precision: Precision,
         streams: int,
     ) -> None:
-        openvino = load_openvino()
-        core = openvino.Core()
         own = ExportPrecision.BF16 if precision is Precision.BF16 else metadata.precision
-        if own is ExportPrecision.BF16 and "BF16" not in core.get_property(
-            "CPU", "OPTIMIZATION_CAPABILITIES"
-        ):
+        if own is ExportPrecision.BF16 and not computes_in_bf16():
             raise MedrovError(
                 ErrorCode.USAGE,
                 f"{path.name} in bf16: this CPU does not compute in bf16",
@@ -75,60 +67,32 @@ class ExportedOpenVinoEngine:
         self.imgsz = imgsz
         self.streams = streams
         self._classes = class_count(metadata, embeddings)
-        config: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "bf16" if own is ExportPrecision.BF16 else "f32",
-            "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": usable_cores(),
-            # Files are read and boxes chosen beside it: threads that are tied to a core wait for those.
-            "ENABLE_CPU_PINNING": False,
-        }
         classes = None if embeddings is None else len(embeddings)
-        key = f"exported {sha256} {imgsz} {classes} {PREPARATION}"
-        cache = BlobCache("openvino", openvino.__version__, key, config)
-        compiled = cache.load(lambda blob: core.import_model(blob, "CPU", config))
-        if compiled is None:
-            try:
-                compiled = core.compile_model(_prepared(core, openvino, path, imgsz, classes), "CPU", config)
-            except RuntimeError as error:
-                raise corrupt(str(path), "OpenVINO cannot load it") from error
-            cache.keep(lambda: _exported(compiled))
-        # An output may have further names, of what it was made of.
-        names = {name for output in compiled.outputs for name in output.get_names()}
-        self._outputs = [name for name in OUTPUTS if name in names]
-        self._requests = [compiled.create_infer_request() for _ in range(streams)]
-        self._embeddings = embeddings  # the requests read its memory
-        if embeddings is not None:
-            for request in self._requests:
-                request.set_tensor("embeddings", openvino.Tensor(embeddings, shared_memory=True))
-        self._tensor = openvino.Tensor
+        try:
+            self._model = OpenVinoStreams(
+                lambda core: _prepared(core, path, imgsz, classes),
+                f"exported {sha256} {imgsz} {classes} {PREPARATION}",
+                {} if embeddings is None else {"embeddings": embeddings},
+                bf16=own is ExportPrecision.BF16,
+                streams=streams,
+            )
+        except RuntimeError as error:
+            raise corrupt(str(path), "OpenVINO cannot load it") from error
+        names = frozenset[str]().union(*self._model.output_names)
+        self._outputs = tuple(name for name in OUTPUTS if name in names)
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
         """Return the candidates of each image; see the interface."""
-        return list(self._run(images_rgb, floor))
 
-    def _run(self, images_rgb: UInt8Array, floor: float) -> Iterator[Candidates]:
-        """Yield candidates in the order of the images; the next ones are on their way meanwhile."""
-        images = np.ascontiguousarray(images_rgb)
-        ahead = len(self._requests)
-        for row in range(len(images) + ahead):
-            request = self._requests[row % ahead]
-            if ahead <= row:
-                request.wait()
-                outputs = {name: request.get_tensor(name).data[0] for name in self._outputs}
-                found = candidates_of(outputs, floor, self._classes)
-                if row < len(images):
-                    self._start(request, images[row : row + 1])
-                yield found
-            elif row < len(images):
-                self._start(request, images[row : row + 1])
+        def finish(outputs: Mapping[str, Float32Array]) -> Candidates:
+            return candidates_of(outputs, floor, self._classes)
 
-    def _start(self, request: Any, image: UInt8Array) -> None:
-        request.set_tensor("images", self._tensor(image, shared_memory=True))
-        request.start_async()
+        return list(self._model.run(images_rgb, self._outputs, finish))
 
 
-def _prepared(core: Any, openvino: Any, path: Path, imgsz: int, classes: int | None) -> Any:
+def _prepared(core: Any, path: Path, imgsz: int, classes: int | None) -> Any:
     """Return the model for one image, uint8, (1, imgsz, imgsz, 3)."""
+    openvino = load_openvino()
     model = core.read_model(path)
     shapes = {"images": [1, 3, imgsz, imgsz]}
     if classes is not None:
@@ -140,9 +104,3 @@ def _prepared(core: Any, openvino: Any, path: Path, imgsz: int, classes: int | N
     images.model().set_layout(openvino.Layout("NCHW"))
     images.preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
     return steps.build()
-
-
-def _exported(compiled: Any) -> bytes:
-    stream = io.BytesIO()
-    compiled.export_model(stream)
-    return stream.getvalue()

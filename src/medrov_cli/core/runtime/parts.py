@@ -15,6 +15,9 @@ import numpy as np
 from medrov_cli.core.config import REG_MAX, STRIDES
 from medrov_cli.core.records import Candidates, Float32Array, FoldedText
 
+PARTS = tuple(f"{part}{level}" for level in range(len(STRIDES)) for part in ("distances", "hidden", "best"))
+"""Names of the graph's outputs."""
+
 LOGIT_SLACK = 0.25
 """How far below the floor an anchor is still worked out, so that rounding (bf16) loses none."""
 
