@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 
 from detect_fixtures import write_eager_detector
+from json_places import changed, places
 from medrov_cli.core.building.findings import Code, Severity
 from medrov_cli.core.building.presence_draft import Reason
 from medrov_cli.core.errors import INPUT_ERRORS
@@ -151,25 +150,6 @@ MADE_BY = {
 
 def schema_of(name: str) -> Any:
     return json.loads((FOLDER / f"{name}-1.schema.json").read_text(encoding="utf-8"))
-
-
-def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to every number, text and truth value of a document."""
-    if isinstance(value, dict | list):
-        for key, own in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(own, (*way, key))
-    elif value is not None:
-        yield way
-
-
-def changed(document: Any, way: tuple[Any, ...], value: Any) -> Any:
-    """Return a document with another value in one place."""
-    other = copy.deepcopy(document)
-    target = other
-    for key in way[:-1]:
-        target = target[key]
-    target[way[-1]] = value
-    return other
 
 
 def test_every_document_of_both_commands_has_a_schema() -> None:

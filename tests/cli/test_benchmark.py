@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import jsonschema
 import pytest
 
 from detect_fixtures import IMGSZ, write_eager_detector, write_images
+from json_places import changed, places
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs" / "schemas" / "medrov.benchmark-1.schema.json").read_text("utf-8")
@@ -42,24 +41,6 @@ def measured(done: Any) -> Any:
 
 def sections(document: Any) -> set[str]:
     return {name for name in SECTIONS if document[name] is not None}
-
-
-def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to every number, text and truth value of a document."""
-    if isinstance(value, dict | list):
-        for key, own in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(own, (*way, key))
-    elif value is not None:
-        yield way
-
-
-def changed(document: Any, way: tuple[Any, ...], value: Any) -> Any:
-    other = copy.deepcopy(document)
-    target = other
-    for key in way[:-1]:
-        target = target[key]
-    target[way[-1]] = value
-    return other
 
 
 def test_one_engine_on_phantoms(medrov: Any, weights: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import sys
 from pathlib import Path
 from typing import Any
 
-from medrov_cli import __version__
 from medrov_cli.core.runtime.machine import usable_cores
+from medrov_cli.core.versions import versions_of
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "sve")
 """What decides how fast a CPU multiplies: vectors, bf16, int8, tiles."""
@@ -29,7 +28,7 @@ def describe_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
         "cores": usable_cores(),
         "gpu": _gpu(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": _versions(),
+        "versions": versions_of(PACKAGES),
     }
 
 
@@ -51,13 +50,3 @@ def _gpu() -> str | None:
     if torch is None or not torch.cuda.is_available():
         return None
     return str(torch.cuda.get_device_name())
-
-
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {"medrov": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable
 
-from medrov_cli import __version__
 from medrov_cli.core.config import is_offline
 from medrov_cli.core.environment.report import Check, Report
+from medrov_cli.core.versions import versions_of
 
 PACKAGES = (
     "numpy",
@@ -64,14 +63,6 @@ def examine(*, offline: bool = False, progress: Progress = lambda done, total, w
 
 
 def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {
-        "medrov": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions
+    found = versions_of(PACKAGES)
+    first = {name: found.pop(name) for name in ("medrov", "python")}
+    return {**first, "platform": platform.platform(), **found}

@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medrov_cli.core.exporting.quantisation import quantised
-from medrov_cli.core.exporting.subject import Subject, plain_graph, suppression_of
-from medrov_cli.core.runtime.exported import (
-    encode_vocabulary,
-    onnx_content_sha256,
-    open_exported,
-    read_exported,
+from medrov_cli.core.exporting.subject import (
+    Subject,
+    open_draft,
+    plain_graph,
+    plain_twin,
+    slots_of,
+    suppression_of,
 )
-from medrov_cli.core.runtime.exported_metadata import (
-    METADATA_KEY,
-    VOCABULARY_KEY,
-    ExportMetadata,
-    ExportPrecision,
-)
+from medrov_cli.core.runtime.exported import onnx_content_sha256
+from medrov_cli.core.runtime.exported_metadata import ExportMetadata, ExportPrecision
 from medrov_cli.core.runtime.interface import Engine, EngineName
 
 if TYPE_CHECKING:
@@ -53,15 +50,12 @@ class OnnxDraft:
         suppression = suppression_of(metadata)
         self._write(path, self._plain, metadata, suppression)
         if suppression is not None:
-            self._write(_plain_twin(path), self._plain, replace(metadata, suppression=None), None)
+            self._write(plain_twin(path), self._plain, replace(metadata, suppression=None), None)
         return [path]
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
         """Return ONNX Runtime with it: what other programs run."""
-        model = read_exported(_plain_twin(path) if plain and _plain_twin(path).exists() else path)
-        subject = self._subject
-        size = imgsz or subject.imgsz
-        return open_exported(model, subject.embeddings, imgsz=size, engine=EngineName.ONNX)
+        return open_draft(self._subject, path, EngineName.ONNX, plain=plain, imgsz=imgsz)
 
     def _write(
         self,
@@ -82,15 +76,8 @@ class OnnxDraft:
         model.producer_name, model.producer_version = "medrov", metadata.created_by.split()[-1]
         model.doc_string = f"{metadata.weights.name}. {metadata.as_dict()['notice']}"
         whole = replace(metadata, content_sha256=onnx_content_sha256(model))
-        slots = {METADATA_KEY: whole.to_json()}
-        if metadata.classes is None:
-            slots[VOCABULARY_KEY] = encode_vocabulary(self._subject.vocabulary)
-        helper.set_model_props(model, slots)
+        helper.set_model_props(model, slots_of(self._subject, whole))
         path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _plain_twin(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.plain.onnx")
 
 
 def _in_half(model: onnx.ModelProto) -> onnx.ModelProto:

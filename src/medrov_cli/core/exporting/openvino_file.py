@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.exporting.quantisation import quantised
-from medrov_cli.core.exporting.subject import Subject, plain_graph, suppression_of
+from medrov_cli.core.exporting.subject import (
+    Subject,
+    open_draft,
+    plain_graph,
+    plain_twin,
+    slots_of,
+    suppression_of,
+)
 from medrov_cli.core.files import sha256_of_file
-from medrov_cli.core.runtime.exported import (
-    OPENVINO_SLOTS,
-    encode_vocabulary,
-    open_exported,
-    read_exported,
-)
-from medrov_cli.core.runtime.exported_metadata import (
-    METADATA_KEY,
-    VOCABULARY_KEY,
-    ExportMetadata,
-    ExportPrecision,
-)
+from medrov_cli.core.runtime.exported import OPENVINO_SLOTS
+from medrov_cli.core.runtime.exported_metadata import ExportMetadata, ExportPrecision
 from medrov_cli.core.runtime.interface import Engine, EngineName
 from medrov_cli.core.runtime.openvino_import import load_openvino
 
@@ -50,17 +47,14 @@ class OpenVinoDraft:
         suppression = suppression_of(metadata)
         model = self._plain.clone()
         if suppression is not None:
-            self._write(_plain_twin(path), model.clone(), replace(metadata, suppression=None))
+            self._write(plain_twin(path), model.clone(), replace(metadata, suppression=None))
             model = _joined(model, self._core.read_model(suppression.SerializeToString()))
         self._write(path, model, metadata)
         return [path, path.with_suffix(".bin")]
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
         """Return OpenVINO with it."""
-        model = read_exported(_plain_twin(path) if plain and _plain_twin(path).exists() else path)
-        subject = self._subject
-        size = imgsz or subject.imgsz
-        return open_exported(model, subject.embeddings, imgsz=size, engine=EngineName.OPENVINO)
+        return open_draft(self._subject, path, EngineName.OPENVINO, plain=plain, imgsz=imgsz)
 
     def _write(self, path: Path, model: Any, metadata: ExportMetadata) -> None:
         openvino = load_openvino()
@@ -75,16 +69,9 @@ class OpenVinoDraft:
         half = metadata.precision is ExportPrecision.FP16
         openvino.save_model(model, path, compress_to_fp16=half)
         whole = replace(metadata, content_sha256=sha256_of_file(path.with_suffix(".bin")))
-        slots = {METADATA_KEY: whole.to_json()}
-        if metadata.classes is None:
-            slots[VOCABULARY_KEY] = encode_vocabulary(self._subject.vocabulary)
-        for key, text in slots.items():
+        for key, text in slots_of(self._subject, whole).items():
             model.set_rt_info(text, list(OPENVINO_SLOTS[key]))
         openvino.save_model(model, path, compress_to_fp16=half)
-
-
-def _plain_twin(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.plain.xml")
 
 
 def _joined(model: Any, after: Any) -> Any:

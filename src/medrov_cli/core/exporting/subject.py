@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from medrov_cli.core import weights
-from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.exporting.config import ExportConfig
 from medrov_cli.core.inference.classlist import ClassList
 from medrov_cli.core.records import Float32Array, UInt8Array
-from medrov_cli.core.runtime.exported_metadata import ExportMetadata, ExportPrecision
-from medrov_cli.core.runtime.interface import Engine
+from medrov_cli.core.runtime.exported import encode_vocabulary, open_exported, read_exported
+from medrov_cli.core.runtime.exported_metadata import (
+    METADATA_KEY,
+    VOCABULARY_KEY,
+    ExportMetadata,
+    ExportPrecision,
+)
+from medrov_cli.core.runtime.interface import Engine, EngineName
 
 if TYPE_CHECKING:
     import onnx
@@ -101,11 +106,26 @@ def plain_graph(subject: Subject) -> onnx.ModelProto:
             weights.load_tensors(subject.path), form, None if config.is_open else subject.classes.embeddings
         )
     except (KeyError, ValueError, IndexError) as error:
-        raise MedrovError(
-            ErrorCode.WEIGHTS_CORRUPT,
-            f"{subject.path}: the tensors do not fit the architecture in its metadata: {error}",
-            "Get the file again, or import it again.",
-        ) from error
+        raise weights.misfit(subject.path, error) from error
+
+
+def plain_twin(path: Path) -> Path:
+    """Return where the same model without suppression is written."""
+    return path.with_name(f"{path.stem}.plain{path.suffix}")
+
+
+def open_draft(subject: Subject, path: Path, engine: EngineName, *, plain: bool, imgsz: int | None) -> Engine:
+    """Return an engine for a draft that was written; see :meth:`Draft.open`."""
+    model = read_exported(plain_twin(path) if plain and plain_twin(path).exists() else path)
+    return open_exported(model, subject.embeddings, imgsz=imgsz or subject.imgsz, engine=engine)
+
+
+def slots_of(subject: Subject, metadata: ExportMetadata) -> dict[str, str]:
+    """Return the texts that a model file carries."""
+    slots = {METADATA_KEY: metadata.to_json()}
+    if metadata.classes is None:
+        slots[VOCABULARY_KEY] = encode_vocabulary(subject.vocabulary)
+    return slots
 
 
 def suppression_of(metadata: ExportMetadata) -> onnx.ModelProto | None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo, load_tensors, read_metadata
+from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo, load_tensors, misfit, read_metadata
 
 Tensors = dict[str, np.ndarray]
 
@@ -45,16 +44,8 @@ def load_detector(path: Path) -> Detector:
     try:
         missing, unexpected = detector.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        raise _misfit(path, str(error).splitlines()[-1].strip()) from error
+        raise misfit(path, str(error).splitlines()[-1].strip()) from error
     lost = [name for name in missing if not name.endswith("num_batches_tracked")]
     if lost or unexpected:
-        raise _misfit(path, f"tensor {(lost or unexpected)[0]!r} is {'missing' if lost else 'unknown'}")
+        raise misfit(path, f"tensor {(lost or unexpected)[0]!r} is {'missing' if lost else 'unknown'}")
     return detector.eval()
-
-
-def _misfit(path: Path, what: str) -> MedrovError:
-    return MedrovError(
-        ErrorCode.WEIGHTS_CORRUPT,
-        f"{path}: the tensors do not fit the architecture in its metadata: {what}",
-        "Get the file again, or import it again.",
-    )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.folding import fold_text
 from medrov_cli.core.records import Float32Array, FoldedText
-from medrov_cli.core.weights import load_tensors
+from medrov_cli.core.weights import load_tensors, misfit
 
 GRAPH_VERSION = 2
 """Of what :func:`load_graph` makes: to be raised with every change, so that no compiled one outlives it."""
@@ -42,7 +41,7 @@ def load_graph(path: Path, imgsz: int) -> bytes:
     try:
         return bytes(build_graph(load_tensors(path), form).SerializeToString())
     except (KeyError, ValueError, IndexError) as error:
-        raise _misfit(path, error) from error
+        raise misfit(path, error) from error
 
 
 def load_folded(path: Path, embeddings: Float32Array) -> FoldedText:
@@ -56,12 +55,4 @@ def load_folded(path: Path, embeddings: Float32Array) -> FoldedText:
     try:
         return fold_text(load_tensors(path), embeddings)
     except (KeyError, ValueError, IndexError) as error:
-        raise _misfit(path, error) from error
-
-
-def _misfit(path: Path, error: Exception) -> MedrovError:
-    return MedrovError(
-        ErrorCode.WEIGHTS_CORRUPT,
-        f"{path}: the tensors do not fit the architecture in its metadata: {error}",
-        "Get the file again, or import it again.",
-    )
+        raise misfit(path, error) from error

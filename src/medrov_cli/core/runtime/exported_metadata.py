@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from medrov_cli.core.config import GRID, MAX_IMGSZ, RESEARCH_NOTICE, Modality
+from medrov_cli.core.config import GRID, MAX_IMGSZ, RESEARCH_NOTICE
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.weights import ClassEntry, WeightsMetadata
 from medrov_cli.core.weights.fields import Fields
+from medrov_cli.core.weights.metadata import parse_class_entry
 
 SCHEMA = "medrov.export/1"
 """Version of the metadata. Fields may be added under the same version, never renamed."""
@@ -199,7 +200,7 @@ def _parse(fields: Fields) -> ExportMetadata:
     is_open = text.choice("form", ("folded", "open")) == "open"
     imgsz = fields.child("input").optional_integer("imgsz", low=GRID, high=MAX_IMGSZ)
     suppression = None if fields.data.get("nms") is None else _suppression(fields.child("nms"))
-    classes = None if is_open else tuple(_class_entry(item) for item in fields.children("classes"))
+    classes = None if is_open else tuple(parse_class_entry(item) for item in fields.children("classes"))
     fields.require(classes is None or bool(classes), "classes", "a list that is not empty")
     if suppression is not None:
         expected = 1 if classes is None else len(classes)
@@ -225,12 +226,3 @@ def _parse(fields: Fields) -> ExportMetadata:
 def _suppression(fields: Fields) -> Suppression:
     thresholds = fields.shares("thresholds")
     return Suppression(thresholds, fields.share("iou"), fields.integer("max_det", low=1, high=1_000_000))
-
-
-def _class_entry(fields: Fields) -> ClassEntry:
-    known = tuple(member.value for member in Modality)
-    return ClassEntry(
-        fields.text("name"),
-        fields.texts("synonyms"),
-        tuple(Modality(value) for value in fields.texts("modalities", among=known)),
-    )

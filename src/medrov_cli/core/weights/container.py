@@ -224,6 +224,15 @@ def _tensor_of(handle: Any, name: str, path: Path) -> npt.NDArray[Any]:
     return tensor
 
 
+def misfit(path: Path, what: object) -> MedrovError:
+    """Return the error that tensors are not those of the architecture that their file names."""
+    return MedrovError(
+        ErrorCode.WEIGHTS_CORRUPT,
+        f"{path}: the tensors do not fit the architecture in its metadata: {what}",
+        "Get the file again, or import it again.",
+    )
+
+
 def _corrupt(path: Path, what: str) -> MedrovError:
     """Return the error that a file is damaged."""
     return MedrovError(ErrorCode.WEIGHTS_CORRUPT, f"{path}: {what}", "Get or write the file again.")

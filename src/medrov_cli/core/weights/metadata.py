@@ -206,7 +206,7 @@ def _parse(fields: Fields) -> WeightsMetadata:
         imgsz=imgsz,
         licence=fields.text("licence"),
         created_by=fields.text("created_by"),
-        vocabulary=tuple(_class_entry(item) for item in fields.children("vocabulary")),
+        vocabulary=tuple(parse_class_entry(item) for item in fields.children("vocabulary")),
         training=TrainingInfo(
             datasets=tuple(_dataset_entry(item) for item in training.children("datasets")),
             notes=training.text("notes", may_be_empty=True),
@@ -217,7 +217,7 @@ def _parse(fields: Fields) -> WeightsMetadata:
     )
 
 
-def _class_entry(fields: Fields) -> ClassEntry:
+def parse_class_entry(fields: Fields) -> ClassEntry:
     """Return one class of the vocabulary."""
     known = tuple(member.value for member in Modality)
     return ClassEntry(
