@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,15 +122,3 @@ def golden() -> Callable[..., None]:
     from golden_files import compare
 
     return compare
-
-
-NATIVE_MODULES = frozenset({"test_export", "test_benchmark", "test_engines", "test_parity", "test_doctor"})
-"""Tests that leave compiled networks behind."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _keep_native_objects(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep native engines to the end: whole runs have crashed after these tests, perhaps in freeing them."""
-    yield
-    if request.module.__name__.rpartition(".")[2] in NATIVE_MODULES:
-        gc.freeze()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +225,33 @@ class TestCompiledModels:
         (tmp_path / "file").touch()
         monkeypatch.setenv("MEDROV_CACHE", str(tmp_path / "file"))
         assert len(opened(weights, "openvino").infer(images)) == len(images)
+
+
+SIGNAL_AFTER_ENGINES = """
+import signal, sys
+from pathlib import Path
+import numpy as np
+from medrov_cli.core.engines import open_detector
+from medrov_cli.core.runtime.interface import EngineName
+
+text = np.eye(2, 512, dtype=np.float32)
+engines = [
+    open_detector(Path(sys.argv[1]), text, imgsz=imgsz, engine=EngineName.OPENVINO) for imgsz in (32, 64)
+]
+del engines[0]  # the first one first: each has put its own signal stack in the place of the one before
+del engines[0]
+heard = []
+signal.signal(signal.SIGUSR1, lambda *_: heard.append(True))
+signal.raise_signal(signal.SIGUSR1)
+print(heard)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")
+def test_a_signal_after_engines_are_gone_kills_nothing(weights: Path) -> None:
+    command = [sys.executable, "-X", "faulthandler", "-c", SIGNAL_AFTER_ENGINES, str(weights)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[True]\n"), done.stderr
 
 
 def _never(*_args: object) -> None:

@@ -15,6 +15,7 @@ from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.exporting.subject import Subject
 from medrov_cli.core.records import Float32Array, UInt8Array
 from medrov_cli.core.runtime.openvino_import import forbid_telemetry
+from medrov_cli.core.runtime.signal_stack import kept_signal_stack
 
 if TYPE_CHECKING:
     import onnx
@@ -73,7 +74,11 @@ def quantised(model: Any, graph: onnx.ModelProto, kind: str, subject: Subject) -
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            kept_signal_stack(),  # it compiles models on the way
+        ):
             made = nncf.quantize(
                 model,
                 nncf.Dataset(images),

@@ -12,6 +12,7 @@ from medrov_cli.core.records import Candidates, Float32Array, UInt8Array
 from medrov_cli.core.runtime.blobs import BlobCache
 from medrov_cli.core.runtime.machine import usable_cores
 from medrov_cli.core.runtime.openvino_import import load_openvino
+from medrov_cli.core.runtime.signal_stack import kept_signal_stack
 
 
 class OpenVinoStreams:
@@ -51,12 +52,13 @@ class OpenVinoStreams:
         }
         cache = None if key is None else BlobCache("openvino", openvino.__version__, key, config)
         compiled: Any = None
-        if cache is not None:
-            compiled = cache.load(lambda blob: core.import_model(blob, "CPU", config))
-        if compiled is None:
-            compiled = core.compile_model(make(core), "CPU", config)
+        with kept_signal_stack():
             if cache is not None:
-                cache.keep(lambda: _exported(compiled))
+                compiled = cache.load(lambda blob: core.import_model(blob, "CPU", config))
+            if compiled is None:
+                compiled = core.compile_model(make(core), "CPU", config)
+                if cache is not None:
+                    cache.keep(lambda: _exported(compiled))
         # An output may have further names, of what it was made of.
         self.output_names = [frozenset(output.get_names()) for output in compiled.outputs]
         self._requests = [compiled.create_infer_request() for _ in range(streams)]
