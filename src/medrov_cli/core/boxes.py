@@ -87,25 +87,28 @@ def nms(
         Ignore the labels: one object, one box.
     """
     order = np.argsort(-scores, kind="stable")
-    boxes = boxes_xyxy[order].astype(np.float64)
-    if not class_agnostic and len(boxes):
-        # Boxes of different labels are moved apart, so that one pass serves all labels.
-        span = float(boxes.max() - boxes.min()) + 1.0
-        boxes = boxes + (labels[order, None] * span)
+    groups = np.zeros_like(order) if class_agnostic else labels[order]
+    # Best first within each label, label after label: a box is held against the rest of its label alone.
+    by_label = np.argsort(groups, kind="stable")
+    ends = np.searchsorted(groups[by_label], groups, side="right")
+    places = np.empty_like(by_label)
+    places[by_label] = np.arange(len(by_label))
+    boxes = boxes_xyxy[order][by_label].astype(np.float64)
     areas = box_areas(boxes)
     alive = np.ones(len(boxes), dtype=bool)
     kept: list[int] = []
-    for row in range(len(boxes)):
-        if not alive[row]:
+    for row, (place, end) in enumerate(zip(places.tolist(), ends.tolist(), strict=True)):
+        if not alive[place]:
             continue
         kept.append(row)
         if len(kept) == max_det:
             break
-        rest = slice(row + 1, None)
-        sides = np.minimum(boxes[row, 2:], boxes[rest, 2:]) - np.maximum(boxes[row, :2], boxes[rest, :2])
+        rest = slice(place + 1, end)
+        box = boxes[place]
+        sides = np.minimum(box[2:], boxes[rest, 2:]) - np.maximum(box[:2], boxes[rest, :2])
         sides = np.maximum(sides, 0)
         intersection = sides[:, 0] * sides[:, 1]
-        alive[rest] &= intersection <= iou_threshold * (areas[row] + areas[rest] - intersection)
+        alive[rest] &= intersection <= iou_threshold * (areas[place] + areas[rest] - intersection)
     return np.asarray(order[kept], dtype=np.int64)
 
 

@@ -9,7 +9,7 @@ from medrov_cli.core.model.folding import fold_text
 from medrov_cli.core.records import Float32Array, FoldedText
 from medrov_cli.core.weights import load_tensors, misfit
 
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """Of what :func:`load_graph` makes: to be raised with every change, so that no compiled one outlives it."""
 
 

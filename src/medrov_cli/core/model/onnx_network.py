@@ -18,7 +18,7 @@ from medrov_cli.core.records import FoldedText
 
 _ATTENTION_STRIDES = (16, 8, 16, 32)
 
-PLACES_AT_ONCE = 1600
+PLACES_AT_ONCE = 400
 """Grid cells that are held against all classes at once (measured at 640 pixels, 10 and 1,000 classes)."""
 
 
