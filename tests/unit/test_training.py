@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from medrov_cli.core.data.appearance import AppearanceConfig
 from medrov_cli.core.data.augmentation import AugmentationConfig
 from medrov_cli.core.data.batch import Batch
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -95,7 +96,8 @@ def test_files_of_a_run(config: TrainConfig) -> None:
 
 def test_learns_to_find_bright_squares(config: TrainConfig) -> None:
     schedule = dataclasses.replace(config.schedule, warmup_steps=5, learning_rate=2e-3)
-    calm = AugmentationConfig(mosaic=0, scale=0.2, flip=0, blur=0, noise=0)
+    still = AppearanceConfig(blur=0, noise=0)
+    calm = AugmentationConfig(mosaic=0, scale=0.2, flip=0, appearance=still)
     history = run_training(
         dataclasses.replace(config, epochs=40, schedule=schedule, augmentation=calm)
     ).history

@@ -10,7 +10,16 @@ import typer
 from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, Balance, Negative, Part, Teacher, Tracker
+from medrov_cli.core.config import (
+    DEFAULT_TEXT_ENCODER,
+    Appearance,
+    Balance,
+    Negative,
+    Part,
+    Teacher,
+    TextStart,
+    Tracker,
+)
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.options import schedule, training
 
@@ -115,6 +124,7 @@ def train(
     balance_power: training.BalancePower = 0.3,
     balance_threshold: training.BalanceThreshold = 1.0,
     mosaic: training.Mosaic = 0.7,
+    appearance: training.AppearanceChoice = Appearance.PLAIN,
     close_mosaic: training.CloseMosaic = 2,
     max_prompts: training.MaxPrompts = 80,
     negatives: training.Negatives = ["random,federated"],  # noqa: B006 - only read
@@ -125,6 +135,7 @@ def train(
     teacher: training.TeacherChoice = Teacher.AVERAGE,
     text_encoder: training.TextEncoder = DEFAULT_TEXT_ENCODER,
     text_adapter: training.TextAdapter = True,
+    text_start: training.TextStartChoice = TextStart.CENTRED,
     precision: schedule.Precision = "bf16",
     device: schedule.Device = "auto",
     compiled: schedule.Compile = False,
@@ -143,6 +154,7 @@ def train(
     The folder gets config.json, metrics.jsonl, curves.png, best.safetensors, and the state for --resume.
     """
     from medrov_cli.core.config import is_offline
+    from medrov_cli.core.data.appearance import APPEARANCES
     from medrov_cli.core.data.augmentation import AugmentationConfig
     from medrov_cli.core.data.prompting import NegativesConfig
     from medrov_cli.core.data.sampling import BalanceConfig
@@ -176,6 +188,7 @@ def train(
         close_mosaic=close_mosaic,
         text_encoder=text_encoder,
         text_adapter=text_adapter,
+        text_start=text_start,
         max_gradient_norm=clip_grad,
         compiled=compiled,
         deterministic=deterministic,
@@ -185,7 +198,7 @@ def train(
         name=name,
         trackers=training.choices(log_to, Tracker, "--log-to"),
         schedule=ScheduleConfig(learning_rate=lr, weight_decay=weight_decay),
-        augmentation=AugmentationConfig(mosaic=mosaic),
+        augmentation=AugmentationConfig(mosaic=mosaic, appearance=APPEARANCES[appearance]),
         balance=BalanceConfig(balance, balance_power, balance_threshold),
         negatives=NegativesConfig(**{str(kind): kind in asked for kind in Negative}),
         pseudo_labels=rules if pseudo_labels else None,

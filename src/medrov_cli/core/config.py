@@ -60,6 +60,20 @@ class Modality(StrEnum):
         raise ValueError(f"unknown modality {text!r}; known: {known}")
 
 
+class Appearance(StrEnum):
+    """How training images are changed without moving a box."""
+
+    PLAIN = "plain"
+    MEDICAL = "medical"
+
+
+class TextStart(StrEnum):
+    """What the trained map on class embeddings is before its first step."""
+
+    CENTRED = "centred"
+    WHITENED = "whitened"
+
+
 class Balance(StrEnum):
     """What training images are grouped by, so that those of rare groups are drawn more often."""
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from medrov_cli.core.config import Balance, Teacher
+from medrov_cli.core.config import Appearance, Balance, Teacher, TextStart
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.options import DATA_PANEL, MODEL_PANEL, OUTPUT_PANEL
 
@@ -108,6 +108,16 @@ TextAdapter = Annotated[
     typer.Option(help="Train a linear map on the class embeddings.", rich_help_panel=MODEL_PANEL),
 ]
 
+TextStartChoice = Annotated[
+    TextStart,
+    typer.Option(
+        "--text-start",
+        help="What that map is at first: it takes off what all class names share, or what the texts of the "
+        "whole lexicon share in each direction.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
 Name = Annotated[
     str, typer.Option("--name", help="Name that the weights carry.", rich_help_panel=MODEL_PANEL)
 ]
@@ -168,6 +178,16 @@ BalanceThreshold = Annotated[
 Mosaic = Annotated[
     float,
     typer.Option("--mosaic", min=0, max=1, help="Share of mosaics of four.", rich_help_panel=DATA_PANEL),
+]
+
+AppearanceChoice = Annotated[
+    Appearance,
+    typer.Option(
+        "--appearance",
+        help="How pixels change: plain (grey levels, colours, blur, noise), or as other scanners, stains and "
+        "cameras would show it, too.",
+        rich_help_panel=DATA_PANEL,
+    ),
 ]
 
 CloseMosaic = Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +10,6 @@ from medrov_cli.core.config import Modality
 from medrov_cli.core.data.augmentation import (
     AugmentationConfig,
     Tile,
-    change_pixels,
     place_mosaic,
     place_single,
     turn_and_flip,
@@ -67,16 +65,6 @@ def test_mosaic_keeps_what_is_seen(seed: int) -> None:
     for left, top, right, bottom in mosaic.boxes_xyxy.round().astype(int):
         inside = mosaic.image_rgb[top + 2 : bottom - 2, left + 2 : right - 2, 0]
         assert inside.size == 0 or inside.mean() > 180, "a kept box holds its object"
-
-
-@pytest.mark.parametrize("modality", list(Modality))
-def test_pixels_change_and_shape_stays(modality: Modality) -> None:
-    image = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
-    before = image.copy()
-    changed = change_pixels(image, modality, CONFIG, np.random.default_rng(1))
-    assert (changed.shape, changed.dtype) == (image.shape, np.uint8)
-    assert (changed != image).any()
-    np.testing.assert_array_equal(image, before)
 
 
 def test_names_mirrored() -> None:

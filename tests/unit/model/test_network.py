@@ -121,3 +121,22 @@ def test_adapter_starts_by_taking_off_what_texts_share() -> None:
     assert before > 0.9
     assert float(adapted[0].detach() @ adapted[1].detach()) < before - 0.1
     torch.testing.assert_close(adapted.norm(dim=-1), torch.ones(2))
+
+
+def test_whitening_turns_what_many_texts_share_down_and_keeps_close_what_is_one() -> None:
+    from medrov_cli.core.text import embed_texts
+    from medrov_cli.core.text.synonyms import lexicon
+
+    texts = sorted({text for entry in lexicon() for text in entry.texts})
+    detector = Detector(Architecture("n", text_adapter=True))
+    detector.whiten_text(torch.from_numpy(embed_texts(texts, offline=True)))
+    names = ["benign breast tumor", "malignant breast tumor", "lung nodule", "pulmonary nodule"]
+    rows = detector.adapt_text(torch.from_numpy(embed_texts(names, offline=True))).detach()
+    torch.testing.assert_close(rows.norm(dim=-1), torch.ones(4))
+    assert float(rows[0] @ rows[1]) < 0.5, "0.79 as MiniLM has them"
+    assert float(rows[2] @ rows[3]) > 0.65, "one thing under two names"
+    adapted = detector.adapt_text(torch.from_numpy(embed_texts(texts, offline=True))).detach().double()
+    spread = torch.linalg.eigvalsh((adapted - adapted.mean(0)).T @ (adapted - adapted.mean(0)))
+    raw = torch.from_numpy(embed_texts(texts, offline=True)).double()
+    before = torch.linalg.eigvalsh((raw - raw.mean(0)).T @ (raw - raw.mean(0)))
+    assert float(spread.max() / spread.sum()) < 0.5 * float(before.max() / before.sum())

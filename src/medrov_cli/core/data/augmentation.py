@@ -9,13 +9,14 @@ which part of the canvas shows which source image, and no inverse is ever needed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from medrov_cli.core.boxes import IntArray, flip_boxes
 from medrov_cli.core.config import Modality
+from medrov_cli.core.data.appearance import AppearanceConfig
 from medrov_cli.core.data.letterbox import PAD_VALUE
 from medrov_cli.core.records import Float32Array, UInt8Array
 
@@ -24,23 +25,13 @@ _TURNABLE = frozenset({Modality.HISTOPATHOLOGY, Modality.MICROSCOPY, Modality.DE
 
 _UPSIDE_DOWN = _TURNABLE | {Modality.FUNDOSCOPY}
 
-_COLOURED = frozenset(
-    {
-        Modality.HISTOPATHOLOGY,
-        Modality.MICROSCOPY,
-        Modality.DERMOSCOPY,
-        Modality.ENDOSCOPY,
-        Modality.FUNDOSCOPY,
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class AugmentationConfig:
     """Strengths of the augmentation; 0 switches a part off.
 
-    The geometry is ultralytics' (mosaic, scale 0.5, translate 0.1, flips); the grey-level and
-    colour ranges are wider, since scanners and stains differ more than cameras.
+    The geometry is ultralytics' (mosaic, scale 0.5, translate 0.1, flips). How pixels change is
+    ``appearance``.
     """
 
     mosaic: float = 0.7
@@ -49,14 +40,8 @@ class AugmentationConfig:
     aspect: float = 0.1
     translate: float = 0.1
     flip: float = 0.5
-    gamma: float = 0.3
-    contrast: float = 0.25
-    brightness: float = 0.12
-    hue: float = 0.02
-    saturation: float = 0.4
-    blur: float = 0.1
-    noise: float = 0.1
     visible: float = 0.25
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,27 +102,6 @@ def turn_and_flip(
     if modality in _TURNABLE and rng.random() < config.flip:
         image, boxes = _bytes(cv2.transpose(image)), boxes[:, [1, 0, 3, 2]]
     return Tile(image, boxes, labels)
-
-
-def change_pixels(
-    image_rgb: UInt8Array, modality: Modality, config: AugmentationConfig, rng: np.random.Generator
-) -> UInt8Array:
-    """Return the image with other grey levels and, where it has colours, other colours."""
-    image = np.ascontiguousarray(image_rgb)
-    if modality in _COLOURED:
-        image = _change_colours(image, config, rng)
-    ramp = np.linspace(0, 1, 256)
-    gamma = np.exp(rng.uniform(-config.gamma, config.gamma))
-    contrast = 1 + rng.uniform(-config.contrast, config.contrast)
-    shift = rng.uniform(-config.brightness, config.brightness)
-    curve = (ramp**gamma - 0.5) * contrast + 0.5 + shift
-    image = _bytes(cv2.LUT(image, (np.clip(curve, 0, 1) * 255).astype(np.uint8)))
-    if rng.random() < config.blur:
-        image = _bytes(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)))
-    if rng.random() < config.noise:
-        grain = rng.standard_normal(image.shape[:2], dtype=np.float32) * rng.uniform(2, 10)
-        image = np.clip(image + grain[..., None], 0, 255).astype(np.uint8)
-    return image
 
 
 def place_single(tile: Tile, size: int, config: AugmentationConfig, rng: np.random.Generator) -> Canvas:
@@ -226,18 +190,6 @@ def _draw(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-
-
-def _change_colours(
-    image_rgb: UInt8Array, config: AugmentationConfig, rng: np.random.Generator
-) -> UInt8Array:
-    hue, saturation, value = cv2.split(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2HSV))
-    turn = rng.uniform(-config.hue, config.hue) * 180
-    gain = 1 + rng.uniform(-config.saturation, config.saturation)
-    levels = np.arange(256)
-    hue = cv2.LUT(hue, ((levels + turn) % 180).astype(np.uint8))
-    saturation = cv2.LUT(saturation, np.clip(levels * gain, 0, 255).astype(np.uint8))
-    return _bytes(cv2.cvtColor(cv2.merge((hue, saturation, value)), cv2.COLOR_HSV2RGB))
 
 
 def _bytes(image: cv2.typing.MatLike) -> UInt8Array:

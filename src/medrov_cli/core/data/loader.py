@@ -15,11 +15,11 @@ from torch.utils.data import Dataset as TorchDataset
 
 from medrov_cli.core.boxes import IntArray
 from medrov_cli.core.config import GRID
+from medrov_cli.core.data.appearance import change_pixels
 from medrov_cli.core.data.augmentation import (
     AugmentationConfig,
     Canvas,
     Tile,
-    change_pixels,
     place_mosaic,
     place_single,
     turn_and_flip,
@@ -211,7 +211,7 @@ class BatchSource(TorchDataset[Batch]):
         tile = Tile(image, sample.boxes_xyxy * np.tile(scale, 2), sample.labels)
         tile = turn_and_flip(tile, modality, self._mirror, self._config.augmentation, rng)
         return Tile(
-            change_pixels(tile.image_rgb, modality, self._config.augmentation, rng),
+            change_pixels(tile.image_rgb, modality, self._config.augmentation.appearance, rng),
             tile.boxes_xyxy,
             tile.labels,
         )

@@ -155,6 +155,31 @@ class Detector(nn.Module):
             with torch.no_grad():
                 self.text_adapter.bias.copy_(-strength * vocabulary.mean(0))
 
+    def whiten_text(self, texts: Tensor, shrinkage: float = 1.0) -> None:
+        """Start the adapter as the map that makes many texts of the field alike in no direction.
+
+        What most texts have in common counts less, what tells few of them apart counts more.
+
+        Parameters
+        ----------
+        texts
+            float, (n, 512), L2 norm 1: many more than there are classes.
+        shrinkage
+            What is added to the variance in every direction, in mean variances: with 0 directions
+            that hardly vary would count most.
+        """
+        if self.text_adapter is not None:
+            mean = texts.double().mean(0)
+            covariance = (texts.double() - mean).T @ (texts.double() - mean) / len(texts)
+            variances, directions = torch.linalg.eigh(covariance)
+            used = variances > 1e-9 * variances.max()  # an encoder may leave columns empty
+            gains = (variances + shrinkage * variances[used].mean()).rsqrt()
+            weight = (directions * gains) @ directions.T
+            weight /= torch.linalg.norm((texts - mean) @ weight, dim=1).mean()
+            with torch.no_grad():
+                self.text_adapter.weight.copy_(weight)
+                self.text_adapter.bias.copy_(-weight @ mean)
+
     def keep_background(self, embedding: Tensor) -> None:
         """Take the class embedding of the background, float, (512,), L2 norm 1."""
         cast(Tensor, self.background).copy_(embedding)

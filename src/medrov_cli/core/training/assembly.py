@@ -12,7 +12,7 @@ from accelerate.utils import TorchDynamoPlugin
 from torch import Tensor
 
 from medrov_cli.core.boxes import FloatArray
-from medrov_cli.core.config import Part
+from medrov_cli.core.config import Part, TextStart
 from medrov_cli.core.data.presence import PresenceTable
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
@@ -90,7 +90,7 @@ def build_trainer(
     config: TrainConfig,
     accelerator: Accelerator,
     table: FloatArray,
-    vocabulary: Tensor,
+    field: Tensor,
     background: Tensor | None,
     steps: int,
     presence: PresenceTable,
@@ -103,8 +103,8 @@ def build_trainer(
         Settings.
     table
         float32, (texts, 512): the embeddings of all texts.
-    vocabulary
-        float32, (classes, 512).
+    field
+        float32, (n, 512): the texts that the adapter's start is made of, see ``text_start``.
     background
         float32, (512,): the embedding of no text; null for a network without background.
     steps
@@ -116,7 +116,8 @@ def build_trainer(
     device = accelerator.device
     detector = Detector(Architecture(config.model, config.text_adapter, background is not None))
     if config.weights is None:
-        detector.center_text(vocabulary)
+        start = detector.center_text if config.text_start is TextStart.CENTRED else detector.whiten_text
+        start(field)
     else:
         _start_from(detector, config.weights)
     if background is not None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, Part, Tracker
+from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, Part, TextStart, Tracker
 from medrov_cli.core.data.augmentation import AugmentationConfig
 from medrov_cli.core.data.prompting import NegativesConfig
 from medrov_cli.core.data.sampling import BalanceConfig
@@ -61,6 +61,8 @@ class TrainConfig:
     text_adapter
         Train a linear map on the class embeddings: it pulls apart what the encoder puts
         together (left and right lung).
+    text_start
+        What that map is at first; weights to start from bring their own.
     max_gradient_norm
         Larger gradients are scaled down to this (ultralytics: 10); 0 leaves them.
     compiled
@@ -99,6 +101,7 @@ class TrainConfig:
     close_mosaic: int = 2
     text_encoder: str = DEFAULT_TEXT_ENCODER
     text_adapter: bool = True
+    text_start: TextStart = TextStart.CENTRED
     max_gradient_norm: float = 10.0
     compiled: bool = False
     deterministic: bool = False

@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from medrov_cli.core.boxes import IntArray
+from medrov_cli.core.config import TextStart
 from medrov_cli.core.data.dataset import Dataset
 from medrov_cli.core.data.loader import BatchSource, LoaderConfig, Share, iterate
 from medrov_cli.core.data.prompting import ClassTexts, nearest_classes
@@ -23,7 +24,7 @@ from medrov_cli.core.data.store import ImageStore
 from medrov_cli.core.evaluation.validation import Exchange, SourceScore, evaluate
 from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
-from medrov_cli.core.text.synonyms import synonyms_of
+from medrov_cli.core.text.synonyms import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.config import Progress, TrainConfig, TrainProgress, workers_for
 from medrov_cli.core.training.results import describe
@@ -161,7 +162,13 @@ def open_session(
     background = torch.from_numpy(table[-1]) if config.negatives.background else None
     samples = dataset.samples["train"]
     steps = len(samples) // config.batch * config.epochs
-    trainer = build_trainer(config, accelerator, table, vocabulary, background, steps, dataset.presence)
+    start_from = vocabulary
+    if config.text_start is TextStart.WHITENED:
+        all_texts = sorted({text for entry in lexicon() for text in entry.texts} | set(texts.texts))
+        start_from = torch.from_numpy(
+            embed_texts(all_texts, encoder=config.text_encoder, offline=config.offline)
+        )
+    trainer = build_trainer(config, accelerator, table, start_from, background, steps, dataset.presence)
     store = ImageStore(
         samples,
         round(config.imgsz * CACHE_MARGIN),

@@ -1,0 +1,227 @@
+"""What each part of training is worth: one switch a row, equal images seen, several seeds.
+
+    python benchmarks/ablation.py prepare DATA --output runs/ablation
+    python benchmarks/ablation.py run runs/ablation --rows "base;background prompt" --seeds 0,1,2
+    python benchmarks/ablation.py table runs/ablation
+
+DATA is the folder of the sources of ``examples/medrov-n.yaml``. ``prepare`` makes a dataset of links to
+them in which
+
+- the sources of ``OTHER_CENTRES`` have no training image: their classes are known from other sources,
+  and how well they are found there is what other hospitals' images would show;
+- the classes of ``NOVEL`` are held out of training: six modalities have at least one;
+- what would have been training images there is validation. Test splits stay apart.
+
+``run`` trains each row, one thread a run, and measures it on the validation split, all classes asked
+for at once; what is there already is not made again, so it can be stopped and started at will. Several
+may run side by side with other rows or seeds. A row's command stands in its ``config.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+OTHER_CENTRES = ("txl_pbc", "dsb2018_histo", "drions", "lidc_nodule_slices")
+NOVEL = {
+    "left kidney": "ct",
+    "right kidney": "ct",
+    "intervertebral disc": "mri",
+    "malignant breast tumor": "ultrasound",
+    "thyroid nodule": "ultrasound",
+    "lymphocyte": "histopathology",
+    "hard exudates": "fundoscopy",
+    "high-grade dysplasia": "endoscopy",
+}
+NOVEL_ALONE = ("ddti_thyroid",)
+"""Sources without a box of any other class: nothing could be learned there but that nothing is there."""
+
+COMMON = ("--model", "n", "--imgsz", "256", "--epochs", "5", "--batch", "16", "--workers", "0")
+ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
+    # row: dataset yaml, options
+    "base": ("ablation", ()),
+    "no text adapter": ("ablation", ("--no-text-adapter",)),
+    "text centred, not trained": ("ablation", ("--freeze", "text")),
+    "text whitened": ("ablation", ("--text-start", "whitened")),
+    "text whitened, not trained": ("ablation", ("--text-start", "whitened", "--freeze", "text")),
+    "one name a class": ("one-name", ()),
+    "no presence table": ("no-presence", ()),
+    "background prompt": ("ablation", ("--negatives", "random,federated,background")),
+    "hard negatives": ("ablation", ("--negatives", "random,federated,hard")),
+    "pseudo-labels": ("ablation", ("--pseudo-labels", "--pseudo-score", "0.5", "--pseudo-after", "2")),
+    "no mosaics": ("ablation", ("--mosaic", "0")),
+    "mosaics alone": ("ablation", ("--mosaic", "1", "--close-mosaic", "1")),
+    "no balance": ("ablation", ("--balance", "off")),
+    "balance 0.6": ("ablation", ("--balance-power", "0.6")),
+    "multi-scale": ("ablation", ("--multi-scale", "0.2")),
+    "medical appearance": ("ablation", ("--appearance", "medical")),
+}
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    prepare = actions.add_parser("prepare", help="Make the dataset.")
+    prepare.add_argument("data", type=Path)
+    prepare.add_argument("--output", type=Path, required=True)
+    run = actions.add_parser("run", help="Train and measure rows.")
+    run.add_argument("folder", type=Path)
+    run.add_argument("--rows", default="base", help=f"With semicolons, of: {'; '.join(ROWS)}.")
+    run.add_argument("--seeds", default="0,1,2")
+    table = actions.add_parser("table", help="Print what there is as Markdown.")
+    table.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    if options.action == "prepare":
+        write_datasets(options.data, options.output)
+    elif options.action == "run":
+        for seed in options.seeds.split(","):
+            for row in options.rows.split(";"):
+                run_row(options.folder, row.strip(), int(seed))
+    else:
+        print_table(options.folder)
+
+
+def write_datasets(data: Path, output: Path) -> None:
+    """Write the sources, the presence table and the yaml of each kind of row."""
+    document = yaml.safe_load((EXAMPLES / "medrov-n.yaml").read_text(encoding="utf-8"))
+    for source in document["sources"]:
+        _write_source(data / source, output / "data" / source)
+    with (EXAMPLES / document["presence"]).open(encoding="utf-8", newline="") as file:
+        table = list(csv.reader(file))
+    (output / "presence.csv").write_text("\n".join(",".join(row) for row in table) + "\n", encoding="utf-8")
+    document |= {"name": "ablation", "root": "data", "presence": "presence.csv", "novel": list(NOVEL)}
+    kinds: dict[str, dict[str, Any]] = {
+        "ablation": document,
+        "one-name": document | {"classes": {name: name for name in document["classes"]}},
+        "no-presence": {key: value for key, value in document.items() if key != "presence"},
+    }
+    for kind, content in kinds.items():
+        text = yaml.safe_dump(content, sort_keys=False)
+        (output / f"{kind}.yaml").write_text(text, encoding="utf-8")
+
+
+def _write_source(source: Path, folder: Path) -> None:
+    coco = json.loads((source / "annotations.json").read_text(encoding="utf-8"))
+    unseen = source.name in OTHER_CENTRES + NOVEL_ALONE
+    for image in coco["images"]:
+        if unseen and image["split"] == "train":
+            image["split"] = "val"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "annotations.json").write_text(json.dumps(coco), encoding="utf-8")
+    if not (folder / "images").exists():
+        (folder / "images").symlink_to((source / "images").absolute(), target_is_directory=True)
+
+
+def slug(row: str) -> str:
+    """Return the name of a row as a part of a folder's."""
+    return row.replace(",", "").replace(" ", "-")
+
+
+def run_row(folder: Path, row: str, seed: int) -> None:
+    """Train a row with a seed and measure it, if that was not done."""
+    kind, options = ROWS[row]
+    run = folder / "runs" / f"{slug(row)}-{seed}"
+    report = run / "eval" / "report.json"
+    if report.is_file():
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    yaml_path = str(folder / f"{kind}.yaml")
+    train = ("train", yaml_path, "-o", str(run / "train"), *COMMON, *options, "--seed", str(seed))
+    _medrov(run / "train.log", *train, "--device", "cpu", "--resume")
+    # Every row is judged by the same truth.
+    judged = ("eval", str(folder / "ablation.yaml"), "--weights", str(run / "train" / "best.safetensors"))
+    _medrov(
+        run / "eval.log",
+        *(
+            *judged,
+            "--split",
+            "val",
+            "-o",
+            str(report.parent),
+            "--synonyms",
+            "--bootstrap",
+            "0",
+            "--overwrite",
+        ),
+    )
+
+
+def _medrov(log: Path, *arguments: str) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MEDROV_OFFLINE": "1"}
+    with log.open("a", encoding="utf-8") as file:
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "medrov_cli", *arguments],
+            env=environment,
+            check=True,
+            stdout=file,
+            stderr=file,
+        )
+
+
+def figures(report: dict[str, Any]) -> dict[str, float]:
+    """Return the figures of a row, in percent, from the report of ``medrov eval``.
+
+    AP50 at IoU 0.5, a mean over sources or classes: of sources that were trained on, of those of other
+    centres, of base and of novel classes, and the harmonic mean of the last two; the share of it that
+    other names of the classes keep; and the false positives of absent classes an image at 0.25.
+    """
+    sources = report["coco"]["presence"]["sources"]
+    apart = OTHER_CENTRES + NOVEL_ALONE
+    seen = [
+        entry["ap50"]
+        for name, entry in sources.items()
+        if name not in apart and not name.startswith("phantom")
+    ]
+    words = report["open_vocabulary"]
+    absent = report["absent"]
+    at = min(range(len(absent["thresholds"])), key=lambda i: abs(absent["thresholds"][i] - 0.25))
+    return {
+        "seen sources": 100 * statistics.fmean(seen),
+        "other centres": 100 * statistics.fmean(sources[name]["ap50"] for name in OTHER_CENTRES),
+        "base classes": 100 * words["base"]["ap50"],
+        "novel classes": 100 * words["novel"]["ap50"],
+        "harmonic": 100 * words["harmonic"]["ap50"],
+        "kept by synonyms": 100 * report["synonyms"]["kept"],
+        "absent an image": absent["false_positives_per_image"][at],
+    }
+
+
+def print_table(folder: Path) -> None:
+    """Print all rows that have been measured."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for row in ROWS:
+        paths = sorted((folder / "runs").glob(f"{slug(row)}-[0-9]/eval/report.json"))
+        if paths:
+            found[row] = [figures(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    columns = list(next(iter(found.values()))[0])
+    print("| row | seeds | " + " | ".join(columns) + " |")
+    print("|---" * (len(columns) + 2) + "|")
+    for row, runs in found.items():
+        cells = (_cell(run[column] for run in runs) for column in columns)
+        print(f"| {row} | {len(runs)} | " + " | ".join(cells) + " |")
+
+
+def _cell(values: Iterable[float]) -> str:
+    values = list(values)
+    mean = statistics.fmean(values)
+    digits = 2 if mean < 1 else 1
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean:.{digits}f}{spread}"
+
+
+if __name__ == "__main__":
+    main()
