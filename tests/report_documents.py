@@ -186,9 +186,14 @@ def _absent(rng: np.random.Generator, names: list[str]) -> dict[str, Any]:
     return {
         "thresholds": thresholds,
         "false_positives_per_image": falling.tolist(),
+        "at_operating_points": 0.31,
         "images": 300,
         "classes": {
-            name: {"images": 100, "false_positives_per_image": (falling * rng.uniform(0.01, 0.4)).tolist()}
+            name: {
+                "images": 100,
+                "false_positives_per_image": (falling * rng.uniform(0.01, 0.4)).tolist(),
+                "at_operating_point": 0.02,
+            }
             for name in names
         },
     }

@@ -135,6 +135,7 @@ def test_perfect_predictions(medrov: Any, dataset: Path, tmp_path: Path) -> None
     assert report["froc"]["mean"]["interval"] == [1, 1]
     assert report["calibration"]["d_ece"] == pytest.approx(0.1)
     assert set(report["absent"]["false_positives_per_image"]) == {0}
+    assert report["absent"]["at_operating_points"] == 0
     assert report["operating_points"]["macro_f1"] == 1
     assert [sum(row) for row in report["confusion"]["counts"]] == [5, 5, 10, 0]
 
@@ -172,6 +173,9 @@ def test_plain_is_followed_by_all_sections(medrov: Any, dataset: Path, tmp_path:
     assert plain["coco"] | {"map50_interval": 0} == aware["coco"] | {"map50_interval": 0}
     assert max(aware["absent"]["false_positives_per_image"]) == 0
     assert max(plain["absent"]["false_positives_per_image"]) == len(slides) / 20
+    assert aware["absent"]["at_operating_points"] == 0
+    # Its best F1 on these images is reached with them: they are as sure as the right ones.
+    assert plain["absent"]["at_operating_points"] == len(slides) / 20
     assert aware["froc"]["classes"]["lung nodule"]["cpm"] == 1
     assert plain["froc"]["classes"]["lung nodule"]["cpm"] < 1
     assert aware["open_vocabulary"]["base"]["ap50"] == pytest.approx(1)

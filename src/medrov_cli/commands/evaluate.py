@@ -94,7 +94,10 @@ def _lines(report: Mapping[str, Any]) -> list[str]:
     lines.append(f"F1 at operating points ({points['origin']}): {_number(points['macro_f1'])}")
     at = report["absent"]["thresholds"].index(0.25)
     rate = report["absent"]["false_positives_per_image"][at]
-    lines.append(f"absent classes: {rate:.3f} false positives an image at score 0.25")
+    lines.append(
+        f"absent classes: {rate:.3f} false positives an image at score 0.25, "
+        f"{report['absent']['at_operating_points']:.3f} at operating points"
+    )
     if comparison := report["comparison"]:
         for name, own in comparison["metrics"].items():
             if own["difference"] is not None:

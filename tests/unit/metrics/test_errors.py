@@ -46,6 +46,8 @@ def test_absent_classes_are_counted_only_where_it_is_known() -> None:
     assert rates[0][ABSENT_THRESHOLDS == 0.35].tolist() == [0]
     assert rates[1][ABSENT_THRESHOLDS == 0.5].tolist() == [1]
     assert rates[1][ABSENT_THRESHOLDS == 0.55].tolist() == [0]
+    own, _ = absent_rates(table, scored, np.array([[0.3], [0.51]]))
+    assert own.tolist() == [[1], [0]]
 
 
 def test_confusion_names_the_class_that_was_taken_for_another() -> None:

@@ -135,21 +135,32 @@ def calibration_section(scene: Scene, calibration: CalibrationInfo | None) -> di
     }
 
 
-def absent_section(scene: Scene) -> dict[str, Any]:
+def absent_section(scene: Scene, operating: FloatArray) -> dict[str, Any]:
     """Return false positives an image when asked for classes that are not in the image.
 
     The rate of an image is that of all absent classes together: every class was asked for.
+
+    Parameters
+    ----------
+    scene
+        What is scored.
+    operating
+        The threshold of each class, (classes,), see :func:`operating_points`.
     """
     rates, images = absent_rates(scene.table, scene.scored)
-    total = (rates * images[:, None]).sum(0) / max(len(scene.samples), 1)
+    own, _ = absent_rates(scene.table, scene.scored, operating[:, None])
+    count = max(len(scene.samples), 1)
+    total = (rates * images[:, None]).sum(0) / count
     return {
         "thresholds": ABSENT_THRESHOLDS.tolist(),
         "false_positives_per_image": np.round(total, 6).tolist(),
+        "at_operating_points": round(float((own[:, 0] * images).sum()) / count, 6),
         "images": len(scene.samples),
         "classes": {
             name: {
                 "images": int(images[label]),
                 "false_positives_per_image": np.round(rates[label], 6).tolist(),
+                "at_operating_point": round(float(own[label, 0]), 6),
             }
             for label, name in enumerate(scene.dataset.classes)
             if images[label]

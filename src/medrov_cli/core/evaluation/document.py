@@ -96,7 +96,7 @@ def build_document(
         "synonyms": None,
         "froc": froc,
         "calibration": behaviour.calibration_section(scene, subject.calibration),
-        "absent": behaviour.absent_section(scene),
+        "absent": behaviour.absent_section(scene, thresholds),
         "operating_points": points,
         "curves": {"pr": accuracy.precision_recall_section(scene)},
         **behaviour.error_sections(scene, outcome, points["origin"]),

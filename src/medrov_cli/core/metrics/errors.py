@@ -20,7 +20,9 @@ IOU = 0.5
 """From here a detection has found an object."""
 
 
-def absent_rates(table: DetectionTable, scored: BoolArray) -> tuple[FloatArray, IntArray]:
+def absent_rates(
+    table: DetectionTable, scored: BoolArray, thresholds: FloatArray = ABSENT_THRESHOLDS
+) -> tuple[FloatArray, IntArray]:
     """Return the false positives an image of classes that are not in the image.
 
     Parameters
@@ -29,6 +31,8 @@ def absent_rates(table: DetectionTable, scored: BoolArray) -> tuple[FloatArray, 
         Truth and detections.
     scored
         bool, (images, classes): where it is known whether the class is there.
+    thresholds
+        Scores, (thresholds,); or of each class its own, (classes, thresholds).
 
     Returns
     -------
@@ -41,8 +45,9 @@ def absent_rates(table: DetectionTable, scored: BoolArray) -> tuple[FloatArray, 
     absent[table.truth_image, table.truth_label] = False
     wrong = absent[table.image, table.label]
     label, score = table.label[wrong], table.score[wrong]
-    above = score[:, None] >= ABSENT_THRESHOLDS
-    counts = np.zeros((scored.shape[1], len(ABSENT_THRESHOLDS)))
+    by_class = np.broadcast_to(thresholds, (scored.shape[1], thresholds.shape[-1]))
+    above = score[:, None] >= by_class[label]
+    counts = np.zeros(by_class.shape)
     np.add.at(counts, label, above)
     images = absent.sum(0)
     return counts / np.maximum(images, 1)[:, None], images

@@ -75,11 +75,12 @@ def absent_objects(report: Report, figure: Figure) -> Markup | None:
     columns = [
         Column("Class"),
         Column("Images", hint="images that are known not to show it"),
+        Column("Operating point", hint="each class at its own threshold"),
         *(Column(f"≥ {thresholds[i]:g}", hint="score") for i in chosen),
     ]
-    rows = [["All classes", values.get("images"), *_rates(values, chosen)]]
+    rows = [["All classes", values.get("images"), values.get("at_operating_points"), *_rates(values, chosen)]]
     rows += [
-        [name, at(value, "images"), *_rates(value, chosen)]
+        [name, at(value, "images"), at(value, "at_operating_point"), *_rates(value, chosen)]
         for name, value in table_at(values, "classes").items()
     ]
     return section(
