@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from detect_fixtures import write_eager_detector
 from medrov_cli.commands import evaluate as command
 from medrov_cli.core.evaluation import EvalConfig, SelectionConfig
 from medrov_cli.core.weights import read_metadata
@@ -303,6 +304,24 @@ def test_crowds_and_boxes_without_area(medrov: Any, dataset: Path, tmp_path: Pat
     assert "1 annotation(s) without an area" in done.stderr
 
 
+def test_a_limit_for_absent_classes(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+    eager = write_eager_detector(tmp_path / "eager.safetensors")
+    options = ("eval", dataset, *QUICK, "-o", tmp_path / "out", "--weights", eager, "--json")
+
+    def fitted(*limit: Any) -> Any:
+        done = medrov(*options, "--fit", tmp_path / "fitted.safetensors", "--resume", *limit)
+        assert done.exit_code == 0, done.stderr
+        return done
+
+    free = fitted().json["absent"]["at_operating_points"]
+    assert free > 0
+    same = fitted("--absent-limit", free)
+    assert same.json["absent"]["at_operating_points"] == free
+    assert "--absent-limit" not in same.stderr
+    # Many of its wrong detections are as sure as a score can be.
+    assert "--absent-limit 0 is not reached" in fitted("--absent-limit", 0).stderr
+
+
 def test_fit_writes_weights_that_detect_uses(
     medrov: Any, dataset: Path, weights: Path, tmp_path: Path
 ) -> None:
@@ -336,6 +355,7 @@ def test_fit_writes_weights_that_detect_uses(
         (("--split", "test", "--fit", "x.safetensors"), 2, "--split val"),
         (("--predictions", "p.json", "--synonyms"), 2, "--synonyms"),
         (("--predictions", "p.json", "--fit", "x"), 2, "--fit"),
+        (("--absent-limit", 0.1), 2, "--fit"),
         (("--predictions", "none.json"), 4, "none.json"),
         (("--weights", "no-such"), 5, "no-such"),
         (("--data-root", "nowhere"), 4, "nowhere"),

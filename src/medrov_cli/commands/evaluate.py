@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -171,19 +171,9 @@ def evaluate(
             "--verify", help="Compute AP with pycocotools too; it must be equal.", rich_help_panel=RULES_PANEL
         ),
     ] = False,
-    fit: Annotated[
-        Path | None,
-        typer.Option(
-            "--fit",
-            metavar="FILE",
-            help="Write the weights with score calibration and a threshold a class, from these images.",
-            rich_help_panel=options.MODEL_PANEL,
-        ),
-    ] = None,
-    calibration: Annotated[
-        Literal["isotonic", "platt"],
-        typer.Option("--calibration", help="Method of --fit.", rich_help_panel=options.MODEL_PANEL),
-    ] = "platt",
+    fit: evaluating.Fit = None,
+    calibration: evaluating.Calibration = "platt",
+    absent_limit: evaluating.AbsentLimit = None,
     text_encoder: options.TextEncoder = None,
     imgsz: options.Imgsz = None,
     device: options.Device = "auto",
@@ -244,6 +234,7 @@ def evaluate(
         compare=compare,
         fit=fit,
         calibration=calibration,
+        absent_limit=absent_limit,
         verify=verify,
         resume=resume,
         overwrite=overwrite,
@@ -258,6 +249,12 @@ def evaluate(
         result = run_evaluation(config, advance)
     for warning in result.report["warnings"]:
         console.warn(warning)
+    rate = result.report["absent"]["at_operating_points"]
+    if absent_limit is not None and rate > absent_limit:
+        console.warn(
+            f"--absent-limit {absent_limit:g} is not reached: {rate:.3f} false positives of absent classes "
+            "an image are as sure as anything that was found"
+        )
     console.success(EvalOutput(result.report), _render, as_json=as_json)
     for place in (result.output and result.output / "report.html", result.fitted):
         if place is not None:

@@ -33,3 +33,30 @@ ExportTruth = Annotated[
         rich_help_panel=options.DATA_PANEL,
     ),
 ]
+
+Fit = Annotated[
+    Path | None,
+    typer.Option(
+        "--fit",
+        metavar="FILE",
+        help="Write the weights with score calibration and a threshold a class, from these images.",
+        rich_help_panel=options.MODEL_PANEL,
+    ),
+]
+
+Calibration = Annotated[
+    Literal["isotonic", "platt"],
+    typer.Option("--calibration", help="Method of --fit.", rich_help_panel=options.MODEL_PANEL),
+]
+
+AbsentLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--absent-limit",
+        metavar="RATE",
+        min=0,
+        help="Thresholds of --fit rise, where it costs least F1, until there are at most so many false "
+        "positives of absent classes an image.",
+        rich_help_panel=options.MODEL_PANEL,
+    ),
+]

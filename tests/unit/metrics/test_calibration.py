@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +13,26 @@ from sklearn.calibration import calibration_curve
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.metrics.calibration import (
-    best_f1,
     d_ece,
     fit_calibration,
     fit_isotonic,
     fit_platt,
     reliability,
 )
+from medrov_cli.core.metrics.operating import ClassScores, best_f1, limit_absent
 from medrov_cli.core.weights import WeightsMetadata
 from medrov_cli.core.weights.calibration import ClassCalibration
 from weights_fixtures import metadata
+
+FIT: dict[str, Any] = {"images": 10, "absent_limit": None, "dataset": "d", "split": "val", "imgsz": 320}
+
+
+def class_scores(
+    scores: np.ndarray, is_right: np.ndarray, truths: int, is_absent: np.ndarray | None = None
+) -> ClassScores:
+    return ClassScores(
+        scores, is_right, truths, np.zeros(len(scores), dtype=bool) if is_absent is None else is_absent
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -111,16 +122,14 @@ def test_slack_does_not_show_everything_of_a_class_that_finds_nothing() -> None:
     assert best_f1(scores, nothing, 10, slack=0.01).threshold == 0.9
     one = scores == 0.9  # F1 2 / 501 with it alone
     assert best_f1(scores, one, 500, slack=0.01).threshold == 0.9
-    info = fit_calibration(
-        ["hopeless"], [scores], [nothing], [10], method="platt", dataset="d", split="val", imgsz=320
-    )
+    info = fit_calibration(["hopeless"], [class_scores(scores, nothing, 10)], method="platt", **FIT)
     assert (info.classes[0].threshold, info.pooled.threshold) == (0.9, 0.9)
 
 
 def test_scores_below_the_floor_take_no_part_in_a_fit() -> None:
     scores = np.concatenate((np.linspace(0.2, 0.9, 30), np.full(40, 0.005)))
     right = np.ones(70, dtype=bool)
-    info = fit_calibration(["a"], [scores], [right], [70], method="platt", dataset="d", split="v", imgsz=320)
+    info = fit_calibration(["a"], [class_scores(scores, right, 70)], method="platt", **FIT)
     assert info.classes[0].threshold == pytest.approx(0.2)
     assert info.classes[0].calibrated == (round(31 / 32, 6),)
 
@@ -129,8 +138,8 @@ def test_scarce_classes_share_what_all_together_give() -> None:
     rng = np.random.default_rng(0)
     many, few = rng.random(100), rng.random(5)
     info = fit_calibration(
-        ["common", "rare"], [many, few], [many > 0.5, few > 0.9], [50, 2],
-        method="isotonic", dataset="d", split="val", imgsz=320,
+        ["common", "rare"], [class_scores(many, many > 0.5, 50), class_scores(few, few > 0.9, 2)],
+        method="isotonic", **FIT,
     )  # fmt: skip
     assert [own.name for own in info.classes] == ["common"]
     assert info.for_name(["Common"]).name == "common"
@@ -142,8 +151,8 @@ def test_a_class_that_is_hardly_found_takes_the_threshold_of_all() -> None:
     hits = np.zeros(100, dtype=bool)
     hits[1] = True
     info = fit_calibration(
-        ["good", "bad"], [good, bad], [good > 0.5, hits], [50, 30],
-        method="platt", dataset="d", split="val", imgsz=320,
+        ["good", "bad"], [class_scores(good, good > 0.5, 50), class_scores(bad, hits, 30)],
+        method="platt", **FIT,
     )  # fmt: skip
     own = info.for_name(["bad"])
     assert own.name == "bad"
@@ -151,10 +160,49 @@ def test_a_class_that_is_hardly_found_takes_the_threshold_of_all() -> None:
     assert own.threshold == info.pooled.threshold > 0.3
 
 
+def test_a_limit_of_absent_false_positives_raises_the_thresholds_that_cost_least() -> None:
+    # 40 right of 50 each. "cheap" finds absent objects at low scores alone, "dear" among its best.
+    scores = np.linspace(0.3, 0.99, 70)
+    right = np.arange(70) >= 30
+    low, high = np.arange(70) < 30, (np.arange(70) >= 10) & ~right
+    found = [class_scores(scores, right, 50, low), class_scores(scores[::-1], right[::-1], 50, high[::-1])]
+    free = fit_calibration(["cheap", "dear"], found, method="platt", **FIT)
+    wide = fit_calibration(["cheap", "dear"], found, method="platt", **FIT | {"absent_limit": 9.0})
+    assert wide == free, "nothing to do"
+    mixed = np.zeros(70, dtype=bool)
+    mixed[[35, 69]] = True  # false positives among the right ones
+    dear = class_scores(scores, right & ~mixed, 48, mixed)
+    found = [class_scores(scores, right, 40, low), dear]
+    limited = fit_calibration(["cheap", "dear"], found, method="platt", **FIT | {"absent_limit": 0.1})
+    by_name = {own.name: own for own in limited.classes}
+    assert by_name["cheap"].threshold <= scores[30], "it has none above, and stays"
+    assert scores[35] < by_name["dear"].threshold <= scores[36], "one is dropped, one may stay"
+    assert by_name["dear"].f1 == pytest.approx(2 * 33 / (34 + 48))
+    rates = sum(own.absent_from(by_name[name].threshold) for name, own in zip(by_name, found, strict=True))
+    assert rates / FIT["images"] <= 0.1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.1, 0.5, 2.0]))
+def test_limited_thresholds_keep_the_limit_and_never_fall(seed: int, limit: float) -> None:
+    rng = np.random.default_rng(seed)
+    found, thresholds = [], []
+    for _ in range(4):
+        count = int(rng.integers(0, 60))
+        right = rng.random(count) < 0.4
+        found.append(class_scores(rng.random(count).round(2), right, 30, ~right & (rng.random(count) < 0.5)))
+        thresholds.append(float(rng.random() / 2))
+    limited = limit_absent(found, thresholds, 20, limit)
+    rate = sum(own.absent_from(t) for own, t in zip(found, limited, strict=True)) / 20
+    lowest = sum(own.absent_from(own.scores.max(initial=0)) for own in found) / 20
+    assert rate <= max(limit, lowest)
+    assert all(new >= old for new, old in zip(limited, thresholds, strict=True))
+
+
 def test_metadata_keeps_the_calibration() -> None:
     info = fit_calibration(
-        ["a"], [np.linspace(0, 1, 50)], [np.linspace(0, 1, 50) > 0.4], [30],
-        method="platt", dataset="d", split="val", imgsz=320,
+        ["a"], [class_scores(np.linspace(0, 1, 50), np.linspace(0, 1, 50) > 0.4, 30)],
+        method="platt", **FIT,
     )  # fmt: skip
     before = metadata(calibration=info)
     assert WeightsMetadata.from_json(before.to_json(), where="w") == before

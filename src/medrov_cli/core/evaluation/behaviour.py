@@ -13,7 +13,7 @@ from medrov_cli.core.boxes import FloatArray
 from medrov_cli.core.evaluation.scene import Scene
 from medrov_cli.core.metrics import froc
 from medrov_cli.core.metrics.bootstrap import filled, interval
-from medrov_cli.core.metrics.calibration import best_f1, d_ece, reliability
+from medrov_cli.core.metrics.calibration import d_ece, reliability
 from medrov_cli.core.metrics.detections import BoolArray
 from medrov_cli.core.metrics.errors import (
     ABSENT_THRESHOLDS,
@@ -24,6 +24,7 @@ from medrov_cli.core.metrics.errors import (
     confusion,
     size_histogram,
 )
+from medrov_cli.core.metrics.operating import best_f1
 from medrov_cli.core.weights.calibration import CalibrationInfo
 
 CALIBRATION_FLOOR = 0.05

@@ -58,6 +58,8 @@ class EvalConfig:
         Weights file to write, with score calibration and operating points from these images.
     calibration
         How scores are calibrated for ``fit``.
+    absent_limit
+        For ``fit``: at most so many false positives of absent classes an image; null: no limit.
     verify
         Compute AP once more with pycocotools, and fail if it differs.
     export_truth
@@ -88,6 +90,7 @@ class EvalConfig:
     compare: Path | None = None
     fit: Path | None = None
     calibration: CalibrationMethod = "platt"
+    absent_limit: float | None = None
     verify: bool = False
     export_truth: Path | None = None
     resume: bool = False
@@ -112,6 +115,8 @@ class EvalConfig:
             for flag, is_given in (("--synonyms", self.synonyms), ("--fit", self.fit is not None)):
                 if is_given:
                     raise usage(f"{flag} needs a detector, not --predictions", "Give --weights.")
+        if self.absent_limit is not None and self.fit is None:
+            raise usage("--absent-limit belongs to --fit", "Add --fit FILE, or leave it out.")
         if self.fit is not None and self.split == "test":
             raise usage(
                 "--fit on the test split would tune the detector on the images that judge it",

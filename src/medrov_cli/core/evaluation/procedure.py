@@ -180,9 +180,9 @@ class _Evaluation:
         own = [scene.class_scores(label) for label in range(len(self.dataset.classes))]
         info = fit_calibration(
             self.dataset.classes,
-            [one.scores for one in own],
-            [one.is_right for one in own],
-            [one.truths for one in own],
+            own,
+            images=len(scene.samples),
+            absent_limit=self.config.absent_limit,
             method=self.config.calibration,
             dataset=self.dataset.name,
             split=self.config.split,

@@ -19,23 +19,7 @@ from medrov_cli.core.metrics.coco import CocoScorer
 from medrov_cli.core.metrics.detections import BoolArray, DetectionTable
 from medrov_cli.core.metrics.froc import FrocScorer, HitRule
 from medrov_cli.core.metrics.matching import FOUND, IGNORED
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassScores:
-    """The detections of one class where it is scored, at IoU 0.5.
-
-    Attributes
-    ----------
-    scores, is_right
-        float and bool, (n,).
-    truths
-        Number of objects.
-    """
-
-    scores: FloatArray
-    is_right: BoolArray
-    truths: int
+from medrov_cli.core.metrics.operating import ClassScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +113,18 @@ class Scene:
         return np.asarray(own[self.sources])
 
     def class_scores(self, label: int) -> ClassScores:
-        """Return the detections of a class where it is scored; what only crowds explain is left out."""
+        """Return the detections of a class where it is scored, at IoU 0.5, but what only crowds explain."""
         matches, table = self.scorer.matches, self.table
         own = (table.label[matches.rows] == label) & self.scored[table.image[matches.rows], label]
         status = matches.status[0, 0]
         counted = own & (status != IGNORED)
         here = (table.truth_label == label) & ~table.is_crowd & self.scored[table.truth_image, label]
-        return ClassScores(table.score[matches.rows[counted]], status[counted] == FOUND, int(here.sum()))
+        absent = self.scored[:, label].copy()
+        absent[table.truth_image[table.truth_label == label]] = False
+        rows = matches.rows[counted]
+        return ClassScores(
+            table.score[rows], status[counted] == FOUND, int(here.sum()), absent[table.image[rows]]
+        )
 
 
 Report = Callable[[str], None]

@@ -1,4 +1,4 @@
-"""Do scores mean what they say: reliability, D-ECE, score maps and operating points.
+"""Do scores mean what they say: reliability, D-ECE, and the fit of score maps and operating points.
 
 Which detections are right is decided elsewhere: these are functions on scores and truths.
 """
@@ -6,12 +6,13 @@ Which detections are right is decided elsewhere: these are functions on scores a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medrov_cli.core.boxes import FloatArray
 from medrov_cli.core.metrics.detections import BoolArray
+from medrov_cli.core.metrics.operating import ClassScores, best_f1, joined, limit_absent
 from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
 
 BINS = 15
@@ -58,16 +59,6 @@ class ReliabilityBin:
     count: int
     confidence: float | None
     precision: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """A threshold, and what it gives."""
-
-    threshold: float
-    f1: float
-    precision: float
-    recall: float
 
 
 def reliability(scores: FloatArray, is_right: BoolArray, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
@@ -117,36 +108,6 @@ def d_ece(bins: Sequence[ReliabilityBin]) -> float | None:
     )
 
 
-def best_f1(
-    scores: FloatArray, is_right: BoolArray, truths: int, slack: float = 0.0
-) -> OperatingPoint | None:
-    """Return the threshold with the largest F1; null without anything to find.
-
-    Detections at the threshold count. Scores are compared as they are, ties stay together.
-
-    Parameters
-    ----------
-    scores, is_right
-        float and bool, (n,).
-    truths
-        Number of objects.
-    slack
-        The lowest threshold that is worse by no more than this is taken; 0: the highest of the best.
-        It counts only where the best F1 is above it: where next to nothing is right, everything would
-        be as good.
-    """
-    if not len(scores) or not truths:
-        return None
-    order = np.argsort(-scores, kind="stable")
-    ordered, right = scores[order], np.cumsum(is_right[order])
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    f1 = 2 * right[last] / (last + 1 + truths)
-    place = int(np.flatnonzero(f1 >= f1.max() - slack)[-1]) if 0 < slack < f1.max() else int(f1.argmax())
-    shown = int(last[place]) + 1
-    found = int(right[shown - 1])
-    return OperatingPoint(float(ordered[shown - 1]), float(f1[place]), found / shown, found / truths)
-
-
 def fit_isotonic(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return knots (raw, calibrated) of the isotonic regression of right on score.
 
@@ -185,10 +146,10 @@ def fit_platt(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...
 
 def fit_calibration(
     names: Sequence[str],
-    scores: Sequence[FloatArray],
-    is_right: Sequence[BoolArray],
-    truths: Sequence[int],
+    found: Sequence[ClassScores],
     *,
+    images: int,
+    absent_limit: float | None,
     method: str,
     dataset: str,
     split: str,
@@ -203,29 +164,44 @@ def fit_calibration(
     ----------
     names
         Of the classes.
-    scores, is_right, truths
+    found
         Of each class: its detections, and the number of its objects.
+    images
+        Number of images that were asked for all classes.
+    absent_limit
+        Thresholds rise until there are at most so many false positives of absent classes an image, see
+        :func:`~medrov_cli.core.metrics.operating.limit_absent`; null: they do not.
     method
         ``isotonic`` or ``platt``.
     dataset, split, imgsz
         Kept in the record.
     """
-    everything = _fit_class("", np.concatenate(scores), np.concatenate(is_right), sum(truths), method, 0.25)
-    classes = [
-        _fit_class(name, own, right, count, method, everything.threshold)
-        for name, own, right, count in zip(names, scores, is_right, truths, strict=True)
-        if count >= MIN_TRUTHS and (own >= FIT_FLOOR).sum() >= MIN_DETECTIONS
-    ]
-    return CalibrationInfo(method, dataset, split, imgsz, tuple(classes), everything)
+    everything = _fit_class("", joined(found), method, 0.25)
+    by_name = {
+        name: _fit_class(name, own, method, everything.threshold)
+        for name, own in zip(names, found, strict=True)
+        if own.truths >= MIN_TRUTHS and (own.scores >= FIT_FLOOR).sum() >= MIN_DETECTIONS
+    }
+    if absent_limit is not None:
+        own_of = dict(zip(names, found, strict=True))
+        rest = sum(own_of[name].absent_from(everything.threshold) for name in names if name not in by_name)
+        limited = limit_absent(
+            [own_of[name] for name in by_name],
+            [own.threshold for own in by_name.values()],
+            images,
+            absent_limit - rest / max(images, 1),
+        )
+        for name, threshold in zip(tuple(by_name), limited, strict=True):
+            own = own_of[name]
+            by_name[name] = replace(by_name[name], threshold=threshold, f1=own.f1_from(threshold))
+    return CalibrationInfo(method, dataset, split, imgsz, tuple(by_name.values()), everything)
 
 
-def _fit_class(
-    name: str, scores: FloatArray, is_right: BoolArray, truths: int, method: str, otherwise: float
-) -> ClassCalibration:
-    kept = scores >= FIT_FLOOR
+def _fit_class(name: str, own: ClassScores, method: str, otherwise: float) -> ClassCalibration:
+    kept = own.scores >= FIT_FLOOR
     fit = fit_isotonic if method == "isotonic" else fit_platt
-    raw, calibrated = fit(scores[kept], is_right[kept])
-    point = best_f1(scores[kept], is_right[kept], truths, F1_SLACK)
+    raw, calibrated = fit(own.scores[kept], own.is_right[kept])
+    point = best_f1(own.scores[kept], own.is_right[kept], own.truths, F1_SLACK)
     if point is None:
         return ClassCalibration(name, otherwise, 0.0, raw, calibrated)
     threshold = point.threshold if point.f1 >= MIN_F1 else max(point.threshold, otherwise)
