@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from medrov_cli.core.config import TextStart
 from medrov_cli.core.data.appearance import AppearanceConfig
 from medrov_cli.core.data.augmentation import AugmentationConfig
 from medrov_cli.core.data.batch import Batch
@@ -124,6 +125,27 @@ def test_fine_tuning_starts_from_weights(config: TrainConfig, tmp_path: Path) ->
     with pytest.raises(MedrovError, match="scale n") as caught:
         run_training(dataclasses.replace(tuned, output=tmp_path / "s", model="s"))
     assert caught.value.code is ErrorCode.USAGE
+
+
+@pytest.mark.parametrize("start", list(TextStart))
+def test_weights_without_a_text_adapter_get_one_that_starts_as_asked(
+    config: TrainConfig, tmp_path: Path, start: TextStart
+) -> None:
+    bare = run_training(dataclasses.replace(config, epochs=1, text_adapter=False, weights=None))
+    still = dataclasses.replace(config.schedule, learning_rate=0.0)
+    tuned = dataclasses.replace(
+        config,
+        epochs=1,
+        output=tmp_path / "tuned",
+        weights=str(bare.weights),
+        schedule=still,
+        text_start=start,
+    )
+    before, tensors = load_file(bare.weights), load_file(run_training(tuned).weights)
+    np.testing.assert_array_equal(tensors["model.0.conv.weight"], before["model.0.conv.weight"])
+    is_identity = np.array_equal(tensors["text_adapter.weight"], np.eye(512))
+    assert is_identity is (start is TextStart.CENTRED)
+    assert np.abs(tensors["text_adapter.bias"]).max() > 0, "what all texts share is taken off"
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig) -> None:

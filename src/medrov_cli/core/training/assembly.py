@@ -115,10 +115,9 @@ def build_trainer(
     torch.manual_seed(config.seed)
     device = accelerator.device
     detector = Detector(Architecture(config.model, config.text_adapter, background is not None))
-    if config.weights is None:
-        start = detector.center_text if config.text_start is TextStart.CENTRED else detector.whiten_text
-        start(field)
-    else:
+    start = detector.center_text if config.text_start is TextStart.CENTRED else detector.whiten_text
+    start(field)
+    if config.weights is not None:
         _start_from(detector, config.weights)
     if background is not None:
         detector.keep_background(background)

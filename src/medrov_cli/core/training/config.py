@@ -62,7 +62,7 @@ class TrainConfig:
         Train a linear map on the class embeddings: it pulls apart what the encoder puts
         together (left and right lung).
     text_start
-        What that map is at first; weights to start from bring their own.
+        What that map is at first, unless weights to start from bring their own.
     max_gradient_norm
         Larger gradients are scaled down to this (ultralytics: 10); 0 leaves them.
     compiled
