@@ -238,6 +238,8 @@ def print_table(folder: Path) -> None:
         paths = sorted((folder / "runs").glob(f"{slug(row)}-[0-9]/eval/report.json"))
         if paths:
             found[row] = [figures(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    if not found:
+        raise SystemExit("Nothing has been measured yet: see 'run'.")
     columns = list(next(iter(found.values()))[0])
     print("| row | seeds | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 2) + "|")

@@ -48,7 +48,7 @@ class ExportedOnnxEngine:
             self._session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:
+        except Exception as error:  # its exceptions have no class in common
             raise corrupt(str(path), "ONNX Runtime cannot load it") from error
         self._classes = class_count(metadata, embeddings)
         self._inputs = {} if metadata.classes is not None else {"embeddings": embeddings}
