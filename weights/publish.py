@@ -188,11 +188,11 @@ def behaviour_list(test: dict[str, Any]) -> list[str]:
     """Return what the detector does at its own thresholds, with its own scores, under other names."""
     absent, points, calibration = test["absent"], test["operating_points"], test["calibration"]
     low, high = test["coco"]["map50_interval"]
+    mean, rate = means(test)["macro"]["ap50"], absent["at_operating_points"]
     return [
-        f"- mAP50, mean of classes: {means(test)['macro']['ap50']:.3f}, 95 % of bootstrap samples over patients "
-        + f"between {low:.3f} and {high:.3f}.",
-        f"- At its own thresholds: F1 {points['macro_f1']:.3f}, mean of classes; asked for all 41 classes, "
-        + f"{absent['at_operating_points']:.3f} false positives an image of classes that are not in it.",
+        f"- mAP50, mean of classes: {mean:.3f} (95 %, bootstrap over patients: {low:.3f} to {high:.3f}).",
+        f"- At its own thresholds: F1 {points['macro_f1']:.3f}, mean of classes.",
+        f"- Asked for all classes: {rate:.3f} false positives an image of classes that are not in it.",
         f"- Other names of the classes keep {100 * test['synonyms']['kept']:.1f} % of the AP50 of their own.",
         f"- D-ECE of calibrated scores: {calibration['d_ece']:.3f} (raw: {calibration['raw_d_ece']:.3f}).",
     ]
