@@ -153,11 +153,10 @@ def _only_engine(model: ExportedModel) -> EngineName | None:
 
 def _read_onnx(path: Path) -> tuple[dict[str, str], str]:
     import onnx
-    from google.protobuf.message import DecodeError
 
     try:
         model = onnx.load_model_from_string(path.read_bytes())
-    except DecodeError as error:
+    except Exception as error:  # protobuf's, which is onnx's affair
         raise corrupt(str(path), "not an ONNX file") from error
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise corrupt(str(path), "its tensors are in other files")
