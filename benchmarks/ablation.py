@@ -26,9 +26,9 @@ may run side by side with other rows or seeds. A row's command stands in its ``c
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -118,9 +118,7 @@ def write_datasets(data: Path, output: Path) -> None:
     document = yaml.safe_load((EXAMPLES / "medrov-n.yaml").read_text(encoding="utf-8"))
     for source in document["sources"]:
         _write_source(data / source, output / "data" / source)
-    with (EXAMPLES / document["presence"]).open(encoding="utf-8", newline="") as file:
-        table = list(csv.reader(file))
-    (output / "presence.csv").write_text("\n".join(",".join(row) for row in table) + "\n", encoding="utf-8")
+    shutil.copyfile(EXAMPLES / document["presence"], output / "presence.csv")
     document |= {"name": "ablation", "root": "data", "presence": "presence.csv", "novel": list(NOVEL)}
     kinds: dict[str, dict[str, Any]] = {
         "ablation": document,
