@@ -173,20 +173,8 @@ def run_row(folder: Path, row: str, seed: int) -> None:
     _medrov(run / "train.log", *train, "--seed", str(seed), "--resume")
     # Every row is judged by the same truth.
     judged = ("eval", str(folder / "ablation.yaml"), "--weights", str(run / "train" / "best.safetensors"))
-    _medrov(
-        run / "eval.log",
-        *(
-            *judged,
-            "--split",
-            "val",
-            "-o",
-            str(report.parent),
-            "--synonyms",
-            "--bootstrap",
-            "0",
-            "--overwrite",
-        ),
-    )
+    measured = ("--split", "val", "--synonyms", "--bootstrap", "0", "-o", str(report.parent), "--overwrite")
+    _medrov(run / "eval.log", *judged, *measured)
 
 
 def _medrov(log: Path, *arguments: str) -> None:
@@ -217,7 +205,7 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
     ]
     words = report["open_vocabulary"]
     absent = report["absent"]
-    at = min(range(len(absent["thresholds"])), key=lambda i: abs(absent["thresholds"][i] - 0.25))
+    at = absent["thresholds"].index(0.25)
     return {
         "seen sources": 100 * statistics.fmean(seen),
         "other centres": 100 * statistics.fmean(sources[name]["ap50"] for name in OTHER_CENTRES),

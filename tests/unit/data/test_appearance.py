@@ -39,14 +39,13 @@ def test_nothing_asked_nothing_changed(modality: Modality) -> None:
     np.testing.assert_array_equal(_change(grey, modality, NOTHING), grey)
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MRI, Modality.XRAY, Modality.ULTRASOUND])
 def test_a_grey_image_stays_grey_where_there_are_no_colours(modality: Modality) -> None:
-    if modality in {Modality.CT, Modality.MRI, Modality.XRAY, Modality.ULTRASOUND}:
-        everything = replace(APPEARANCES[Appearance.MEDICAL], noise=1, blur=1, resolution=1, window=1)
-        grey = np.repeat(_noise()[..., :1], 3, axis=2)
-        changed = _change(grey, modality, replace(everything, compression=0))
-        np.testing.assert_array_equal(changed[..., 0], changed[..., 1])
-        np.testing.assert_array_equal(changed[..., 0], changed[..., 2])
+    everything = replace(APPEARANCES[Appearance.MEDICAL], noise=1, blur=1, resolution=1, window=1)
+    grey = np.repeat(_noise()[..., :1], 3, axis=2)
+    changed = _change(grey, modality, replace(everything, compression=0))
+    np.testing.assert_array_equal(changed[..., 0], changed[..., 1])
+    np.testing.assert_array_equal(changed[..., 0], changed[..., 2])
 
 
 def test_grey_takes_the_colours_alone() -> None:

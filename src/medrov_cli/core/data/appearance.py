@@ -105,11 +105,11 @@ def change_pixels(
         image = _add_glare(image, rng)
     if modality in _THROUGH_A_LENS and rng.random() < config.vignette:
         image = _darken_edges(image, rng)
-    image = _bytes(cv2.LUT(image, _grey_curve(modality, config, rng)))
+    image = as_bytes(cv2.LUT(image, _grey_curve(modality, config, rng)))
     if rng.random() < config.resolution:
         image = _lose_resolution(image, rng)
     if rng.random() < config.blur:
-        image = _bytes(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)))
+        image = as_bytes(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)))
     if rng.random() < config.noise:
         image = _add_noise(image, modality, rng)
     if rng.random() < config.compression:
@@ -134,7 +134,7 @@ def _change_colours(
     image_rgb: UInt8Array, modality: Modality, config: AppearanceConfig, rng: np.random.Generator
 ) -> UInt8Array:
     if rng.random() < config.grey:
-        return _bytes(cv2.cvtColor(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+        return as_bytes(cv2.cvtColor(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
     image = image_rgb
     if modality is Modality.HISTOPATHOLOGY and config.stain:
         image = _change_stains(image, config.stain, rng)
@@ -144,11 +144,11 @@ def _change_colours(
     gain = 1 + rng.uniform(-config.saturation, config.saturation)
     hue = cv2.LUT(hue, ((levels + turn) % 180).astype(np.uint8))
     saturation = cv2.LUT(saturation, _levels(levels * gain))
-    image = _bytes(cv2.cvtColor(cv2.merge((hue, saturation, value)), cv2.COLOR_HSV2RGB))
+    image = as_bytes(cv2.cvtColor(cv2.merge((hue, saturation, value)), cv2.COLOR_HSV2RGB))
     if config.white_balance:
         gains = np.exp(rng.uniform(-config.white_balance, config.white_balance, 3))
         curves = _levels(levels[:, None] * gains)
-        image = _bytes(cv2.LUT(image, curves[:, None]))
+        image = as_bytes(cv2.LUT(image, curves[:, None]))
     return image
 
 
@@ -173,7 +173,7 @@ def _add_glare(image_rgb: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         sides = (max(1, round(axes[0])), max(1, round(axes[1])))
         cv2.ellipse(light, centre, sides, float(rng.uniform(0, 180)), 0, 360, 255, -1)
     soft = cv2.GaussianBlur(light, (0, 0), 0.004 * min(height, width) + 0.5)
-    return _bytes(cv2.add(image_rgb, cv2.merge((soft, soft, soft))))
+    return as_bytes(cv2.add(image_rgb, cv2.merge((soft, soft, soft))))
 
 
 def _darken_edges(image_rgb: UInt8Array, rng: np.random.Generator) -> UInt8Array:
@@ -189,7 +189,7 @@ def _lose_resolution(image_rgb: UInt8Array, rng: np.random.Generator) -> UInt8Ar
     share = rng.uniform(0.35, 0.8)
     small = (max(1, round(width * share)), max(1, round(height * share)))
     shrunk = cv2.resize(image_rgb, small, interpolation=cv2.INTER_AREA)
-    return _bytes(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR))
+    return as_bytes(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _add_noise(image_rgb: UInt8Array, modality: Modality, rng: np.random.Generator) -> UInt8Array:
@@ -201,7 +201,7 @@ def _add_noise(image_rgb: UInt8Array, modality: Modality, rng: np.random.Generat
 
 def _compress(image_rgb: UInt8Array, quality: int) -> UInt8Array:
     stream = cv2.imencode(".jpg", image_rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return _bytes(cast(cv2.typing.MatLike, cv2.imdecode(stream, cv2.IMREAD_COLOR)))
+    return as_bytes(cast(cv2.typing.MatLike, cv2.imdecode(stream, cv2.IMREAD_COLOR)))
 
 
 def _levels(values: np.ndarray) -> UInt8Array:
@@ -209,6 +209,6 @@ def _levels(values: np.ndarray) -> UInt8Array:
     return np.asarray(np.clip(np.rint(values), 0, 255), dtype=np.uint8)
 
 
-def _bytes(image: cv2.typing.MatLike) -> UInt8Array:
+def as_bytes(image: cv2.typing.MatLike) -> UInt8Array:
     """Return what OpenCV made of an image, as bytes."""
     return np.asarray(image, dtype=np.uint8)

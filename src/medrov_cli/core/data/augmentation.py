@@ -16,7 +16,7 @@ import numpy as np
 
 from medrov_cli.core.boxes import IntArray, flip_boxes
 from medrov_cli.core.config import Modality
-from medrov_cli.core.data.appearance import AppearanceConfig
+from medrov_cli.core.data.appearance import AppearanceConfig, as_bytes
 from medrov_cli.core.data.letterbox import PAD_VALUE
 from medrov_cli.core.records import Float32Array, UInt8Array
 
@@ -95,12 +95,12 @@ def turn_and_flip(
     image, boxes, labels = tile.image_rgb, tile.boxes_xyxy, tile.labels
     sided = mirror[labels]
     if rng.random() < config.flip and (sided >= 0).all():
-        image, boxes, labels = _bytes(cv2.flip(image, 1)), flip_boxes(boxes, image.shape[1]), sided
+        image, boxes, labels = as_bytes(cv2.flip(image, 1)), flip_boxes(boxes, image.shape[1]), sided
     if modality in _UPSIDE_DOWN and rng.random() < config.flip:
-        image = _bytes(cv2.flip(image, 0))
+        image = as_bytes(cv2.flip(image, 0))
         boxes = flip_boxes(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
     if modality in _TURNABLE and rng.random() < config.flip:
-        image, boxes = _bytes(cv2.transpose(image)), boxes[:, [1, 0, 3, 2]]
+        image, boxes = as_bytes(cv2.transpose(image)), boxes[:, [1, 0, 3, 2]]
     return Tile(image, boxes, labels)
 
 
@@ -181,7 +181,7 @@ def _draw(
     source = image_rgb
     if scale.max() < 0.6:  # linear interpolation would alias
         shrunk = (max(1, right - left), max(1, bottom - top))
-        source = _bytes(cv2.resize(np.ascontiguousarray(image_rgb), shrunk, interpolation=cv2.INTER_AREA))
+        source = as_bytes(cv2.resize(np.ascontiguousarray(image_rgb), shrunk, interpolation=cv2.INTER_AREA))
         matrix = np.array([[1.0, 0, x1 - left], [0, 1.0, y1 - top]])
     canvas[y1:y2, x1:x2] = cv2.warpAffine(
         np.ascontiguousarray(source),
@@ -190,8 +190,3 @@ def _draw(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-
-
-def _bytes(image: cv2.typing.MatLike) -> UInt8Array:
-    """Return what OpenCV made of an image of bytes: bytes."""
-    return np.asarray(image, dtype=np.uint8)

@@ -17,6 +17,7 @@ from medrov_cli.core.evaluation.detection import Found, with_truth
 from medrov_cli.core.metrics.bootstrap import draw_weights, units_of
 from medrov_cli.core.metrics.coco import CocoScorer
 from medrov_cli.core.metrics.detections import BoolArray, DetectionTable
+from medrov_cli.core.metrics.errors import absent_mask
 from medrov_cli.core.metrics.froc import FrocScorer, HitRule
 from medrov_cli.core.metrics.matching import FOUND, IGNORED
 from medrov_cli.core.metrics.operating import ClassScores
@@ -78,6 +79,11 @@ class Scene:
         return np.asarray(self.dataset.presence[self.sources] != POSSIBLE)
 
     @cached_property
+    def absent(self) -> BoolArray:
+        """Return which scored classes are not in which images, bool, (images, classes)."""
+        return absent_mask(self.table, self.scored)
+
+    @cached_property
     def annotated(self) -> BoolArray:
         """Return on which images FROC scores which classes, bool, (images, classes)."""
         if self.plain:
@@ -119,11 +125,12 @@ class Scene:
         status = matches.status[0, 0]
         counted = own & (status != IGNORED)
         here = (table.truth_label == label) & ~table.is_crowd & self.scored[table.truth_image, label]
-        absent = self.scored[:, label].copy()
-        absent[table.truth_image[table.truth_label == label]] = False
         rows = matches.rows[counted]
         return ClassScores(
-            table.score[rows], status[counted] == FOUND, int(here.sum()), absent[table.image[rows]]
+            table.score[rows],
+            status[counted] == FOUND,
+            int(here.sum()),
+            self.absent[table.image[rows], label],
         )
 
 

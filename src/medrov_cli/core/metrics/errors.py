@@ -20,6 +20,13 @@ IOU = 0.5
 """From here a detection has found an object."""
 
 
+def absent_mask(table: DetectionTable, scored: BoolArray) -> BoolArray:
+    """Return where it is known that a class is not in an image, bool, (images, classes)."""
+    absent = scored.copy()
+    absent[table.truth_image, table.truth_label] = False
+    return absent
+
+
 def absent_rates(
     table: DetectionTable, scored: BoolArray, thresholds: FloatArray = ABSENT_THRESHOLDS
 ) -> tuple[FloatArray, IntArray]:
@@ -41,8 +48,7 @@ def absent_rates(
     images
         int64, (classes,): the number of those images.
     """
-    absent = scored.copy()
-    absent[table.truth_image, table.truth_label] = False
+    absent = absent_mask(table, scored)
     wrong = absent[table.image, table.label]
     label, score = table.label[wrong], table.score[wrong]
     by_class = np.broadcast_to(thresholds, (scored.shape[1], thresholds.shape[-1]))
