@@ -73,6 +73,8 @@ def test_table_and_resume(medrov: Any, dataset: Path, tmp_path: Path) -> None:
         (("--batch", 1000), 4, "--batch"),
         (("--weights", "no-such"), 5, "no-such"),
         (("--weights", "old.pt"), 5, "old.pt"),
+        (("--weights", "medrov-n", "--model", "l"), 2, "scale n"),
+        (("--distill", "no-such"), 5, "no-such"),
         (("--negatives", "soft"), 2, "--negatives"),
         (("--freeze", "tail"), 2, "--freeze"),
         (("--log-to", "paper"), 2, "--log-to"),

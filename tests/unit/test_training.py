@@ -18,6 +18,7 @@ from medrov_cli.core.data.appearance import AppearanceConfig
 from medrov_cli.core.data.augmentation import AugmentationConfig
 from medrov_cli.core.data.batch import Batch
 from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.training import TrainConfig, TrainProgress, run_training
 from medrov_cli.core.training.config import workers_for
 from medrov_cli.core.training.trainer import Trainer
@@ -123,8 +124,25 @@ def test_fine_tuning_starts_from_weights(config: TrainConfig, tmp_path: Path) ->
     before, after = load_file(first.weights), load_file(run_training(tuned).weights)
     np.testing.assert_array_equal(before["model.0.conv.weight"], after["model.0.conv.weight"])
     with pytest.raises(MedrovError, match="scale n") as caught:
-        run_training(dataclasses.replace(tuned, output=tmp_path / "s", model="s"))
+        run_training(dataclasses.replace(tuned, output=tmp_path / "m", model="m"))
     assert caught.value.code is ErrorCode.USAGE
+    assert caught.value.hint == "Use --model n or s."
+
+
+def test_a_wider_network_starts_with_what_a_narrower_one_knows(config: TrainConfig, tmp_path: Path) -> None:
+    first = run_training(config)
+    still = dataclasses.replace(config.schedule, learning_rate=0.0)
+    grown = run_training(
+        dataclasses.replace(
+            config, epochs=1, output=tmp_path / "s", model="s", weights=str(first.weights), schedule=still
+        )
+    )
+    assert read_metadata(grown.weights).architecture.scale == "s"
+    images, text = torch.rand(2, 3, 64, 64), torch.randn(2, 3, 512)
+    with torch.inference_mode():
+        small, large = (load_detector(path)(images, text) for path in (first.weights, grown.weights))
+    torch.testing.assert_close(large.logits, small.logits, rtol=0.02, atol=0.1)  # both went through float16
+    assert grown.weights.stat().st_size > 2 * first.weights.stat().st_size
 
 
 @pytest.mark.parametrize("start", list(TextStart))

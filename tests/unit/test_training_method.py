@@ -20,8 +20,8 @@ from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
 from medrov_cli.core.pseudolabeling.online import PseudoLabeller
-from medrov_cli.core.training import TrainConfig, assembly, run_training
-from medrov_cli.core.weights import read_metadata
+from medrov_cli.core.training import DistillationConfig, TrainConfig, assembly, run_training
+from medrov_cli.core.weights import load_tensors, read_metadata, resolve, save
 from open_clip_models import write_clip
 from training_data import quick_config
 
@@ -169,6 +169,61 @@ def test_the_background_stays_with_the_weights(config: TrainConfig, tmp_path: Pa
     assert torch.linalg.norm(detector.background).item() == pytest.approx(1, abs=1e-3)
     tuned = dataclasses.replace(config, epochs=1, output=tmp_path / "tuned", weights=str(result.weights))
     assert not read_metadata(run_training(tuned).weights).architecture.background
+
+
+@pytest.mark.parametrize("name", ["box", "text", "distribution"])
+def test_a_gain_weighs_its_term_alone(config: TrainConfig, tmp_path: Path, name: str) -> None:
+    losses = []
+    for gain in (getattr(config.gains, name), 0.0):
+        changed = dataclasses.replace(config.gains, **{name: gain})
+        run = dataclasses.replace(config, output=tmp_path / str(gain), epochs=1, gains=changed)
+        losses.append(run_training(run).history[0]["loss"])
+    assert losses[1][name] == 0 < losses[0][name]
+    others = {"box", "text", "distribution"} - {name}
+    assert all(losses[1][other] > 0 for other in others)
+
+
+def test_without_a_moving_average_the_weights_are_kept_as_they_are(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    for decay, name in ((0.0, "as they are"), (0.999, "average")):
+        run = dataclasses.replace(
+            config,
+            output=tmp_path / name,
+            epochs=1,
+            schedule=dataclasses.replace(config.schedule, average_decay=decay),
+        )
+        run_training(run)
+        state, kept = state_of(run), load_file(run.output / "best.safetensors")
+        present = state["model/model.0.conv.weight"].astype(np.float16)
+        assert np.array_equal(present, kept["model.0.conv.weight"]) is (decay == 0)
+
+
+def test_a_student_comes_nearer_to_its_teacher(config: TrainConfig, tmp_path: Path) -> None:
+    distances = []
+    for gain in (1e-3, 5.0):
+        student = dataclasses.replace(
+            config,
+            output=tmp_path / f"student-{gain}",
+            epochs=6,
+            distillation=DistillationConfig("medrov-n", gain),
+        )
+        losses = [entry["loss"] for entry in run_training(student).history]
+        parts = sum(value for name, value in losses[-1].items() if name != "total")
+        assert losses[-1]["total"] == pytest.approx(parts)
+        distances.append(losses[-1]["distillation"] / gain)
+    assert 0 < distances[1] < 0.8 * distances[0]
+
+
+def test_a_teacher_of_another_text_encoder_is_refused(config: TrainConfig, tmp_path: Path) -> None:
+    weights = tmp_path / "other.safetensors"
+    metadata = read_metadata(resolve("medrov-n"))
+    encoder = dataclasses.replace(metadata.text_encoder, identity="another encoder")
+    save(weights, load_tensors(resolve("medrov-n")), dataclasses.replace(metadata, text_encoder=encoder))
+    with pytest.raises(MedrovError, match="another encoder") as caught:
+        run_training(dataclasses.replace(config, distillation=DistillationConfig(str(weights))))
+    assert caught.value.code is ErrorCode.USAGE
+    assert not config.output.exists()
 
 
 def test_novel_classes_are_held_out_and_reported(config: TrainConfig) -> None:

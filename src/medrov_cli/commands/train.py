@@ -21,7 +21,7 @@ from medrov_cli.core.config import (
     Tracker,
 )
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.options import schedule, training
+from medrov_cli.options import schedule, teaching, training
 
 if TYPE_CHECKING:
     from medrov_cli.core.training import TrainProgress
@@ -120,6 +120,10 @@ def train(
     lr: schedule.LearningRate = 1e-3,
     weight_decay: schedule.WeightDecay = 0.05,
     clip_grad: schedule.ClipGradients = 10.0,
+    average_decay: schedule.AverageDecay = 0.999,
+    box_gain: schedule.BoxGain = 7.5,
+    text_gain: schedule.TextGain = 0.5,
+    distribution_gain: schedule.DistributionGain = 1.5,
     balance: training.BalanceBy = Balance.SOURCE,
     balance_power: training.BalancePower = 0.3,
     balance_threshold: training.BalanceThreshold = 1.0,
@@ -128,11 +132,13 @@ def train(
     close_mosaic: training.CloseMosaic = 2,
     max_prompts: training.MaxPrompts = 80,
     negatives: training.Negatives = ["random,federated"],  # noqa: B006 - only read
-    pseudo_labels: training.PseudoLabels = False,
-    unknown_objects: training.UnknownObjects = False,
-    pseudo_score: training.PseudoScore = 0.9,
-    pseudo_after: training.PseudoAfter = 1,
-    teacher: training.TeacherChoice = Teacher.AVERAGE,
+    pseudo_labels: teaching.PseudoLabels = False,
+    unknown_objects: teaching.UnknownObjects = False,
+    pseudo_score: teaching.PseudoScore = 0.9,
+    pseudo_after: teaching.PseudoAfter = 1,
+    teacher: teaching.TeacherChoice = Teacher.AVERAGE,
+    distill: teaching.Distill = None,
+    distill_gain: teaching.DistillGain = 1.0,
     text_encoder: training.TextEncoder = DEFAULT_TEXT_ENCODER,
     text_adapter: training.TextAdapter = True,
     text_start: training.TextStartChoice = TextStart.CENTRED,
@@ -158,9 +164,10 @@ def train(
     from medrov_cli.core.data.augmentation import AugmentationConfig
     from medrov_cli.core.data.prompting import NegativesConfig
     from medrov_cli.core.data.sampling import BalanceConfig
+    from medrov_cli.core.model.criterion import LossGains
     from medrov_cli.core.model.schedule import ScheduleConfig
     from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
-    from medrov_cli.core.training import TrainConfig, run_training
+    from medrov_cli.core.training import DistillationConfig, TrainConfig, run_training
 
     asked = training.choices(negatives, Negative, "--negatives")
     if unknown_objects and not pseudo_labels:
@@ -197,11 +204,13 @@ def train(
         resume=resume,
         name=name,
         trackers=training.choices(log_to, Tracker, "--log-to"),
-        schedule=ScheduleConfig(learning_rate=lr, weight_decay=weight_decay),
+        gains=LossGains(box_gain, text_gain, distribution_gain),
+        schedule=ScheduleConfig(lr, weight_decay, average_decay=average_decay),
         augmentation=AugmentationConfig(mosaic=mosaic, appearance=APPEARANCES[appearance]),
         balance=BalanceConfig(balance, balance_power, balance_threshold),
         negatives=NegativesConfig(**{str(kind): kind in asked for kind in Negative}),
         pseudo_labels=rules if pseudo_labels else None,
+        distillation=None if distill is None else DistillationConfig(distill, distill_gain),
     )
     with console.progress("images") as advance:
 

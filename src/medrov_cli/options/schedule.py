@@ -1,4 +1,4 @@
-"""Options of ``medrov train``: how long and how fast it learns, and on which engine.
+"""Options of ``medrov train``: how long and how fast it learns, by which loss, and on which engine.
 
 The command gives the defaults, as for the shared options.
 """
@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 SCHEDULE_PANEL = "Schedule"
+LOSS_PANEL = "Loss"
 ENGINE_PANEL = "Engine"
 
 Epochs = Annotated[
@@ -48,6 +49,41 @@ ClipGradients = Annotated[
         min=0,
         help="Scale larger gradients down to this norm; 0: never.",
         rich_help_panel=SCHEDULE_PANEL,
+    ),
+]
+
+AverageDecay = Annotated[
+    float,
+    typer.Option(
+        "--average-decay",
+        min=0,
+        max=0.99999,
+        help="Decay a step of the weights' moving average, which is kept; 0: the weights as they are.",
+        rich_help_panel=SCHEDULE_PANEL,
+    ),
+]
+
+BoxGain = Annotated[
+    float,
+    typer.Option(
+        "--box-gain", min=0, help="Weight of the boxes' overlap in the loss.", rich_help_panel=LOSS_PANEL
+    ),
+]
+
+TextGain = Annotated[
+    float,
+    typer.Option(
+        "--text-gain", min=0, help="Weight of the likeness to texts in the loss.", rich_help_panel=LOSS_PANEL
+    ),
+]
+
+DistributionGain = Annotated[
+    float,
+    typer.Option(
+        "--distribution-gain",
+        min=0,
+        help="Weight of the distributions of the boxes' edges in the loss.",
+        rich_help_panel=LOSS_PANEL,
     ),
 ]
 

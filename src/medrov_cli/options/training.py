@@ -12,11 +12,9 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from medrov_cli.core.config import Appearance, Balance, Teacher, TextStart
+from medrov_cli.core.config import Appearance, Balance, TextStart
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.options import DATA_PANEL, MODEL_PANEL, OUTPUT_PANEL
-
-PSEUDO_PANEL = "Pseudo-labels"
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -217,51 +215,5 @@ Workers = Annotated[
         min=0,
         help="Processes that make batches. Default: up to 8 for a GPU; up to 2 on a CPU with cores to spare.",
         rich_help_panel=DATA_PANEL,
-    ),
-]
-
-PseudoLabels = Annotated[
-    bool,
-    typer.Option(
-        help="Train also on confident boxes of classes that a source may show without annotating them.",
-        rich_help_panel=PSEUDO_PANEL,
-    ),
-]
-
-UnknownObjects = Annotated[
-    bool,
-    typer.Option(
-        help="And on boxes of no class, by the embedding of their own image: needs a --text-encoder "
-        "with an image tower.",
-        rich_help_panel=PSEUDO_PANEL,
-    ),
-]
-
-PseudoAfter = Annotated[
-    int,
-    typer.Option(
-        "--pseudo-after",
-        min=0,
-        help="Epochs before the first such box; 0 suits pretrained weights.",
-        rich_help_panel=PSEUDO_PANEL,
-    ),
-]
-
-PseudoScore = Annotated[
-    float,
-    typer.Option(
-        "--pseudo-score",
-        min=0,
-        help="Lowest score of such a box; above 1 there are none.",
-        rich_help_panel=PSEUDO_PANEL,
-    ),
-]
-
-TeacherChoice = Annotated[
-    Teacher,
-    typer.Option(
-        "--teacher",
-        help="Who proposes: the weights' moving average, or as they are.",
-        rich_help_panel=PSEUDO_PANEL,
     ),
 ]

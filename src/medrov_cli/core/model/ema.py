@@ -25,9 +25,12 @@ class MovingAverage(Generic[Model]):
     ----------
     model
         The model, whose weights now are the first average.
+    decay
+        What a step leaves of the average; 0 follows the weights at once.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, decay: float = DECAY) -> None:
+        self._decay = decay
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.steps = 0
         self._followed: Model | None = None
@@ -41,7 +44,7 @@ class MovingAverage(Generic[Model]):
         if model is not self._followed:
             self._follow(model)
         self.steps += 1
-        decay = DECAY * (1 - math.exp(-self.steps / RAMP_STEPS))
+        decay = self._decay * (1 - math.exp(-self.steps / RAMP_STEPS))
         torch._foreach_lerp_(self._average, self._current, 1 - decay)
         for mine, theirs in self._counters:
             mine.copy_(theirs)

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from medrov_cli.core.model.ema import DECAY
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
@@ -24,12 +26,15 @@ class ScheduleConfig:
         Linear rise from 0; at most a fifth of the run.
     final_share
         The cosine ends at this share of the peak.
+    average_decay
+        Of the weights' moving average, a step; see :class:`~medrov_cli.core.model.ema.MovingAverage`.
     """
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 200
     final_share: float = 0.01
+    average_decay: float = DECAY
 
 
 def learning_rate(config: ScheduleConfig, step: int, steps: int) -> float:

@@ -17,17 +17,20 @@ from medrov_cli.core.data.presence import PresenceTable
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.model.criterion import DetectionCriterion
+from medrov_cli.core.model.distillation import Distillation
 from medrov_cli.core.model.distributed import synchronize_batch_norms
 from medrov_cli.core.model.ema import MovingAverage
 from medrov_cli.core.model.freezing import freeze
-from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.model.growing import can_grow, grow
+from medrov_cli.core.model.network import SCALES, Architecture, Detector
 from medrov_cli.core.model.schedule import parameter_groups
 from medrov_cli.core.pseudolabeling.online import PseudoLabeller
+from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.text.image_encoders import open_image_encoder
 from medrov_cli.core.training.config import TrainConfig
 from medrov_cli.core.training.tracking import accelerator_options, check_trackers
 from medrov_cli.core.training.trainer import Trainer
-from medrov_cli.core.weights import resolve
+from medrov_cli.core.weights import read_metadata, resolve
 
 
 def open_accelerator(config: TrainConfig) -> Accelerator:
@@ -118,19 +121,19 @@ def build_trainer(
     start = detector.center_text if config.text_start is TextStart.CENTRED else detector.whiten_text
     start(field)
     if config.weights is not None:
-        _start_from(detector, config.weights)
+        _start_from(detector, config.weights, config.seed)
     if background is not None:
         detector.keep_background(background)
     freeze(detector, config.freeze)
     detector = detector.to(device).to(memory_format=torch.channels_last)
-    average = MovingAverage(detector)
+    average = MovingAverage(detector, config.schedule.average_decay)
     groups = parameter_groups(detector, config.schedule.weight_decay)
     if not any(group["params"] for group in groups):
         raise MedrovError(
             ErrorCode.USAGE, "--freeze leaves nothing to train", f"Leave out one of {', '.join(Part)}."
         )
     optimizer = torch.optim.AdamW(groups, lr=config.schedule.learning_rate, fused=True)
-    criterion = DetectionCriterion(detector.head)
+    criterion = DetectionCriterion(detector.head, config.gains)
     synchronize_batch_norms(detector)
     model, optimizer = accelerator.prepare(detector, optimizer)
     return Trainer(
@@ -146,6 +149,7 @@ def build_trainer(
         max_gradient_norm=config.max_gradient_norm,
         frozen=config.freeze,
         labeller=_open_labeller(config, presence, device),
+        distillation=_open_teacher(config, device),
     )
 
 
@@ -161,16 +165,46 @@ def _open_labeller(
     return PseudoLabeller(rules, presence, open_tower(device=str(device)).encode_images)
 
 
-def _start_from(detector: Detector, weights: str) -> None:
-    """Copy the weights of a file; what the file does not have keeps its start."""
-    path = resolve(weights)
-    other = load_detector(path)
-    if other.architecture.scale != detector.architecture.scale:
+def _open_teacher(config: TrainConfig, device: torch.device) -> Distillation | None:
+    """Return the network to learn from, if there is one.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if it knows texts by another encoder than this run uses.
+    """
+    if config.distillation is None:
+        return None
+    path = resolve(config.distillation.weights)
+    theirs = read_metadata(path).text_encoder
+    ours = encoder_identity(config.text_encoder, offline=config.offline)
+    pairs = ((theirs.identity, ours.name), (theirs.revision, ours.revision))
+    if theirs.width != ours.width or any(own and other and own != other for own, other in pairs):
         raise MedrovError(
             ErrorCode.USAGE,
-            f"--weights {path} is a model of scale {other.architecture.scale}, --model asks for "
-            f"{detector.architecture.scale}",
-            f"Use --model {other.architecture.scale}.",
+            f"--distill {path} was trained with the text encoder {theirs.identity or theirs.spec}, "
+            f"this run uses {ours.name}",
+            f"Use --text-encoder {theirs.spec}, or another teacher.",
         )
-    own = detector.state_dict()
-    detector.load_state_dict({**own, **{k: v for k, v in other.state_dict().items() if k in own}})
+    teacher = load_detector(path).requires_grad_(False)
+    teacher = teacher.to(device).to(memory_format=torch.channels_last)
+    return Distillation(teacher, config.distillation.gain, config.gains)
+
+
+def _start_from(detector: Detector, weights: str, seed: int) -> None:
+    """Copy the weights of a file, or grow them; what the file does not have keeps its start."""
+    path = resolve(weights)
+    other = load_detector(path)
+    scale, wanted = other.architecture.scale, detector.architecture.scale
+    if scale == wanted:
+        own = detector.state_dict()
+        detector.load_state_dict({**own, **{k: v for k, v in other.state_dict().items() if k in own}})
+    elif can_grow(scale, wanted):
+        grow(other, detector, torch.Generator().manual_seed(seed))
+    else:
+        targets = [scale, *(name for name in SCALES if can_grow(scale, name))]
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--weights {path} is a model of scale {scale}, --model asks for {wanted}",
+            f"Use --model {' or '.join(targets)}.",
+        )

@@ -13,8 +13,25 @@ from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, Part, TextStart, Tracke
 from medrov_cli.core.data.augmentation import AugmentationConfig
 from medrov_cli.core.data.prompting import NegativesConfig
 from medrov_cli.core.data.sampling import BalanceConfig
+from medrov_cli.core.model.criterion import LossGains
 from medrov_cli.core.model.schedule import ScheduleConfig
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DistillationConfig:
+    """Whom a network learns from beside the truth.
+
+    Attributes
+    ----------
+    weights
+        The teacher's.
+    gain
+        Weight of what it says beside the training loss.
+    """
+
+    weights: str
+    gain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +93,14 @@ class TrainConfig:
         Go on where the folder's last state was saved.
     trackers
         Where else the run is reported.
+    gains
+        Weights of the loss's terms.
     schedule, augmentation, balance, negatives
         Learning rate; strengths; which images; which prompts.
     pseudo_labels
         How a teacher's proposals become targets; null: they do not.
+    distillation
+        Another network whose answers are learned; null: there is none.
     """
 
     dataset: Path
@@ -110,11 +131,13 @@ class TrainConfig:
     resume: bool = False
     name: str = "medrov"
     trackers: tuple[Tracker, ...] = ()
+    gains: LossGains = field(default_factory=LossGains)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
     pseudo_labels: PseudoLabelConfig | None = None
+    distillation: DistillationConfig | None = None
 
 
 def workers_for(device: str, processes: int = 1) -> int:

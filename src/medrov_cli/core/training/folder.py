@@ -114,8 +114,11 @@ def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     losses, scores = figure.subplots(1, 2)
-    for term in ("box", "text", "distribution"):
-        losses.plot(epochs, [line["loss"][term] for line in history], label=term)
+    terms = ["box", "text", "distribution"]
+    if any(line["loss"].get("distillation") for line in history):
+        terms.append("distillation")
+    for term in terms:
+        losses.plot(epochs, [line["loss"].get(term) for line in history], label=term)
     losses.set(xlabel="epoch", ylabel="training loss (weighted term)")
     losses.legend()
     for name in sorted(history[-1]["val"]):

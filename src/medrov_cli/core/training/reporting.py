@@ -40,7 +40,7 @@ MLFLOW_TAGS = {
 }
 """What MLflow would else find out by itself: names of the user, his folders and his repository."""
 
-_PATHS = ("dataset", "output", "data_root", "weights")
+_PATHS = ("dataset", "output", "data_root", "weights", "distillation/weights")
 """Settings that may name a folder of this machine."""
 
 

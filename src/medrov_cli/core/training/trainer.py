@@ -14,12 +14,14 @@ from torch import Tensor
 
 from medrov_cli.core.config import Part, Teacher
 from medrov_cli.core.data.batch import Batch
+from medrov_cli.core.data.presence import NOBODY
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.assigner import Targets
 from medrov_cli.core.model.criterion import DetectionCriterion
+from medrov_cli.core.model.distillation import Distillation
 from medrov_cli.core.model.ema import MovingAverage
 from medrov_cli.core.model.freezing import train_mode
-from medrov_cli.core.model.network import Detector
+from medrov_cli.core.model.network import Detector, RawPredictions
 from medrov_cli.core.model.schedule import ScheduleConfig, learning_rate
 from medrov_cli.core.model.state import load_state, save_state
 from medrov_cli.core.pseudolabeling.merging import Lesson
@@ -28,8 +30,8 @@ from medrov_cli.core.pseudolabeling.teaching import look
 from medrov_cli.core.records import Candidates, UInt8Array
 from medrov_cli.core.runtime.parts import above
 
-LOSS_TERMS = ("total", "box", "text", "distribution")
-"""The loss and its weighted terms: means over processes and parts."""
+LOSS_TERMS = ("total", "box", "text", "distribution", "distillation")
+"""The loss and its weighted terms: means over processes and parts. Without a teacher there is no last one."""
 
 ADDED = ("pseudo", "unknown")
 """How many targets a teacher added: sums."""
@@ -57,6 +59,7 @@ class Trainer:
     max_gradient_norm: float
     frozen: tuple[Part, ...] = ()
     labeller: PseudoLabeller | None = None
+    distillation: Distillation | None = None
     step: int = 0
     epoch: int = 0
 
@@ -67,7 +70,7 @@ class Trainer:
         train_mode(self.detector, self.frozen)
 
     def train_step(self, parts: Sequence[Batch]) -> Tensor:
-        """Take one optimizer step on the parts of a batch; return the values of `TERMS`, (6,)."""
+        """Take one optimizer step on the parts of a batch; return the values of `TERMS`, (7,)."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.schedule, self.step, self.steps)
         report = torch.zeros(len(TERMS))
@@ -75,8 +78,12 @@ class Trainer:
             images, lesson, counts = self._teach(part)
             last = number == len(parts)
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                loss = self.criterion(self.model(images, lesson.text), lesson.targets, lesson.ignored)
-                terms = self._summed(torch.stack((*loss, *map(loss.total.new_tensor, counts))).detach())
+                raw = self.model(images, lesson.text)
+                loss = self.criterion(raw, lesson.targets, lesson.ignored)
+                distilled = self._distilled(images, lesson.text, part, raw)
+                total = loss.total + distilled
+                terms = torch.stack((total, *loss[1:], distilled, *map(total.new_tensor, counts)))
+                terms = self._summed(terms.detach())
                 if not bool(torch.isfinite(terms).all()):
                     raise MedrovError(
                         ErrorCode.NON_FINITE_LOSS,
@@ -84,7 +91,7 @@ class Trainer:
                         "Lower --lr in a new --output, or --resume with --precision fp32: "
                         "the last saved state is whole.",
                     )
-                self.accelerator.backward(loss.total / len(parts))
+                self.accelerator.backward(total / len(parts))
             report += terms.cpu()
         report[: len(LOSS_TERMS)] /= len(parts) * self.accelerator.num_processes
         if self.max_gradient_norm > 0:
@@ -109,6 +116,14 @@ class Trainer:
         with self.accelerator.autocast():
             candidates = look(teacher, images, text, batch.classes, config.min_score)
         return images, *self.labeller(lesson, batch, candidates)
+
+    def _distilled(self, images: Tensor, text: Tensor, batch: Batch, raw: RawPredictions) -> Tensor:
+        """Return how far the network is from its teacher; 0 without one."""
+        if self.distillation is None:
+            return images.new_zeros(())
+        asked = (batch.classes != NOBODY).to(images.device)
+        with self.accelerator.autocast():
+            return self.distillation(images, text[:, : asked.shape[1]], asked, raw)
 
     def _summed(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""
