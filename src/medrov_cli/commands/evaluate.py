@@ -253,7 +253,7 @@ def evaluate(
     if absent_limit is not None and rate > absent_limit:
         console.warn(
             f"--absent-limit {absent_limit:g} is not reached: {rate:.3f} false positives of absent classes "
-            "an image are as sure as anything that was found"
+            "an image are as sure as anything that was found, or of classes too rare to have a threshold"
         )
     console.success(EvalOutput(result.report), _render, as_json=as_json)
     for place in (result.output and result.output / "report.html", result.fitted):

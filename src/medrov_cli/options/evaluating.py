@@ -55,8 +55,8 @@ AbsentLimit = Annotated[
         "--absent-limit",
         metavar="RATE",
         min=0,
-        help="Thresholds of --fit rise, where it costs least F1, until there are at most so many false "
-        "positives of absent classes an image.",
+        help="Thresholds of --fit rise, where it costs least F1, until patients held out have at most "
+        "so many false positives of absent classes an image.",
         rich_help_panel=options.MODEL_PANEL,
     ),
 ]

@@ -13,15 +13,16 @@ from sklearn.calibration import calibration_curve
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.metrics.calibration import (
+    Fold,
     d_ece,
     fit_calibration,
     fit_isotonic,
     fit_platt,
     reliability,
 )
-from medrov_cli.core.metrics.operating import ClassScores, best_f1, limit_absent
+from medrov_cli.core.metrics.operating import ClassScores, Fitted, best_f1, joined, limit_absent
 from medrov_cli.core.weights import WeightsMetadata
-from medrov_cli.core.weights.calibration import ClassCalibration
+from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
 from weights_fixtures import metadata
 
 FIT: dict[str, Any] = {"images": 10, "absent_limit": None, "dataset": "d", "split": "val", "imgsz": 320}
@@ -33,6 +34,36 @@ def class_scores(
     return ClassScores(
         scores, is_right, truths, np.zeros(len(scores), dtype=bool) if is_absent is None else is_absent
     )
+
+
+def test_a_limit_holds_on_patients_that_the_thresholds_were_not_fitted_on() -> None:
+    rng = np.random.default_rng(3)
+
+    def draw(count: int) -> ClassScores:
+        """Return right ones with logits around 1, absent ones with logits around -1, as many of each."""
+        logit = rng.normal(0, 1, 2 * count) + np.repeat([1.0, -1.0], count)
+        right = np.repeat([True, False], count)
+        return class_scores(1 / (1 + np.exp(-logit)), right, count, ~right)
+
+    names = [f"class {row}" for row in range(12)]
+    parts = [[draw(40) for _ in names] for _ in range(5)]
+
+    def together(chosen: list[int]) -> list[ClassScores]:
+        return [joined([parts[part][row] for part in chosen]) for row in range(len(names))]
+
+    found = together([0, 1, 2, 3, 4])
+    folds = [Fold(together([p for p in range(5) if p != out]), parts[out], 80) for out in range(5)]
+    common = {"method": "platt", **FIT, "images": 100, "absent_limit": 0.1}
+    others = [draw(40 * 100) for _ in names]  # 2,000 images of the same kind
+
+    def rate_elsewhere(info: CalibrationInfo) -> float:
+        pairs = zip(others, info.classes, strict=True)
+        return sum(own.absent_from(fitted.threshold) for own, fitted in pairs) / 2000
+
+    by_itself = rate_elsewhere(fit_calibration(names, found, **common))
+    by_others = rate_elsewhere(fit_calibration(names, found, folds=folds, **common))
+    assert by_itself > 0.15
+    assert by_others < 0.13
 
 
 @settings(max_examples=60, deadline=None)
@@ -192,7 +223,7 @@ def test_limited_thresholds_keep_the_limit_and_never_fall(seed: int, limit: floa
         right = rng.random(count) < 0.4
         found.append(class_scores(rng.random(count).round(2), right, 30, ~right & (rng.random(count) < 0.5)))
         thresholds.append(float(rng.random() / 2))
-    limited = limit_absent(found, thresholds, 20, limit)
+    limited = limit_absent(Fitted(found, thresholds, 20), limit)
     rate = sum(own.absent_from(t) for own, t in zip(found, limited, strict=True)) / 20
     lowest = sum(own.absent_from(own.scores.max(initial=0)) for own in found) / 20
     assert rate <= max(limit, lowest)

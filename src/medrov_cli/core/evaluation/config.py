@@ -59,7 +59,8 @@ class EvalConfig:
     calibration
         How scores are calibrated for ``fit``.
     absent_limit
-        For ``fit``: at most so many false positives of absent classes an image; null: no limit.
+        For ``fit``: at most so many false positives of absent classes an image, of patients that
+        the thresholds were not fitted on; null: no limit.
     verify
         Compute AP once more with pycocotools, and fail if it differs.
     export_truth

@@ -33,10 +33,15 @@ from medrov_cli.core.evaluation.showcase import gallery_of, write_images_csv
 from medrov_cli.core.evaluation.synonyms import synonyms_section
 from medrov_cli.core.files import whole_file
 from medrov_cli.core.io.evaluation_report import write_plots, write_report_html
-from medrov_cli.core.metrics.calibration import fit_calibration
+from medrov_cli.core.metrics.calibration import Fold, fit_calibration
+from medrov_cli.core.metrics.detections import BoolArray
 from medrov_cli.core.metrics.errors import Outcome
+from medrov_cli.core.metrics.operating import ClassScores
 from medrov_cli.core.runtime.interface import choose_engine
 from medrov_cli.core.weights.calibration import CalibrationInfo
+
+LIMIT_FOLDS = 5
+"""Parts of the patients that are held out in turn, to see whether a limit holds on others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +182,18 @@ class _Evaluation:
 
     def fit(self, scene: Scene, detector: Detector, target: Path) -> CalibrationInfo:
         """Fit calibration and operating points, and write weights that have them."""
-        own = [scene.class_scores(label) for label in range(len(self.dataset.classes))]
+
+        def scores(on: BoolArray | None = None) -> list[ClassScores]:
+            return [scene.class_scores(label, on) for label in range(len(self.dataset.classes))]
+
+        limit = self.config.absent_limit
+        parts = [] if limit is None else scene.folds(LIMIT_FOLDS)
         info = fit_calibration(
             self.dataset.classes,
-            own,
+            scores(),
             images=len(scene.samples),
-            absent_limit=self.config.absent_limit,
+            absent_limit=limit,
+            folds=[Fold(scores(~held_out), scores(held_out), int((~held_out).sum())) for held_out in parts],
             method=self.config.calibration,
             dataset=self.dataset.name,
             split=self.config.split,

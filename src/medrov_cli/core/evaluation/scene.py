@@ -105,6 +105,17 @@ class Scene:
         """Return what the bootstrap draws."""
         return "case" if any(sample.case is not None for sample in self.samples) else "image"
 
+    def folds(self, count: int, seed: int = 0) -> list[BoolArray]:
+        """Return parts of the images, bool, (images,) each.
+
+        Every unit is in one of them; with fewer than two units there are none.
+        """
+        units = int(self.units.max(initial=-1)) + 1
+        if min(count, units) < 2:
+            return []
+        parts = np.random.default_rng(seed).permutation(units) % min(count, units)
+        return [parts[self.units] == part for part in range(min(count, units))]
+
     def weights(self, samples: int, seed: int) -> FloatArray:
         """Return how often each image counts in each bootstrap sample, (samples, images)."""
         return draw_weights(self.units, samples, seed)
@@ -118,13 +129,22 @@ class Scene:
         own = np.array([source.modality is modality for source in self.dataset.sources])
         return np.asarray(own[self.sources])
 
-    def class_scores(self, label: int) -> ClassScores:
-        """Return the detections of a class where it is scored, at IoU 0.5, but what only crowds explain."""
+    def class_scores(self, label: int, on: BoolArray | None = None) -> ClassScores:
+        """Return the detections of a class where it is scored, at IoU 0.5, but what only crowds explain.
+
+        Parameters
+        ----------
+        label
+            Row of the class.
+        on
+            bool, (images,): images that count; null: all.
+        """
         matches, table = self.scorer.matches, self.table
-        own = (table.label[matches.rows] == label) & self.scored[table.image[matches.rows], label]
+        counts = self.scored[:, label] if on is None else self.scored[:, label] & on
+        own = (table.label[matches.rows] == label) & counts[table.image[matches.rows]]
         status = matches.status[0, 0]
         counted = own & (status != IGNORED)
-        here = (table.truth_label == label) & ~table.is_crowd & self.scored[table.truth_image, label]
+        here = (table.truth_label == label) & ~table.is_crowd & counts[table.truth_image]
         rows = matches.rows[counted]
         return ClassScores(
             table.score[rows],

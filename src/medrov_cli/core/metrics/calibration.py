@@ -12,7 +12,15 @@ import numpy as np
 
 from medrov_cli.core.boxes import FloatArray
 from medrov_cli.core.metrics.detections import BoolArray
-from medrov_cli.core.metrics.operating import ClassScores, best_f1, joined, limit_absent
+from medrov_cli.core.metrics.operating import (
+    SMOOTHING,
+    ClassScores,
+    Fitted,
+    best_f1,
+    joined,
+    limit_absent,
+    logits,
+)
 from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
 
 BINS = 15
@@ -59,6 +67,23 @@ class ReliabilityBin:
     count: int
     confidence: float | None
     precision: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """Images that are held out, and all others.
+
+    Attributes
+    ----------
+    others, held_out
+        Of each class, its detections and objects there.
+    images
+        Number of the others.
+    """
+
+    others: Sequence[ClassScores]
+    held_out: Sequence[ClassScores]
+    images: int
 
 
 def reliability(scores: FloatArray, is_right: BoolArray, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
@@ -138,10 +163,10 @@ def fit_platt(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=_STRENGTH)
-    model.fit(_logit(scores)[:, None], is_right)
+    model.fit(logits(scores)[:, None], is_right)
     slope, offset = max(float(model.coef_[0, 0]), 0.0), float(model.intercept_[0])
     raw = np.linspace(0.0, 1.0, _KNOTS)
-    return _knots(raw, expit(slope * _logit(raw) + offset))
+    return _knots(raw, expit(slope * logits(raw) + offset))
 
 
 def fit_calibration(
@@ -150,6 +175,7 @@ def fit_calibration(
     *,
     images: int,
     absent_limit: float | None,
+    folds: Sequence[Fold] = (),
     method: str,
     dataset: str,
     split: str,
@@ -171,6 +197,8 @@ def fit_calibration(
     absent_limit
         Thresholds rise until there are at most so many false positives of absent classes an image, see
         :func:`~medrov_cli.core.metrics.operating.limit_absent`; null: they do not.
+    folds
+        For the limit: the images in parts that are held out in turn.
     method
         ``isotonic`` or ``platt``.
     dataset, split, imgsz
@@ -183,34 +211,49 @@ def fit_calibration(
         if own.truths >= MIN_TRUTHS and (own.scores >= FIT_FLOOR).sum() >= MIN_DETECTIONS
     }
     if absent_limit is not None:
-        own_of = dict(zip(names, found, strict=True))
-        rest = sum(own_of[name].absent_from(everything.threshold) for name in names if name not in by_name)
+        alone = [row for row, name in enumerate(names) if name in by_name]
+        rest = sum(own.absent_from(everything.threshold) for row, own in enumerate(found) if row not in alone)
+        smoothing = SMOOTHING if folds else 0.0
         limited = limit_absent(
-            [own_of[name] for name in by_name],
-            [own.threshold for own in by_name.values()],
-            images,
+            _without_limit(found, alone, images, smoothing),
             absent_limit - rest / max(images, 1),
+            [
+                (
+                    _without_limit(fold.others, alone, fold.images, smoothing),
+                    [fold.held_out[row] for row in alone],
+                )
+                for fold in folds
+            ],
         )
-        for name, threshold in zip(tuple(by_name), limited, strict=True):
-            own = own_of[name]
-            by_name[name] = replace(by_name[name], threshold=threshold, f1=own.f1_from(threshold))
+        for row, threshold in zip(alone, limited, strict=True):
+            own = found[row]
+            by_name[names[row]] = replace(by_name[names[row]], threshold=threshold, f1=own.f1_from(threshold))
     return CalibrationInfo(method, dataset, split, imgsz, tuple(by_name.values()), everything)
+
+
+def _without_limit(
+    found: Sequence[ClassScores], rows: Sequence[int], images: int, smoothing: float
+) -> Fitted:
+    """Return some of the classes with the operating points that these images give them."""
+    otherwise = _operating_point(joined(found), 0.25)[0]
+    own = [found[row] for row in rows]
+    return Fitted(own, [_operating_point(scores, otherwise)[0] for scores in own], images, smoothing)
+
+
+def _operating_point(own: ClassScores, otherwise: float) -> tuple[float, float]:
+    """Return threshold and F1 of a class; it takes ``otherwise`` where it is found too seldom to say."""
+    kept = own.scores >= FIT_FLOOR
+    point = best_f1(own.scores[kept], own.is_right[kept], own.truths, F1_SLACK)
+    if point is None:
+        return otherwise, 0.0
+    return point.threshold if point.f1 >= MIN_F1 else max(point.threshold, otherwise), point.f1
 
 
 def _fit_class(name: str, own: ClassScores, method: str, otherwise: float) -> ClassCalibration:
     kept = own.scores >= FIT_FLOOR
     fit = fit_isotonic if method == "isotonic" else fit_platt
     raw, calibrated = fit(own.scores[kept], own.is_right[kept])
-    point = best_f1(own.scores[kept], own.is_right[kept], own.truths, F1_SLACK)
-    if point is None:
-        return ClassCalibration(name, otherwise, 0.0, raw, calibrated)
-    threshold = point.threshold if point.f1 >= MIN_F1 else max(point.threshold, otherwise)
-    return ClassCalibration(name, threshold, point.f1, raw, calibrated)
-
-
-def _logit(scores: FloatArray) -> FloatArray:
-    inside = np.clip(np.asarray(scores, dtype=np.float64), 1e-6, 1 - 1e-6)
-    return np.log(inside / (1 - inside))
+    return ClassCalibration(name, *_operating_point(own, otherwise), raw, calibrated)
 
 
 def _knots(raw: FloatArray, calibrated: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
