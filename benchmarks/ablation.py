@@ -60,6 +60,9 @@ NOVEL_ALONE = ("ddti_thyroid",)
 COMMON = ("--model", "n", "--imgsz", "256", "--batch", "16", "--workers", "0", "--device", "cpu")
 WARM = ("--epochs", "5", "--seed", "1")
 EPOCHS = ("--epochs", "3", "--close-mosaic", "1")
+RICHER_TEXTS = ("modality", "definition")
+"""Datasets whose classes have more texts, in the evaluation, too."""
+
 TEACHER = "grown-to-s-0"
 """The run that the row of distillation learns from; it has to be there."""
 
@@ -73,6 +76,8 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "text: whitened": ("ablation", ("--text-start", "whitened")),
     "text: whitened, fixed": ("ablation", ("--text-start", "whitened", "--freeze", "text")),
     "one name a class": ("one-name", ()),
+    "names with modality": ("modality", ()),
+    "names with definition": ("definition", ()),
     "no presence table": ("no-presence", ()),
     "background prompt": ("ablation", ("--negatives", "random,federated,background")),
     "hard negatives": ("ablation", ("--negatives", "random,federated,hard")),
@@ -137,10 +142,34 @@ def write_datasets(data: Path, output: Path) -> None:
         "ablation": document,
         "one-name": document | {"classes": {name: name for name in document["classes"]}},
         "no-presence": {key: value for key, value in document.items() if key != "presence"},
+        "modality": document | {"classes": _with_modalities(document, data)},
+        "definition": document | {"classes": _with_definitions(document)},
     }
     for kind, content in kinds.items():
         text = yaml.safe_dump(content, sort_keys=False)
         (output / f"{kind}.yaml").write_text(text, encoding="utf-8")
+
+
+def _with_modalities(document: dict[str, Any], data: Path) -> dict[str, str]:
+    """Return the classes' other names, and "NAME in MODALITY" for every modality that shows the class."""
+    texts = dict(document["classes"])
+    seen: set[str] = set()
+    for source in document["sources"]:
+        coco = json.loads((data / source / "annotations.json").read_text(encoding="utf-8"))
+        modality = coco["info"]["modality"].lower()
+        for category in coco["categories"]:
+            text = f"{category['name']} in {modality}"
+            if text not in seen:
+                texts[category["name"]] += f"/{text}"
+                seen.add(text)
+    return texts
+
+
+def _with_definitions(document: dict[str, Any]) -> dict[str, str]:
+    """Return the classes' other names, and "NAME, DEFINITION" of each."""
+    path = Path(__file__).parent / "definitions.yaml"
+    definitions = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: f"{others}/{name}, {definitions[name]}" for name, others in document["classes"].items()}
 
 
 def _write_source(source: Path, folder: Path) -> None:
@@ -185,8 +214,9 @@ def run_row(folder: Path, row: str, seed: int) -> None:
     switches = (option.format(runs=folder / "runs") for option in options)
     train = ("train", yaml_path, "-o", str(run / "train"), *COMMON, *EPOCHS, *start, *switches)
     _medrov(run / "train.log", *train, "--seed", str(seed), "--resume")
-    # Every row is judged by the same truth.
-    judged = ("eval", str(folder / "ablation.yaml"), "--weights", str(run / "train" / "best.safetensors"))
+    # Every row is judged by the same truth, and asked as it was trained where that is what it is about.
+    asked = kind if kind in RICHER_TEXTS else "ablation"
+    judged = ("eval", str(folder / f"{asked}.yaml"), "--weights", str(run / "train" / "best.safetensors"))
     measured = ("--split", "val", "--synonyms", "--bootstrap", "0", "-o", str(report.parent), "--overwrite")
     _medrov(run / "eval.log", *judged, *measured)
 
