@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from medrov_cli.core.config import TextStart
+from medrov_cli.core.config import OptimizerName, TextStart
 from medrov_cli.core.data.appearance import AppearanceConfig
 from medrov_cli.core.data.augmentation import AugmentationConfig
 from medrov_cli.core.data.batch import Batch
@@ -40,13 +40,21 @@ def _weights(path: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("save_steps", "epoch", "step"),
-    [(0, 2, 2), (0, 1, 3), (1, 2, 3), (2, 2, 4), (3, 1, 2)],
-    ids=["after an epoch", "in the first", "after a step", "after the last step", "before a saved one"],
+    ("save_steps", "epoch", "step", "optimizer"),
+    [
+        (0, 2, 2, OptimizerName.ADAMW),
+        (0, 1, 3, OptimizerName.ADAMW),
+        (1, 2, 3, OptimizerName.ADAMW),
+        (1, 2, 3, OptimizerName.MUON),
+        (2, 2, 4, OptimizerName.ADAMW),
+        (3, 1, 2, OptimizerName.ADAMW),
+    ],
+    ids=["an epoch", "in the first", "a step", "a step of muon", "the last step", "before a saved one"],
 )
 def test_killed_run_ends_as_an_undisturbed_one(
-    config: TrainConfig, tmp_path: Path, save_steps: int, epoch: int, step: int
+    config: TrainConfig, tmp_path: Path, save_steps: int, epoch: int, step: int, optimizer: OptimizerName
 ) -> None:
+    config = dataclasses.replace(config, schedule=dataclasses.replace(config.schedule, optimizer=optimizer))
     undisturbed = run_training(dataclasses.replace(config, save_steps=save_steps))
 
     def kill(progress: TrainProgress) -> None:

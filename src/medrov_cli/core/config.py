@@ -83,6 +83,13 @@ class Balance(StrEnum):
     CLASS = "class"
 
 
+class OptimizerName(StrEnum):
+    """How weights are moved: by AdamW, or hidden convolutions by orthogonalised steps."""
+
+    ADAMW = "adamw"
+    MUON = "muon"
+
+
 class Teacher(StrEnum):
     """Whose predictions become pseudo-labels: those of the weights' moving average, or as they are."""
 

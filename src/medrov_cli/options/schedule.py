@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from medrov_cli.core.config import OptimizerName
+
 SCHEDULE_PANEL = "Schedule"
 LOSS_PANEL = "Loss"
 ENGINE_PANEL = "Engine"
@@ -32,14 +34,23 @@ Accumulate = Annotated[
     ),
 ]
 
+Optimizer = Annotated[
+    OptimizerName,
+    typer.Option(
+        "--optimizer",
+        help="AdamW, or Muon: orthogonalised steps for hidden convolutions, AdamW for the rest.",
+        rich_help_panel=SCHEDULE_PANEL,
+    ),
+]
+
 LearningRate = Annotated[
     float,
-    typer.Option("--lr", min=0, help="Peak learning rate of AdamW.", rich_help_panel=SCHEDULE_PANEL),
+    typer.Option("--lr", min=0, help="Peak learning rate.", rich_help_panel=SCHEDULE_PANEL),
 ]
 
 WeightDecay = Annotated[
     float,
-    typer.Option("--weight-decay", min=0, help="Weight decay of AdamW.", rich_help_panel=SCHEDULE_PANEL),
+    typer.Option("--weight-decay", min=0, help="Weight decay of matrices.", rich_help_panel=SCHEDULE_PANEL),
 ]
 
 ClipGradients = Annotated[

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
+import torch
 from torch import nn
 
+from medrov_cli.core.config import OptimizerName
 from medrov_cli.core.model.ema import DECAY
+from medrov_cli.core.model.muon import Muon
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """AdamW with warm-up and cosine.
+    """An optimizer with warm-up and cosine.
 
     Attributes
     ----------
+    optimizer
+        AdamW or Muon.
     learning_rate
         Peak. The paper fine-tunes at 2e-4 with batch 128; from scratch with batch 16 a nano
         model wants more.
@@ -30,6 +34,7 @@ class ScheduleConfig:
         Of the weights' moving average, a step; see :class:`~medrov_cli.core.model.ema.MovingAverage`.
     """
 
+    optimizer: OptimizerName = OptimizerName.ADAMW
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 200
@@ -47,10 +52,29 @@ def learning_rate(config: ScheduleConfig, step: int, steps: int) -> float:
     return config.learning_rate * (config.final_share + (1 - config.final_share) * share)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return optimizer groups: matrices decay, everything else does not."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+def make_optimizer(model: nn.Module, config: ScheduleConfig) -> torch.optim.Optimizer:
+    """Return the optimizer of what a model trains: matrices decay, everything else does not.
+
+    Muon orthogonalises the steps of hidden convolutions; the first layer, the last ones of the head and what
+    is made of text stay with AdamW, as its authors advise.
+    """
+    trained = [(name, own) for name, own in model.named_parameters() if own.requires_grad]
+    decay = config.weight_decay
+    if config.optimizer is OptimizerName.ADAMW:
+        groups = [
+            {"params": [own for _, own in trained if own.ndim > 1], "weight_decay": decay},
+            {"params": [own for _, own in trained if own.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    convolutions = {name for name, _ in trained if name.endswith(".conv.weight")}
+    hidden = {name for name in convolutions if not name.startswith("model.0.")}
+    orthogonal = [own for name, own in trained if name in hidden]
+    groups = [
+        {"params": orthogonal, "weight_decay": decay, "orthogonal": True},
+        {
+            "params": [own for name, own in trained if own.ndim > 1 and name not in hidden],
+            "weight_decay": decay,
+        },
+        {"params": [own for _, own in trained if own.ndim <= 1], "weight_decay": 0.0},
     ]
+    return Muon(groups, lr=config.learning_rate, fused=True)

@@ -23,7 +23,7 @@ from medrov_cli.core.model.ema import MovingAverage
 from medrov_cli.core.model.freezing import freeze
 from medrov_cli.core.model.growing import can_grow, grow
 from medrov_cli.core.model.network import SCALES, Architecture, Detector
-from medrov_cli.core.model.schedule import parameter_groups
+from medrov_cli.core.model.schedule import make_optimizer
 from medrov_cli.core.pseudolabeling.online import PseudoLabeller
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.text.image_encoders import open_image_encoder
@@ -127,12 +127,11 @@ def build_trainer(
     freeze(detector, config.freeze)
     detector = detector.to(device).to(memory_format=torch.channels_last)
     average = MovingAverage(detector, config.schedule.average_decay)
-    groups = parameter_groups(detector, config.schedule.weight_decay)
-    if not any(group["params"] for group in groups):
+    if not any(own.requires_grad for own in detector.parameters()):
         raise MedrovError(
             ErrorCode.USAGE, "--freeze leaves nothing to train", f"Leave out one of {', '.join(Part)}."
         )
-    optimizer = torch.optim.AdamW(groups, lr=config.schedule.learning_rate, fused=True)
+    optimizer = make_optimizer(detector, config.schedule)
     criterion = DetectionCriterion(detector.head, config.gains)
     synchronize_batch_norms(detector)
     model, optimizer = accelerator.prepare(detector, optimizer)
