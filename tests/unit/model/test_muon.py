@@ -7,6 +7,7 @@ import math
 import torch
 
 from medrov_cli.core.config import OptimizerName
+from medrov_cli.core.model.muon import Muon
 from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.model.schedule import ScheduleConfig, make_optimizer
 
@@ -50,3 +51,28 @@ def test_all_other_weights_take_the_steps_of_adamw() -> None:
     alike = {name for name in by_muon if torch.equal(by_muon[name], by_adamw[name])}
     others = {name for name in by_muon if not name.endswith(".conv.weight")} | {"model.0.conv.weight"}
     assert others | {"model.22.dfl.conv.weight"} == alike
+
+
+def test_with_scaled_gradients_steps_are_the_same_and_infinite_ones_move_nothing() -> None:
+    weights = []
+    for scale in (1.0, 1024.0):
+        layers = [torch.nn.Parameter(torch.ones(4, 3, 1, 1)), torch.nn.Parameter(torch.ones(4))]
+        groups = [
+            {"params": layers[:1], "weight_decay": 0.0, "orthogonal": True},
+            {"params": layers[1:], "weight_decay": 0.0},
+        ]
+        rule = Muon(groups, lr=0.1, fused=True)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        scaler.scale(torch.ones(()))  # it makes its scale when it is first used
+        for gradient in (1.0, math.inf):
+            torch.manual_seed(1)
+            for own in layers:
+                own.grad = torch.randn(own.shape) * gradient * scale
+            scaler.step(rule)
+            scaler.update(scale)
+            weights.append([own.detach().clone() for own in layers])
+    for one, other in zip(weights[0], weights[2], strict=True):
+        torch.testing.assert_close(one, other)
+        assert not torch.equal(one, torch.ones_like(one))
+    for before, after in (weights[:2], weights[2:]):
+        assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

@@ -9,7 +9,7 @@ same learning rate and weight decay.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
@@ -26,8 +26,16 @@ _LIKE_ADAMW = 0.2
 class Muon(torch.optim.AdamW):
     """Orthogonalised steps in the groups that say ``orthogonal``, AdamW in the others.
 
-    The parameters are those of :class:`torch.optim.AdamW`.
+    Parameters
+    ----------
+    params, lr, fused
+        As for :class:`torch.optim.AdamW`.
     """
+
+    def __init__(self, params: Iterable[dict[str, Any]], lr: float, *, fused: bool) -> None:
+        super().__init__(params, lr=lr, fused=fused)
+        # A gradient scaler (fp16) leaves it to fused steps to unscale and to skip; these are not all fused.
+        self._step_supports_amp_scaling = False
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
