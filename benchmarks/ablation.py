@@ -57,7 +57,20 @@ NOVEL = {
 NOVEL_ALONE = ("ddti_thyroid",)
 """Sources without a box of any other class: nothing could be learned there but that nothing is there."""
 
-COMMON = ("--model", "n", "--imgsz", "256", "--batch", "16", "--workers", "0", "--device", "cpu")
+COMMON = (
+    "--model",
+    "n",
+    "--imgsz",
+    "256",
+    "--batch",
+    "16",
+    "--workers",
+    "0",
+    "--device",
+    "cpu",
+    "--optimizer",
+    "adamw",
+)
 WARM = ("--epochs", "5", "--seed", "1")
 EPOCHS = ("--epochs", "3", "--close-mosaic", "1")
 RICHER_TEXTS = ("modality", "definition")

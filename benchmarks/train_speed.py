@@ -144,7 +144,7 @@ def measure(trainer: str, dataset: Path, folder: Path, settings: dict[str, Any])
         command = [sys.executable, "-m", "medrov_cli", "train", str(dataset), "--output", str(folder / "run")]
         for key in ("model", "imgsz", "batch", "seed", "workers"):
             command += [f"--{key}", str(settings[key])]
-        command += ["--epochs", str(epochs), "--close-mosaic", "0", "--device", "cpu"]
+        command += ["--epochs", str(epochs), "--close-mosaic", "0", "--device", "cpu", "--optimizer", "adamw"]
     else:
         child = settings | {"dataset": str(dataset), "folder": str(folder), "epochs": epochs}
         child |= {"bf16": trainer == STRONGER, "own_defaults": trainer == AS_IT_COMES}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from medrov_cli.core.config import OptimizerName
 from medrov_cli.core.model.schedule import ScheduleConfig
 from medrov_cli.core.training import TrainConfig, TrainProgress, run_training
 
@@ -31,7 +32,8 @@ def main(dataset: str, output: str) -> None:
         device="cpu",
         precision="fp32",
         close_mosaic=1,
-        schedule=ScheduleConfig(learning_rate=1e-5),
+        # Muon would make large steps of small differences.
+        schedule=ScheduleConfig(OptimizerName.ADAMW, learning_rate=1e-5),
     )
     result = run_training(config, note)
     if result.is_main:

@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from medrov_cli.core.config import OptimizerName
+from medrov_cli.core.model.schedule import ScheduleConfig
 from medrov_cli.core.training import TrainConfig
 
 IMAGES = {"train": 8, "val": 10, "test": 1}
@@ -61,4 +63,5 @@ def quick_config(folder: Path) -> TrainConfig:
         device="cpu",
         precision="fp32",
         close_mosaic=1,
+        schedule=ScheduleConfig(OptimizerName.ADAMW),  # on images this small Muon takes most of the time
     )

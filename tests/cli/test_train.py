@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medrov_cli.commands import train as command
-from medrov_cli.core.config import Balance, Part, Teacher
+from medrov_cli.core.config import Balance, OptimizerName, Part, Teacher
 from medrov_cli.core.data.prompting import NegativesConfig
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.presets import preset_names
@@ -136,6 +136,7 @@ def test_the_recipe_of_the_paper(medrov: Any, monkeypatch: pytest.MonkeyPatch) -
     config = settings_told(medrov, monkeypatch, "--preset", "paper", "--weights", "l.safetensors")
     assert (config.model, config.imgsz, config.epochs, config.batch) == ("l", 640, 20, 128)
     assert (config.schedule.learning_rate, config.schedule.weight_decay) == (2e-4, 0.05)
+    assert config.schedule.optimizer is OptimizerName.ADAMW
     assert config.max_prompts == 80
     assert config.text_encoder == "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
     rules = config.pseudo_labels

@@ -118,7 +118,7 @@ def train(
     epochs: schedule.Epochs = 20,
     batch: schedule.Batch = 16,
     accumulate: schedule.Accumulate = 1,
-    optimizer: schedule.Optimizer = OptimizerName.ADAMW,
+    optimizer: schedule.Optimizer = OptimizerName.MUON,
     lr: schedule.LearningRate = 1e-3,
     weight_decay: schedule.WeightDecay = 0.05,
     clip_grad: schedule.ClipGradients = 10.0,

@@ -49,7 +49,8 @@ class Muon(torch.optim.AdamW):
                     own.grad = None  # AdamW leaves it alone
         loss = super().step(closure)
         for group, moved, steps in gradients:
-            self._orthogonal_step(group, moved, steps)
+            if moved:
+                self._orthogonal_step(group, moved, steps)
         return cast("float | None", loss)
 
     def _orthogonal_step(self, group: dict[str, Any], moved: list[Tensor], gradients: list[Tensor]) -> None:

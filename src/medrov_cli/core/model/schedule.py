@@ -20,7 +20,7 @@ class ScheduleConfig:
     Attributes
     ----------
     optimizer
-        AdamW or Muon.
+        Muon finds more in as many steps than AdamW (``docs/results.md``).
     learning_rate
         Peak. The paper fine-tunes at 2e-4 with batch 128; from scratch with batch 16 a nano
         model wants more.
@@ -34,7 +34,7 @@ class ScheduleConfig:
         Of the weights' moving average, a step; see :class:`~medrov_cli.core.model.ema.MovingAverage`.
     """
 
-    optimizer: OptimizerName = OptimizerName.ADAMW
+    optimizer: OptimizerName = OptimizerName.MUON
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 200
