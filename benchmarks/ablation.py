@@ -57,7 +57,8 @@ NOVEL = {
 NOVEL_ALONE = ("ddti_thyroid",)
 """Sources without a box of any other class: nothing could be learned there but that nothing is there."""
 
-COMMON = tuple("--model n --imgsz 256 --batch 16 --workers 0 --device cpu --optimizer adamw".split())
+SHARED = {"model": "n", "imgsz": "256", "batch": "16", "workers": "0", "device": "cpu", "optimizer": "adamw"}
+COMMON = tuple(word for name, value in SHARED.items() for word in (f"--{name}", value))
 WARM = ("--epochs", "5", "--seed", "1")
 EPOCHS = ("--epochs", "3", "--close-mosaic", "1")
 RICHER_TEXTS = ("modality", "definition")

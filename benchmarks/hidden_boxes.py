@@ -1,7 +1,7 @@
 """How good are pseudo-labels? Hide the boxes of one class in half of the images, and look for them again.
 
     python benchmarks/hidden_boxes.py make DATA --output runs/hidden
-    medrov train runs/hidden/dataset.yaml -o runs/hidden-model --imgsz 320 --epochs 60
+    medrov train runs/hidden/dataset.yaml -o runs/hidden-model --imgsz 320 --epochs 60 --optimizer adamw
     medrov pseudolabel runs/hidden/dataset.yaml --weights runs/hidden-model/best.safetensors \
         --score 0.9 --output runs/pseudo-90
     python benchmarks/hidden_boxes.py score runs/hidden runs/pseudo-90
