@@ -66,6 +66,36 @@ def test_a_limit_holds_on_patients_that_the_thresholds_were_not_fitted_on() -> N
     assert by_others < 0.13
 
 
+def test_one_patient_full_of_a_class_does_not_raise_the_thresholds_of_all() -> None:
+    rng = np.random.default_rng(0)
+
+    def draw() -> ClassScores:
+        right = np.repeat([True, False], 20)
+        scores = np.where(right, rng.uniform(0.3, 1.0, 40), rng.uniform(0.0, 0.7, 40))
+        return class_scores(scores, right, 20, ~right)
+
+    names = [f"class {row}" for row in range(6)]
+    parts = [[draw() for _ in names] for _ in range(5)]
+    crowd = class_scores(np.full(60, 0.95), np.zeros(60, dtype=bool), 0, np.ones(60, dtype=bool))
+
+    def fitted(strange: bool) -> list[float]:
+        kept = [list(part) for part in parts]
+        if strange:
+            kept[2][0] = joined([kept[2][0], crowd])
+
+        def together(chosen: list[int]) -> list[ClassScores]:
+            return [joined([kept[part][row] for part in chosen]) for row in range(len(names))]
+
+        folds = [Fold(together([p for p in range(5) if p != out]), kept[out], 80) for out in range(5)]
+        options = {"method": "platt", **FIT, "images": 100, "absent_limit": 0.2}
+        info = fit_calibration(names, together([0, 1, 2, 3, 4]), folds=folds, **options)
+        return [own.threshold for own in info.classes]
+
+    plain, strange = fitted(strange=False), fitted(strange=True)
+    assert strange[0] > 0.95, "the class itself is not shown there"
+    assert np.mean(strange[1:]) < np.mean(plain[1:]) + 0.05, "the others hardly pay"
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.sampled_from([2, 10, 15]))
 def test_reliability_equals_sklearn(seed: int, count: int, bins: int) -> None:
