@@ -111,10 +111,11 @@ class Scene:
         Every unit is in one of them; with fewer than two units there are none.
         """
         units = int(self.units.max(initial=-1)) + 1
-        if min(count, units) < 2:
+        count = min(count, units)
+        if count < 2:
             return []
-        parts = np.random.default_rng(seed).permutation(units) % min(count, units)
-        return [parts[self.units] == part for part in range(min(count, units))]
+        part_of = np.random.default_rng(seed).permutation(units) % count
+        return [part_of[self.units] == part for part in range(count)]
 
     def weights(self, samples: int, seed: int) -> FloatArray:
         """Return how often each image counts in each bootstrap sample, (samples, images)."""

@@ -215,7 +215,12 @@ def fit_calibration(
         rest = sum(own.absent_from(everything.threshold) for row, own in enumerate(found) if row not in alone)
         smoothing = SMOOTHING if folds else 0.0
         limited = limit_absent(
-            _without_limit(found, alone, images, smoothing),
+            Fitted(
+                [found[row] for row in alone],
+                [own.threshold for own in by_name.values()],
+                images,
+                smoothing,
+            ),
             absent_limit - rest / max(images, 1),
             [
                 (

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit
 
 from medrov_cli.core.boxes import FloatArray
 from medrov_cli.core.metrics.detections import BoolArray
@@ -204,6 +203,8 @@ def _choices(
 
 def _smoothed_above(scores: FloatArray, thresholds: FloatArray, scale: float) -> FloatArray:
     """Return how many scores reach each threshold, each spread logistically over its logits."""
+    from scipy.special import expit
+
     place = np.searchsorted((_GRID[1:] + _GRID[:-1]) / 2, logits(scores))
     counts = np.bincount(place, minlength=len(_GRID))
     used = np.flatnonzero(counts)

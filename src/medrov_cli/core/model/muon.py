@@ -44,13 +44,13 @@ class Muon(torch.optim.AdamW):
         for group in self.param_groups:
             if group.get("orthogonal"):
                 moved = [own for own in group["params"] if own.grad is not None]
-                gradients.append((group, moved, [cast(Tensor, own.grad) for own in moved]))
+                if moved:
+                    gradients.append((group, moved, [cast(Tensor, own.grad) for own in moved]))
                 for own in moved:
                     own.grad = None  # AdamW leaves it alone
         loss = super().step(closure)
         for group, moved, steps in gradients:
-            if moved:
-                self._orthogonal_step(group, moved, steps)
+            self._orthogonal_step(group, moved, steps)
         return cast("float | None", loss)
 
     def _orthogonal_step(self, group: dict[str, Any], moved: list[Tensor], gradients: list[Tensor]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -59,22 +60,19 @@ def make_optimizer(model: nn.Module, config: ScheduleConfig) -> torch.optim.Opti
     is made of text stay with AdamW, as its authors advise.
     """
     trained = [(name, own) for name, own in model.named_parameters() if own.requires_grad]
-    decay = config.weight_decay
-    if config.optimizer is OptimizerName.ADAMW:
-        groups = [
-            {"params": [own for _, own in trained if own.ndim > 1], "weight_decay": decay},
-            {"params": [own for _, own in trained if own.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-    convolutions = {name for name, _ in trained if name.endswith(".conv.weight")}
-    hidden = {name for name in convolutions if not name.startswith("model.0.")}
-    orthogonal = [own for name, own in trained if name in hidden]
-    groups = [
-        {"params": orthogonal, "weight_decay": decay, "orthogonal": True},
-        {
-            "params": [own for name, own in trained if own.ndim > 1 and name not in hidden],
-            "weight_decay": decay,
-        },
+    hidden: dict[str, nn.Parameter] = {}
+    if config.optimizer is OptimizerName.MUON:
+        hidden = {
+            name: own
+            for name, own in trained
+            if name.endswith(".conv.weight") and not name.startswith("model.0.")
+        }
+    matrices = [own for name, own in trained if own.ndim > 1 and name not in hidden]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": config.weight_decay},
         {"params": [own for _, own in trained if own.ndim <= 1], "weight_decay": 0.0},
     ]
-    return Muon(groups, lr=config.learning_rate, fused=True)
+    if config.optimizer is OptimizerName.ADAMW:
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    orthogonal = {"params": list(hidden.values()), "weight_decay": config.weight_decay, "orthogonal": True}
+    return Muon([orthogonal, *groups], lr=config.learning_rate, fused=True)

@@ -31,7 +31,7 @@ from medrov_cli.core.records import Candidates, UInt8Array
 from medrov_cli.core.runtime.parts import above
 
 LOSS_TERMS = ("total", "box", "text", "distribution", "distillation")
-"""The loss and its weighted terms: means over processes and parts. Without a teacher there is no last one."""
+"""The loss and its weighted terms: means over processes and parts. Without a teacher the last is 0."""
 
 ADDED = ("pseudo", "unknown")
 """How many targets a teacher added: sums."""
