@@ -21,6 +21,12 @@ distillation learns from the best row's run with seed 0, whose answers are bette
 
 Rows that begin with ``text:`` start from the same network without its text adapter, each with another one.
 
+Rows that begin with ``random weights:`` start from nothing, and chance is great in them. The one with
+phantoms first looks at phantoms of its own alone (``prepare --phantoms 993`` draws them), for as many
+images as two epochs have, and then at three epochs of the dataset; the others have three and five of it.
+Rows of YOLOv8n are closed-set rivals, trained by ultralytics (``closed_set.py``) on the same images; one
+has the optimizer, rate and number of steps of the row of AdamW from random weights.
+
 ``run`` trains each row, one thread a run, and measures it on the validation split, all classes asked
 for at once; what is there already is not made again, so it can be stopped and started at will. Several
 may run side by side with other rows or seeds. A row's command stands in its ``config.json``.
@@ -30,12 +36,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +67,8 @@ SHARED = {"model": "n", "imgsz": "256", "batch": "16", "workers": "0", "device":
 COMMON = tuple(word for name, value in SHARED.items() for word in (f"--{name}", value))
 WARM = ("--epochs", "5", "--seed", "1")
 EPOCHS = ("--epochs", "3", "--close-mosaic", "1")
+PHANTOM_EPOCHS = ("--epochs", "4", "--close-mosaic", "1")
+PHANTOMS = ("phantom_ct", "phantom_smear", "phantom_endoscopy")
 RICHER_TEXTS = ("modality", "definition")
 """Datasets whose classes have more texts, in the evaluation, too."""
 
@@ -80,6 +88,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "names with modality": ("modality", ()),
     "names with definition": ("definition", ()),
     "no presence table": ("no-presence", ()),
+    "random negatives alone": ("ablation", ("--negatives", "random")),
     "background prompt": ("ablation", ("--negatives", "random,federated,background")),
     "hard negatives": ("ablation", ("--negatives", "random,federated,hard")),
     "pseudo-labels": ("ablation", ("--pseudo-labels", "--pseudo-score", "0.5", "--pseudo-after", "0")),
@@ -94,11 +103,24 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rate x 2": ("ablation", ("--lr", "2e-3")),
     "320 px": ("ablation", ("--imgsz", "320")),
     "no moving average": ("ablation", ("--average-decay", "0")),
+    "weight decay x 10": ("ablation", ("--weight-decay", "0.5")),
     "box gain x 2": ("ablation", ("--box-gain", "15")),
     "text gain x 2": ("ablation", ("--text-gain", "1")),
     "grown to s": ("ablation", ("--model", "s")),
     "grown to s, 160 px": ("ablation", ("--model", "s", "--imgsz", "160")),
+    "random weights: 3 epochs": ("ablation", ("--optimizer", "muon")),
+    "random weights: 5 epochs": ("ablation", ("--optimizer", "muon", "--epochs", "5")),
+    "random weights: 5 epochs, AdamW": ("ablation", ("--epochs", "5")),
+    "random weights: phantoms, 3 epochs": ("ablation", ("--optimizer", "muon")),
     "distilled from muon": ("ablation", ("--distill", f"{{runs}}/{TEACHER}/train/best.safetensors")),
+}
+
+_ALIKE = "close_mosaic=1 warmup_epochs=1"
+RIVALS = {
+    # row: settings of ultralytics
+    "YOLOv8n: 5 epochs": f"{_ALIKE}",
+    "YOLOv8n: 5 epochs, AdamW": f"{_ALIKE} nbs=16 optimizer=AdamW lr0=1e-3",
+    "YOLOv8n: 5 epochs, MuSGD": f"{_ALIKE} nbs=16 optimizer=MuSGD lr0=1e-2",
 }
 
 
@@ -111,17 +133,20 @@ def main() -> None:
     prepare = actions.add_parser("prepare", help="Make the dataset.")
     prepare.add_argument("data", type=Path)
     prepare.add_argument("--output", type=Path, required=True)
+    prepare.add_argument("--phantoms", type=int, help="Draw so many of each kind for a warm-up, too.")
     warm = actions.add_parser("warm", help="Train what every row starts from.")
     warm.add_argument("folder", type=Path)
     run = actions.add_parser("run", help="Train and measure rows.")
     run.add_argument("folder", type=Path)
-    run.add_argument("--rows", default="base", help=f"With semicolons, of: {'; '.join(ROWS)}.")
+    run.add_argument("--rows", default="base", help=f"With semicolons, of: {'; '.join([*ROWS, *RIVALS])}.")
     run.add_argument("--seeds", default="0,1,2")
     table = actions.add_parser("table", help="Print what there is as Markdown.")
     table.add_argument("folder", type=Path)
     options = parser.parse_args()
     if options.action == "prepare":
         write_datasets(options.data, options.output)
+        if options.phantoms is not None:
+            write_phantoms(options.output, options.phantoms)
     elif options.action == "warm":
         dataset = str(options.folder / "ablation.yaml")
         folder = options.folder / "warm" / "train"
@@ -132,7 +157,7 @@ def main() -> None:
             for row in options.rows.split(";"):
                 run_row(options.folder, row.strip(), int(seed))
     else:
-        print_table(options.folder)
+        print_tables(options.folder)
 
 
 def write_datasets(data: Path, output: Path) -> None:
@@ -152,6 +177,17 @@ def write_datasets(data: Path, output: Path) -> None:
     for kind, content in kinds.items():
         text = yaml.safe_dump(content, sort_keys=False)
         (output / f"{kind}.yaml").write_text(text, encoding="utf-8")
+
+
+def write_phantoms(output: Path, count: int) -> None:
+    """Draw ``count`` phantoms of each kind that are in no other set, and write their dataset."""
+    own = output / "phantoms"
+    script = [sys.executable, str(EXAMPLES / "make_phantoms.py"), "--training", str(count), "--seed", "23"]
+    subprocess.run([*script, "--output", str(own)], check=True)  # noqa: S603
+    document = yaml.safe_load((output / "ablation.yaml").read_text(encoding="utf-8"))
+    del document["presence"]  # all that is drawn is annotated
+    document |= {"name": "phantoms", "root": "phantoms", "sources": list(PHANTOMS)}
+    (output / "phantoms.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
 def _with_modalities(document: dict[str, Any], data: Path) -> dict[str, str]:
@@ -206,15 +242,17 @@ def slug(row: str) -> str:
 
 def run_row(folder: Path, row: str, seed: int) -> None:
     """Train a row with a seed and measure it, if that was not done."""
-    kind, options = ROWS[row]
     run = folder / "runs" / f"{slug(row)}-{seed}"
     report = run / "eval" / "report.json"
     if report.is_file():
         return
     run.mkdir(parents=True, exist_ok=True)
+    if row in RIVALS:
+        run_rival(folder, run, RIVALS[row].split(), seed)
+        return
+    kind, options = ROWS[row]
     yaml_path = str(folder / f"{kind}.yaml")
-    name = "without-adapter" if row.startswith("text:") else "best"
-    start = ("--weights", str(folder / "warm" / "train" / f"{name}.safetensors"))
+    start = _start(folder, run, row, seed)
     switches = (option.format(runs=folder / "runs") for option in options)
     train = ("train", yaml_path, "-o", str(run / "train"), *COMMON, *EPOCHS, *start, *switches)
     _medrov(run / "train.log", *train, "--seed", str(seed), "--resume")
@@ -225,11 +263,41 @@ def run_row(folder: Path, row: str, seed: int) -> None:
     _medrov(run / "eval.log", *judged, *measured)
 
 
+def run_rival(folder: Path, run: Path, settings: list[str], seed: int) -> None:
+    """Train YOLOv8n by ultralytics with its settings, and measure it as every row is measured."""
+    dataset, found = str(folder / "ablation.yaml"), str(run / "val.json")
+    script = str(Path(__file__).parent / "closed_set.py")
+    train = (script, "train", dataset, "--output", str(run / "train"), "--imgsz", SHARED["imgsz"])
+    _python(run / "train.log", *train, "--epochs", "5", "--set", *settings, f"seed={seed}")
+    weights = str(run / "train" / "run" / "weights" / "best.pt")
+    predict = (script, "predict", dataset, "--weights", weights, "--imgsz", SHARED["imgsz"])
+    _python(run / "predict.log", *predict, "--split", "val", "--output", found)
+    judged = ("eval", dataset, "--predictions", found, "--split", "val", "--bootstrap", "0")
+    _medrov(run / "eval.log", *judged, "-o", str(run / "eval"), "--overwrite")
+
+
+def _start(folder: Path, run: Path, row: str, seed: int) -> tuple[str, ...]:
+    """Return the options that name the weights of a row's first step; phantoms are learned for them."""
+    if row == "random weights: phantoms, 3 epochs":
+        first = run / "phantoms"
+        train = ("train", str(folder / "phantoms.yaml"), "-o", str(first), *COMMON, *PHANTOM_EPOCHS)
+        _medrov(run / "phantoms.log", *train, "--optimizer", "muon", "--seed", str(seed), "--resume")
+        return ("--weights", str(first / "best.safetensors"))
+    if row.startswith("random weights:"):
+        return ()
+    name = "without-adapter" if row.startswith("text:") else "best"
+    return ("--weights", str(folder / "warm" / "train" / f"{name}.safetensors"))
+
+
 def _medrov(log: Path, *arguments: str) -> None:
+    _python(log, "-m", "medrov_cli", *arguments)
+
+
+def _python(log: Path, *arguments: str) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MEDROV_OFFLINE": "1"}
     with log.open("a", encoding="utf-8") as file:
         subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "medrov_cli", *arguments],
+            [sys.executable, *arguments],
             env=environment,
             check=True,
             stdout=file,
@@ -242,7 +310,8 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
 
     AP50 at IoU 0.5, a mean over sources or classes: of sources that were trained on, of those of other
     centres, of base and of novel classes, and the harmonic mean of the last two; the share of it that
-    other names of the classes keep; and the false positives of absent classes an image at 0.25.
+    other names of the classes keep (NaN for a closed set); and the false positives of absent classes an
+    image at 0.25.
     """
     sources = report["coco"]["presence"]["sources"]
     apart = OTHER_CENTRES + NOVEL_ALONE
@@ -260,31 +329,40 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
         "base classes": 100 * words["base"]["ap50"],
         "novel classes": 100 * words["novel"]["ap50"],
         "harmonic": 100 * words["harmonic"]["ap50"],
-        "kept by synonyms": 100 * report["synonyms"]["kept"],
+        "kept by synonyms": 100 * report["synonyms"]["kept"] if report["synonyms"] else float("nan"),
         "absent an image": absent["false_positives_per_image"][at],
     }
 
 
-def print_table(folder: Path) -> None:
-    """Print all rows that have been measured."""
+def print_tables(folder: Path) -> None:
+    """Print all rows that have been measured: those from one start, and those from random weights."""
+    start = [row for row in ROWS if not row.startswith("random weights:")]
+    nothing = [row for row in [*ROWS, *RIVALS] if row not in start]
+    for rows in (start, nothing):
+        _print_table(folder, rows)
+
+
+def _print_table(folder: Path, rows: list[str]) -> None:
     found: dict[str, list[dict[str, float]]] = {}
-    for row in ROWS:
+    for row in rows:
         paths = sorted((folder / "runs").glob(f"{slug(row)}-[0-9]/eval/report.json"))
         if paths:
             found[row] = [figures(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
     if not found:
-        raise SystemExit("Nothing has been measured yet: see 'run'.")
+        return
     columns = list(next(iter(found.values()))[0])
     print("| row | seeds | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 2) + "|")
     for row, runs in found.items():
-        cells = (_cell(run[column] for run in runs) for column in columns)
+        cells = (_cell([run[column] for run in runs]) for column in columns)
         print(f"| {row} | {len(runs)} | " + " | ".join(cells) + " |")
+    print()
 
 
-def _cell(values: Iterable[float]) -> str:
-    values = list(values)
+def _cell(values: list[float]) -> str:
     mean = statistics.fmean(values)
+    if math.isnan(mean):
+        return "–"
     digits = 2 if mean < 1 else 1
     spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{mean:.{digits}f}{spread}"

@@ -6,10 +6,14 @@
     medrov eval examples/medrov-n.yaml --data-root DATA --predictions runs/yolov8n/test.json
 
 The network starts from random weights, as medrov-n does, and sees the same images, as often, at the
-same size. All settings are ultralytics' defaults but two: bf16, as medrov-n was trained, and no
-horizontal flip, which would exchange the patient's left and right. ``--lr`` trains with AdamW at
-this rate, in place of what ultralytics chooses by the number of classes. ``train`` goes on from the
-last epoch if there is one.
+same size, without the boxes of novel classes. All settings are ultralytics' defaults but two: bf16, as
+medrov-n was trained, and no horizontal flip, which would exchange the patient's left and right. Others
+may be given with ``--set``; those of a rival with our optimizer, rate and number of steps are
+
+    --set optimizer=AdamW lr0=1e-3 nbs=16
+
+(ultralytics chooses optimizer and rate by the numbers of classes and steps, and makes a step of every
+four batches of 16). ``train`` goes on from the last epoch if there is one.
 """
 
 from __future__ import annotations
@@ -43,20 +47,22 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--imgsz", type=int, default=352)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="ultralytics' settings")
     options = parser.parse_args()
     dataset = load_dataset(options.dataset, options.data_root)
     if options.step == "train":
-        train(dataset, options.output, options.epochs, options.imgsz, options.batch, options.lr)
+        own = dict(word.split("=", 1) for word in options.set)
+        train(dataset, options.output, own, epochs=options.epochs, imgsz=options.imgsz, batch=options.batch)
     else:
         document = predict(dataset, options.split, options.weights, options.imgsz)
         options.output.write_text(json.dumps(document), encoding="utf-8")
 
 
-def train(dataset: Dataset, output: Path, epochs: int, imgsz: int, batch: int, lr: float | None) -> None:
-    """Train, or go on training, YOLOv8n."""
+def train(dataset: Dataset, output: Path, own: dict[str, str], **shared: int) -> None:
+    """Train, or go on training, YOLOv8n; what is in ``own`` goes before our settings."""
     os.environ["YOLO_CONFIG_DIR"] = str(output.absolute())  # ultralytics' settings stay in the run
     from ultralytics import YOLO
+    from ultralytics.cfg import smart_value
 
     last = output / "run" / "weights" / "last.pt"
     model = YOLO(last if last.exists() else "yolov8n.yaml")
@@ -64,22 +70,18 @@ def train(dataset: Dataset, output: Path, epochs: int, imgsz: int, batch: int, l
     if last.exists():
         model.train(resume=True)
         return
-    optimiser = {} if lr is None else {"optimizer": "AdamW", "lr0": lr}
-    model.train(
-        **optimiser,
-        data=str(write_dataset(dataset, output / "data")),
-        epochs=epochs,
-        imgsz=imgsz,
-        batch=batch,
-        device="cpu",
-        amp=False,  # ultralytics knows bf16 on CUDA alone: see forward_in_bf16
-        fliplr=0.0,
-        workers=1,
-        cache="ram",
-        pretrained=False,
-        project=str(output.absolute()),
-        name="run",
-    )
+    settings: dict[str, Any] = {
+        "data": str(write_dataset(dataset, output / "data")),
+        "device": "cpu",
+        "amp": False,  # ultralytics knows bf16 on CUDA alone: see forward_in_bf16
+        "fliplr": 0.0,
+        "workers": 1,
+        "cache": "ram",
+        "pretrained": False,
+        "project": str(output.absolute()),
+        "name": "run",
+    }
+    model.train(**(settings | shared | {name: smart_value(value) for name, value in own.items()}))
 
 
 def forward_in_bf16(trainer: Any) -> None:
@@ -122,6 +124,7 @@ def write_dataset(dataset: Dataset, folder: Path) -> Path:
             paths.append(str((own / "images" / sample.image_path.name).absolute()))
             x0, y0, x1, y1 = (sample.boxes_xyxy / [[sample.width, sample.height] * 2]).T
             rows = np.stack([sample.labels, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], 1)
+            rows = rows[~np.isin(sample.labels, dataset.novel)]
             lines = "".join(f"{int(row[0])} " + " ".join(f"{v:.6f}" for v in row[1:]) + "\n" for row in rows)
             (own / "labels" / f"{sample.image_path.stem}.txt").write_text(lines, encoding="utf-8")
         (folder / f"{split}.txt").write_text("\n".join(paths) + "\n", encoding="utf-8")
