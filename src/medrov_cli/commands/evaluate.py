@@ -116,7 +116,7 @@ def _interval(bounds: tuple[float, float]) -> str:
 
 def evaluate(
     dataset: Annotated[Path, typer.Argument(help="Dataset yaml: its sources, each a COCO folder.")],
-    weights: options.Weights = DEFAULT_WEIGHTS,
+    weights: options.WeightsOrModel = DEFAULT_WEIGHTS,
     predictions: evaluating.Predictions = None,
     split: evaluating.Split = "test",
     data_root: options.DataRoot = None,

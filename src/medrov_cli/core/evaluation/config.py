@@ -29,7 +29,7 @@ class EvalConfig:
     split
         Which images.
     weights
-        Name in the manifest, or a ``.safetensors`` file.
+        Name in the manifest, a ``.safetensors`` file, or a model of ``medrov export``.
     predictions
         A COCO result file to score, in place of a detector's run.
     output

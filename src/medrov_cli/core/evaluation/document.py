@@ -14,7 +14,7 @@ from medrov_cli.core.config import RESEARCH_NOTICE
 from medrov_cli.core.evaluation import accuracy, behaviour
 from medrov_cli.core.evaluation.comparison import comparison_section, read_other
 from medrov_cli.core.evaluation.config import EvalConfig
-from medrov_cli.core.evaluation.run import Detector
+from medrov_cli.core.evaluation.run import Judged
 from medrov_cli.core.evaluation.scene import Scene
 from medrov_cli.core.metrics.errors import Outcome, outcome_of
 from medrov_cli.core.weights.calibration import CalibrationInfo
@@ -44,7 +44,7 @@ class Subject:
 
     config: EvalConfig
     truth_sha256: str
-    detector: Detector | None
+    detector: Judged | None
     calibration: CalibrationInfo | None
     warnings: tuple[str, ...]
 
@@ -82,7 +82,7 @@ def build_document(
         "notice": RESEARCH_NOTICE,
         "created_by": f"medrov {__version__}",
         "dataset": _dataset(scene, subject),
-        "model": None if subject.detector is None else _model(subject.detector),
+        "model": None if subject.detector is None else _model(subject.detector, config),
         "predictions": _predictions(scene, subject),
         "settings": config.settings(),
         "warnings": list(subject.warnings),
@@ -133,11 +133,12 @@ def _predictions(scene: Scene, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _model(detector: Detector) -> dict[str, Any]:
+def _model(detector: Judged, config: EvalConfig) -> dict[str, Any]:
     return {
         "name": detector.metadata.name,
         "sha256": detector.sha256,
         "imgsz": detector.imgsz,
         "text_encoder": detector.text_encoder,
-        "engine": "torch",
+        "engine": detector.engine(config),
+        "exported": detector.exported,
     }

@@ -23,8 +23,8 @@ from medrov_cli.core.evaluation.journal import DetectionJournal
 from medrov_cli.core.evaluation.run import (
     Advance,
     Detector,
+    Judged,
     detect_split,
-    embed_classes,
     names_of_classes,
     truth_sha256,
 )
@@ -37,7 +37,6 @@ from medrov_cli.core.metrics.calibration import Fold, fit_calibration
 from medrov_cli.core.metrics.detections import BoolArray
 from medrov_cli.core.metrics.errors import Outcome
 from medrov_cli.core.metrics.operating import ClassScores
-from medrov_cli.core.runtime.interface import choose_engine
 from medrov_cli.core.weights.calibration import CalibrationInfo
 
 LIMIT_FOLDS = 5
@@ -90,11 +89,11 @@ def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> Ev
         )
     _require_free(config)
     evaluation = _Evaluation(config, dataset, truth_sha256(dataset, samples), advance)
-    detector = None if config.predictions is not None else Detector.resolve(config)
+    detector = None if config.predictions is not None else _resolve(config, dataset)
     found, warnings = evaluation.detections(detector)
     scene = Scene(dataset, samples, found, config.selection.max_det, config.plain)
     calibration = None if detector is None else detector.metadata.calibration
-    if config.fit is not None and detector is not None:
+    if config.fit is not None and isinstance(detector, Detector):
         calibration = evaluation.fit(scene, detector, config.fit)
     subject = Subject(config, evaluation.truth_sha256, detector, calibration, tuple(warnings))
     report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
@@ -103,6 +102,16 @@ def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> Ev
     if config.output is not None:
         evaluation.write(config.output, report, scene, outcome)
     return EvalResult(report, config.output, config.fit)
+
+
+def _resolve(config: EvalConfig, dataset: Dataset) -> Judged:
+    """Return the weights, or the exported model, that the settings name."""
+    path = weights.resolve(config.weights, exported=True)
+    if path.suffix.lower() not in weights.EXPORTED_SUFFIXES:
+        return Detector.resolve(config)
+    from medrov_cli.core.evaluation.exported import ExportedDetector
+
+    return ExportedDetector.resolve(path, config, dataset)
 
 
 def export_truth(config: EvalConfig, path: Path) -> int:
@@ -137,13 +146,14 @@ class _Evaluation:
     truth_sha256: str
     advance: Advance
 
-    def detections(self, detector: Detector | None) -> tuple[Sequence[Found], list[str]]:
+    def detections(self, detector: Judged | None) -> tuple[Sequence[Found], list[str]]:
         """Return detections image by image, and warnings about them."""
         warnings = []
         left_out = sum(sample.left_out for sample in self.dataset.samples[self.config.split])
         if left_out:
             warnings.append(f"{left_out} annotation(s) without an area inside their image are left out")
         if detector is not None:
+            warnings += detector.warnings
             return self.detect(detector, names_of_classes(self.dataset), "", "detecting"), warnings
         if self.config.predictions is None:
             raise ValueError("neither a detector nor predictions")
@@ -153,17 +163,17 @@ class _Evaluation:
         return found, warnings
 
     def detect(
-        self, detector: Detector, names: Sequence[Sequence[str]], suffix: str, what: str
+        self, detector: Judged, names: Sequence[Sequence[str]], suffix: str, what: str
     ) -> Sequence[Found]:
         """Return a detector's detections for some names of the classes."""
         config, samples = self.config, self.dataset.samples[self.config.split]
         identity = {
-            "weights": detector.tensors_sha256,
+            "weights": detector.content_sha256,
             "truth": self.truth_sha256,
             "images": len(samples),
             "imgsz": detector.imgsz,
             "names": hashlib.sha256(json.dumps([detector.text_encoder, names]).encode()).hexdigest(),
-            "engine": choose_engine(config.engine, config.device, config.precision).value,
+            "engine": detector.engine(config),
             "precision": config.precision.value,
             **dataclasses.asdict(config.selection),
         }
@@ -177,8 +187,8 @@ class _Evaluation:
                 report(len(samples), len(samples))
                 journal.finish()
                 return journal.found
-            engine = detector.open(embed_classes(names, detector, offline=config.offline), config)
-            return detect_split(engine.infer, samples, detector.imgsz, config, journal, report)
+            predict = detector.predictor(names, config)
+            return detect_split(predict, samples, detector.imgsz, config, journal, report)
 
     def fit(self, scene: Scene, detector: Detector, target: Path) -> CalibrationInfo:
         """Fit calibration and operating points, and write weights that have them."""
@@ -212,7 +222,7 @@ class _Evaluation:
         with whole_file(folder / REPORT) as temporary:
             temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
-    def synonyms(self, scene: Scene, detector: Detector) -> dict[str, Any]:
+    def synonyms(self, scene: Scene, detector: Judged) -> dict[str, Any]:
         """Score every class under each of its names."""
         names = names_of_classes(self.dataset)
         total = max(map(len, names))

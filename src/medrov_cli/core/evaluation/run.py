@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from medrov_cli.core.evaluation.config import EvalConfig
 from medrov_cli.core.evaluation.detection import Found, Predictor, detect_batch
 from medrov_cli.core.evaluation.journal import DetectionJournal
 from medrov_cli.core.records import Float32Array
-from medrov_cli.core.runtime.interface import Engine
+from medrov_cli.core.runtime.interface import Engine, choose_engine
 from medrov_cli.core.runtime.machine import usable_cores
 from medrov_cli.core.text import embed_texts, synonyms_of
 from medrov_cli.core.text.embedding import mean_embeddings
@@ -28,16 +29,59 @@ Advance = Callable[[int, int, str], None]
 """Called with the images done, their total, and what is being done."""
 
 
+class Judged(Protocol):
+    """A detector that is to be evaluated.
+
+    Attributes
+    ----------
+    sha256
+        Of the file.
+    content_sha256
+        Of what decides the detections: a calibration that is added later does not.
+    metadata
+        What the weights say about themselves.
+    imgsz
+        Side of the square model input, in pixels.
+    text_encoder
+        What makes the class embeddings.
+    exported
+        What kind of export it is; null for weights.
+    warnings
+        What a reader of the report should know.
+    """
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def content_sha256(self) -> str: ...  # noqa: D102
+    @property
+    def metadata(self) -> WeightsMetadata: ...  # noqa: D102
+    @property
+    def imgsz(self) -> int: ...  # noqa: D102
+    @property
+    def text_encoder(self) -> str: ...  # noqa: D102
+    @property
+    def exported(self) -> dict[str, Any] | None: ...  # noqa: D102
+    @property
+    def warnings(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def engine(self, config: EvalConfig) -> str:
+        """Return the name of the engine that the settings choose."""
+
+    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
+        """Return what finds the dataset's classes, each asked for by the mean of its names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """Weights that are to be evaluated.
+    """Weights that are to be evaluated; see :class:`Judged`.
 
     Attributes
     ----------
     path, sha256, metadata
         The file, its content, and what it says about itself.
-    tensors_sha256
-        What decides the detections: a calibration that is added later does not.
+    content_sha256
+        Of the tensors.
     imgsz
         Side of the square model input, in pixels.
     text_encoder
@@ -46,7 +90,7 @@ class Detector:
 
     path: Path
     sha256: str
-    tensors_sha256: str
+    content_sha256: str
     metadata: WeightsMetadata
     imgsz: int
     text_encoder: str
@@ -65,6 +109,25 @@ class Detector:
         encoder = config.text_encoder or metadata.text_encoder.spec
         imgsz = config.imgsz or metadata.imgsz
         return cls(path, weights.sha256_of(path), weights.sha256_of_tensors(path), metadata, imgsz, encoder)
+
+    @property
+    def exported(self) -> None:
+        """Nothing: these are weights."""
+        return None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing to warn of."""
+        return ()
+
+    def engine(self, config: EvalConfig) -> str:
+        """Return the name of the engine that the settings choose."""
+        return choose_engine(config.engine, config.device, config.precision).value
+
+    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
+        """Load the network for some names of the classes."""
+        embeddings = embed_names(names, self.text_encoder, offline=config.offline)
+        return self.open(embeddings, config).infer
 
     def open(self, embeddings: Float32Array, config: EvalConfig) -> Engine:
         """Load the network for some class embeddings."""
@@ -92,7 +155,7 @@ def names_of_classes(dataset: Dataset) -> list[tuple[str, ...]]:
     ]
 
 
-def embed_classes(names: Sequence[Sequence[str]], detector: Detector, *, offline: bool) -> Float32Array:
+def embed_names(names: Sequence[Sequence[str]], text_encoder: str, *, offline: bool) -> Float32Array:
     """Return the mean embedding of each class's names, float32, (classes, 512), L2 norm 1.
 
     Raises
@@ -102,7 +165,7 @@ def embed_classes(names: Sequence[Sequence[str]], detector: Detector, *, offline
     """
     texts = list(dict.fromkeys(text for group in names for text in group))
     row_of = {text: row for row, text in enumerate(texts)}
-    table = embed_texts(texts, encoder=detector.text_encoder, offline=offline)
+    table = embed_texts(texts, encoder=text_encoder, offline=offline)
     return mean_embeddings(table, [[row_of[text] for text in group] for group in names])
 
 

@@ -10,9 +10,8 @@ import numpy as np
 from medrov_cli.core.data.dataset import Dataset
 from medrov_cli.core.data.source import Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.evaluation.detection import Predictor
+from medrov_cli.core.evaluation.columns import ABSENT, columns_of, with_columns
 from medrov_cli.core.evaluation.validation import evaluate
-from medrov_cli.core.records import Candidates, UInt8Array
 from medrov_cli.core.runtime.interface import Engine
 from medrov_cli.core.weights import ClassEntry
 
@@ -45,19 +44,19 @@ def map50_change(
     MedrovError
         ``USAGE`` if the model knows no class of the dataset.
     """
-    columns = _columns(dataset, classes)
+    columns = columns_of(classes, dataset.classes)
     scores = {}
     for what, engine in (("mAP50 of the weights", reference), ("mAP50 of the export", exported)):
 
         def step(done: int, total: int, what: str = what) -> None:
             advance(what, done, total)
 
-        by_source = evaluate(_predictor(engine, columns), dataset, split, engine.imgsz, progress=step)
+        by_source = evaluate(with_columns(engine.infer, columns), dataset, split, engine.imgsz, progress=step)
         scores[what] = [
             score.ap50
             for source in by_source.values()
             for name, score in source.classes.items()
-            if columns[dataset.classes.index(name)] >= 0
+            if columns[dataset.classes.index(name)] != ABSENT
         ]
     before, after = scores.values()
     if not before:
@@ -73,28 +72,3 @@ def map50_change(
         "map50_change": round(second - first, 5),
         "map50_classes": len(before),
     }
-
-
-def _columns(dataset: Dataset, classes: Sequence[ClassEntry]) -> list[int]:
-    """Return the engines' column of each class of the dataset; -1 where there is none."""
-    known: dict[str, int] = {}
-    for column, entry in enumerate(classes):
-        for text in (entry.name, *entry.synonyms):
-            known.setdefault(text.casefold(), column)
-    return [known.get(name.casefold(), -1) for name in dataset.classes]
-
-
-def _predictor(engine: Engine, columns: Sequence[int]) -> Predictor:
-    """Return a detector of the dataset's classes, in their order."""
-    picked = np.maximum(columns, 0)
-    absent = np.array(columns) < 0
-
-    def predict(images_rgb: UInt8Array, floor: float) -> list[Candidates]:
-        found = []
-        for candidates in engine.infer(images_rgb, floor):
-            scores = candidates.scores[:, picked]
-            scores[:, absent] = 0
-            found.append(Candidates(candidates.boxes_xyxy, scores))
-        return found
-
-    return predict

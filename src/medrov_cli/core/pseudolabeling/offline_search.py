@@ -18,7 +18,7 @@ from medrov_cli.core.errors import MedrovError
 from medrov_cli.core.evaluation.config import usage
 from medrov_cli.core.evaluation.detection import Found, Predictor
 from medrov_cli.core.evaluation.journal import DetectionJournal, Looked
-from medrov_cli.core.evaluation.run import Detector, embed_classes
+from medrov_cli.core.evaluation.run import Detector, embed_names
 from medrov_cli.core.inference.pipeline import OrderedReader
 from medrov_cli.core.inference.scoring import Scoring
 from medrov_cli.core.pseudolabeling.offline_config import AGREE_IOU, OfflineConfig, OfflineRule
@@ -95,7 +95,7 @@ def open_views(
                 "'medrov eval --fit' writes weights with one; or leave --calibrated out.",
             )
         scoring = Scoring.of(names, detector.metadata, conf=rule.score, raw_scores=not rule.calibrated)
-        embeddings = embed_classes(names, detector, offline=config.offline)
+        embeddings = embed_names(names, detector.text_encoder, offline=config.offline)
         for side in rule.sides(detector.imgsz):
             engine = dataclasses.replace(detector, imgsz=side).open(embeddings, config.of_detector(given))
             views.append(View(engine.infer, side, scoring, straight))

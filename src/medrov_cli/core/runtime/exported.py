@@ -103,15 +103,8 @@ def open_exported(
         ``USAGE`` for a device, size, engine or precision that does not go with the file;
         ``DEPENDENCY_MISSING``; ``WEIGHTS_CORRUPT``.
     """
-    check_device(device)
-    _check(model, imgsz, engine, precision)
-    chosen = choose_engine(_only_engine(model) or engine, "cpu" if device == "auto" else device, precision)
-    if chosen is EngineName.TORCH:
-        raise _usage(
-            f"--device {device}: an exported model runs on the CPU here",
-            "Use the .safetensors weights on a GPU.",
-        )
-    if chosen is EngineName.ONNX:
+    _check_size(model, imgsz)
+    if chosen_engine(model, device, engine, precision) is EngineName.ONNX:
         from medrov_cli.core.runtime.exported_onnx import ExportedOnnxEngine
 
         return ExportedOnnxEngine(model.path, model.metadata, embeddings, imgsz)
@@ -122,13 +115,29 @@ def open_exported(
     )
 
 
-def _check(model: ExportedModel, imgsz: int, engine: EngineName, precision: Precision) -> None:
+def chosen_engine(model: ExportedModel, device: str, engine: EngineName, precision: Precision) -> EngineName:
+    """Return the engine that :func:`open_exported` takes, OpenVINO or ONNX Runtime; the same errors."""
+    check_device(device)
+    _check_engine(model, engine, precision)
+    chosen = choose_engine(_only_engine(model) or engine, "cpu" if device == "auto" else device, precision)
+    if chosen is EngineName.TORCH:
+        raise _usage(
+            f"--device {device}: an exported model runs on the CPU here",
+            "Use the .safetensors weights on a GPU.",
+        )
+    return chosen
+
+
+def _check_size(model: ExportedModel, imgsz: int) -> None:
     own = model.metadata.imgsz
     if own is not None and imgsz != own:
         raise _usage(
             f"--imgsz {imgsz}: {model.path.name} was exported for {own} pixels",
             f"Leave --imgsz out, or export again with --imgsz {imgsz} or --dynamic.",
         )
+
+
+def _check_engine(model: ExportedModel, engine: EngineName, precision: Precision) -> None:
     if engine is EngineName.TORCH:
         raise _usage(f"--engine torch does not run {model.path.name}", "Use --engine openvino or onnx.")
     only = _only_engine(model)
