@@ -100,6 +100,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "medical appearance": ("ablation", ("--appearance", "medical")),
     "muon": ("ablation", ("--optimizer", "muon")),
     "muon, rate x 2": ("ablation", ("--optimizer", "muon", "--lr", "2e-3")),
+    "muon, text gain x 2": ("ablation", ("--optimizer", "muon", "--text-gain", "1")),
     "rate x 2": ("ablation", ("--lr", "2e-3")),
     "320 px": ("ablation", ("--imgsz", "320")),
     "no moving average": ("ablation", ("--average-decay", "0")),
@@ -186,8 +187,16 @@ def write_phantoms(output: Path, count: int) -> None:
     subprocess.run([*script, "--output", str(own)], check=True)  # noqa: S603
     document = yaml.safe_load((output / "ablation.yaml").read_text(encoding="utf-8"))
     del document["presence"]  # all that is drawn is annotated
+    drawn = {name for source in PHANTOMS for name in _classes_of(own / source)}
     document |= {"name": "phantoms", "root": "phantoms", "sources": list(PHANTOMS)}
+    document["classes"] = {name: text for name, text in document["classes"].items() if name in drawn}
+    document["novel"] = [name for name in document["novel"] if name in drawn]
     (output / "phantoms.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _classes_of(source: Path) -> list[str]:
+    coco = json.loads((source / "annotations.json").read_text(encoding="utf-8"))
+    return [category["name"] for category in coco["categories"]]
 
 
 def _with_modalities(document: dict[str, Any], data: Path) -> dict[str, str]:
