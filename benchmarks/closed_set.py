@@ -8,9 +8,11 @@
 The network starts from random weights, as medrov-n does, and sees the same images, as often, at the
 same size, without the boxes of novel classes. All settings are ultralytics' defaults but two: bf16, as
 medrov-n was trained, and no horizontal flip, which would exchange the patient's left and right. Others
-may be given with ``--set``; those of a rival with our optimizer, rate and number of steps are
+may be given with ``--set``; those of a rival with as many steps as ours, by the like of Muon or by our
+AdamW, are
 
-    --set optimizer=AdamW lr0=1e-3 nbs=16
+    --set nbs=16 optimizer=MuSGD lr0=1e-2 warmup_epochs=1
+    --set nbs=16 optimizer=AdamW lr0=1e-3 warmup_epochs=1
 
 (ultralytics chooses optimizer and rate by the numbers of classes and steps, and makes a step of every
 four batches of 16). ``train`` goes on from the last epoch if there is one.
