@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from pathlib import Path
 from typing import Any
+
+from medrov_cli.core.training.results import FITNESS_MIN_IMAGES
 
 
 def main() -> None:
@@ -29,15 +32,16 @@ def main() -> None:
         other = sources[1][name]
         row = [own["ap50"], other["ap50"], own["ap"], other["ap"]]
         print(f"| {name} | {own['images']} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
+    larger = [name for name, own in sources[0].items() if own["images"] >= FITNESS_MIN_IMAGES]
+    title = f"mean of the {len(larger)} sources with {FITNESS_MIN_IMAGES} images or more"
+    _print_mean(title, *({key: _mean(of, larger, key) for key in ("ap50", "ap")} for of in sources))
     for key, title in (
         ("macro_sources", "mean of sources"),
         ("macro_modalities", "mean of modalities"),
         ("macro", "mean of classes"),
         ("micro", "all objects together"),
     ):
-        own, other = (report["coco"]["presence"][key] for report in (first, second))
-        row = [own["ap50"], other["ap50"], own["ap"], other["ap"]]
-        print(f"| **{title}** | | " + " | ".join(f"**{value:.3f}**" for value in row) + " |")
+        _print_mean(title, *(report["coco"]["presence"][key] for report in (first, second)))
     print()
     print(f"| figure | {names[0]} | {names[1]} | difference | 95 % |")
     print("|---|---|---|---|---|")
@@ -46,6 +50,15 @@ def main() -> None:
     apart = [item for item in first["comparison"]["classes"].items() if _excludes_zero(item[1])]
     for name, entry in sorted(apart, key=lambda item: item[1]["difference"]):
         print(f"| AP50 of {name} | " + _row(entry) + " |")
+
+
+def _print_mean(title: str, own: dict[str, float], other: dict[str, float]) -> None:
+    row = [own["ap50"], other["ap50"], own["ap"], other["ap"]]
+    print(f"| **{title}** | | " + " | ".join(f"**{value:.3f}**" for value in row) + " |")
+
+
+def _mean(sources: dict[str, Any], names: list[str], key: str) -> float:
+    return statistics.fmean(sources[name][key] for name in names)
 
 
 def _row(entry: dict[str, Any]) -> str:
