@@ -16,6 +16,7 @@ from medrov_cli.core.data.sampling import BalanceConfig
 from medrov_cli.core.model.criterion import LossGains
 from medrov_cli.core.model.schedule import ScheduleConfig
 from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
+from medrov_cli.core.runtime.machine import PrecisionChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class TrainConfig:
     workers
         Processes that make batches, for each training process; null: see :func:`workers_for`.
     precision
-        ``bf16``, ``fp16`` or ``fp32``.
+        ``auto``, ``bf16``, ``fp16`` or ``fp32``; see
+        :func:`~medrov_cli.core.model.precision.choose_precision`.
     device
         ``auto``, ``cpu``, ``cuda``, ``mps``.
     max_prompts
@@ -116,7 +118,7 @@ class TrainConfig:
     accumulate: int = 1
     seed: int = 0
     workers: int | None = None
-    precision: str = "bf16"
+    precision: str = "auto"
     device: str = "auto"
     max_prompts: int = 80
     close_mosaic: int = 2
@@ -170,7 +172,7 @@ class TrainProgress:
     Attributes
     ----------
     stage
-        ``read``, ``train``, ``val``, or ``epoch`` for one that has ended.
+        ``precision``, ``read``, ``train``, ``val``, or ``epoch`` for one that has ended.
     done, total
         Images, steps, images, epochs.
     epoch, epochs
@@ -179,6 +181,8 @@ class TrainProgress:
         Of the last step.
     entry
         What an epoch that has ended was worth, as in ``metrics.jsonl``.
+    precision
+        The number format that was chosen, and why; at the start.
     """
 
     stage: str
@@ -188,6 +192,7 @@ class TrainProgress:
     epochs: int = 0
     loss: float | None = None
     entry: Mapping[str, Any] | None = None
+    precision: PrecisionChoice | None = None
 
 
 Progress = Callable[[TrainProgress], None]
