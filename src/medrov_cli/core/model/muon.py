@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -82,25 +83,40 @@ def _orthogonal(updates: Sequence[Tensor]) -> list[Tensor]:
         alike[matrix.shape[0], matrix.shape[1]].append(number)
     found = list(updates)
     device = flat[0].device
-    with _one_thread(device):
-        for numbers in alike.values():
-            stack = torch.stack([flat[number] for number in numbers])
-            results = orthogonalize(stack, product_format(device))
-            for number, matrix in zip(numbers, results, strict=True):
-                out, inputs, height, width = updates[number].shape
-                found[number] = matrix.view(out, height, width, inputs).permute(0, 3, 1, 2)
+
+    def orthogonalize_shape(numbers: list[int]) -> None:
+        stack = torch.stack([flat[number] for number in numbers])
+        results = orthogonalize(stack, product_format(device))
+        for number, matrix in zip(numbers, results, strict=True):
+            out, inputs, height, width = updates[number].shape
+            found[number] = matrix.view(out, height, width, inputs).permute(0, 3, 1, 2)
+
+    by_size = sorted(alike.values(), key=lambda numbers: -flat[numbers[0]].numel() * len(numbers))
+    _side_by_side(orthogonalize_shape, by_size, device)
     return found
 
 
-@contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    """Compute on one thread: products this small gain little from more, and wait on a busy machine."""
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1:
-        yield
+def _side_by_side(work: Callable[[list[int]], None], items: list[list[int]], device: torch.device) -> None:
+    """Call ``work`` for each item; on a CPU as many at once as there are threads, each on one thread.
+
+    Products this small are hardly faster on several threads, and on a busy machine these wait for each other.
+    """
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if threads == 1:
+        for item in items:
+            work(item)
         return
-    torch.set_num_threads(1)
     try:
-        yield
+        list(_pool(threads).map(work, items))
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads)  # MKL's number is the process's, and the pool's threads have set it
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that are kept: new ones get their memory from the system again at each step."""
+    return ThreadPoolExecutor(threads, "muon", initializer=_compute_on_one_thread)
+
+
+def _compute_on_one_thread() -> None:
+    torch.set_num_threads(1)
