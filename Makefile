@@ -1,13 +1,19 @@
 # Uses the Python of the active environment; another one: make check PYTHON=.venv/bin/python
 PYTHON ?= python
+# One test process a core; tests of one file stay together, so that they share what it sets up
+WORKERS ?= -n auto --dist loadfile
 CODE = src tests examples weights benchmarks
 
-.PHONY: setup check lint types test format docs golden
+.PHONY: setup check check-all lint types test format docs golden
 
 setup:            ## install medrov and its tools into the active environment
 	$(PYTHON) -m pip install -e ".[dev]"
 
-check: lint types test  ## everything that has to hold before a commit
+check:            ## what has to hold before a commit, without the slow tests; says how long it took
+	@start=$$(date +%s); $(MAKE) --no-print-directory lint types test && echo "make check took $$(( $$(date +%s) - start )) s"
+
+check-all: lint types  ## everything, with 300 examples a property in place of 25
+	$(PYTHON) -m pytest $(WORKERS) --slow --durations 10
 
 lint:
 	$(PYTHON) -m ruff format --check $(CODE)
@@ -16,8 +22,8 @@ lint:
 types:
 	$(PYTHON) -m mypy
 
-test:
-	$(PYTHON) -m pytest
+test:             ## tests without the marker slow; one that takes over 5 s fails
+	$(PYTHON) -m pytest $(WORKERS) -m "not slow" --most-seconds 5 --durations 10
 
 format:           ## rewrite the code in the project's form
 	$(PYTHON) -m ruff check --fix $(CODE)

@@ -26,6 +26,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A background job starts with Ctrl-C ignored, and hands that on: its children could not be tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# One thread a process: small products are no faster on several, which wait for one another on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Read by typer when it is imported, therefore here and not in a fixture.
 for _name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TERMINAL_WIDTH"):
     os.environ.pop(_name, None)
@@ -104,6 +107,14 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(socket.socket, "connect", connect_to_this_machine_only)
     monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train narrow networks in this test; weights of full width cannot be loaded in it."""
+    from training_data import narrow_networks
+
+    narrow_networks(monkeypatch)
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def test_a_rival_with_the_same_network(medrov: Any, weights: Path, images: Path)
     assert against["ratios"][0]["ratio"] == pytest.approx(sum(by_round) / 2, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_curves_and_memory(medrov: Any, weights: Path, images: Path, tmp_path: Path) -> None:
     options = ("--scaling", tmp_path / "curves", "--memory", 20, "--engine", "onnx")
     done = medrov("benchmark", images, "-w", weights, *options, *QUICK[:-1], 1, "--json")
@@ -124,6 +125,7 @@ def test_curves_and_memory(medrov: Any, weights: Path, images: Path, tmp_path: P
     assert (memory["images"], memory["settled_after"], len(memory["samples"])) == (20, 10, 20)
 
 
+@pytest.mark.slow
 def test_cold_starts(medrov: Any, weights: Path) -> None:
     options = ("--device", "cpu", "--engine", "onnx", "--rounds", 1)
     done = medrov("benchmark", "--cold", "-w", weights, *options, "--images", 1, "--json")
@@ -148,6 +150,7 @@ def test_the_text_side(medrov: Any, weights: Path, tmp_path: Path, monkeypatch: 
     assert not (cache / "text").exists(), "the user's cache was used"
 
 
+@pytest.mark.slow
 def test_every_value_has_a_type_and_every_field_is_needed(
     medrov: Any, weights: Path, images: Path, tmp_path: Path
 ) -> None:

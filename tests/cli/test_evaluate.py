@@ -101,6 +101,7 @@ def test_its_own_predictions_give_the_same_report(
     assert second["model"] is None
 
 
+@pytest.mark.slow
 def test_resume_reuses_what_is_whole(medrov: Any, dataset: Path, weights: Path, tmp_path: Path) -> None:
     options = ("eval", dataset, "--weights", weights, *QUICK, "--batch", 4)
     undisturbed = medrov(*options, "-o", tmp_path / "a", "--json").json
@@ -304,6 +305,7 @@ def test_crowds_and_boxes_without_area(medrov: Any, dataset: Path, tmp_path: Pat
     assert "1 annotation(s) without an area" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_limit_for_absent_classes(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     eager = write_eager_detector(tmp_path / "eager.safetensors")
     options = ("eval", dataset, *QUICK, "-o", tmp_path / "out", "--weights", eager, "--json")

@@ -122,6 +122,7 @@ def test_it_is_as_good_as_the_weights(
     assert report["operating_points"]["origin"] == expected["operating_points"]["origin"]
 
 
+@pytest.mark.slow
 def test_int8_beside_the_weights(judge: Any, workshop: Workshop, tmp_path: Path) -> None:
     judge(workshop.weights, "--output", tmp_path / "fp32")
     model = workshop.export("openvino", "int8").output
@@ -160,6 +161,7 @@ def test_a_suppression_inside_is_said(judge: Any, workshop: Workshop) -> None:
     assert 0 < report["predictions"]["detections"] < whole["predictions"]["detections"]
 
 
+@pytest.mark.slow
 def test_resume_goes_on_with_the_same_model_alone(judge: Any, workshop: Workshop, tmp_path: Path) -> None:
     folded, is_open = workshop.export("onnx").output, workshop.export("onnx", is_open=True).output
     first = judge(folded, "--output", tmp_path / "out")

@@ -227,6 +227,7 @@ def test_an_open_model_takes_any_classes(medrov: Medrov, workshop: Workshop, ima
 
 
 @pytest.mark.parametrize("to", ["openvino", "onnx"])
+@pytest.mark.slow
 def test_int8_states_its_loss(medrov: Medrov, workshop: Workshop, images: Path, to: str) -> None:
     made = workshop.export(to, "int8")
     parity = made.document["parity"]

@@ -15,7 +15,22 @@ from medrov_cli.core.presets import preset_names
 from medrov_cli.core.training import TrainConfig
 from training_data import IMAGES, make_source
 
-QUICK = ("--imgsz", 64, "--epochs", 1, "--batch", 4, "--workers", 0, "--device", "cpu", "--precision", "fp32")
+QUICK = (
+    "--imgsz",
+    64,
+    "--epochs",
+    1,
+    "--batch",
+    4,
+    "--workers",
+    0,
+    "--device",
+    "cpu",
+    "--precision",
+    "fp32",
+    "--optimizer",
+    "adamw",
+)
 
 
 @pytest.fixture
@@ -26,7 +41,7 @@ def dataset(tmp_path: Path) -> Path:
     return path
 
 
-def test_json(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+def test_json(medrov: Any, dataset: Path, narrow: None, tmp_path: Path) -> None:
     done = medrov("train", dataset, "--output", tmp_path / "run", *QUICK, "--json")
     assert done.exit_code == 0, done.stderr
     document = done.json
@@ -38,7 +53,7 @@ def test_json(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     assert f"epoch 1/1: loss {document['best']['loss']['total']:.3f}, mAP50" in done.stderr
 
 
-def test_novel_classes_are_shown(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+def test_novel_classes_are_shown(medrov: Any, dataset: Path, narrow: None, tmp_path: Path) -> None:
     make_source(tmp_path, "chest", "x-ray", ["left lung", "right lung"])
     dataset.write_text("sources: [smear, chest]\nnovel: [nuclei]\n")
     done = medrov("train", dataset, "--output", tmp_path / "run", *QUICK)
@@ -49,7 +64,7 @@ def test_novel_classes_are_shown(medrov: Any, dataset: Path, tmp_path: Path) -> 
     assert ["mean", "of", "novel"] in rows
 
 
-def test_table_and_resume(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+def test_table_and_resume(medrov: Any, dataset: Path, narrow: None, tmp_path: Path) -> None:
     arguments = ("train", dataset, "--output", tmp_path / "run", *QUICK)
     done = medrov(*arguments)
     assert done.exit_code == 0, done.stderr

@@ -123,12 +123,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_training_example_trains(trained: Path) -> None:
     assert (trained / "run" / "best.safetensors").is_file()
     (entry,) = (trained / "run" / "metrics.jsonl").read_text().splitlines()
     assert np.isfinite(json.loads(entry)["map50"])
 
 
+@pytest.mark.slow
 def test_training_phantoms_are_a_data_set(trained: Path) -> None:
     dataset = load_dataset(EXAMPLES / "phantoms.yaml", root=trained / "data")
     assert [len(dataset.samples[split]) for split in ("train", "val", "test")] == [24, 3, 3]
@@ -143,6 +145,7 @@ def test_training_phantoms_are_a_data_set(trained: Path) -> None:
     assert all(len(sample.boxes_xyxy) for sample in dataset.samples["train"])
 
 
+@pytest.mark.slow
 def test_training_phantoms_are_not_the_examples(trained: Path) -> None:
     dataset = load_dataset(EXAMPLES / "phantoms.yaml", root=trained / "data")
     examples = [next(read_frames(str(EXAMPLES / name))).pixels_rgb for name in INPUTS]
@@ -151,6 +154,7 @@ def test_training_phantoms_are_not_the_examples(trained: Path) -> None:
         assert not any(pixels.shape == other.shape and np.array_equal(pixels, other) for other in examples)
 
 
+@pytest.mark.slow
 def test_five_sources_in_five_formats_become_one_dataset_without_findings(tmp_path: Path) -> None:
     done = _run(EXAMPLES / "five_sources.sh", tmp_path, COUNT="10", VOLUMES="5")
     assert "5 source(s), 70 image(s), " in done.stdout
@@ -195,6 +199,7 @@ def test_the_embedded_model_finds_something_true(name: str, class_name: str) -> 
     assert max(overlaps, default=0) > 0.5
 
 
+@pytest.mark.slow
 def test_the_array_job_shares_the_work(tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()

@@ -60,6 +60,7 @@ def kill_when_written(process: subprocess.Popen[bytes], journal: Path, size_byte
     return journal.stat().st_size if journal.exists() else 0
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes(tmp_path: Path, weights: Path) -> None:
     write_images(tmp_path / "images", IMAGES)
     (tmp_path / "images" / "250.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")

@@ -17,10 +17,25 @@ from safetensors.numpy import load_file
 from conftest import ROOT
 from training_data import quick_config
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 SCRIPT = ROOT / "tests" / "distributed_training.py"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-QUICK = ("--imgsz", 64, "--batch", 4, "--workers", 0, "--precision", "fp32", "--save-steps", 1)
+QUICK = (
+    "--imgsz",
+    64,
+    "--batch",
+    4,
+    "--workers",
+    0,
+    "--precision",
+    "fp32",
+    "--save-steps",
+    1,
+    "--optimizer",
+    "adamw",
+)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SOURCES = ("bccd", "edd2020", "spider_spine")
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from image_files import read_all, write_dicom
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("kidney_left", "liver", "pancreas", "vertebrae_L1")
 ABOUT = ("--modality", "ct", "--licence", "see the source", "--json")
 

@@ -11,6 +11,8 @@ import pytest
 from conftest import SHARED_DATA, Finished, Medrov
 from detect_fixtures import write_eager_detector
 
+pytestmark = pytest.mark.slow
+
 if not SHARED_DATA.is_dir():
     pytest.skip("the real images are not here", allow_module_level=True)
 

@@ -19,6 +19,8 @@ from medrov_cli.core.io.inputs import expand_inputs
 from medrov_cli.core.io.reader import read_frames
 from medrov_cli.core.records import Frame
 
+pytestmark = pytest.mark.slow
+
 FORMATS = Path(__file__).parents[2].parent / "shared" / "data" / "formats"
 pytestmark = [
     pytest.mark.skipif(not FORMATS.is_dir(), reason="the shared data is not here"),

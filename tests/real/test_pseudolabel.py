@@ -12,6 +12,8 @@ import pytest
 from conftest import SHARED_DATA, Medrov
 from medrov_cli.core.boxes import iou_matrix, xywh_to_xyxy
 
+pytestmark = pytest.mark.slow
+
 SOURCES = SHARED_DATA / "omnis-mini"
 HIDDEN = "white blood cell"
 IMAGES = 24

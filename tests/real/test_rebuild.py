@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+RELEASE_1 = 28
+"""Sources of release 1, first in the index; later ones are WebP, which `data convert` writes as PNG."""
+
 ONE_COHORT = {"lidc_nodule_crops": "LIDC-IDRI", "lidc_nodule_slices": "LIDC-IDRI"}
 """Sources of the same patients: with one ``--source`` their cases are compared."""
 
@@ -40,8 +45,9 @@ def originals() -> dict[str, dict[str, Any]]:
 
     if not SHARED_DATA.is_dir():
         pytest.skip("the real images are not here")
-    files = sorted((SHARED_DATA / "omnis-mini").glob("*/annotations.json"))
-    return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    index = json.loads((SHARED_DATA / "omnis-mini" / "index.json").read_text(encoding="utf-8"))
+    files = [SHARED_DATA / "omnis-mini" / own["name"] / "annotations.json" for own in index[:RELEASE_1]]
+    return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in sorted(files)}
 
 
 def test_a_rebuilt_dataset_leaks_nowhere_and_is_the_same_but_for_what_was_moved(
@@ -70,7 +76,7 @@ def test_a_rebuilt_dataset_leaks_nowhere_and_is_the_same_but_for_what_was_moved(
     assert done.exit_code == 0, done.stderr
     done = medrov("data", "check", tmp_path / "merged" / "dataset.yaml", "--json")
     assert done.exit_code == 0, done.stderr
-    assert (done.json["sources"], done.json["images"]) == (28, 7228)
+    assert (done.json["sources"], done.json["images"]) == (RELEASE_1, 7228)
     everything = sum(len(document["annotations"]) for document in originals.values())
     assert done.json["boxes"] == everything - repeated
     assert repeated == REPEATED

@@ -13,6 +13,8 @@ import pytest
 from medrov_cli.core import config, files
 from medrov_cli.core.files import known_sha256
 
+pytestmark = pytest.mark.usefixtures("empty_cache")
+
 LARGE = bytes(2 << 20)
 OTHER = LARGE[:-1] + b"x"
 

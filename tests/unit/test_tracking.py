@@ -28,7 +28,22 @@ from medrov_cli.core.training.reporting import reported_settings, tracked
 from medrov_cli.core.training.tracking import check_trackers
 from training_data import quick_config
 
-QUICK = ("--imgsz", 64, "--epochs", 2, "--batch", 4, "--workers", 0, "--device", "cpu", "--precision", "fp32")
+QUICK = (
+    "--imgsz",
+    64,
+    "--epochs",
+    2,
+    "--batch",
+    4,
+    "--workers",
+    0,
+    "--device",
+    "cpu",
+    "--precision",
+    "fp32",
+    "--optimizer",
+    "adamw",
+)
 STEPS = 4  # of an epoch: 16 images in batches of 4
 
 
@@ -46,7 +61,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
+def config(tmp_path: Path, narrow: None) -> TrainConfig:
     return quick_config(tmp_path)
 
 
@@ -106,6 +121,7 @@ def _assert_same(found: dict[str, list[tuple[int, float]]], metrics: list[dict[s
         assert [v for _, v in found[name]] == pytest.approx([v for _, v in values], rel=1e-6), name
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_numbers_of_the_metrics(run_medrov: Any, config: TrainConfig) -> None:
     metrics = _train(run_medrov, config, "--log-to", "tensorboard")
     _assert_same(_tensorboard(config.output), metrics)

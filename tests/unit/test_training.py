@@ -27,7 +27,13 @@ from training_data import IMAGES, quick_config
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
+def config(tmp_path: Path, narrow: None) -> TrainConfig:
+    return quick_config(tmp_path)
+
+
+@pytest.fixture
+def whole_config(tmp_path: Path) -> TrainConfig:
+    """Return settings for a network of full width."""
     return quick_config(tmp_path)
 
 
@@ -42,14 +48,13 @@ def _weights(path: Path) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("save_steps", "epoch", "step", "optimizer"),
     [
-        (0, 2, 2, OptimizerName.ADAMW),
-        (0, 1, 3, OptimizerName.ADAMW),
-        (1, 2, 3, OptimizerName.ADAMW),
-        (1, 2, 3, OptimizerName.MUON),
-        (2, 2, 4, OptimizerName.ADAMW),
-        (3, 1, 2, OptimizerName.ADAMW),
+        pytest.param(0, 2, 2, OptimizerName.ADAMW, id="an epoch", marks=pytest.mark.slow),
+        pytest.param(0, 1, 3, OptimizerName.ADAMW, id="in the first", marks=pytest.mark.slow),
+        pytest.param(1, 2, 3, OptimizerName.ADAMW, id="a step"),
+        pytest.param(1, 2, 3, OptimizerName.MUON, id="a step of muon", marks=pytest.mark.slow),
+        pytest.param(2, 2, 4, OptimizerName.ADAMW, id="the last step", marks=pytest.mark.slow),
+        pytest.param(3, 1, 2, OptimizerName.ADAMW, id="before a saved one", marks=pytest.mark.slow),
     ],
-    ids=["an epoch", "in the first", "a step", "a step of muon", "the last step", "before a saved one"],
 )
 def test_killed_run_ends_as_an_undisturbed_one(
     config: TrainConfig, tmp_path: Path, save_steps: int, epoch: int, step: int, optimizer: OptimizerName
@@ -105,12 +110,13 @@ def test_files_of_a_run(config: TrainConfig) -> None:
     assert leftovers == []
 
 
-def test_learns_to_find_bright_squares(config: TrainConfig) -> None:
-    schedule = dataclasses.replace(config.schedule, warmup_steps=5, learning_rate=2e-3)
+@pytest.mark.slow
+def test_learns_to_find_bright_squares(whole_config: TrainConfig) -> None:
+    schedule = dataclasses.replace(whole_config.schedule, warmup_steps=5, learning_rate=2e-3)
     still = AppearanceConfig(blur=0, noise=0)
     calm = AugmentationConfig(mosaic=0, scale=0.2, flip=0, appearance=still)
     history = run_training(
-        dataclasses.replace(config, epochs=40, schedule=schedule, augmentation=calm)
+        dataclasses.replace(whole_config, epochs=40, schedule=schedule, augmentation=calm)
     ).history
     assert history[0]["map50"] < 0.1
     assert max(entry["map50"] for entry in history) > 0.5
@@ -138,12 +144,19 @@ def test_fine_tuning_starts_from_weights(config: TrainConfig, tmp_path: Path) ->
     assert caught.value.hint == "Use --model n or s."
 
 
-def test_a_wider_network_starts_with_what_a_narrower_one_knows(config: TrainConfig, tmp_path: Path) -> None:
-    first = run_training(config)
-    still = dataclasses.replace(config.schedule, learning_rate=0.0)
+def test_a_wider_network_starts_with_what_a_narrower_one_knows(
+    whole_config: TrainConfig, tmp_path: Path
+) -> None:
+    first = run_training(whole_config)
+    still = dataclasses.replace(whole_config.schedule, learning_rate=0.0)
     grown = run_training(
         dataclasses.replace(
-            config, epochs=1, output=tmp_path / "s", model="s", weights=str(first.weights), schedule=still
+            whole_config,
+            epochs=1,
+            output=tmp_path / "s",
+            model="s",
+            weights=str(first.weights),
+            schedule=still,
         )
     )
     assert read_metadata(grown.weights).architecture.scale == "s"

@@ -29,8 +29,18 @@ PRESENCE = "dataset,left lung,right lung,nuclei\nchest,1,1,0\nsmear,0,-1,1\n"
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
-    """Return a run on sources that may show what they do not annotate."""
+def config(tmp_path: Path, narrow: None) -> TrainConfig:
+    """Return a run of a narrow network on sources that may show what they do not annotate."""
+    return make_config(tmp_path)
+
+
+@pytest.fixture
+def whole_config(tmp_path: Path) -> TrainConfig:
+    """Return the same of a network of full width."""
+    return make_config(tmp_path)
+
+
+def make_config(tmp_path: Path) -> TrainConfig:
     config = dataclasses.replace(quick_config(tmp_path), epochs=2)
     (tmp_path / "presence.csv").write_text(PRESENCE)
     config.dataset.write_text("sources: [chest, smear]\npresence: presence.csv\n")
@@ -199,11 +209,12 @@ def test_without_a_moving_average_the_weights_are_kept_as_they_are(
         assert np.array_equal(present, kept["model.0.conv.weight"]) is (decay == 0)
 
 
-def test_a_student_comes_nearer_to_its_teacher(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_student_comes_nearer_to_its_teacher(whole_config: TrainConfig, tmp_path: Path) -> None:
     distances = []
     for gain in (1e-3, 5.0):
         student = dataclasses.replace(
-            config,
+            whole_config,
             output=tmp_path / f"student-{gain}",
             epochs=6,
             distillation=DistillationConfig("medrov-n", gain),
@@ -215,15 +226,15 @@ def test_a_student_comes_nearer_to_its_teacher(config: TrainConfig, tmp_path: Pa
     assert 0 < distances[1] < 0.8 * distances[0]
 
 
-def test_a_teacher_of_another_text_encoder_is_refused(config: TrainConfig, tmp_path: Path) -> None:
+def test_a_teacher_of_another_text_encoder_is_refused(whole_config: TrainConfig, tmp_path: Path) -> None:
     weights = tmp_path / "other.safetensors"
     metadata = read_metadata(resolve("medrov-n"))
     encoder = dataclasses.replace(metadata.text_encoder, identity="another encoder")
     save(weights, load_tensors(resolve("medrov-n")), dataclasses.replace(metadata, text_encoder=encoder))
     with pytest.raises(MedrovError, match="another encoder") as caught:
-        run_training(dataclasses.replace(config, distillation=DistillationConfig(str(weights))))
+        run_training(dataclasses.replace(whole_config, distillation=DistillationConfig(str(weights))))
     assert caught.value.code is ErrorCode.USAGE
-    assert not config.output.exists()
+    assert not whole_config.output.exists()
 
 
 def test_novel_classes_are_held_out_and_reported(config: TrainConfig) -> None:
@@ -296,6 +307,7 @@ def test_settings_of_the_engine(config: TrainConfig, change: dict[str, Any]) -> 
     torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.slow
 def test_a_compiled_network_learns_the_same(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

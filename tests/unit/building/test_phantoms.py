@@ -45,6 +45,7 @@ def drawn_rows(objects: Any) -> Rows:
     return sorted((name, x1, y1, x2 - x1, y2 - y1) for name, x1, y1, x2, y2 in boxes)
 
 
+@pytest.mark.slow
 def test_source_folders_of_all_nine_modalities_are_a_dataset(tmp_path: Path) -> None:
     sources = run_phantoms(PhantomConfig(tmp_path, count=2, seed=4))
     assert [source.modality for source in sources] == list(Modality)

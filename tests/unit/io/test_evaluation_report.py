@@ -296,6 +296,7 @@ PATHS = [path for path in leaves(full_report(3)) if path]
 @given(
     paths=st.sets(st.sampled_from(PATHS), min_size=1, max_size=12), gap=st.sampled_from([None, float("nan")])
 )
+@pytest.mark.slow
 def test_any_value_may_be_null(tmp_path_factory: pytest.TempPathFactory, paths: set[Any], gap: Any) -> None:
     report = copy.deepcopy(full_report(3))
     for path in sorted(paths, key=len, reverse=True):
@@ -441,6 +442,7 @@ def test_names_are_written_as_they_are_in_the_plots(tmp_path: Path) -> None:
     assert f"{HOSTILE[:29]}…" in texts
 
 
+@pytest.mark.slow
 def test_many_classes_have_a_small_plot_each(tmp_path: Path) -> None:
     report = full_report(41)
     write_plots(tmp_path, report)

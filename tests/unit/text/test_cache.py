@@ -16,6 +16,8 @@ from medrov_cli.core.text import EncoderIdentity, embed_texts
 from medrov_cli.core.text.cache import MANY_FILES, EmbeddingCache
 from medrov_cli.core.text.container import write_embeddings
 
+pytestmark = pytest.mark.usefixtures("empty_cache")
+
 IDENTITY = EncoderIdentity("local-dir:x", "tiny", "r1", width=4, context_length=8)
 UNIT = np.array([0.6, 0.0, 0.8, 0.0], np.float32)
 

@@ -87,6 +87,7 @@ def test_the_embedding_of_any_text_is_that_of_transformers(
 
 
 @given(texts=st.lists(TEXTS, max_size=4))
+@pytest.mark.slow
 def test_an_embedding_does_not_depend_on_its_neighbours(minilm: TextEncoder, texts: list[str]) -> None:
     alone = [minilm.encode([text])[0] for text in texts]
     np.testing.assert_array_equal(minilm.encode(texts), np.reshape(alone, (-1, 384)))
