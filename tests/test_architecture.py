@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "medrov_cli"
 
 FOUNDATION = ("config", "errors")
-RECORDS = ("files", "records", "boxes", "weights")
+RECORDS = ("files", "plugins", "records", "boxes", "weights")
 ROOMS = ("model", "runtime", "text", "data", "io", "metrics")
 ROOM_TO_ROOM = {("data", "io")}
 TERMINAL = ("console", "options")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from medrov_cli.core.model.loading import GRAPH_VERSION, load_folded, load_graph, load_network
 from medrov_cli.core.records import Float32Array
-from medrov_cli.core.runtime.interface import Engine, EngineName, Loaders, Precision, open_engine
+from medrov_cli.core.runtime.interface import Engine, EngineName, Loaders, Precision
+from medrov_cli.core.runtime.open_engine import open_engine
 
 LOADERS = Loaders(load_network, load_graph, load_folded, GRAPH_VERSION)
 
@@ -21,7 +22,7 @@ def open_detector(
     precision: Precision = Precision.FP32,
     streams: int = 1,
 ) -> Engine:
-    """Load a weights file into an engine; see :func:`medrov_cli.core.runtime.interface.open_engine`."""
+    """Load a weights file into an engine; see :func:`medrov_cli.core.runtime.open_engine.open_engine`."""
     return open_engine(
         weights,
         embeddings,

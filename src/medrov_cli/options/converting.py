@@ -15,7 +15,7 @@ SOURCE_PANEL = "What the source says of itself"
 Format = Literal[
     "masks", "voc", "yolo", "coco", "label-studio", "cvat", "nifti", "dicom-seg", "rtstruct", "dicom-csv"
 ]
-"""The names of ``core/building/readers.py``."""
+"""The names of ``core/building/reader_registry.py``."""
 
 Input = Annotated[
     Path, typer.Argument(metavar="INPUT", help="The folder or file with masks or boxes; see docs/data.md.")

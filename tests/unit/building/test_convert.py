@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -24,6 +26,7 @@ from medrov_cli.core.config import Modality
 from medrov_cli.core.data.dataset import load_dataset
 from medrov_cli.core.data.store import load_image
 from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.plugins import Entry
 
 HEIGHT, WIDTH = 12, 16
 
@@ -273,7 +276,7 @@ def test_the_writer_trusts_no_reader(tmp_path: Path) -> None:
 def test_images_that_differ_by_letter_case_alone_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medrov_cli.core.building import readers
+    from medrov_cli.core.building import reader_registry, readers
 
     def twins(config: ReaderConfig) -> readers.Reading:
         def images() -> Iterator[AnnotatedImage]:
@@ -281,7 +284,8 @@ def test_images_that_differ_by_letter_case_alone_are_refused(
 
         return readers.Reading((readers.Unit("volume", images),))
 
-    monkeypatch.setattr(readers, "READERS", {"twins": twins})
+    monkeypatch.setitem(sys.modules, "twins", SimpleNamespace(READER=twins))
+    monkeypatch.setattr(reader_registry, "READERS", (Entry("twins", "twins", "READER", "Two images"),))
     with pytest.raises(MedrovError) as caught:
         convert(config_of(tmp_path, tmp_path / "out", "twins"))
     assert caught.value.code is ErrorCode.DATASET_INVALID

@@ -22,7 +22,8 @@ from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.cases import local_case
 from medrov_cli.core.building.export import ExportConfig, Format, run_export
 from medrov_cli.core.building.exported import safe_case
-from medrov_cli.core.building.readers import ReaderConfig, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.readers import ReaderConfig
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 FORMATS: tuple[Format, ...] = ("coco", "yolo", "voc", "label-studio", "cvat")

@@ -12,7 +12,8 @@ from image_files import PATIENT_ID, read_one, write_dicom
 from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.cases import hashed_case, parse_case_pattern
 from medrov_cli.core.building.labels import parse_labels
-from medrov_cli.core.building.readers import ReaderConfig, Reading, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.readers import ReaderConfig, Reading
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 RSNA = """patientId,x,y,width,height,Target

@@ -21,7 +21,8 @@ from dicom_objects import (
 from image_files import PATIENT_ID, item, write_dicom
 from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.cases import hashed_case, parse_case_pattern
-from medrov_cli.core.building.readers import ReaderConfig, Reading, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.readers import ReaderConfig, Reading
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 GRID = Grid()

@@ -15,7 +15,8 @@ from image_files import read_all
 from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.cases import hashed_case, local_case, parse_case_pattern
 from medrov_cli.core.building.labels import LabelMap
-from medrov_cli.core.building.readers import ReaderConfig, Reading, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.readers import ReaderConfig, Reading
 from medrov_cli.core.data.phantom.abdomen import abdomen_volume
 from medrov_cli.core.data.phantom.files import label_bytes, nifti_bytes
 from medrov_cli.core.errors import ErrorCode, MedrovError

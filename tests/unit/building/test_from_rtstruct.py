@@ -11,7 +11,8 @@ import pytest
 
 from dicom_objects import Grid, contour, uid_of, write_series, write_structures
 from medrov_cli.core.building.annotated import AnnotatedImage
-from medrov_cli.core.building.readers import ReaderConfig, Reading, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.readers import ReaderConfig, Reading
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 GRID = Grid()

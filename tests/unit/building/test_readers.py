@@ -13,7 +13,9 @@ import pytest
 from medrov_cli.core.building.annotated import AnnotatedImage, Annotation
 from medrov_cli.core.building.cases import hashed_case, local_case, parse_case_pattern
 from medrov_cli.core.building.labels import LabelMap
-from medrov_cli.core.building.readers import READERS, ReaderConfig, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.reader_registry import READERS
+from medrov_cli.core.building.readers import ReaderConfig
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 HEIGHT, WIDTH = 6, 10
@@ -313,7 +315,7 @@ def test_an_unreadable_image_is_an_input_error(tmp_path: Path) -> None:
 
 
 def test_no_reader_is_unknown() -> None:
-    assert {"masks", "voc", "yolo", "coco"} <= set(READERS)
+    assert {"masks", "voc", "yolo", "coco"} <= {entry.name for entry in READERS}
     with pytest.raises(MedrovError) as caught:
         reader_of("excel")
     assert caught.value.code is ErrorCode.USAGE

@@ -14,7 +14,8 @@ import pytest
 from medrov_cli.core.building.addresses import local_names
 from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.cases import hashed_case, local_case
-from medrov_cli.core.building.readers import ReaderConfig, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.readers import ReaderConfig
 from medrov_cli.core.building.turned import box_around
 from medrov_cli.core.building.xml_files import read_xml
 from medrov_cli.core.errors import ErrorCode, MedrovError

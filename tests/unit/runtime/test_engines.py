@@ -19,14 +19,8 @@ from medrov_cli.core.engines import open_detector
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.model.fusion import fuse
-from medrov_cli.core.runtime.interface import (
-    Engine,
-    EngineName,
-    Precision,
-    check_device,
-    choose_engine,
-    score_bytes,
-)
+from medrov_cli.core.runtime.interface import Engine, EngineName, Precision, check_device, score_bytes
+from medrov_cli.core.runtime.open_engine import choose_engine
 from weights_fixtures import unit_rows
 
 TEXT = unit_rows(5, seed=3)

@@ -15,7 +15,8 @@ from typing import Any
 
 from medrov_cli.core.building.claims import claim_folder
 from medrov_cli.core.building.opened import write_annotations
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit, reader_of
+from medrov_cli.core.building.reader_loading import reader_of
+from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
 from medrov_cli.core.building.sourcefile import Box, Entry, Images, source_document
 from medrov_cli.core.config import Modality
 from medrov_cli.core.data.source import ANNOTATIONS, Split
@@ -39,7 +40,7 @@ class ConvertConfig:
     Attributes
     ----------
     format
-        A name in `readers.READERS`.
+        A name in `reader_registry.READERS`.
     reader
         The input, and how to read it.
     output

@@ -13,7 +13,7 @@ from medrov_cli.core.building.cases import case_in_path
 from medrov_cli.core.building.exported import safe_case
 from medrov_cli.core.building.from_raster import annotated_file, expect_size, nothing_in
 from medrov_cli.core.building.raster import file_stems
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.data.source import ANNOTATIONS, SPLITS, Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.inputs import natural_key
@@ -140,3 +140,6 @@ def _bad(what: str) -> MedrovError:
     return MedrovError(
         ErrorCode.BAD_METADATA, f"The COCO record {what}.", "Correct the file, or export it again."
     )
+
+
+READER: Reader = read

@@ -15,7 +15,7 @@ from medrov_cli.core.building.cases import case_in_path
 from medrov_cli.core.building.dicom_folder import DicomHeader, read_header, scan, slices_of
 from medrov_cli.core.building.from_raster import nothing_in
 from medrov_cli.core.building.reader_agreement import joined
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.inputs import natural_key
 from medrov_cli.core.io.reader import ReadOptions, read_frames
@@ -167,3 +167,6 @@ def _missing(table: str, row: int) -> Unit:
         )
 
     return Unit(f"{table}:{row}", images_of)
+
+
+READER: Reader = read

@@ -17,7 +17,7 @@ import pydicom
 from medrov_cli.core.building.dicom_folder import DicomHeader, Stack
 from medrov_cli.core.building.dicom_marked import Form, Marked, read_marked
 from medrov_cli.core.building.dicom_planes import BoolArray, Plane, moved_mask, plane_of
-from medrov_cli.core.building.readers import ReaderConfig, Reading
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading
 from medrov_cli.core.config import Limits
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.dicom_decode import decoded_frames
@@ -161,3 +161,6 @@ def _on_slice(mask: BoolArray, plane: Plane | None, stack: Stack, row: int) -> B
             f"{target.size_hw[1]} x {target.size_hw[0]}, and does not say where it lies"
         )
     return mask
+
+
+READER: Reader = read

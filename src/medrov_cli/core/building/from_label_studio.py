@@ -18,7 +18,7 @@ from medrov_cli.core.building.cases import case_in_path
 from medrov_cli.core.building.exported import safe_case
 from medrov_cli.core.building.from_raster import annotated_file, expect_size, nothing_in
 from medrov_cli.core.building.raster import file_stems
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.building.to_label_studio import CONFIG_FILE, MAIN_FILE
 from medrov_cli.core.building.turned import box_around
 from medrov_cli.core.building.xml_files import read_xml
@@ -172,3 +172,6 @@ def _number(value: Mapping[str, Any], key: str) -> float:
 
 def _bad(what: str, hint: str) -> MedrovError:
     return MedrovError(ErrorCode.BAD_METADATA, f"The task {what}.", hint)
+
+
+READER: Reader = read

@@ -16,7 +16,7 @@ from medrov_cli.core.building.cases import case_in_path
 from medrov_cli.core.building.from_raster import annotated_file, expect_size, nothing_in
 from medrov_cli.core.building.masks import annotations_in, annotations_of
 from medrov_cli.core.building.raster import file_stems, raster_files, read_mask
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
 _ENDINGS = ("_mask", "_segmentation")
@@ -184,3 +184,6 @@ def _without_ending(stem: str) -> str:
         if stem.endswith(ending) and len(stem) > len(ending):
             return stem.removesuffix(ending)
     return stem
+
+
+READER: Reader = read

@@ -21,7 +21,7 @@ from medrov_cli.core.building.nifti_pairs import (
     find_pairs,
     stem_of,
 )
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.config import Limits
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.nifti import Cut, cut_of, slice_of
@@ -196,3 +196,6 @@ def _orphan(relative: str) -> Unit:
         )
 
     return Unit(relative, images_of)
+
+
+READER: Reader = read

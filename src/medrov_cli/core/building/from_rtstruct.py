@@ -18,7 +18,7 @@ from medrov_cli.core.building.dicom_folder import DicomHeader, Stack
 from medrov_cli.core.building.dicom_marked import Form, Marked, read_marked
 from medrov_cli.core.building.dicom_planes import BoolArray, FloatArray
 from medrov_cli.core.building.polygons import polygon_mask
-from medrov_cli.core.building.readers import ReaderConfig, Reading
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading
 from medrov_cli.core.io.dicom_file import bad_metadata
 from medrov_cli.core.io.dicom_header import numbers
 from medrov_cli.core.io.quiet import silence_python
@@ -92,3 +92,6 @@ def _mask(polygons: list[FloatArray], size_hw: tuple[int, int]) -> BoolArray:
             if 0 <= row < size_hw[0] and 0 <= column < size_hw[1]:
                 mask[row, column] = True
     return mask
+
+
+READER: Reader = read

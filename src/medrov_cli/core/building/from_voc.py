@@ -14,7 +14,7 @@ from medrov_cli.core.building.annotated import AnnotatedImage, Annotation
 from medrov_cli.core.building.cases import case_in_path
 from medrov_cli.core.building.from_raster import annotated_file, expect_size, nothing_in
 from medrov_cli.core.building.raster import file_stems, raster_files
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.building.xml_files import read_xml
 from medrov_cli.core.data.source import SPLITS, Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
@@ -133,3 +133,6 @@ def _number(element: ET.Element, key: str) -> float:
 
 def _bad(what: str) -> MedrovError:
     return MedrovError(ErrorCode.BAD_METADATA, f"The XML file {what}.", "Export the annotations again.")
+
+
+READER: Reader = read

@@ -18,7 +18,7 @@ from medrov_cli.core.building.annotated import AnnotatedImage, Annotation
 from medrov_cli.core.building.cases import case_in_path
 from medrov_cli.core.building.from_raster import annotated_file, nothing_in
 from medrov_cli.core.building.raster import file_stems, raster_files
-from medrov_cli.core.building.readers import ReaderConfig, Reading, Unit
+from medrov_cli.core.building.readers import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.data.source import SPLITS, Split
 from medrov_cli.core.errors import ErrorCode, MedrovError
 
@@ -180,3 +180,6 @@ def _invalid(file: Path, what: str) -> MedrovError:
 
 def _bad(what: str) -> MedrovError:
     return MedrovError(ErrorCode.BAD_METADATA, f"The label file {what}.", "Correct it, or export it again.")
+
+
+READER: Reader = read

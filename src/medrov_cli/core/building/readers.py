@@ -1,20 +1,19 @@
-"""The formats that ``medrov data convert`` reads, each by a function that lists its units.
+"""Protocol of a reader of ``medrov data convert``: its settings, and the units that it lists.
 
-A new format is a file ``from_<name>.py`` with a function ``read(config) -> Reading``, a function below
-that imports it, a line in `READERS`, and the name in ``options/converting.py``.
+A new format is a file ``from_<name>.py`` that ends with ``READER: Reader = read``, a row in
+``reader_registry.py``, and the name in ``options/converting.py``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from medrov_cli.core.building.annotated import AnnotatedImage
 from medrov_cli.core.building.labels import LabelMap
-from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.io.planes import Axis
 
 Readers = Literal["keep", "merge"]
@@ -107,93 +106,3 @@ class Reading:
 Reader = Callable[[ReaderConfig], Reading]
 """Lists the units without reading pixels. Raises `MedrovError`: ``NO_INPUT`` or ``DATASET_INVALID`` where
 there is nothing to read, ``USAGE`` where an option is missing."""
-
-
-def _masks(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_masks import read
-
-    return read(config)
-
-
-def _voc(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_voc import read
-
-    return read(config)
-
-
-def _yolo(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_yolo import read
-
-    return read(config)
-
-
-def _coco(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_coco import read
-
-    return read(config)
-
-
-def _label_studio(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_label_studio import read
-
-    return read(config)
-
-
-def _cvat(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_cvat import read
-
-    return read(config)
-
-
-def _nifti(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_nifti import read
-
-    return read(config)
-
-
-def _dicom_seg(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_dicom_seg import read
-
-    return read(config)
-
-
-def _rtstruct(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_rtstruct import read
-
-    return read(config)
-
-
-def _dicom_csv(config: ReaderConfig) -> Reading:
-    from medrov_cli.core.building.from_dicom_csv import read
-
-    return read(config)
-
-
-READERS: Mapping[str, Reader] = {
-    "masks": _masks,
-    "voc": _voc,
-    "yolo": _yolo,
-    "coco": _coco,
-    "label-studio": _label_studio,
-    "cvat": _cvat,
-    "nifti": _nifti,
-    "dicom-seg": _dicom_seg,
-    "rtstruct": _rtstruct,
-    "dicom-csv": _dicom_csv,
-}
-"""By the name that ``--from`` takes."""
-
-
-def reader_of(name: str) -> Reader:
-    """Return the reader of a format.
-
-    Raises
-    ------
-    MedrovError
-        ``usage`` if there is none of that name.
-    """
-    if name not in READERS:
-        raise MedrovError(
-            ErrorCode.USAGE, f"--from does not know {name!r}.", f"Known formats: {', '.join(READERS)}."
-        )
-    return READERS[name]

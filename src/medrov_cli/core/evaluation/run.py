@@ -19,8 +19,9 @@ from medrov_cli.core.evaluation.config import EvalConfig
 from medrov_cli.core.evaluation.detection import Found, Predictor, detect_batch
 from medrov_cli.core.evaluation.journal import DetectionJournal
 from medrov_cli.core.records import Float32Array
-from medrov_cli.core.runtime.interface import Engine, choose_engine
+from medrov_cli.core.runtime.interface import Engine
 from medrov_cli.core.runtime.machine import usable_cores
+from medrov_cli.core.runtime.open_engine import choose_engine
 from medrov_cli.core.text import embed_texts, synonyms_of
 from medrov_cli.core.text.embedding import mean_embeddings
 from medrov_cli.core.weights import WeightsMetadata

@@ -21,17 +21,13 @@ from medrov_cli.core.evaluation.run import Detector, names_of_classes, truth_sha
 from medrov_cli.core.inference.config import Shard
 from medrov_cli.core.io.journal import Journal, read_records
 from medrov_cli.core.pseudolabeling.labelled_documents import AddedBox, Document, read_document, with_added
-from medrov_cli.core.pseudolabeling.labelled_folder import (
-    MANIFEST,
-    LabelledFolder,
-    write_folder,
-)
+from medrov_cli.core.pseudolabeling.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.pseudolabeling.offline_config import OfflineConfig
 from medrov_cli.core.pseudolabeling.offline_manifest import build_manifest, marks_of
 from medrov_cli.core.pseudolabeling.offline_rules import labels_for
 from medrov_cli.core.pseudolabeling.offline_search import Searcher, open_views, search_samples
 from medrov_cli.core.pseudolabeling.review import write_review
-from medrov_cli.core.runtime.interface import choose_engine
+from medrov_cli.core.runtime.open_engine import choose_engine
 
 Advance = Callable[[int, int, str], None]
 """Called with the images done, their total, and what is being done."""

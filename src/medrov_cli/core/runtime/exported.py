@@ -21,7 +21,8 @@ from medrov_cli.core.runtime.exported_metadata import (
     ExportPrecision,
     corrupt,
 )
-from medrov_cli.core.runtime.interface import Engine, EngineName, Precision, check_device, choose_engine
+from medrov_cli.core.runtime.interface import Engine, EngineName, Precision, check_device
+from medrov_cli.core.runtime.open_engine import choose_engine
 from medrov_cli.core.runtime.openvino_import import load_openvino
 from medrov_cli.core.weights import sha256_of
 
@@ -95,7 +96,7 @@ def open_exported(
     imgsz
         Side of the square model input, in pixels.
     device, engine, precision, streams
-        See :func:`medrov_cli.core.runtime.interface.open_engine`; fp32 is the file's own precision.
+        See :func:`medrov_cli.core.runtime.open_engine.open_engine`; fp32 is the file's own precision.
 
     Raises
     ------

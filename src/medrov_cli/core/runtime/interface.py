@@ -1,8 +1,7 @@
-"""What an inference engine is, and the one door through which engines are opened."""
+"""Protocol of an inference engine, and the settings from which one is opened."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from medrov_cli.core.config import GRID, MAX_IMGSZ, TEXT_WIDTH
+from medrov_cli.core.config import GRID, MAX_IMGSZ
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Candidates, Float32Array, FoldedText, UInt8Array
 
@@ -91,20 +90,11 @@ class Engine(Protocol):
         """
 
 
-def open_engine(
-    weights: Path,
-    embeddings: Float32Array,
-    *,
-    imgsz: int,
-    loaders: Loaders,
-    device: str = "auto",
-    engine: EngineName = EngineName.AUTO,
-    precision: Precision = Precision.FP32,
-    streams: int = 1,
-) -> Engine:
-    """Load weights into an engine, for a fixed set of classes.
+@dataclass(frozen=True, slots=True, eq=False)
+class EngineRequest:
+    """Settings from which an engine is opened.
 
-    Parameters
+    Attributes
     ----------
     weights
         A weights file.
@@ -113,94 +103,27 @@ def open_engine(
     imgsz
         Side of the square model input, in pixels.
     loaders
-        Make the network; the engines do not know how.
+        Make the network from the file.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    engine, precision
-        Which engine, in which number format.
+    precision
+        Number format of the forward pass.
     streams
-        Images side by side, for an engine that can: 1 is best for one image, the number of cores for many.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE`` for a bad or absent device, a bad size, an engine that the device or the format does not go
-        with; ``DEPENDENCY_MISSING``; ``WEIGHTS_CORRUPT``.
+        Number of images that are computed side by side, for an engine that can.
     """
-    check_imgsz(imgsz)
-    check_device(device)
-    if embeddings.ndim != 2 or embeddings.shape[1] != TEXT_WIDTH or not len(embeddings):
-        raise ValueError(f"class embeddings are (classes, {TEXT_WIDTH}), not {embeddings.shape}")
-    chosen = choose_engine(engine, device, precision)
-    if chosen is EngineName.TORCH:
-        from medrov_cli.core.runtime.torch_engine import TorchEngine
 
-        return TorchEngine(loaders.network(weights), embeddings, imgsz, device, precision)
-    text = loaders.fold(weights, embeddings)
-    if chosen is EngineName.ONNX:
-        from medrov_cli.core.runtime.onnx_engine import OnnxEngine
-
-        return OnnxEngine(loaders.graph(weights, imgsz), text, imgsz)
-    from medrov_cli.core.runtime.openvino_engine import OpenVinoEngine
-    from medrov_cli.core.weights import sha256_of
-
-    key = f"{sha256_of(weights)} {imgsz} {loaders.version}"
-    return OpenVinoEngine(lambda: loaders.graph(weights, imgsz), key, text, imgsz, precision, streams)
+    weights: Path
+    embeddings: Float32Array
+    imgsz: int
+    loaders: Loaders
+    device: str
+    precision: Precision
+    streams: int
 
 
-def choose_engine(engine: EngineName, device: str, precision: Precision) -> EngineName:
-    """Return the engine to open: the one asked for, or the fastest that is here (docs/performance.md).
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``, ``DEPENDENCY_MISSING``.
-    """
-    if engine is EngineName.AUTO:
-        if device == "auto":
-            device = "gpu" if _sees_gpu() else "cpu"
-        if device != "cpu":
-            return EngineName.TORCH
-        found = [name for name in (EngineName.OPENVINO, EngineName.ONNX) if _is_installed(name)]
-        usable = [name for name in found if name is EngineName.OPENVINO or precision is Precision.FP32]
-        return usable[0] if usable else EngineName.TORCH
-    if engine is EngineName.TORCH:
-        return engine
-    if device not in ("auto", "cpu"):
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--engine {engine} runs on the CPU alone, not on --device {device}",
-            "Use --engine torch, or leave --device out.",
-        )
-    if engine is EngineName.ONNX and precision is not Precision.FP32:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--engine onnx does not compute in {precision} on a CPU",
-            "Use --engine openvino or torch.",
-        )
-    if not _is_installed(engine):
-        raise MedrovError(
-            ErrorCode.DEPENDENCY_MISSING,
-            f"--engine {engine}: {_MODULES[engine]} is not installed",
-            f"Run: pip install {_MODULES[engine]}",
-        )
-    return engine
-
-
-_MODULES = {EngineName.ONNX: "onnxruntime", EngineName.OPENVINO: "openvino"}
-
-
-def _is_installed(engine: EngineName) -> bool:
-    return importlib.util.find_spec(_MODULES[engine]) is not None
-
-
-def _sees_gpu() -> bool:
-    """Tell whether the machine shows a GPU that torch may use; torch itself takes seconds to ask."""
-    import platform
-
-    if platform.system() == "Darwin":
-        return platform.machine() == "arm64"
-    return Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or platform.system() == "Windows"
+EngineOpener = Callable[[EngineRequest], Engine]
+"""Opens an engine. Raises `MedrovError`: ``USAGE`` for an absent device or a number format that the engine
+does not compute in, ``WEIGHTS_CORRUPT``."""
 
 
 def check_imgsz(imgsz: int) -> None:

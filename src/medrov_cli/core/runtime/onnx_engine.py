@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.records import Candidates, FoldedText, UInt8Array
+from medrov_cli.core.runtime.interface import EngineOpener, EngineRequest
 from medrov_cli.core.runtime.machine import usable_cores
 from medrov_cli.core.runtime.parts import work_out
 
@@ -48,3 +49,12 @@ class OnnxEngine:
             parts = {name: value[0] for name, value in zip(self._outputs, values, strict=True)}
             found.append(work_out(parts, self._text, floor, (self.imgsz, self.imgsz)))
         return found
+
+
+def open_onnx(request: EngineRequest) -> OnnxEngine:
+    """Open the ONNX Runtime engine."""
+    text = request.loaders.fold(request.weights, request.embeddings)
+    return OnnxEngine(request.loaders.graph(request.weights, request.imgsz), text, request.imgsz)
+
+
+OPENER: EngineOpener = open_onnx

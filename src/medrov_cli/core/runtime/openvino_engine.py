@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Candidates, Float32Array, FoldedText, UInt8Array
-from medrov_cli.core.runtime.interface import Precision
+from medrov_cli.core.runtime.interface import EngineOpener, EngineRequest, Precision
 from medrov_cli.core.runtime.openvino_streams import OpenVinoStreams, computes_in_bf16
 from medrov_cli.core.runtime.parts import PARTS, work_out
 
@@ -72,3 +72,18 @@ class OpenVinoEngine:
             return work_out(parts, self._text, floor, (self.imgsz, self.imgsz))
 
         return list(self._model.run(images_rgb, PARTS, finish))
+
+
+def open_openvino(request: EngineRequest) -> OpenVinoEngine:
+    """Open the OpenVINO engine."""
+    from medrov_cli.core.weights import sha256_of
+
+    weights, imgsz, loaders = request.weights, request.imgsz, request.loaders
+    text = loaders.fold(weights, request.embeddings)
+    key = f"{sha256_of(weights)} {imgsz} {loaders.version}"
+    return OpenVinoEngine(
+        lambda: loaders.graph(weights, imgsz), key, text, imgsz, request.precision, request.streams
+    )
+
+
+OPENER: EngineOpener = open_openvino

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.core.records import Candidates, Float32Array, UInt8Array
-from medrov_cli.core.runtime.interface import Precision
+from medrov_cli.core.runtime.interface import EngineOpener, EngineRequest, Precision
 from medrov_cli.core.runtime.machine import usable_cores
 from medrov_cli.core.runtime.parts import above
 
@@ -98,3 +98,12 @@ def _absent(device: str, why: str) -> MedrovError:
     return MedrovError(
         ErrorCode.USAGE, f"--device {device}: {why}", "Leave --device out to use what is here."
     )
+
+
+def open_torch(request: EngineRequest) -> TorchEngine:
+    """Open the torch engine."""
+    network = request.loaders.network(request.weights)
+    return TorchEngine(network, request.embeddings, request.imgsz, request.device, request.precision)
+
+
+OPENER: EngineOpener = open_torch
