@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from medrov_cli.core.config import OptimizerName
-from medrov_cli.core.model.schedule import ScheduleConfig
-from medrov_cli.core.training import TrainConfig
+from medrov_cli.core.settings.choices import OptimizerName
+from medrov_cli.core.settings.train import TrainConfig
+from medrov_cli.core.settings.train_groups import ScheduleConfig
 
 IMAGES = {"train": 8, "val": 10, "test": 1}
 

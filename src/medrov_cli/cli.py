@@ -22,7 +22,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from medrov_cli import __version__, console
+from medrov_cli import console
 from medrov_cli.commands import (
     benchmark,
     data_check,
@@ -41,8 +41,9 @@ from medrov_cli.commands import (
     train,
     weights,
 )
-from medrov_cli.core.config import RESEARCH_NOTICE
-from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.versions import __version__
 
 ERROR_SCHEMA = "medrov.error/1"
 

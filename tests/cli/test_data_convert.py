@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from medrov_cli.commands import data_convert as command
-from medrov_cli.core.building.convert import UNSTATED
-from medrov_cli.core.building.reader_registry import READERS
-from medrov_cli.core.building.readers import ReaderConfig
+from medrov_cli.core.curation.convert import UNSTATED
+from medrov_cli.core.datasets.readers.protocol import ReaderConfig
+from medrov_cli.core.datasets.readers.registry import READERS
 from medrov_cli.options.converting import Format
 
 ABOUT = ("--modality", "ct", "--licence", "CC0")

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from medrov_cli.core import config
-from medrov_cli.core.records import Float32Array
-from medrov_cli.core.text import EncoderIdentity, embed_texts
+from medrov_cli.core.base import constants as config
+from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.text.cache import MANY_FILES, EmbeddingCache
-from medrov_cli.core.text.container import write_embeddings
+from medrov_cli.core.text.embedding import embed_texts
+from medrov_cli.core.text.embedding_file import write_embeddings
+from medrov_cli.core.text.protocol import EncoderIdentity
 
 IDENTITY = EncoderIdentity("local-dir:x", "tiny", "r1", width=4, context_length=8)
 UNIT = np.array([0.6, 0.0, 0.8, 0.0], np.float32)

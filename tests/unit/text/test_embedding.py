@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.text import TextEncoder, embed_prompts, embed_texts, parse_classes
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.text import vocabulary as vocabulary_room
-from medrov_cli.core.text.embedding import mean_embeddings
-from medrov_cli.core.text.minilm import MINILM
-from medrov_cli.core.text.synonyms import lexicon
+from medrov_cli.core.text.embedding import embed_prompts, embed_texts, mean_embeddings
+from medrov_cli.core.text.lexicon import lexicon
+from medrov_cli.core.text.minilm.encoder import MINILM
+from medrov_cli.core.text.prompts import parse_classes
+from medrov_cli.core.text.protocol import TextEncoder
 from medrov_cli.core.text.vocabulary import VOCABULARY, build_vocabulary, shipped_embeddings
 
 
