@@ -21,7 +21,10 @@ import tempfile
 import time
 from collections.abc import Callable
 
-_COLD = "from medrov_cli.core.text import embed_texts; embed_texts(['made-up text'], encoder={encoder!r})"
+_COLD = (
+    "from medrov_cli.core.text.embedding import embed_texts; "
+    "embed_texts(['made-up text'], encoder={encoder!r})"
+)
 _CACHED = """
 import time
 start = time.perf_counter()

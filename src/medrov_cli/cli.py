@@ -2,7 +2,7 @@
 
 A command lives in ``commands/<name>.py``: a function of that name (or, for a group, a
 ``typer.Typer`` named ``app``) that is registered below. Its module imports only the standard
-library, typer, rich, ``core.errors``, ``core.config``, ``console`` and ``options``; heavy imports
+library, typer, rich, ``core.base``, ``core.settings``, ``console`` and ``options``; heavy imports
 stand in the function. It fails by raising :class:`MedrovError`, and ends with another exit code
 than 0 by ``raise typer.Exit(ExitCode.PARTIAL)`` after its output is printed.
 """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from medrov_cli.core.base import constants as config
 from medrov_cli.core.base import files
+from medrov_cli.core.base.environment import cache_dir
 from medrov_cli.core.base.files import known_sha256
 
 LARGE = bytes(2 << 20)
@@ -86,7 +86,7 @@ def test_a_changed_file_is_read_again(large: Path, change: Callable[[Path], None
 
 def test_what_has_rotted_is_found_by_reading(large: Path, reads: list[Path]) -> None:
     known_sha256(large)
-    (stamp,) = (config.cache_dir() / "sha256").iterdir()
+    (stamp,) = (cache_dir() / "sha256").iterdir()
     stamp.write_text(stamp.read_text().replace(digest(LARGE), digest(OTHER)))
     assert known_sha256(large) == digest(OTHER)  # the stamp is believed
     assert known_sha256(large, reread=True) == digest(LARGE)
@@ -97,7 +97,7 @@ def test_what_has_rotted_is_found_by_reading(large: Path, reads: list[Path]) -> 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"state": 1, "sha256": "0"}', "\0"])
 def test_a_damaged_stamp_is_as_good_as_none(large: Path, content: str) -> None:
     known_sha256(large)
-    (stamp,) = (config.cache_dir() / "sha256").iterdir()
+    (stamp,) = (cache_dir() / "sha256").iterdir()
     stamp.write_text(content)
     assert known_sha256(large) == digest(LARGE)
 
@@ -111,13 +111,13 @@ def test_a_file_that_may_still_be_changing_gets_no_stamp(tmp_path: Path, reads: 
 
 def test_checking_a_file_makes_no_stamp(large: Path) -> None:
     assert known_sha256(large, reread=True) == digest(LARGE)
-    assert not config.cache_dir().exists() or not list(config.cache_dir().iterdir())
+    assert not cache_dir().exists() or not list(cache_dir().iterdir())
 
 
 def test_a_small_file_gets_no_stamp(tmp_path: Path, large: Path) -> None:
     large.write_bytes(b"small")
     assert known_sha256(large) == digest(b"small")
-    assert not (config.cache_dir() / "sha256").exists()
+    assert not (cache_dir() / "sha256").exists()
 
 
 def test_without_a_cache_folder_the_digest_is_the_same(

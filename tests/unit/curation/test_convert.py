@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.plugins import Entry
 from medrov_cli.core.curation.convert import ConvertConfig, convert
-from medrov_cli.core.datasets import source_file as sourcefile
+from medrov_cli.core.datasets import source_file
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.readers.protocol import ReaderConfig
 from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap
@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pyt
     def killed(pixels: Any) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sourcefile, "png_bytes", killed)  # c.png is the first that is encoded
+    monkeypatch.setattr(source_file, "png_bytes", killed)  # c.png is the first that is encoded
     with pytest.raises(KeyboardInterrupt):
         convert(config)
     assert set(written(tmp_path / "out")) == {"convert.json", "images/a.jpg", "images/b.png"}
@@ -276,17 +276,17 @@ def test_the_writer_trusts_no_reader(tmp_path: Path) -> None:
 def test_images_that_differ_by_letter_case_alone_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medrov_cli.core.datasets.readers import protocol as readers
-    from medrov_cli.core.datasets.readers import registry as reader_registry
+    from medrov_cli.core.datasets.readers import registry
+    from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 
-    def twins(config: ReaderConfig) -> readers.Reading:
+    def twins(config: ReaderConfig) -> Reading:
         def images() -> Iterator[AnnotatedImage]:
             yield from (_image("a"), _image("A"))
 
-        return readers.Reading((readers.Unit("volume", images),))
+        return Reading((Unit("volume", images),))
 
     monkeypatch.setitem(sys.modules, "twins", SimpleNamespace(READER=twins))
-    monkeypatch.setattr(reader_registry, "READERS", (Entry("twins", "twins", "READER", "Two images"),))
+    monkeypatch.setattr(registry, "READERS", (Entry("twins", "twins", "READER", "Two images"),))
     with pytest.raises(MedrovError) as caught:
         convert(config_of(tmp_path, tmp_path / "out", "twins"))
     assert caught.value.code is ErrorCode.DATASET_INVALID

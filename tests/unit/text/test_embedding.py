@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.text import vocabulary as vocabulary_room
+from medrov_cli.core.text import vocabulary
 from medrov_cli.core.text.embedding import embed_prompts, embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon
 from medrov_cli.core.text.minilm.encoder import MINILM
@@ -101,15 +101,15 @@ def test_a_damaged_vocabulary_is_not_trusted(tmp_path: Path, monkeypatch: pytest
     original = Path(str(files("medrov_cli").joinpath("assets", VOCABULARY))).read_bytes()
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / VOCABULARY).write_bytes(original[:-1000])
-    monkeypatch.setattr(vocabulary_room, "files", lambda _package: tmp_path)
-    vocabulary_room._load.cache_clear()
+    monkeypatch.setattr(vocabulary, "files", lambda _package: tmp_path)
+    vocabulary._load.cache_clear()
     before = embed_texts(["polyp"], warn=(warnings := []).append)
-    vocabulary_room._load.cache_clear()
+    vocabulary._load.cache_clear()
     monkeypatch.undo()
     assert len(warnings) == 1
     assert "vocabulary" in warnings[0]
     np.testing.assert_allclose(before, embed_texts(["polyp"]), atol=1e-3)
-    vocabulary_room._load.cache_clear()
+    vocabulary._load.cache_clear()
 
 
 SHIPPED = """

@@ -23,7 +23,8 @@ CLASSES = 1000
 WARM_TEXTS = 50
 
 _COLD = (
-    "from medrov_cli.core.text import embed_texts; embed_texts(['made-up text'], encoder={!r}, offline=True)"
+    "from medrov_cli.core.text.embedding import embed_texts; "
+    "embed_texts(['made-up text'], encoder={!r}, offline=True)"
 )
 _PROBE = "from medrov_cli.core.benchmarking.text_timing import probe; probe({!r}, {!r}, {!r}, {!r})"
 

@@ -40,7 +40,7 @@ class ConvertConfig:
     Attributes
     ----------
     format
-        A name in `reader_registry.READERS`.
+        A name in `readers.registry.READERS`.
     reader
         The input, and how to read it.
     output

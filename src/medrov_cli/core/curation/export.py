@@ -13,21 +13,7 @@ from typing import Any, Literal
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import bring_file
 from medrov_cli.core.datasets.opened import Opened, open_inputs
-from medrov_cli.core.datasets.writers import (
-    coco as to_coco,
-)
-from medrov_cli.core.datasets.writers import (
-    cvat as to_cvat,
-)
-from medrov_cli.core.datasets.writers import (
-    label_studio as to_label_studio,
-)
-from medrov_cli.core.datasets.writers import (
-    voc as to_voc,
-)
-from medrov_cli.core.datasets.writers import (
-    yolo as to_yolo,
-)
+from medrov_cli.core.datasets.writers import coco, cvat, label_studio, voc, yolo
 from medrov_cli.core.datasets.writers.images import ExportedImage, Written, classes_of, collect
 from medrov_cli.core.runs.claims import claim_folder
 
@@ -39,11 +25,11 @@ RUN_SCHEMA = "medrov.data.export-run/1"
 Format = Literal["coco", "yolo", "voc", "label-studio", "cvat"]
 Advance = Callable[[int, int | None, str], None]
 _MAIN_FILES = {
-    "coco": to_coco.MAIN_FILE,
-    "yolo": to_yolo.MAIN_FILE,
-    "voc": to_voc.MAIN_FILE,
-    "label-studio": to_label_studio.MAIN_FILE,
-    "cvat": to_cvat.MAIN_FILE,
+    "coco": coco.MAIN_FILE,
+    "yolo": yolo.MAIN_FILE,
+    "voc": voc.MAIN_FILE,
+    "label-studio": label_studio.MAIN_FILE,
+    "cvat": cvat.MAIN_FILE,
 }
 
 
@@ -80,7 +66,7 @@ class ExportConfig:
     sources: tuple[str, ...] = ()
     data_root: Path | None = None
     link_images: bool = False
-    image_url: str = to_label_studio.LOCAL_FILES
+    image_url: str = label_studio.LOCAL_FILES
     resume: bool = False
 
 
@@ -174,24 +160,24 @@ def _describe(config: ExportConfig, opened: Opened) -> dict[str, Any]:
 def _places(to: Format, images: Sequence[ExportedImage]) -> dict[str, str]:
     """Return where each image stands below the output, by its name."""
     if to == "yolo":
-        return {name: f"images/{place}" for name, place in to_yolo.image_places(images).items()}
+        return {name: f"images/{place}" for name, place in yolo.image_places(images).items()}
     if to == "voc":
-        return {name: f"JPEGImages/{place}" for name, place in to_voc.image_places(images).items()}
+        return {name: f"JPEGImages/{place}" for name, place in voc.image_places(images).items()}
     return {image.name: f"images/{image.name}" for image in images}
 
 
 def _write(config: ExportConfig, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
     match config.to:
         case "coco":
-            return to_coco.write(config.output, images, classes)
+            return coco.write(config.output, images, classes)
         case "yolo":
-            return to_yolo.write(config.output, images, classes)
+            return yolo.write(config.output, images, classes)
         case "voc":
-            return to_voc.write(config.output, images, classes)
+            return voc.write(config.output, images, classes)
         case "label-studio":
-            return to_label_studio.write(config.output, images, classes, config.image_url)
+            return label_studio.write(config.output, images, classes, config.image_url)
         case "cvat":
-            return to_cvat.write(config.output, images, classes)
+            return cvat.write(config.output, images, classes)
 
 
 def _bring(file: Path, target: Path, *, link: bool) -> None:

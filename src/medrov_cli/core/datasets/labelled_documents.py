@@ -42,7 +42,7 @@ class AddedBox:
 
 
 def read_document(path: Path) -> Document:
-    """Return a COCO file that :func:`medrov_cli.core.data.load_dataset` has accepted.
+    """Return a COCO file that :func:`medrov_cli.core.datasets.dataset.load_dataset` has accepted.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.text.lexicon import lexicon
-from medrov_cli.core.text.minilm import encoder as room
+from medrov_cli.core.text.minilm import encoder
 from medrov_cli.core.text.minilm.encoder import MiniLmEncoder, find_minilm
 from medrov_cli.core.text.protocol import TextEncoder
 
@@ -99,7 +99,7 @@ def test_the_number_of_threads_does_not_matter() -> None:
     if not any(library["user_api"] == "blas" for library in threadpoolctl.threadpool_info()):
         pytest.skip("numpy's linear algebra has its own mind about threads")
     code = (
-        "import sys; from medrov_cli.core.text import open_encoder;"
+        "import sys; from medrov_cli.core.text.encoders import open_encoder;"
         f"sys.stdout.buffer.write(open_encoder('minilm').encode(['lung nodule', {LONG[0]!r}]).tobytes())"
     )
     one, two = (
@@ -194,7 +194,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named_in_the_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "PACKAGE", "no_such_package_at_all")
+    monkeypatch.setattr(encoder, "PACKAGE", "no_such_package_at_all")
     with pytest.raises(MedrovError) as caught:
         find_minilm()
     assert caught.value.code is ErrorCode.ENCODER_MISSING

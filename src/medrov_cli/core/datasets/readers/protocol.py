@@ -1,7 +1,7 @@
 """Protocol of a reader of ``medrov data convert``: its settings, and the units that it lists.
 
-A new format is a file ``from_<name>.py`` that ends with ``READER: Reader = read``, a row in
-``reader_registry.py``, and the name in ``options/converting.py``.
+A new format is a file ``readers/<name>.py`` that ends with ``READER: Reader = read``, a row in
+``readers/registry.py``, and the name in ``options/converting.py``.
 """
 
 from __future__ import annotations

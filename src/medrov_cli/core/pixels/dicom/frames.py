@@ -40,7 +40,7 @@ def read_dicom(path: str, spec: WindowSpec, limits: Limits, *, patient: bool = F
     Raises
     ------
     MedrovError
-        Any input code; see `dicom_file.open_dicom` for what is refused before decoding.
+        Any input code; see `file.open_dicom` for what is refused before decoding.
     """
     silence_python()
     with open(path, "rb") as raw:  # noqa: PTH123 - the path is taken as it was given

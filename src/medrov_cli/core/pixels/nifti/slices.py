@@ -61,12 +61,12 @@ class Cut:
 def read_nifti(path: str, spec: WindowSpec, axis: Axis, limits: Limits) -> Iterator[Frame]:
     """Yield the slices of a NIfTI file, plane by plane and volume by volume.
 
-    One window holds for all slices of a file; see `nifti_grey.Renderer`.
+    One window holds for all slices of a file; see `grey.Renderer`.
 
     Raises
     ------
     MedrovError
-        An input code; see `nifti_file.open_nifti`.
+        An input code; see `file.open_nifti`.
     """
     file = open_nifti(path, limits)
     cut = cut_of(file, axis)
