@@ -19,7 +19,6 @@ from rich.text import Text
 
 from medrov_cli import console, options
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.environment import is_offline
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 
 if TYPE_CHECKING:
@@ -178,6 +177,7 @@ def detect(
 
     Without --classes, everything that the weights know and the image's modality can show.
     """
+    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.detection.run import run_detection
     from medrov_cli.core.settings.choices import EngineName, OutputFormat, Phi, Precision
     from medrov_cli.core.settings.detect import DetectConfig, Shard

@@ -16,7 +16,6 @@ from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.environment import is_offline
 from medrov_cli.options import evaluating
 
 RULES_PANEL = "Rules"
@@ -204,6 +203,7 @@ def evaluate(
     All classes of the dataset are asked for at once on every image of the split. The folder gets
     report.json, report.html, curves, images.csv and the predictions.
     """
+    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.evaluation.run import export_truth as write_truth
     from medrov_cli.core.evaluation.run import run_evaluation
     from medrov_cli.core.settings.choices import EngineName, Precision

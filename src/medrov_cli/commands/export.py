@@ -15,7 +15,6 @@ from rich.console import RenderableType
 
 from medrov_cli import console, options
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.environment import is_offline
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.options import exporting_model as exporting
 
@@ -110,6 +109,7 @@ def export(
     The file says what it finds and how its images are prepared; 'medrov detect --weights FILE' runs onnx and
     openvino. If it does not answer as the weights do, nothing is written.
     """
+    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.exporting.run import run_export
     from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
     from medrov_cli.core.settings.export import ExportConfig

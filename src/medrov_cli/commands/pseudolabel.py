@@ -18,7 +18,6 @@ from typer.core import TyperGroup
 
 from medrov_cli import console, options
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.environment import is_offline
 from medrov_cli.core.base.errors import ExitCode
 from medrov_cli.options import pseudolabel as labelling
 
@@ -152,6 +151,7 @@ def pseudolabel(
     """
     if context.invoked_subcommand is not None:
         return
+    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.pseudolabeling.run import run_pseudolabeling
     from medrov_cli.core.settings.choices import EngineName, Precision
     from medrov_cli.core.settings.detect import Shard

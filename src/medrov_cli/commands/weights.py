@@ -18,7 +18,6 @@ from rich.text import Text
 
 from medrov_cli import console
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
-from medrov_cli.core.base.environment import is_offline
 from medrov_cli.options import Json, Offline
 
 if TYPE_CHECKING:
@@ -137,6 +136,7 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Download weights of the manifest into the cache. Nothing else asks the network for weights."""
+    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.provisioning import pull_weights
 
     with console.progress("bytes") as advance:

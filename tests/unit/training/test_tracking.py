@@ -350,7 +350,7 @@ def test_wandb_never_asks(config: TrainConfig) -> None:
     import pty
 
     ours, terminal = pty.openpty()
-    command = Path(__file__).parents[1] / "offline_medrov.py"
+    command = Path(__file__).parents[2] / "offline_medrov.py"
     done = subprocess.run(
         [sys.executable, "-P", command, "train", config.dataset, "-o", config.output, "--log-to", "wandb"]
         + [str(part) for part in QUICK],
