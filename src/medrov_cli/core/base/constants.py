@@ -1,4 +1,4 @@
-"""Settings and constants, each with its source. Standard library only."""
+"""Constants, each with its source, and limits of inputs."""
 
 from __future__ import annotations
 

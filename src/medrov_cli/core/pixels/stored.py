@@ -1,4 +1,4 @@
-"""Pixels of a dataset's image files, and pictures in pages: training and pages show the same."""
+"""Pixels of the image files of a dataset, as stored."""
 
 from __future__ import annotations
 

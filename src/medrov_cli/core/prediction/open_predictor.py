@@ -1,4 +1,4 @@
-"""Weights and classes into an engine: where the model's room and the runtime's meet."""
+"""Open an engine for a weights file and the embeddings of its classes."""
 
 from __future__ import annotations
 

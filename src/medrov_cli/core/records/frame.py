@@ -1,4 +1,4 @@
-"""The frozen records that travel between the rooms of the core, and their JSON form."""
+"""Frames and what describes them: grey-level window, identifiers, identity of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Download of one file whose SHA-256 is known. The only network access of this room."""
+"""Download of one file whose SHA-256 is known. The only network access of this package."""
 
 from __future__ import annotations
 
