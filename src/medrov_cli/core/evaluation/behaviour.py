@@ -26,6 +26,7 @@ from medrov_cli.core.metrics.error_analysis import (
 from medrov_cli.core.metrics.operating import best_f1
 from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.records.score_maps import CalibrationInfo
+from medrov_cli.core.settings.values import HitRule
 
 CALIBRATION_FLOOR = 0.05
 """Detections below this score take no part in D-ECE: they are many, and nobody is shown them."""
@@ -34,7 +35,7 @@ CURVE_POINTS = 200
 """Points of a FROC curve in the report; it ends at twice the largest rate."""
 
 
-def froc_section(scene: Scene, rule: froc.HitRule, weights: FloatArray) -> dict[str, Any]:
+def froc_section(scene: Scene, rule: HitRule, weights: FloatArray) -> dict[str, Any]:
     """Return sensitivities, CPM, their intervals, and the curve of each class.
 
     A class is scored on the images of the sources that annotate it. Images that cannot show it
