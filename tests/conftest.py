@@ -8,11 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from offline_medrov import connect_to_this_machine_only, no_lookup
@@ -27,6 +29,43 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Read by typer when it is imported, therefore here and not in a fixture.
 for _name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TERMINAL_WIDTH"):
     os.environ.pop(_name, None)
+
+
+hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("slow", max_examples=300, deadline=None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this suite."""
+    group = parser.getgroup("medrov")
+    group.addoption("--slow", action="store_true", help="300 examples a property in place of 25")
+    group.addoption(
+        "--most-seconds",
+        type=float,
+        metavar="S",
+        help="fail if a test without the marker 'slow' takes longer (its own part, without fixtures)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the number of examples a property."""
+    hypothesis.settings.load_profile("slow" if config.getoption("--slow") else "default")
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that takes too long for its marker; the smaller of wall and processor time counts."""
+    most = item.config.getoption("--most-seconds")
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    yield
+    seconds = min(time.perf_counter() - wall, _cpu_seconds() - cpu)
+    if most and seconds > most and item.get_closest_marker("slow") is None:
+        pytest.fail(f"takes {seconds:.1f} s: shrink it, or mark it with pytest.mark.slow", pytrace=False)
 
 
 @dataclass(frozen=True)
@@ -53,11 +92,11 @@ Medrov = Callable[..., Finished]
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the test an empty cache and home, a plain wide terminal and no network."""
-    home = tmp_path_factory.getbasetemp() / "home"
+    """Give the test a home of the session, the session's cache, a plain wide terminal and no network."""
+    home, cache = (tmp_path_factory.getbasetemp() / name for name in ("home", "cache"))
     home.mkdir(exist_ok=True)
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("MEDROV_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("MEDROV_CACHE", str(cache))
     monkeypatch.setenv("MPLCONFIGDIR", str(home / "matplotlib"))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
@@ -65,6 +104,14 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(socket.socket, "connect", connect_to_this_machine_only)
     monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
+
+
+@pytest.fixture
+def empty_cache(isolated: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test an empty cache of its own: for tests of what is kept there."""
+    folder = tmp_path / "cache of this test"
+    monkeypatch.setenv("MEDROV_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -36,13 +36,14 @@ def _render(document: Document) -> RenderableType:
 def _about(document: Document) -> Text:
     machine, settings = document["machine"], document["settings"]
     device = machine["gpu"] or machine["cpu"]
-    flags = " ".join(machine["cpu_flags"])
+    flags, precision = " ".join(machine["cpu_flags"]), machine["train_precision"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items() if number)
     weights = document["weights"]
     made_up = " made-up" if settings["classes_from"] == "made_up" else ""
     subject = f"weights {weights['name']} ({weights['sha256'][:12]}), {settings['imgsz']} pixels"
     lines = [
         f"{device}, {machine['cores']} core(s); {flags}",
+        f"train --precision auto is {precision['name']}: {precision['reason']}",
         versions,
         f"{subject}, {settings['classes']}{made_up} classes",
         f"{settings['images']} images a round, of {settings['files']} {settings['images_from']}",

@@ -144,7 +144,7 @@ def train(
     text_encoder: training.TextEncoder = DEFAULT_TEXT_ENCODER,
     text_adapter: training.TextAdapter = True,
     text_start: training.TextStartChoice = TextStart.CENTRED,
-    precision: schedule.Precision = "bf16",
+    precision: schedule.Precision = "auto",
     device: schedule.Device = "auto",
     compiled: schedule.Compile = False,
     deterministic: schedule.Deterministic = False,
@@ -220,7 +220,9 @@ def train(
     with console.progress("images") as advance:
 
         def report(progress: TrainProgress) -> None:
-            if progress.entry is not None:
+            if progress.precision is not None:
+                console.note(f"precision {progress.precision}")
+            elif progress.entry is not None:
                 console.note(f"epoch {progress.done}/{progress.total}: {_summary(progress.entry)}")
             else:
                 advance(*_describe(progress, batch))

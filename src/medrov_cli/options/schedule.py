@@ -104,8 +104,12 @@ Seed = Annotated[
 ]
 
 Precision = Annotated[
-    Literal["bf16", "fp16", "fp32"],
-    typer.Option("--precision", help="Of the forward pass.", rich_help_panel=ENGINE_PANEL),
+    Literal["auto", "bf16", "fp16", "fp32"],
+    typer.Option(
+        "--precision",
+        help="Number format of the network; auto: bf16 where the device computes in it, else fp32.",
+        rich_help_panel=ENGINE_PANEL,
+    ),
 ]
 
 Device = Annotated[

@@ -33,10 +33,13 @@ def test_the_machine_is_described_without_its_name(tmp_path: Path) -> None:
     machine = describe_machine(file)
     assert machine["cpu"] == "Made-up CPU 3000"
     assert machine["cpu_flags"] == ["avx2", "avx512f", "avx512_bf16", "amx_int8"]
+    assert machine["train_precision"]["name"] == "bf16"
+    assert "avx512_bf16" in machine["train_precision"]["reason"]
     assert machine["versions"]["numpy"] == np.__version__
     absent = describe_machine(tmp_path / "none")
     assert absent["cpu"]
     assert absent["cpu_flags"] == []
+    assert absent["train_precision"]["name"] == "fp32"
 
 
 def write_package(folder: Path, name: str, energy_uj: int) -> None:

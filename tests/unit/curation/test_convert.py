@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -201,7 +201,6 @@ BOXES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
 @given(boxes=BOXES)
 def test_coco_comes_through_twice_without_a_change(
     tmp_path_factory: pytest.TempPathFactory, boxes: list[tuple[float, ...]]
@@ -218,7 +217,6 @@ def test_coco_comes_through_twice_without_a_change(
         ]
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     box=st.tuples(st.integers(0, 8), st.integers(0, 6), st.integers(1, 8), st.integers(1, 6)),
     form=st.sampled_from(("voc", "yolo")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.curation.duplicates import near_duplicates, near_pairs
@@ -55,7 +55,6 @@ def test_other_sources_do_not_change_what_is_found_in_one() -> None:
     assert alone.correlation == pytest.approx(pair.correlation, abs=1e-5)
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=30),
     st.floats(0, 1),
@@ -79,7 +78,6 @@ def test_all_pairs_hold_those_between_splits(
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
 def test_a_dark_image_of_twelve_bits_has_the_fingerprint_of_its_bright_copy(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

@@ -105,7 +105,7 @@ def boxes(draw: st.DrawFn) -> tuple[str, float, float, float, float]:
 
 
 @each_format
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     drawn=st.lists(
         st.tuples(

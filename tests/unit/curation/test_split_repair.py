@@ -67,7 +67,7 @@ both_ways = pytest.mark.parametrize("config", [REPAIR, SplitConfig(Shares(val=0.
 
 
 @both_ways
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=pictures)
 def test_a_check_finds_no_leak_after_either_way(config: SplitConfig, drawn: list[Picture]) -> None:
     leaks = {Code.NEAR_DUPLICATE, Code.CASE_IN_TWO_SPLITS}

@@ -78,7 +78,7 @@ def test_a_batch_gives_what_single_images_give(engine: Engine, images: np.ndarra
 
 
 @given(seed=st.integers(0, 1000), floor=st.floats(0.0, 1.0))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_floor_leaves_out_exactly_the_anchors_below_it(engine: Engine, seed: int, floor: float) -> None:
     image = noise_image(seed, IMGSZ, IMGSZ)[None]
     (everything,) = engine.infer(image)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -61,7 +61,6 @@ def test_what_is_no_number_or_of_another_shape_is_beyond_every_limit(scores: lis
 
 
 @given(value=st.floats(0, 1), limit=st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
 def test_the_judge_refuses_exactly_what_is_above_its_limit(value: float, limit: float) -> None:
     figures = [("always fine", 9.0, None), ("score", value, limit)]
     if value <= limit:

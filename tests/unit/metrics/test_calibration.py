@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
@@ -96,7 +96,6 @@ def test_one_patient_full_of_a_class_does_not_raise_the_thresholds_of_all() -> N
     assert np.mean(strange[1:]) < np.mean(plain[1:]) + 0.05, "the others hardly pay"
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.sampled_from([2, 10, 15]))
 def test_reliability_equals_sklearn(seed: int, count: int, bins: int) -> None:
     rng = np.random.default_rng(seed)
@@ -121,7 +120,6 @@ def test_d_ece_by_hand() -> None:
     assert d_ece(reliability(np.zeros(0), np.zeros(0, dtype=bool))) is None
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**32 - 1), st.integers(0, 200), st.booleans(), st.sampled_from([fit_isotonic, fit_platt])
 )
@@ -243,7 +241,6 @@ def test_a_limit_of_absent_false_positives_raises_the_thresholds_that_cost_least
     assert rates / FIT["images"] <= 0.1
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.1, 0.5, 2.0]))
 def test_limited_thresholds_keep_the_limit_and_never_fall(seed: int, limit: float) -> None:
     rng = np.random.default_rng(seed)

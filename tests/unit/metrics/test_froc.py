@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detection_tables import random_table
@@ -78,7 +78,6 @@ def brute_force(table: DetectionTable, rule: HitRule, label: int, copies: np.nda
     ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 5),
@@ -166,7 +165,6 @@ def test_interval_of_known_samples() -> None:
     assert interval(np.array([np.nan])) is None
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_average_precision_of_a_sample_is_that_of_the_repeated_images(seed: int, grid: bool) -> None:
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detection_tables import random_table
@@ -26,7 +26,6 @@ def assert_equal_to_pycocotools(table: DetectionTable, classes: int, max_det: in
         assert astuple(ours[label]) == pytest.approx(astuple(score), abs=1e-9)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 12),

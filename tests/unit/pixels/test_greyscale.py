@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.pixels.greyscale import (
@@ -52,7 +52,6 @@ def test_a_range_without_extent_is_black() -> None:
     assert apply_range(np.array([7, 7]), 7, 7).tolist() == [0, 0]
 
 
-@settings(deadline=None)
 @given(stored, centers, widths, functions)
 def test_windowing_never_reverses_an_order(
     values: list[int], center: float, width: float, function: VoiFunction
@@ -61,7 +60,6 @@ def test_windowing_never_reverses_an_order(
     assert (np.diff(grey.astype(int)) >= 0).all()
 
 
-@settings(deadline=None)
 @given(stored, centers, widths, functions)
 def test_a_table_gives_what_the_pixels_give(
     values: list[int], center: float, width: float, function: VoiFunction
@@ -71,7 +69,6 @@ def test_a_table_gives_what_the_pixels_give(
     assert (map_values(image, chain) == chain(image)).all()
 
 
-@settings(deadline=None)
 @given(st.integers(-1000, 1000), st.integers(1, 5000))
 def test_ends_of_a_range_are_black_and_white(low: int, extent: int) -> None:
     assert apply_range(

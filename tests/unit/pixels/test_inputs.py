@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from image_files import row, write_dicom
@@ -166,14 +166,12 @@ def test_a_broken_file_stays_and_does_not_disturb_the_series(tmp_path: Path) -> 
     assert names(tmp_path, below=tmp_path) == ["c.dcm", "a.dcm", "b.dcm"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=8), max_size=8))
 def test_natural_order_is_a_total_order(texts: list[str]) -> None:
     backwards = texts[::-1]
     assert sorted(texts, key=natural_key) == sorted(backwards, key=natural_key)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_numbers_are_ordered_as_numbers(first: int, second: int) -> None:
     names_in_order = sorted([f"a{first}b", f"a{second}b"], key=natural_key)

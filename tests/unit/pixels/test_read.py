@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -52,7 +52,6 @@ def test_content(head: bytes, kind: Kind | None) -> None:
     assert sniff_head(head) is kind
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_can_be_sniffed(head: bytes) -> None:
     assert sniff_head(head) in {None, *Kind}
@@ -150,7 +149,6 @@ def test_neither_errors_nor_warnings_quote_the_patient(tmp_path: Path) -> None:
     assert not any("SECRET" in text or "4711" in text for text in texts)
 
 
-@settings(deadline=None)
 @given(
     st.binary(min_size=1, max_size=300),
     st.sampled_from([b"", bytes(128) + b"DICM", b"II*\0", b"\x89PNG\r\n\x1a\n", b"GIF89a"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -56,7 +56,6 @@ def _brute_force(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, limi
     return kept
 
 
-@settings(max_examples=60, deadline=None)
 @given(_boxes(), st.integers(0, 2**31 - 1), st.sampled_from([0.0, 0.3, 0.6, 0.95]))
 def test_nms_equals_brute_force(boxes: np.ndarray, seed: int, limit: float) -> None:
     rng = np.random.default_rng(seed)

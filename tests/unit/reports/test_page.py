@@ -293,7 +293,7 @@ def leaves(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PATHS = [path for path in leaves(full_report(3)) if path]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @example(paths={("confusion", "counts", 1)}, gap=None)
 @given(
     paths=st.sets(st.sampled_from(PATHS), min_size=1, max_size=12), gap=st.sampled_from([None, float("nan")])
@@ -356,7 +356,6 @@ def test_a_crop_at_the_edge_stays_inside_the_image() -> None:
 BOX = st.tuples(*[st.floats(allow_nan=True, allow_infinity=True, width=32)] * 4)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 400),
     st.integers(1, 400),

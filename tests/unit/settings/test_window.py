@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -62,7 +62,6 @@ def test_anything_else_is_a_usage_error_that_names_the_option(text: str) -> None
     assert "lung" in caught.value.hint
 
 
-@settings(deadline=None)
 @given(
     st.one_of(
         st.just(AUTO),
@@ -77,7 +76,6 @@ def test_text_form_is_read_back(spec: WindowSpec) -> None:
     assert parse_window(str(spec)) == spec
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
     with contextlib.suppress(MedrovError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -25,7 +25,6 @@ def test_commas_part_classes_and_slashes_part_synonyms() -> None:
     )
 
 
-@settings(deadline=None)
 @given(CLASSES, SPACE, SPACE)
 def test_any_classes_come_back_in_order_whatever_the_spaces(classes: list[list[str]], a: str, b: str) -> None:
     text = f"{a},{b}".join(f"{b}/{a}".join(parts) for parts in classes)
@@ -34,7 +33,6 @@ def test_any_classes_come_back_in_order_whatever_the_spaces(classes: list[list[s
     assert parse_classes(",".join(prompt.name for prompt in prompts)) == prompts
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_parsed_or_refused_as_usage(text: str) -> None:
     try:

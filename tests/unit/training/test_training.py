@@ -85,8 +85,9 @@ def test_killed_run_ends_as_an_undisturbed_one(
 def test_files_of_a_run(config: TrainConfig) -> None:
     stages: list[str] = []
     result = run_training(dataclasses.replace(config, epochs=1), lambda p: stages.append(p.stage))
-    assert set(stages) == {"read", "train", "val", "epoch"}
+    assert set(stages) == {"precision", "read", "train", "val", "epoch"}
     settings = json.loads((config.output / "config.json").read_text())
+    assert (settings["precision"], settings["precision_reason"]) == ("fp32", "as asked for")
     assert settings["imgsz"] == 64
     (line,) = (config.output / "metrics.jsonl").read_text().splitlines()
     entry = json.loads(line)

@@ -192,7 +192,7 @@ def test_types_without_a_numpy_form_are_corrupt(path: Path) -> None:
     corrupt(lambda: container.load_tensors(path), "unsupported type BF16")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files_raise_our_error_only(data: st.DataObject, path: Path) -> None:
     content = bytearray(path.read_bytes())

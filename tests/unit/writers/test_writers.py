@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
@@ -101,7 +101,6 @@ def test_yolo_lines_are_relative_centres_and_sizes(tmp_path: Path) -> None:
     assert len(list((tmp_path / "labels").rglob("*.txt"))) == 3
 
 
-@settings(deadline=None)
 @given(
     box=st.tuples(*[st.floats(0, 1)] * 4).map(np.array),
     size=st.tuples(st.integers(1, 10_000), st.integers(1, 10_000)),

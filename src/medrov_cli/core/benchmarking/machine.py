@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.environment import usable_cores
+from medrov_cli.core.base.processor import CPUINFO, cpu_precision, read_cpu
 from medrov_cli.core.base.versions import versions_of
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "sve")
@@ -16,33 +17,22 @@ FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16"
 PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "ultralytics", "pydicom")
 
 
-def describe_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
+def describe_machine(cpuinfo: Path = CPUINFO) -> dict[str, Any]:
     """Return the ``machine`` object of the document; it has no date and no host name.
 
     A GPU is named if torch is loaded: torch itself takes seconds.
     """
-    name, flags = _cpu(cpuinfo)
+    name, flags = read_cpu(cpuinfo)
+    precision = cpu_precision(cpuinfo)
     return {
-        "cpu": name,
-        "cpu_flags": flags,
+        "cpu": name or platform.processor() or "unknown",
+        "cpu_flags": [flag for flag in FLAGS if flag in flags],
+        "train_precision": {"name": precision.name, "reason": precision.reason},
         "cores": usable_cores(),
         "gpu": _gpu(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions_of(PACKAGES),
     }
-
-
-def _cpu(cpuinfo: Path) -> tuple[str, list[str]]:
-    """Return the processor's name, and which of the flags that matter it has."""
-    fields: dict[str, str] = {}
-    try:
-        for line in cpuinfo.read_text(encoding="ascii", errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            fields.setdefault(name.strip(), value.strip())
-    except OSError:
-        pass
-    present = fields.get("flags", fields.get("Features", "")).split()
-    return fields.get("model name") or platform.processor() or "unknown", [f for f in FLAGS if f in present]
 
 
 def _gpu() -> str | None:

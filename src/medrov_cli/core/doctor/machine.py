@@ -121,6 +121,7 @@ def _try_torch() -> Finding:
     import torch
 
     from medrov_cli.core.model.network import Architecture, Detector
+    from medrov_cli.core.model.precision import choose_precision
 
     detector = Detector(Architecture("n", text_adapter=False)).eval()
     with torch.inference_mode():
@@ -132,15 +133,18 @@ def _try_torch() -> Finding:
     devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         devices.append("mps")
+    precision = choose_precision("auto", "auto")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    threads = torch.get_num_threads()
     return Finding(
-        f"{torch.__version__}; {', '.join(devices)}; {torch.get_num_threads()} threads",
+        f"{torch.__version__}; {', '.join(devices)}; {threads} threads; trains in {precision}",
         {
             "version": str(torch.__version__),
             "devices": devices,
             "device_names": ["CPU", *names, *(["Apple GPU"] if "mps" in devices else [])],
-            "threads": torch.get_num_threads(),
+            "threads": threads,
             "bf16": nine == 9,
+            "train_precision": {"name": precision.name, "reason": precision.reason},
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         },
     )

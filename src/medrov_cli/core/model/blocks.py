@@ -35,9 +35,8 @@ _threads = os.environ.get("OMP_NUM_THREADS")
 
 from ultralytics.nn.modules.block import DFL, SPPF, BNContrastiveHead, C2f, C2fAttn  # noqa: E402
 from ultralytics.nn.modules.conv import Conv  # noqa: E402
-from ultralytics.optim.muon import muon_update  # noqa: E402
 
 if not _threads:  # ultralytics sets it to 1, for us and for every process that we start
     os.environ.pop("OMP_NUM_THREADS", None)
 
-__all__ = ["DFL", "SPPF", "BNContrastiveHead", "C2f", "C2fAttn", "Conv", "muon_update"]
+__all__ = ["DFL", "SPPF", "BNContrastiveHead", "C2f", "C2fAttn", "Conv"]

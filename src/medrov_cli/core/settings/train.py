@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER
+from medrov_cli.core.base.processor import PrecisionChoice
 from medrov_cli.core.settings.choices import Part, TextStart, Tracker
 from medrov_cli.core.settings.proposals import PseudoLabelConfig
 from medrov_cli.core.settings.train_groups import (
@@ -69,7 +70,8 @@ class TrainConfig:
     workers
         Processes that make batches, for each training process; null: see :func:`workers_for`.
     precision
-        ``bf16``, ``fp16`` or ``fp32``.
+        ``auto``, ``bf16``, ``fp16`` or ``fp32``; see
+        :func:`~medrov_cli.core.model.precision.choose_precision`.
     device
         ``auto``, ``cpu``, ``cuda``, ``mps``.
     max_prompts
@@ -119,7 +121,7 @@ class TrainConfig:
     accumulate: int = 1
     seed: int = 0
     workers: int | None = None
-    precision: str = "bf16"
+    precision: str = "auto"
     device: str = "auto"
     max_prompts: int = 80
     close_mosaic: int = 2
@@ -173,7 +175,7 @@ class TrainProgress:
     Attributes
     ----------
     stage
-        ``read``, ``train``, ``val``, or ``epoch`` for one that has ended.
+        ``precision``, ``read``, ``train``, ``val``, or ``epoch`` for one that has ended.
     done, total
         Images, steps, images, epochs.
     epoch, epochs
@@ -182,6 +184,8 @@ class TrainProgress:
         Of the last step.
     entry
         What an epoch that has ended was worth, as in ``metrics.jsonl``.
+    precision
+        The number format that was chosen, and why; at the start.
     """
 
     stage: str
@@ -191,6 +195,7 @@ class TrainProgress:
     epochs: int = 0
     loss: float | None = None
     entry: Mapping[str, Any] | None = None
+    precision: PrecisionChoice | None = None
 
 
 Progress = Callable[[TrainProgress], None]

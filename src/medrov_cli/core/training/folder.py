@@ -13,7 +13,7 @@ from medrov_cli.core.base.files import whole_file
 
 _MAY_CHANGE = frozenset(
     {"resume", "workers", "data_root", "output", "offline", "trackers", "save_steps"}
-    | {"accumulate", "precision", "device"}
+    | {"accumulate", "precision", "precision_reason", "device"}
 )
 """Settings that a resumed run may change: the first do not change the result, the others are the
 way out of a machine's limits."""

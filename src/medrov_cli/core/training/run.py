@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.model.precision import choose_precision
 from medrov_cli.core.settings.train import Progress, TrainConfig, TrainProgress, settings_of
 from medrov_cli.core.settings.values import check_imgsz
 from medrov_cli.core.text.image_encoders import check_image_tower
@@ -56,12 +57,15 @@ def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> Tr
         ``OUTPUT_FAILED``.
     """
     dataset = _load(config)
+    chosen = choose_precision(config.precision, config.device)
+    config = replace(config, precision=chosen.name)
     accelerator = open_accelerator(config)
     folder = RunFolder(config.output)
-    settings = settings_of(config)
+    settings = settings_of(config) | {"precision_reason": chosen.reason}
     goes_on = folder.can_go_on(settings, resume=config.resume)
     accelerator.wait_for_everyone()  # nobody writes before all have looked
     report = progress if accelerator.is_main_process else lambda _: None
+    report(TrainProgress("precision", 0, 0, precision=chosen))
     with clear_failures():
         session = open_session(config, dataset, accelerator, report)
         if accelerator.is_main_process:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -46,7 +46,6 @@ def made(**changes: Any) -> ExportMetadata:
     is_open=st.booleans(),
     asked=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
 def test_it_comes_back_as_it_was(
     form: ExportFormat, precision: ExportPrecision, imgsz: int | None, is_open: bool, asked: bool
 ) -> None:

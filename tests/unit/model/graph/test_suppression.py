@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.model.graph.suppression import suppression_graph, thresholds_of
@@ -24,7 +24,6 @@ def session() -> Any:
 
 
 @given(seed=st.integers(0, 10_000), batch=st.integers(1, 3), anchors=st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
 def test_it_is_select(seed: int, batch: int, anchors: int) -> None:
     rng = np.random.default_rng(seed)
     corners = rng.uniform(0, 40, (batch, anchors, 2))

@@ -210,7 +210,7 @@ def test_tensors_of_big_endian_machines_are_read(tmp_path: Path) -> None:
         assert archive.tensor(archive.content()["x"]).tolist() == [[1.5, -2.25]]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files_raise_our_error_only(data: st.DataObject, checkpoint_n: Path, tmp_path: Path) -> None:
     content = bytearray(checkpoint_n.read_bytes())

@@ -276,7 +276,7 @@ def test_foreign_files_are_refused_by_kind(kind: str, message: str, tmp_path: Pa
     assert message in refused(tmp_path / "x.pt").message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(program=st.binary(max_size=60))
 def test_random_programs_raise_our_error_only(program: bytes) -> None:
     try:
@@ -286,7 +286,7 @@ def test_random_programs_raise_our_error_only(program: bytes) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # in pickletools
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(place=st.integers(0), value=st.integers(0, 255))
 def test_flipped_programs_raise_our_error_only(place: int, value: int) -> None:
     buffer = io.BytesIO()

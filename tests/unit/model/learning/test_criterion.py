@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.constants import STRIDES
@@ -110,7 +110,6 @@ def test_no_targets_still_teaches_silence() -> None:
     assert (raw.logits.grad > 0).all()
 
 
-@settings(max_examples=25, deadline=None)
 @given(count=st.integers(1, 80), seed=st.integers(0, 10_000))
 def test_assignment_rules(count: int, seed: int) -> None:
     raw, targets = _raw(2, 4, seed), _targets(2, 4, count, seed)

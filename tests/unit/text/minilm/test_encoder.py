@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
@@ -79,7 +79,6 @@ def test_embeddings_are_those_of_transformers(
     np.testing.assert_allclose(minilm.encode(texts), reference(texts), rtol=0, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
 @given(text=TEXTS)
 def test_the_embedding_of_any_text_is_that_of_transformers(
     minilm: TextEncoder, reference: Reference, text: str
@@ -87,7 +86,6 @@ def test_the_embedding_of_any_text_is_that_of_transformers(
     np.testing.assert_allclose(minilm.encode([text]), reference([text]), rtol=0, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
 @given(texts=st.lists(TEXTS, max_size=4))
 def test_an_embedding_does_not_depend_on_its_neighbours(minilm: TextEncoder, texts: list[str]) -> None:
     alone = [minilm.encode([text])[0] for text in texts]

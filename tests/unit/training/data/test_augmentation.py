@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.datasets.laterality import mirror_rows, mirrored_name
@@ -31,7 +31,6 @@ def _white_extent(image: np.ndarray) -> tuple[float, float, float, float]:
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(list(Modality)))
 def test_turned_box_is_the_box_of_the_turned_pixels(seed: int, modality: Modality) -> None:
     tile = _tile(seed)
@@ -41,7 +40,6 @@ def test_turned_box_is_the_box_of_the_turned_pixels(seed: int, modality: Modalit
     np.testing.assert_array_equal(tile.image_rgb, before)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([64, 160]))
 def test_placed_box_is_the_box_of_the_placed_pixels(seed: int, size: int) -> None:
     placed = place_single(_tile(seed), size, CONFIG, np.random.default_rng(seed))
@@ -50,7 +48,6 @@ def test_placed_box_is_the_box_of_the_placed_pixels(seed: int, size: int) -> Non
         np.testing.assert_allclose(placed.boxes_xyxy[0], _white_extent(placed.image_rgb), atol=1.6)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000))
 def test_mosaic_keeps_what_is_seen(seed: int) -> None:
     tiles = [_tile(seed + i, label=i) for i in range(4)]

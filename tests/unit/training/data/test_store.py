@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -36,7 +36,6 @@ def test_sixteen_bits_of_grey_are_spread_not_cut(tmp_path: Path) -> None:
     assert (pixels.min(), pixels.max()) == (0, 255)
 
 
-@settings(deadline=None, max_examples=30)
 @given(values=arrays.arrays(np.uint16, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_training_sees_what_detect_sees(
     tmp_path_factory: pytest.TempPathFactory, values: np.ndarray[tuple[int, int], np.dtype[np.uint16]]

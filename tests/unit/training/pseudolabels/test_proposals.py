@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
@@ -44,7 +44,6 @@ def lesson_of(size: int, asked: int, boxes: int, seed: int = 0) -> Lesson:
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 9999), st.integers(1, 5), st.integers(0, 12), st.integers(0, 12))
 def test_the_class_of_an_unknown_object_is_its_own_embedding(
     seed: int, size: int, boxes: int, unknown: int

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.datasets.presence import ANNOTATED, IMPOSSIBLE, NOBODY, POSSIBLE
@@ -55,7 +55,6 @@ def some_canvas(seed: int) -> tuple[Canvas, list[int]]:
     return place, list(range(1, count + 1))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 100_000))
 def test_a_proposal_belongs_to_the_tile_that_holds_most_of_it(seed: int) -> None:
     canvas, values = some_canvas(seed)
@@ -71,7 +70,6 @@ def test_a_proposal_belongs_to_the_tile_that_holds_most_of_it(seed: int) -> None
             assert pixels[region] == max(pixels)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100_000))
 def test_the_ghost_of_a_tile_is_the_extent_of_its_pixels(seed: int) -> None:
     canvas, values = some_canvas(seed)
@@ -84,7 +82,6 @@ def test_the_ghost_of_a_tile_is_the_extent_of_its_pixels(seed: int) -> None:
             np.testing.assert_array_equal(region, extent)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100_000))
 def test_confident_proposals(seed: int) -> None:
     candidates = some_proposals(seed)
@@ -114,7 +111,6 @@ def test_what_the_ground_truth_explains_is_dropped() -> None:
     assert len(unannotated(proposals, np.zeros((0, 4)), CONFIG).scores) == 3
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100_000))
 def test_nothing_that_is_left_overlaps_the_truth_or_another(seed: int) -> None:
     truth = boxes_within(np.random.default_rng(seed), 6)
@@ -134,7 +130,6 @@ def test_split_by_presence_by_hand() -> None:
     assert unknown.tolist() == [True, True, False, False, True, False]
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 100_000), st.sampled_from([320, 640, 960]))
 def test_crops_keep_their_sizes_and_stay_in_their_tile(seed: int, size: int) -> None:
     rng = np.random.default_rng(seed)
@@ -174,7 +169,6 @@ def test_the_best_five_are_encoded() -> None:
     assert chosen.tolist() == [True, False, False, True, True, True, True, False]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100_000), st.booleans())
 def test_examining_changes_no_input_and_invents_nothing(seed: int, unknown_objects: bool) -> None:
     rng = np.random.default_rng(seed)

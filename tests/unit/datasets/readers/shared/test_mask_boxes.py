@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -73,7 +73,6 @@ def test_a_value_without_a_name_is_refused_unless_it_is_left_out_by_name() -> No
     assert [own.class_name for own in found] == ["liver"]
 
 
-@settings(deadline=None)
 @given(mask=MASKS, min_area=st.integers(1, 4))
 def test_components_are_those_of_a_flood(mask: np.ndarray[Any, Any], min_area: int) -> None:
     expected = [box_of(part) for part in flooded(mask) if len(part) >= min_area]
@@ -82,7 +81,6 @@ def test_components_are_those_of_a_flood(mask: np.ndarray[Any, Any], min_area: i
     assert [own[1::-1] for own in found] == sorted(own[1::-1] for own in found)  # top to bottom
 
 
-@settings(deadline=None)
 @given(values=LABELS)
 def test_one_box_a_class_holds_all_its_pixels_and_no_more(values: np.ndarray[Any, Any]) -> None:
     labels = LabelMap({3: "c", 1: "a", 2: "b"})
@@ -94,7 +92,6 @@ def test_one_box_a_class_holds_all_its_pixels_and_no_more(values: np.ndarray[Any
         assert (*own.box_xywh, own.area) == box_of(pixels)
 
 
-@settings(deadline=None)
 @given(values=LABELS)
 def test_a_binary_mask_is_everything_but_zero(values: np.ndarray[Any, Any]) -> None:
     found = annotations_in(values, LabelMap(binary="x"), components=True)

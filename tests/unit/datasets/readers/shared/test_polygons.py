@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -65,7 +65,6 @@ def test_points_and_lines() -> None:
     assert drawn() == ["........"] * 6
 
 
-@settings(deadline=None)
 @given(MASKS)
 def test_traced_contours_give_their_mask_back(mask: np.ndarray) -> None:
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)

@@ -1,0 +1,29 @@
+"""Which number format a training run computes in, and why."""
+
+from __future__ import annotations
+
+import torch
+
+from medrov_cli.core.base.processor import PrecisionChoice, cpu_precision
+
+
+def choose_precision(asked: str, device: str) -> PrecisionChoice:
+    """Return the format of the forward and backward pass.
+
+    Parameters
+    ----------
+    asked
+        ``auto``, or the format itself. ``auto`` is bf16 where the device computes in it, else fp32.
+    device
+        ``auto``, or torch's type of the device: ``cpu``, ``cuda``, ``mps``.
+    """
+    if asked != "auto":
+        return PrecisionChoice(asked, "as asked for")
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return PrecisionChoice("bf16", f"{name} computes in it")
+        return PrecisionChoice("fp32", f"{name} does not compute in bf16")
+    if device == "mps" or (device == "auto" and torch.backends.mps.is_available()):
+        return PrecisionChoice("fp32", "bf16 was not measured on Apple's GPUs")
+    return cpu_precision()
