@@ -31,7 +31,7 @@ start = time.perf_counter()
 from medrov_cli.core.weights import container
 from medrov_cli.core.weights import resolution
 from medrov_cli.core.prediction.classes import asked_classes
-from medrov_cli.core.text import parse_classes
+from medrov_cli.core.text.prompts import parse_classes
 metadata = container.read_metadata(resolution.resolve({weights!r}))
 prompts = parse_classes({names!r})
 ready = time.perf_counter()

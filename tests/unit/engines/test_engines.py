@@ -228,7 +228,7 @@ import signal, sys
 from pathlib import Path
 import numpy as np
 from medrov_cli.core.prediction.open_predictor import open_detector
-from medrov_cli.core.engines.interface import EngineName
+from medrov_cli.core.settings.choices import EngineName
 
 text = np.eye(2, 512, dtype=np.float32)
 engines = [

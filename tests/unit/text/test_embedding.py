@@ -114,7 +114,8 @@ def test_a_damaged_vocabulary_is_not_trusted(tmp_path: Path, monkeypatch: pytest
 
 SHIPPED = """
 import sys
-from medrov_cli.core.text import embed_prompts, parse_classes
+from medrov_cli.core.text.embedding import embed_prompts
+from medrov_cli.core.text.prompts import parse_classes
 rows = embed_prompts(parse_classes("Lung Nodule/pulmonary nodule, RBC, left  lung"), offline=True)
 assert rows.shape == (3, 512)
 heavy = {"torch", "transformers", "tokenizers", "open_clip", "huggingface_hub"} & set(sys.modules)
@@ -123,7 +124,7 @@ assert not heavy, heavy
 
 UNKNOWN = """
 import sys
-from medrov_cli.core.text import embed_texts
+from medrov_cli.core.text.embedding import embed_texts
 assert embed_texts(["flying saucer"]).shape == (1, 512)
 assert embed_texts(["flying pancake"]).shape == (1, 512)
 assert "tokenizers" in sys.modules
