@@ -236,13 +236,13 @@ def _write_source(source: Path, folder: Path) -> None:
 
 def write_without_adapter(folder: Path) -> None:
     """Write the best weights once more, without the text adapter: each row of texts gets one of its own."""
-    from medrov_cli.core import weights
+    from medrov_cli.core.weights import container
 
     path = folder / "best.safetensors"
-    metadata, tensors = weights.read_metadata(path), weights.load_tensors(path)
+    metadata, tensors = container.read_metadata(path), container.load_tensors(path)
     bare = {name: tensor for name, tensor in tensors.items() if not name.startswith("text_adapter.")}
     architecture = replace(metadata.architecture, text_adapter=False)
-    weights.save(folder / "without-adapter.safetensors", bare, replace(metadata, architecture=architecture))
+    container.save(folder / "without-adapter.safetensors", bare, replace(metadata, architecture=architecture))
 
 
 def slug(row: str) -> str:

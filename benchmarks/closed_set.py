@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from medrov_cli.core.data.dataset import Dataset, load_dataset
-from medrov_cli.core.data.source import SPLITS
+from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.settings.choices import SPLITS
 
 
 def main() -> None:

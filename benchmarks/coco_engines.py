@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.metrics.coco import CocoScorer, mean_of
-from medrov_cli.core.metrics.detections import DetectionTable
-from medrov_cli.core.metrics.reference import coco_documents
+from medrov_cli.core.evaluation.reference_ap import coco_documents
+from medrov_cli.core.metrics.average_precision import CocoScorer, mean_of
+from medrov_cli.core.metrics.detection_table import DetectionTable
 
 Documents = tuple[dict[str, Any], list[dict[str, Any]]]
 LIMITS = [1, 10, 100]

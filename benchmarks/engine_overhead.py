@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core import weights
-from medrov_cli.core.data.letterbox import Letterbox
-from medrov_cli.core.data.phantom.catalogue import KINDS, phantom_seed
-from medrov_cli.core.engines import open_detector
+from medrov_cli.core.base.environment import usable_cores
+from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.model.loading import load_folded, load_graph
-from medrov_cli.core.records import UInt8Array
-from medrov_cli.core.runtime.interface import EngineName, Precision
-from medrov_cli.core.runtime.machine import usable_cores
-from medrov_cli.core.runtime.openvino_import import load_openvino
+from medrov_cli.core.phantoms.kinds import KINDS, phantom_seed
+from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.records.letterbox import Letterbox
+from medrov_cli.core.settings.choices import EngineName, Precision
+from medrov_cli.core.weights import container, resolution
 
 FLOOR = 0.05
 """Near the lowest threshold of medrov-n's classes."""
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
-    path = weights.resolve(options.weights)
+    path = resolution.resolve(options.weights)
     images = pictures(options.images, options.imgsz)
     runs = [bare(path, images, options), ours(path, images, options)]
     for run in runs:
@@ -76,7 +76,7 @@ def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
             "INFERENCE_NUM_THREADS": usable_cores(),
         },
     )
-    text = load_folded(path, weights.load_embeddings(path)).inputs()
+    text = load_folded(path, container.load_embeddings(path)).inputs()
     queue = openvino.AsyncInferQueue(compiled, streams)
 
     def run() -> None:
@@ -91,7 +91,7 @@ def ours(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
     """Return a run of our engine."""
     engine = open_detector(
         path,
-        weights.load_embeddings(path),
+        container.load_embeddings(path),
         imgsz=options.imgsz,
         device="cpu",
         engine=EngineName.OPENVINO,

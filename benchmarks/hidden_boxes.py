@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from medrov_cli.core.boxes import iou_matrix, xywh_to_xyxy
+from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
 
 HIDDEN = {"bccd": "red blood cell", "codras_fundus": "optic disc", "curvas_ct": "liver"}
 SUFFIX = "_hidden"

@@ -21,14 +21,18 @@ import tempfile
 import time
 from collections.abc import Callable
 
-_COLD = "from medrov_cli.core.text import embed_texts; embed_texts(['made-up text'], encoder={encoder!r})"
+_COLD = (
+    "from medrov_cli.core.text.embedding import embed_texts; "
+    "embed_texts(['made-up text'], encoder={encoder!r})"
+)
 _CACHED = """
 import time
 start = time.perf_counter()
-from medrov_cli.core import weights
-from medrov_cli.core.inference.classlist import asked_classes
-from medrov_cli.core.text import parse_classes
-metadata = weights.read_metadata(weights.resolve({weights!r}))
+from medrov_cli.core.weights import container
+from medrov_cli.core.weights import resolution
+from medrov_cli.core.prediction.classes import asked_classes
+from medrov_cli.core.text.prompts import parse_classes
+metadata = container.read_metadata(resolution.resolve({weights!r}))
 prompts = parse_classes({names!r})
 ready = time.perf_counter()
 asked_classes(prompts, metadata, encoder={encoder!r}, offline=True)
@@ -54,12 +58,13 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> list[tuple[str, list[float]]]:
-    from medrov_cli.core import weights
-    from medrov_cli.core.inference.classlist import asked_classes
-    from medrov_cli.core.text import open_encoder, parse_classes
+    from medrov_cli.core.prediction.classes import asked_classes
+    from medrov_cli.core.text.encoders import open_encoder
+    from medrov_cli.core.text.prompts import parse_classes
+    from medrov_cli.core.weights import container, resolution
 
     encoder, repeats = arguments.text_encoder, arguments.repeats
-    metadata = weights.read_metadata(weights.resolve(arguments.weights))
+    metadata = container.read_metadata(resolution.resolve(arguments.weights))
     names = ", ".join(f"made-up finding {number}" for number in range(arguments.classes))
     prompts = parse_classes(names)
 

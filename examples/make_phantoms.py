@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.data.phantom.abdomen import abdomen_volume
-from medrov_cli.core.data.phantom.catalogue import KINDS, phantom_seed, split_of
-from medrov_cli.core.data.phantom.chest import chest_ct
-from medrov_cli.core.data.phantom.colon import endoscopy_polyp
-from medrov_cli.core.data.phantom.files import dicom_bytes, nifti_bytes, png_bytes
-from medrov_cli.core.data.phantom.shapes import PhantomObject
-from medrov_cli.core.data.phantom.smear import blood_smear
+from medrov_cli.core.phantoms.abdomen import abdomen_volume
+from medrov_cli.core.phantoms.chest import chest_ct
+from medrov_cli.core.phantoms.colon import endoscopy_polyp
+from medrov_cli.core.phantoms.image_files import dicom_bytes, nifti_bytes, png_bytes
+from medrov_cli.core.phantoms.kinds import KINDS, phantom_seed, split_of
+from medrov_cli.core.phantoms.shapes import PhantomObject
+from medrov_cli.core.phantoms.smear import blood_smear
 
 _CHEST_SEED, _SMEAR_SEED, _POLYP_SEED, _VOLUME_SEED = 5, 11, 1, 3
 

@@ -9,9 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from medrov_cli.core.config import Modality
-from medrov_cli.core.weights import EMBEDDINGS, ClassEntry, save
-from medrov_cli.core.weights.calibration import CalibrationInfo
+from medrov_cli.core.records.score_maps import CalibrationInfo
+from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.weights.container import EMBEDDINGS, save
+from medrov_cli.core.weights.metadata import ClassEntry
 from weights_fixtures import CLASSES, metadata, unit_rows
 
 IMGSZ = 96

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medrov_cli.core.metrics.detections import DetectionTable
+from medrov_cli.core.metrics.detection_table import DetectionTable
 
 
 def random_table(

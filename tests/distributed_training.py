@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from medrov_cli.core.config import OptimizerName
-from medrov_cli.core.model.schedule import ScheduleConfig
-from medrov_cli.core.training import TrainConfig, TrainProgress, run_training
+from medrov_cli.core.settings.choices import OptimizerName
+from medrov_cli.core.settings.train import TrainConfig, TrainProgress
+from medrov_cli.core.settings.train_groups import ScheduleConfig
+from medrov_cli.core.training.run import run_training
 
 
 def main(dataset: str, output: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from detect_fixtures import VOCABULARY, write_eager_detector
-from medrov_cli.core.exporting.config import ExportConfig
-from medrov_cli.core.exporting.procedure import ExportResult, run_export
-from medrov_cli.core.runtime.exported_metadata import ExportFormat, ExportPrecision
+from medrov_cli.core.exporting.run import ExportResult, run_export
+from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
+from medrov_cli.core.settings.export import ExportConfig
 from source_folders import Picture, write_source
 from weights_fixtures import made_up_calibration
 

@@ -11,11 +11,12 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from medrov_cli.core.config import Limits
-from medrov_cli.core.errors import MedrovError
-from medrov_cli.core.io.reader import ReadOptions, read_frames
-from medrov_cli.core.io.window import parse_window
-from medrov_cli.core.records import Frame
+from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.records.frame import Frame
+from medrov_cli.core.settings.groups import ReadOptions
+from medrov_cli.core.settings.window import parse_window
 
 PATIENT = "SECRET^NAME"
 PATIENT_ID = "ID-4711-SECRET"

@@ -13,9 +13,9 @@ import pytest
 
 from detect_fixtures import write_eager_detector
 from json_places import changed, places
-from medrov_cli.core.building.findings import Code, Severity
-from medrov_cli.core.building.presence_draft import Reason
-from medrov_cli.core.errors import INPUT_ERRORS
+from medrov_cli.core.base.errors import INPUT_ERRORS
+from medrov_cli.core.curation.issues import Code, Severity
+from medrov_cli.core.curation.presence_draft import Reason
 from source_folders import Picture, write_source
 from training_data import make_source
 

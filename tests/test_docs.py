@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_line import commands, options_of, takes_arguments
-from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from readme import README, quoted_helps, with_present_helps
 
 ROOT = README.parent

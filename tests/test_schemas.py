@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from medrov_cli.core.errors import INPUT_ERRORS
+from medrov_cli.core.base.errors import INPUT_ERRORS
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "medrov.detect-1.schema.json").read_text(encoding="utf-8"))

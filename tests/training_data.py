@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from medrov_cli.core.config import OptimizerName
 from medrov_cli.core.model.network import SCALES
-from medrov_cli.core.model.schedule import ScheduleConfig
-from medrov_cli.core.training import TrainConfig
+from medrov_cli.core.settings.choices import OptimizerName
+from medrov_cli.core.settings.train import TrainConfig
+from medrov_cli.core.settings.train_groups import ScheduleConfig
 
 NARROW = {"n": (0.33, 1 / 32, 1024), "s": (0.33, 1 / 16, 1024)}
 """Depth, width and channel cap of networks for tests: an eighth of the width of the scale of that name."""

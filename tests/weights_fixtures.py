@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.weights import (
-    EMBEDDINGS,
+from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
+from medrov_cli.core.weights.container import EMBEDDINGS, save
+from medrov_cli.core.weights.metadata import (
     ArchitectureInfo,
     ClassEntry,
     DatasetEntry,
     TextEncoderInfo,
     TrainingInfo,
     WeightsMetadata,
-    save,
 )
-from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
 
 SIDE = 320
 """Side of the images on which checkpoints are compared, in pixels."""

@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.evaluation import EvalConfig, run_evaluation
+from medrov_cli.core.evaluation.run import run_evaluation
+from medrov_cli.core.settings.evaluate import EvalConfig
 from medrov_cli.core.training.results import FITNESS_MIN_IMAGES
-from medrov_cli.core.weights import load_tensors, read_metadata, save, write_manifest_entry
+from medrov_cli.core.weights.catalogue import write_manifest_entry
+from medrov_cli.core.weights.container import load_tensors, read_metadata, save
 
 HERE = Path(__file__).parent
 CARD = "MODEL_CARD.md"

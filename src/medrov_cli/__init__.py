@@ -3,4 +3,4 @@
 For research use only; not a medical device.
 """
 
-__version__ = "0.1.0"
+from medrov_cli.core.base.versions import __version__ as __version__

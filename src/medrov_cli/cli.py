@@ -2,7 +2,7 @@
 
 A command lives in ``commands/<name>.py``: a function of that name (or, for a group, a
 ``typer.Typer`` named ``app``) that is registered below. Its module imports only the standard
-library, typer, rich, ``core.errors``, ``core.config``, ``console`` and ``options``; heavy imports
+library, typer, rich, ``core.base``, ``core.settings``, ``console`` and ``options``; heavy imports
 stand in the function. It fails by raising :class:`MedrovError`, and ends with another exit code
 than 0 by ``raise typer.Exit(ExitCode.PARTIAL)`` after its output is printed.
 """
@@ -22,7 +22,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from medrov_cli import __version__, console
+from medrov_cli import console
 from medrov_cli.commands import (
     benchmark,
     data_check,
@@ -41,8 +41,9 @@ from medrov_cli.commands import (
     train,
     weights,
 )
-from medrov_cli.core.config import RESEARCH_NOTICE
-from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.versions import __version__
 
 ERROR_SCHEMA = "medrov.error/1"
 

@@ -14,7 +14,7 @@ import typer
 
 from conftest import Medrov
 from medrov_cli import __version__, cli
-from medrov_cli.core.errors import INPUT_ERRORS, ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.errors import INPUT_ERRORS, ErrorCode, ExitCode, MedrovError
 
 EXIT_CODES = {
     **dict.fromkeys(INPUT_ERRORS, 4),

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from medrov_cli.commands import data_convert as command
-from medrov_cli.core.building.convert import UNSTATED
-from medrov_cli.core.building.readers import READERS, ReaderConfig
+from medrov_cli.core.curation.convert import UNSTATED
+from medrov_cli.core.datasets.readers.protocol import ReaderConfig
+from medrov_cli.core.datasets.readers.registry import READERS
 from medrov_cli.options.converting import Format
 
 ABOUT = ("--modality", "ct", "--licence", "CC0")
@@ -164,4 +165,4 @@ def test_usage(medrov: Any, voc: Path, tmp_path: Path, options: tuple[str, ...],
 
 
 def test_every_format_can_be_asked_for() -> None:
-    assert sorted(typing.get_args(Format)) == sorted(READERS)
+    assert sorted(typing.get_args(Format)) == sorted(entry.name for entry in READERS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medrov_cli.core.data.dataset import load_dataset
+from medrov_cli.core.datasets.dataset import load_dataset
 from source_folders import Picture, write_source
 
 

@@ -22,7 +22,7 @@ from conftest import ROOT, Finished, Medrov
 from detect_fixtures import VOCABULARY, detections_of, write_eager_detector, write_images
 from image_files import PATIENT, PATIENT_ID, write_dicom
 from medrov_cli.commands import detect as command
-from medrov_cli.core.inference import DetectConfig
+from medrov_cli.core.settings.detect import DetectConfig
 
 NAMES = [entry.name for entry in VOCABULARY]
 BROKEN = b"\x89PNG\r\n\x1a\nnothing"

@@ -12,8 +12,9 @@ import pytest
 from safetensors.numpy import save as serialise
 
 from detect_fixtures import write_eager_detector, write_images
-from medrov_cli.core import weights
-from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
+from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
+from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.weights.container import METADATA_KEY
 from weights_fixtures import made_up_calibration, write_detector
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chest_ct.dcm"
@@ -21,7 +22,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "chest_ct.dcm"
 
 @pytest.fixture(scope="module")
 def calibration() -> CalibrationInfo:
-    found = weights.read_metadata(weights.resolve("medrov-n")).calibration
+    found = container.read_metadata(resolution.resolve("medrov-n")).calibration
     assert found is not None
     return found
 
@@ -189,11 +190,11 @@ def test_resume_refuses_another_conf_and_another_kind_of_score(
 
 
 def test_a_damaged_calibration_is_code_5(medrov: Any, image: Path, fitted: Path, tmp_path: Path) -> None:
-    good = weights.read_metadata(fitted)
+    good = container.read_metadata(fitted)
     assert good.calibration is not None
     pooled = replace(good.calibration.pooled, raw=(0.6, 0.2))  # falls
     bad = replace(good, calibration=replace(good.calibration, pooled=pooled))
-    content = serialise(weights.load_tensors(fitted), metadata={weights.METADATA_KEY: bad.to_json()})
+    content = serialise(container.load_tensors(fitted), metadata={METADATA_KEY: bad.to_json()})
     (tmp_path / "bad.safetensors").write_bytes(content)
     done = medrov("detect", image, "--weights", tmp_path / "bad.safetensors", "--json")
     assert done.exit_code == 5

@@ -13,8 +13,8 @@ import pytest
 
 from conftest import Medrov
 from medrov_cli import __version__
-from medrov_cli.core import weights
-from medrov_cli.core.config import DEFAULT_WEIGHTS
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli.core.weights import catalogue
 from weights_fixtures import write_detector
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -34,7 +34,7 @@ def default_weights(tmp_path: Path, detector: bytes, monkeypatch: pytest.MonkeyP
     path.parent.mkdir()
     path.write_bytes(detector)
     (path.parent / "manifest.toml").write_text('schema = "medrov.manifest/1"\n')
-    weights.write_manifest_entry(path, source="a test")
+    catalogue.write_manifest_entry(path, source="a test")
     monkeypatch.setattr("medrov_cli.core.weights.catalogue.weights_dir", lambda: path.parent)
     return path
 

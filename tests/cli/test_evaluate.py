@@ -13,8 +13,9 @@ import pytest
 
 from detect_fixtures import write_eager_detector
 from medrov_cli.commands import evaluate as command
-from medrov_cli.core.evaluation import EvalConfig, SelectionConfig
-from medrov_cli.core.weights import read_metadata
+from medrov_cli.core.settings.evaluate import EvalConfig
+from medrov_cli.core.settings.groups import SelectionConfig
+from medrov_cli.core.weights.container import read_metadata
 from training_data import IMAGES, make_source
 from weights_fixtures import write_detector
 

@@ -13,11 +13,12 @@ import pytest
 from conftest import ROOT, Medrov
 from detect_fixtures import IMGSZ
 from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
-from medrov_cli.core.evaluation import EvalConfig, run_evaluation
+from medrov_cli.core.evaluation.run import run_evaluation
 from medrov_cli.core.exporting.parity import LIMITS, Limits
-from medrov_cli.core.runtime.exported_metadata import ExportPrecision
+from medrov_cli.core.settings.choices import ExportPrecision
+from medrov_cli.core.settings.evaluate import EvalConfig
 from medrov_cli.core.text.prompts import parse_classes
-from medrov_cli.core.weights import sha256_of
+from medrov_cli.core.weights.container import sha256_of
 
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "medrov.eval-1.schema.json").read_text(encoding="utf-8"))
 

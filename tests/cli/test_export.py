@@ -19,8 +19,8 @@ from conftest import ROOT, Finished, Medrov
 from detect_fixtures import IMGSZ, write_images
 from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
 from medrov_cli.core.exporting.parity import LIMITS, Limits
-from medrov_cli.core.runtime.exported_metadata import ExportPrecision
-from medrov_cli.core.weights import sha256_of
+from medrov_cli.core.settings.choices import ExportPrecision
+from medrov_cli.core.weights.container import sha256_of
 
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "medrov.export-1.schema.json").read_text(encoding="utf-8"))
 
@@ -203,7 +203,7 @@ def test_other_programs_get_padded_rows(workshop: Workshop) -> None:
 
 
 def test_classes_of_the_user_are_worked_in(medrov: Medrov, workshop: Workshop, images: Path) -> None:
-    from medrov_cli.core.text import parse_classes
+    from medrov_cli.core.text.prompts import parse_classes
 
     asked = "gall stone, polyp/colon polyp"
     made = workshop.export("openvino", classes=parse_classes(asked))
@@ -286,7 +286,7 @@ def test_equal_exports_have_equal_bytes(workshop: Workshop, to: str, precision: 
 def test_what_does_not_answer_alike_is_not_written(
     export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medrov_cli.core.exporting import onnx_file
+    from medrov_cli.core.exporting.formats import onnx_file
 
     right = onnx_file.plain_graph
 
@@ -348,7 +348,8 @@ def test_what_is_there_is_replaced_only_if_told(export: Any, tmp_path: Path) -> 
 def test_a_missing_package_is_named(
     export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], package: str
 ) -> None:
-    from medrov_cli.core.exporting import coreml_file, quantisation, tensorrt_file
+    from medrov_cli.core.exporting import quantisation
+    from medrov_cli.core.exporting.formats import coreml_file, tensorrt_file
 
     for module in (coreml_file, quantisation, tensorrt_file):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
@@ -426,7 +427,7 @@ def test_nothing_is_sent(workshop: Workshop, tmp_path: Path) -> None:
         "def refuse(*_, **__): os._exit(77)\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
         "multiprocessing.Process.start = os.fork = refuse\n"
-        "from medrov_cli.core.runtime.openvino_import import load_openvino, forbid_telemetry\n"
+        "from medrov_cli.core.engines.openvino_import import load_openvino, forbid_telemetry\n"
         "load_openvino()\n"
         "import nncf\n"
         "from nncf.telemetry import wrapper\n"

@@ -16,10 +16,10 @@ import pytest
 
 from detect_fixtures import write_eager_detector
 from medrov_cli.commands import pseudolabel as command
-from medrov_cli.core.boxes import iou_matrix, xywh_to_xyxy
-from medrov_cli.core.data.dataset import load_dataset
-from medrov_cli.core.evaluation.run import truth_sha256
-from medrov_cli.core.pseudolabeling.offline_config import OfflineConfig, OfflineRule
+from medrov_cli.core.datasets.dataset import load_dataset
+from medrov_cli.core.prediction.weights_file import truth_sha256
+from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
+from medrov_cli.core.settings.pseudolabel import OfflineConfig, OfflineRule
 from training_data import IMAGES, make_source
 from weights_fixtures import made_up_calibration
 

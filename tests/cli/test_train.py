@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from medrov_cli.commands import train as command
-from medrov_cli.core.config import Balance, OptimizerName, Part, Teacher
-from medrov_cli.core.data.prompting import NegativesConfig
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.presets import preset_names
-from medrov_cli.core.training import TrainConfig
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.choices import Balance, OptimizerName, Part, Teacher
+from medrov_cli.core.settings.presets import preset_names
+from medrov_cli.core.settings.train import TrainConfig
+from medrov_cli.core.settings.train_groups import NegativesConfig
 from training_data import IMAGES, make_source
 
 QUICK = (
@@ -125,7 +125,7 @@ def test_defaults_of_the_command_are_those_of_the_procedure(monkeypatch: pytest.
         told.append(config)
         raise MedrovError(ErrorCode.INTERNAL, "seen", "")
 
-    monkeypatch.setattr("medrov_cli.core.training.run_training", remember)
+    monkeypatch.setattr("medrov_cli.core.training.run.run_training", remember)
     monkeypatch.delenv("MEDROV_OFFLINE", raising=False)
     with pytest.raises(MedrovError, match="seen"):
         command.train(Path("d.yaml"), Path("out"))
@@ -140,7 +140,7 @@ def settings_told(medrov: Any, monkeypatch: pytest.MonkeyPatch, *arguments: obje
         told.append(config)
         raise MedrovError(ErrorCode.USAGE, "seen", "")
 
-    monkeypatch.setattr("medrov_cli.core.training.run_training", remember)
+    monkeypatch.setattr("medrov_cli.core.training.run.run_training", remember)
     done = medrov("train", "d.yaml", "-o", "out", *arguments)
     assert done.exit_code == 2, done.stderr
     assert told, done.stderr

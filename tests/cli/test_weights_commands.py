@@ -16,7 +16,7 @@ import pytest
 
 from golden_files import compare
 from medrov_cli import __version__
-from medrov_cli.core import weights
+from medrov_cli.core.weights import catalogue, container
 from weights_fixtures import made_up_calibration, world_checkpoint, write_detector
 
 Run = Callable[..., tuple[int, str, str]]
@@ -50,7 +50,7 @@ def home(tmp_path: Path, tiny: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "manifest.toml").write_text('schema = "medrov.manifest/1"\n')
     (folder / "tiny.safetensors").write_bytes(tiny)
-    weights.write_manifest_entry(folder / "tiny.safetensors", source="a test")
+    catalogue.write_manifest_entry(folder / "tiny.safetensors", source="a test")
     monkeypatch.setattr("medrov_cli.core.weights.catalogue.weights_dir", lambda: folder)
     monkeypatch.setenv("MEDROV_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
@@ -62,7 +62,7 @@ def golden(name: str, out: str, home: Path) -> dict[str, Any]:
     """Compare a JSON document with the stored one, but for what differs between machines; return it."""
     replace = {str(home.parent): "<folder>", f"medrov {__version__}": "medrov <version>"}
     for file in home.parent.rglob("*.safetensors"):
-        replace[weights.sha256_of(file)] = "<sha256>"
+        replace[container.sha256_of(file)] = "<sha256>"
         replace[f'"bytes": {file.stat().st_size}'] = '"bytes": "<size>"'
     compare(f"weights/{name}.json", out, replace)
     document: dict[str, Any] = json.loads(out)
@@ -137,7 +137,7 @@ def test_verify(run: Run, home: Path) -> None:
     code, out, err = run("verify", "tiny", "--json")
     assert (code, err) == (0, "")
     document = golden("verify", out, home)
-    assert document["sha256"] == weights.manifest()["tiny"].sha256
+    assert document["sha256"] == catalogue.manifest()["tiny"].sha256
     code, out, err = run("verify", home / "tiny.safetensors")
     assert (code, err) == (0, "")
     assert document["sha256"] in out
@@ -171,9 +171,9 @@ def test_unknown_and_pickled_weights_are_code_5(command: str, run: Run, checkpoi
 
 def test_tensors_of_another_size_are_code_5(run: Run, home: Path) -> None:
     path = home / "tiny.safetensors"
-    tensors, metadata = weights.load_tensors(path), weights.read_metadata(path)
+    tensors, metadata = container.load_tensors(path), container.read_metadata(path)
     del tensors["model.9.cv1.bn.bias"]
-    weights.save(home.parent / "holed.safetensors", tensors, metadata)
+    container.save(home.parent / "holed.safetensors", tensors, metadata)
     code, out, _ = run("verify", home.parent / "holed.safetensors", "--json")
     assert (code, error(out)["code"]) == (5, "weights_corrupt")
     assert "'model.9.cv1.bn.bias' is none" in error(out)["message"]
@@ -194,9 +194,9 @@ def test_import(run: Run, home: Path, checkpoint: Path) -> None:
     (folder / "medrov.pt").write_bytes(checkpoint.read_bytes())
     code, out, err = run("import", "medrov.pt", "--json")
     assert (code, err) == (0, "")
-    digest = weights.sha256_of(folder / "medrov.pt")
+    digest = container.sha256_of(folder / "medrov.pt")
     golden("import", out.replace(digest, "<sha256 of the checkpoint>"), home)
-    assert weights.verify(folder / "medrov.safetensors").metadata.name == "medrov"
+    assert container.verify(folder / "medrov.safetensors").metadata.name == "medrov"
     code, out, err = run("verify", "medrov.safetensors")
     assert (code, err) == (0, "")
 
@@ -215,7 +215,7 @@ def test_import_with_options(run: Run, home: Path, checkpoint: Path) -> None:
     code, out, err = run("import", checkpoint, *options)
     assert (code, err) == (0, "")
     assert "YOLO-World v2 n, 320 px" in out
-    metadata = weights.read_metadata(home.parent / "out" / "x.safetensors")
+    metadata = container.read_metadata(home.parent / "out" / "x.safetensors")
     assert (metadata.name, metadata.text_encoder.spec, metadata.imgsz) == (
         "mine",
         "local-dir:/models/clip",
@@ -230,7 +230,7 @@ def test_import_knows_encoders_by_their_spec(
     spec: str, width: int, run: Run, home: Path, checkpoint: Path
 ) -> None:
     assert run("import", checkpoint, "--text-encoder", spec)[0] == 0
-    encoder = weights.read_metadata(home.parent / "medrov.safetensors").text_encoder
+    encoder = container.read_metadata(home.parent / "medrov.safetensors").text_encoder
     assert (encoder.spec, encoder.width) == (spec, width)
     assert encoder.identity
 
@@ -242,7 +242,7 @@ def test_import_keeps_what_is_there(run: Run, home: Path, checkpoint: Path) -> N
     assert (code, error(out)["code"]) == (2, "usage")
     assert target.read_text() == "mine"
     assert run("import", checkpoint, "-o", target, "--overwrite")[0] == 0
-    assert weights.read_metadata(target).name == "medrov"
+    assert container.read_metadata(target).name == "medrov"
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def server(home: Path) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, directory=str(public))) as service:
         threading.Thread(target=service.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{service.server_port}"
-        weights.write_manifest_entry(
+        catalogue.write_manifest_entry(
             home / "tiny.safetensors", source="a test", url=f"{address}/tiny.safetensors"
         )
         (home / "tiny.safetensors").rename(public / "tiny.safetensors")

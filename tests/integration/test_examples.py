@@ -17,13 +17,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from medrov_cli.core.boxes import iou_matrix
-from medrov_cli.core.config import Modality
-from medrov_cli.core.data.dataset import load_dataset
-from medrov_cli.core.data.phantom.abdomen import abdomen_volume
-from medrov_cli.core.data.phantom.radiograph import chest_xray
-from medrov_cli.core.data.store import load_image
-from medrov_cli.core.io.reader import read_frames
+from medrov_cli.core.datasets.dataset import load_dataset
+from medrov_cli.core.datasets.sample_images import load_image
+from medrov_cli.core.phantoms.abdomen import abdomen_volume
+from medrov_cli.core.phantoms.radiograph import chest_xray
+from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.records.boxes import iou_matrix
+from medrov_cli.core.settings.choices import Modality
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 INPUTS = ("chest_ct.dcm", "blood_smear.png", "polyp.png", "ct_volume.nii.gz")

@@ -19,9 +19,10 @@ import tifffile
 
 from conftest import ROOT
 from detect_fixtures import folder_bytes, noise_image, write_eager_detector, write_images
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.inference import DetectConfig, Shard, run_detection
-from medrov_cli.core.io.output_folder import OutputFormat
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.detection.run import run_detection
+from medrov_cli.core.settings.choices import OutputFormat
+from medrov_cli.core.settings.detect import DetectConfig, Shard
 
 KILLS = 3
 IMAGES = 500

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medrov_cli.core.data.dataset import load_dataset
+from medrov_cli.core.datasets.dataset import load_dataset
 
 pytestmark = pytest.mark.slow
 

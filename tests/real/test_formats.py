@@ -14,10 +14,10 @@ import pytest
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing, pixel_array
 
 from image_files import read_all
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.io.inputs import expand_inputs
-from medrov_cli.core.io.reader import read_frames
-from medrov_cli.core.records import Frame
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.pixels.inputs import expand_inputs
+from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.records.frame import Frame
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import SHARED_DATA, Medrov
-from medrov_cli.core.boxes import iou_matrix, xywh_to_xyxy
+from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medrov_cli.core.text import modalities_of
-from medrov_cli.core.text.minilm import MINILM
+from medrov_cli.core.text.lexicon import modalities_of
+from medrov_cli.core.text.minilm.encoder import MINILM
 from medrov_cli.core.text.vocabulary import shipped_embeddings
 
 pytestmark = pytest.mark.slow

@@ -1,1 +1,1 @@
-"""The ``commands`` room."""
+"""Commands, one file each."""

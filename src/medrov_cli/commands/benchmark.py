@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from medrov_cli import console, options
-from medrov_cli.core.config import DEFAULT_WEIGHTS
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.options import benchmarking
 
 Document = Mapping[str, Any]
@@ -175,7 +175,9 @@ def benchmark(
 
     Everything runs offline. Several figures can be asked for at once; whatever is compared takes turns.
     """
-    from medrov_cli.core.benchmarking import BenchmarkConfig, EngineName, Precision, Variant, run_benchmark
+    from medrov_cli.core.benchmarking.run import run_benchmark
+    from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
+    from medrov_cli.core.settings.choices import EngineName, Precision
 
     config = BenchmarkConfig(
         inputs=tuple(inputs or ()),

@@ -10,11 +10,11 @@ import typer
 from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.errors import ExitCode
+from medrov_cli.core.base.errors import ExitCode
 from medrov_cli.options import near_copies
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.check import CheckResult
+    from medrov_cli.core.curation.check import CheckResult
 
 SHOWN_PER_CODE = 20
 """Rows of one code in the table; the JSON document has all."""
@@ -53,7 +53,7 @@ def check(
 
     Exit code 3 if there is a finding of severity error, 0 otherwise.
     """
-    from medrov_cli.core.building.check import CheckConfig, check_dataset
+    from medrov_cli.core.curation.check import CheckConfig, check_dataset
 
     config = CheckConfig(tuple(inputs), data_root, hamming, correlation, threads)
     with console.progress("images") as advance:

@@ -11,12 +11,12 @@ import typer
 from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.config import Modality
-from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.settings.choices import Modality
 from medrov_cli.options import converting
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.convert import Converted
+    from medrov_cli.core.curation.convert import Converted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,11 @@ def convert(
 
     An input that fails is reported, and the rest goes on.
     """
-    from medrov_cli.core.building.cases import parse_case_pattern
-    from medrov_cli.core.building.convert import ConvertConfig
-    from medrov_cli.core.building.convert import convert as run
-    from medrov_cli.core.building.labels import parse_labels
-    from medrov_cli.core.building.readers import ReaderConfig
+    from medrov_cli.core.curation.convert import ConvertConfig
+    from medrov_cli.core.curation.convert import convert as run
+    from medrov_cli.core.datasets.cases import parse_case_pattern
+    from medrov_cli.core.datasets.readers.protocol import ReaderConfig
+    from medrov_cli.core.datasets.readers.shared.mask_values import parse_labels
 
     config = ConvertConfig(
         format=form,

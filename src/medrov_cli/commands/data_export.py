@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from medrov_cli import console, options
-from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.options import exporting
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.export import ExportResult
+    from medrov_cli.core.curation.export import ExportResult
 
 SCHEMA = "medrov.data.export/1"
 
@@ -67,8 +67,8 @@ def export(
 
     'medrov data convert' reads all of them back.
     """
-    from medrov_cli.core.building.export import ExportConfig, run_export
-    from medrov_cli.core.building.to_label_studio import LOCAL_FILES
+    from medrov_cli.core.curation.export import ExportConfig, run_export
+    from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
 
     if image_url is not None and to != "label-studio":
         raise MedrovError(ErrorCode.USAGE, "--image-url is for --to label-studio.", "Leave it out.")

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from medrov_cli import console, options
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.merge import Merged
+    from medrov_cli.core.curation.merge import Merged
 
 
 def _render(merged: Merged) -> RenderableType:
@@ -76,7 +76,7 @@ def merge(
     Sources whose classes stay are named by relative paths; others are written below the output, with
     hard links to their images. Nothing that is there already is changed.
     """
-    from medrov_cli.core.building.merge import DATASET, PRESENCE, merge_sources
+    from medrov_cli.core.curation.merge import DATASET, PRESENCE, merge_sources
 
     with console.progress("images") as advance:
         merged = merge_sources(sources, output, class_map, name, overwrite=overwrite, progress=advance)

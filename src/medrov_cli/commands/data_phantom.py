@@ -10,11 +10,11 @@ import typer
 from rich.console import RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.config import Modality
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.choices import Modality
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.phantom_folders import PhantomSource
+    from medrov_cli.core.curation.phantom_folders import PhantomSource
 
 SCHEMA = "medrov.data.phantom/1"
 DRAWING_PANEL = "What to draw"
@@ -122,7 +122,7 @@ def phantom(
 
     They show that a pipeline works, not how well a model does on patients. Each is marked as SYNTHETIC.
     """
-    from medrov_cli.core.building.phantoms import PhantomConfig, run_phantoms
+    from medrov_cli.core.curation.phantoms import PhantomConfig, run_phantoms
 
     config = PhantomConfig(
         output=output,

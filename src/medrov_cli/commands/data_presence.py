@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from medrov_cli import console, options
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.presence_writing import PresenceResult
+    from medrov_cli.core.curation.presence_writing import PresenceResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def presence(
 
     Where nothing is known it says possible, which teaches nothing wrong. Look it over, and edit it.
     """
-    from medrov_cli.core.building.presence_writing import draft_for_dataset
+    from medrov_cli.core.curation.presence_writing import draft_for_dataset
 
     result = draft_for_dataset(dataset, output, reasons, data_root, overwrite=overwrite)
     console.success(PresenceOutput(result), _render, as_json=as_json)

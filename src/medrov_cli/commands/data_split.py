@@ -10,11 +10,11 @@ import typer
 from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.options import near_copies, splitting
 
 if TYPE_CHECKING:
-    from medrov_cli.core.building.split import SplitResult
+    from medrov_cli.core.curation.split import SplitResult
 
 SHOWN_MOVES = 20
 """Rows of the table of moved images; the JSON document has all."""
@@ -98,10 +98,10 @@ def split(
     Images of one case stay together, and so do near-copies; an image without a case is dealt by
     itself. The splits replace those in annotations.json.
     """
-    from medrov_cli.core.building.dealing import Shares
-    from medrov_cli.core.building.near_copies import CopyRule
-    from medrov_cli.core.building.split import SplitConfig, split_source
-    from medrov_cli.core.data.source import ANNOTATIONS
+    from medrov_cli.core.curation.near_copies import CopyRule
+    from medrov_cli.core.curation.split import SplitConfig, split_source
+    from medrov_cli.core.curation.split_assignment import Shares
+    from medrov_cli.core.datasets.sources import ANNOTATIONS
 
     if repair:
         _refuse({"--val": val, "--test": test, "--seed": seed, "--keep-test": keep_test or None})

@@ -18,12 +18,12 @@ import typer
 from rich.text import Text
 
 from medrov_cli import console, options
-from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 
 if TYPE_CHECKING:
-    from medrov_cli.core.inference import DetectionSummary
-    from medrov_cli.core.text import Prompt
+    from medrov_cli.core.detection.summary import DetectionSummary
+    from medrov_cli.core.settings.values import Prompt
 
 MAX_TABLE_ROWS = 200
 """Nobody reads a longer table, and memory must not grow with the number of images."""
@@ -70,7 +70,7 @@ class LinesView(View):
 
     def add(self, record: dict[str, Any]) -> None:
         """Print the record."""
-        from medrov_cli.core.io.journal import json_line
+        from medrov_cli.core.runs.journal import json_line
 
         super().add(record)
         console.write_data(json_line(record))
@@ -85,14 +85,14 @@ class DocumentView(View):
 
     def add(self, record: dict[str, Any]) -> None:
         """Keep the record."""
-        from medrov_cli.core.io.journal import json_line
+        from medrov_cli.core.runs.journal import json_line
 
         super().add(record)
         self._spool.write(json_line(record))
 
     def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
         """Print the document."""
-        from medrov_cli.core.io.document import document_pieces
+        from medrov_cli.core.writers.json_document import document_pieces
 
         self._spool.seek(0)
         for piece in document_pieces(map(json.loads, self._spool), summary.as_dict()):
@@ -177,10 +177,12 @@ def detect(
 
     Without --classes, everything that the weights know and the image's modality can show.
     """
-    from medrov_cli.core.inference import DetectConfig, EngineName, Phi, Precision, Shard, run_detection
-    from medrov_cli.core.io.output_folder import OutputFormat
-    from medrov_cli.core.io.reader import ReadOptions
-    from medrov_cli.core.io.window import parse_window
+    from medrov_cli.core.base.environment import is_offline
+    from medrov_cli.core.detection.run import run_detection
+    from medrov_cli.core.settings.choices import EngineName, OutputFormat, Phi, Precision
+    from medrov_cli.core.settings.detect import DetectConfig, Shard
+    from medrov_cli.core.settings.groups import ReadOptions
+    from medrov_cli.core.settings.window import parse_window
 
     wanted = OutputFormat.parse_all(formats or ())
     config = DetectConfig(
@@ -221,7 +223,7 @@ def detect(
 
 def _prompts(text: str | None, file: Path | None, inputs: Sequence[str]) -> tuple[Prompt, ...]:
     """Return what ``--classes`` or ``--classes-file`` asks for."""
-    from medrov_cli.core.text import parse_class_lines, parse_classes, read_classes_file
+    from medrov_cli.core.text.prompts import parse_class_lines, parse_classes, read_classes_file
 
     if file is None:
         return () if text is None else parse_classes(text)

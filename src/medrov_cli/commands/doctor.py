@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from medrov_cli import console, options
-from medrov_cli.core.errors import ExitCode
+from medrov_cli.core.base.errors import ExitCode
 
 if TYPE_CHECKING:
-    from medrov_cli.core.environment import Report
+    from medrov_cli.core.doctor.report import Report
 
 
 def doctor(offline: options.Offline = False, as_json: options.Json = False) -> None:
@@ -21,7 +21,7 @@ def doctor(offline: options.Offline = False, as_json: options.Json = False) -> N
     Exits with 0 if 'medrov detect' works with its default settings, and with 1 if not. What is
     broken but not needed for that is a warning. Nothing is downloaded.
     """
-    from medrov_cli.core.environment import examine
+    from medrov_cli.core.doctor.examination import examine
 
     with console.progress("groups") as advance:
         report = examine(offline=offline, progress=advance)

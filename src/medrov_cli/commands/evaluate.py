@@ -15,7 +15,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.options import evaluating
 
 RULES_PANEL = "Rules"
@@ -203,15 +203,12 @@ def evaluate(
     All classes of the dataset are asked for at once on every image of the split. The folder gets
     report.json, report.html, curves, images.csv and the predictions.
     """
-    from medrov_cli.core.evaluation import (
-        EngineName,
-        EvalConfig,
-        Precision,
-        SelectionConfig,
-        parse_hit,
-        run_evaluation,
-    )
-    from medrov_cli.core.evaluation import export_truth as write_truth
+    from medrov_cli.core.base.environment import is_offline
+    from medrov_cli.core.evaluation.run import export_truth as write_truth
+    from medrov_cli.core.evaluation.run import run_evaluation
+    from medrov_cli.core.settings.choices import EngineName, Precision
+    from medrov_cli.core.settings.evaluate import EvalConfig, parse_hit
+    from medrov_cli.core.settings.groups import SelectionConfig
 
     config = EvalConfig(
         dataset=dataset,

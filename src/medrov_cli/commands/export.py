@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.options import exporting_model as exporting
 
 if TYPE_CHECKING:
-    from medrov_cli.core.text import Prompt
+    from medrov_cli.core.settings.values import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,10 @@ def export(
     The file says what it finds and how its images are prepared; 'medrov detect --weights FILE' runs onnx and
     openvino. If it does not answer as the weights do, nothing is written.
     """
-    from medrov_cli.core.exporting.config import ExportConfig
-    from medrov_cli.core.exporting.procedure import run_export
-    from medrov_cli.core.runtime.exported_metadata import ExportFormat, ExportPrecision
+    from medrov_cli.core.base.environment import is_offline
+    from medrov_cli.core.exporting.run import run_export
+    from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
+    from medrov_cli.core.settings.export import ExportConfig
 
     config = ExportConfig(
         to=ExportFormat(to),
@@ -146,7 +147,7 @@ def _prompts(text: str | None, file: Path | None) -> tuple[Prompt, ...]:
     """Return what ``--classes`` or ``--classes-file`` asks for."""
     import sys
 
-    from medrov_cli.core.text import parse_class_lines, parse_classes, read_classes_file
+    from medrov_cli.core.text.prompts import parse_class_lines, parse_classes, read_classes_file
 
     if file is None:
         return () if text is None else parse_classes(text)

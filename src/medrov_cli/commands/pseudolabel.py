@@ -17,8 +17,8 @@ from rich.console import Group, RenderableType
 from typer.core import TyperGroup
 
 from medrov_cli import console, options
-from medrov_cli.core.config import DEFAULT_WEIGHTS, is_offline
-from medrov_cli.core.errors import ExitCode
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli.core.base.errors import ExitCode
 from medrov_cli.options import pseudolabel as labelling
 
 
@@ -151,15 +151,11 @@ def pseudolabel(
     """
     if context.invoked_subcommand is not None:
         return
-    from medrov_cli.core.inference.config import Shard
-    from medrov_cli.core.pseudolabeling.offline import run_pseudolabeling
-    from medrov_cli.core.pseudolabeling.offline_config import (
-        OfflineConfig,
-        OfflineRule,
-        parse_scales,
-        parse_splits,
-    )
-    from medrov_cli.core.runtime.interface import EngineName, Precision
+    from medrov_cli.core.base.environment import is_offline
+    from medrov_cli.core.pseudolabeling.run import run_pseudolabeling
+    from medrov_cli.core.settings.choices import EngineName, Precision
+    from medrov_cli.core.settings.detect import Shard
+    from medrov_cli.core.settings.pseudolabel import OfflineConfig, OfflineRule, parse_scales, parse_splits
 
     rule = OfflineRule(
         score=score,

@@ -10,8 +10,9 @@ import typer
 from rich.console import Group, RenderableType
 
 from medrov_cli import console, options
-from medrov_cli.core.config import (
-    DEFAULT_TEXT_ENCODER,
+from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.choices import (
     Appearance,
     Balance,
     Negative,
@@ -21,11 +22,10 @@ from medrov_cli.core.config import (
     TextStart,
     Tracker,
 )
-from medrov_cli.core.errors import ErrorCode, MedrovError
 from medrov_cli.options import schedule, teaching, training
 
 if TYPE_CHECKING:
-    from medrov_cli.core.training import TrainProgress
+    from medrov_cli.core.settings.train import TrainProgress
 
 SCHEMA = "medrov.train/1"
 
@@ -79,7 +79,7 @@ def _render(output: TrainOutput) -> RenderableType:
 def _use_preset(context: typer.Context, name: str | None) -> str | None:
     """Make a preset's values the defaults of this command."""
     if name is not None:
-        from medrov_cli.core.presets import read_preset
+        from medrov_cli.core.settings.presets import read_preset
 
         parameters = {p.opts[0].removeprefix("--"): p for p in context.command.params if p.opts}
         preset = read_preset(name, parameters.keys() - {"preset", "json", "dataset"})
@@ -161,15 +161,18 @@ def train(
 
     The folder gets config.json, metrics.jsonl, curves.png, best.safetensors, and the state for --resume.
     """
-    from medrov_cli.core.config import is_offline
-    from medrov_cli.core.data.appearance import APPEARANCES
-    from medrov_cli.core.data.augmentation import AugmentationConfig
-    from medrov_cli.core.data.prompting import NegativesConfig
-    from medrov_cli.core.data.sampling import BalanceConfig
-    from medrov_cli.core.model.criterion import LossGains
-    from medrov_cli.core.model.schedule import ScheduleConfig
-    from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
-    from medrov_cli.core.training import DistillationConfig, TrainConfig, run_training
+    from medrov_cli.core.base.environment import is_offline
+    from medrov_cli.core.settings.proposals import PseudoLabelConfig
+    from medrov_cli.core.settings.train import DistillationConfig, TrainConfig
+    from medrov_cli.core.settings.train_groups import (
+        AugmentationConfig,
+        BalanceConfig,
+        LossGains,
+        NegativesConfig,
+        ScheduleConfig,
+    )
+    from medrov_cli.core.training.data.appearance import APPEARANCES
+    from medrov_cli.core.training.run import run_training
 
     asked = training.choices(negatives, Negative, "--negatives")
     if unknown_objects and not pseudo_labels:

@@ -17,12 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from medrov_cli import console
-from medrov_cli.core.config import RESEARCH_NOTICE, is_offline
+from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.options import Json, Offline
 
 if TYPE_CHECKING:
-    from medrov_cli.core.provisioning import Listed
-    from medrov_cli.core.weights import Verification, WeightsMetadata
+    from medrov_cli.core.weights.container import Verification
+    from medrov_cli.core.weights.listing import Listed
+    from medrov_cli.core.weights.metadata import WeightsMetadata
 
 app = typer.Typer(help="List, show, check, import and download model weights.", no_args_is_help=True)
 
@@ -45,7 +46,7 @@ class Document:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the weights that are known by name, and whether they are here."""
-    from medrov_cli.core.provisioning import list_weights
+    from medrov_cli.core.weights.listing import list_weights
 
     listed = list_weights()
     document = Document({"schema": "medrov.weights.list/1", "weights": [_listed(item) for item in listed]})
@@ -72,7 +73,7 @@ def show(weights: NameOrFile, as_json: Json = False) -> None:
 @app.command(no_args_is_help=True)
 def verify(weights: NameOrFile, as_json: Json = False) -> None:
     """Read weights from end to end: SHA-256, metadata, every tensor's name, shape and values."""
-    from medrov_cli.core.provisioning import verify_weights
+    from medrov_cli.core.model.verification import verify_weights
 
     found = verify_weights(weights)
     document = Document({"schema": "medrov.weights.verify/1", **_verification(found)})
@@ -135,6 +136,7 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Download weights of the manifest into the cache. Nothing else asks the network for weights."""
+    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.provisioning import pull_weights
 
     with console.progress("bytes") as advance:

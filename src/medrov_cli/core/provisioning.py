@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from medrov_cli.core import weights
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.runtime.interface import check_imgsz
-from medrov_cli.core.weights import ManifestEntry, TextEncoderInfo, Verification, WeightsMetadata
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.values import check_imgsz
+from medrov_cli.core.weights import catalogue, container, resolution
+from medrov_cli.core.weights.container import Verification
 from medrov_cli.core.weights.download import Progress, download
-
-
-class Availability(StrEnum):
-    """Where the file of a manifest entry is."""
-
-    PRESENT = "present"
-    TO_PULL = "to_pull"
-    MISSING = "missing"
-    CORRUPT = "corrupt"
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One entry of the manifest and its state on this machine."""
-
-    entry: ManifestEntry
-    availability: Availability
-    path: Path | None
+from medrov_cli.core.weights.listing import Availability, Listed, listed_entry
+from medrov_cli.core.weights.metadata import TextEncoderInfo, WeightsMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +23,6 @@ class Shown:
     metadata: WeightsMetadata
 
 
-def list_weights() -> tuple[Listed, ...]:
-    """Return the known weights; the SHA-256 of those that are here is checked.
-
-    Raises
-    ------
-    MedrovError
-        ``weights_missing``, ``weights_corrupt`` for the manifest itself.
-    """
-    return tuple(_listed(entry) for entry in weights.manifest().values())
-
-
 def show_weights(name_or_path: str) -> Shown:
     """Return what weights say about themselves.
 
@@ -59,24 +31,8 @@ def show_weights(name_or_path: str) -> Shown:
     MedrovError
         ``weights_missing``, ``weights_corrupt``, ``weights_untrusted``.
     """
-    path = weights.resolve(name_or_path)
-    return Shown(path, path.stat().st_size, weights.read_metadata(path))
-
-
-def verify_weights(name_or_path: str) -> Verification:
-    """Read weights from end to end, and compare their tensors with the network they are for.
-
-    Raises
-    ------
-    MedrovError
-        ``weights_missing``, ``weights_corrupt``, ``weights_untrusted``.
-    """
-    from medrov_cli.core.model.fitting import check_fit
-
-    path = weights.resolve(name_or_path, reread=True)
-    found = weights.verify(path)
-    check_fit(weights.load_tensors(path), found.metadata.architecture, str(path))
-    return found
+    path = resolution.resolve(name_or_path)
+    return Shown(path, path.stat().st_size, container.read_metadata(path))
 
 
 def import_weights(
@@ -110,7 +66,7 @@ def import_weights(
         ``output_failed``.
     """
     from medrov_cli.core.model.fitting import check_fit
-    from medrov_cli.core.model.importer import ImportSettings, import_ultralytics_checkpoint
+    from medrov_cli.core.model.importing.importer import ImportSettings, import_ultralytics_checkpoint
 
     if output.suffix != ".safetensors":
         raise MedrovError(
@@ -126,8 +82,8 @@ def import_weights(
     settings = ImportSettings(name=name, text_encoder=encoder, imgsz=imgsz)
     tensors, metadata = import_ultralytics_checkpoint(source, settings)
     check_fit(tensors, metadata.architecture, str(source))
-    weights.save(output, tensors, metadata)
-    return weights.verify(output)
+    container.save(output, tensors, metadata)
+    return container.verify(output)
 
 
 def pull_weights(name: str, *, offline: bool, progress: Progress | None = None) -> Listed:
@@ -140,12 +96,12 @@ def pull_weights(name: str, *, offline: bool, progress: Progress | None = None) 
         without an address, or a failed download; ``weights_corrupt`` if what came is not what
         the manifest says; ``output_failed``.
     """
-    known = weights.manifest()
+    known = catalogue.manifest()
     if name not in known:
         raise MedrovError(
             ErrorCode.WEIGHTS_MISSING, f"the manifest has no weights {name!r}", "See `medrov weights list`."
         )
-    here = _listed(known[name])
+    here = listed_entry(known[name])
     if here.availability is Availability.PRESENT:
         return here
     if here.entry.url is None:
@@ -158,21 +114,22 @@ def pull_weights(name: str, *, offline: bool, progress: Progress | None = None) 
         raise MedrovError(
             ErrorCode.NETWORK_FORBIDDEN,
             f"weights {name!r} are not on this machine, and the network is forbidden",
-            f"Run once without --offline and MEDROV_OFFLINE, or copy the file into {weights.pulled_dir()}.",
+            "Run once without --offline and MEDROV_OFFLINE, "
+            f"or copy the file into {resolution.pulled_dir()}.",
         )
     download(
         here.entry.url,
-        weights.pulled_dir() / here.entry.file,
+        resolution.pulled_dir() / here.entry.file,
         sha256=here.entry.sha256,
         size_bytes=here.entry.size_bytes,
         progress=progress,
     )
-    return _listed(here.entry)
+    return listed_entry(here.entry)
 
 
 def _encoder_info(spec: str) -> TextEncoderInfo:
     """Return what is known of a text encoder by its spec alone: nothing is downloaded."""
-    from medrov_cli.core.model.importer import BIOMED_CLIP, OPENAI_CLIP
+    from medrov_cli.core.model.importing.importer import BIOMED_CLIP, OPENAI_CLIP
     from medrov_cli.core.text.encoders import encoder_identity
 
     for known in (BIOMED_CLIP, OPENAI_CLIP):
@@ -182,12 +139,3 @@ def _encoder_info(spec: str) -> TextEncoderInfo:
         return TextEncoderInfo(spec)
     found = encoder_identity(spec)
     return TextEncoderInfo(found.spec, found.name, found.revision, found.width, found.context_length)
-
-
-def _listed(entry: ManifestEntry) -> Listed:
-    """Return an entry with its state on this machine."""
-    path = weights.locate(entry)
-    if path is None:
-        return Listed(entry, Availability.MISSING if entry.url is None else Availability.TO_PULL, None)
-    is_whole = weights.sha256_of(path, reread=True) == entry.sha256
-    return Listed(entry, Availability.PRESENT if is_whole else Availability.CORRUPT, path)

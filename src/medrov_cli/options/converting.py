@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from medrov_cli import options
-from medrov_cli.core.config import Modality
+from medrov_cli.core.settings.choices import Modality
 
 SOURCE_PANEL = "What the source says of itself"
 
 Format = Literal[
     "masks", "voc", "yolo", "coco", "label-studio", "cvat", "nifti", "dicom-seg", "rtstruct", "dicom-csv"
 ]
-"""The names of ``core/building/readers.py``."""
+"""The names of ``core/datasets/readers/registry.py``."""
 
 Input = Annotated[
     Path, typer.Argument(metavar="INPUT", help="The folder or file with masks or boxes; see docs/data.md.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medrov_cli.core.config import DEFAULT_WEIGHTS
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.options import DATA_PANEL, MODEL_PANEL, OUTPUT_PANEL
 
 RULES_PANEL = "Rules"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medrov_cli.core.config import OptimizerName
+from medrov_cli.core.settings.choices import OptimizerName
 
 SCHEDULE_PANEL = "Schedule"
 LOSS_PANEL = "Loss"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from medrov_cli.core.config import Teacher
+from medrov_cli.core.settings.choices import Teacher
 
 PSEUDO_PANEL = "Pseudo-labels"
 DISTILLATION_PANEL = "Distillation"

@@ -12,8 +12,8 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from medrov_cli.core.config import Appearance, Balance, TextStart
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.choices import Appearance, Balance, TextStart
 from medrov_cli.options import DATA_PANEL, MODEL_PANEL, OUTPUT_PANEL
 
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -11,16 +11,19 @@ import pytest
 import torch
 
 from detect_fixtures import IMGSZ, noise_image, write_eager_detector
-from medrov_cli.core.benchmarking.config import BenchmarkConfig, Variant
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.rival import Rival, RivalSettings, write_listing
 from medrov_cli.core.benchmarking.subject import Model
-from medrov_cli.core.boxes import iou_matrix, select
-from medrov_cli.core.engines import open_detector
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.runtime.interface import Engine, EngineName
-from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo, save
+from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.records.boxes import iou_matrix
+from medrov_cli.core.records.suppression import select
+from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
+from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.weights.container import EMBEDDINGS, save
+from medrov_cli.core.weights.metadata import ArchitectureInfo
 from weights_fixtures import metadata, unit_rows
 
 CONF = 0.25

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.benchmarking.growth import growth
+from medrov_cli.core.benchmarking.memory import growth
 from medrov_cli.core.benchmarking.rounds import over_rounds, percentile, ratio, rounded, spread, take_turns
 
 SPEEDS = st.floats(0.01, 1e5)

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.cold import launch
-from medrov_cli.core.benchmarking.config import Variant
+from medrov_cli.core.benchmarking.images import of_length, write_phantoms
 from medrov_cli.core.benchmarking.machine import describe_machine
 from medrov_cli.core.benchmarking.meters import EnergyMeter, peak_resident_mb, resident_mb
-from medrov_cli.core.benchmarking.pictures import of_length, write_phantoms
 from medrov_cli.core.benchmarking.subject import made_up
-from medrov_cli.core.config import Modality
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.io.reader import read_frames
-from medrov_cli.core.runtime.interface import EngineName, Precision
+from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.settings.benchmark import Variant
+from medrov_cli.core.settings.choices import EngineName, Modality, Precision
 
 CPUINFO = """processor\t: 0
 model name\t: Made-up CPU 3000

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.boxes import select
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.engines.exported.metadata import Suppression
 from medrov_cli.core.exporting.parity import COUNTED_SCORE, LIMITS, compare, judge, suppressed_share
-from medrov_cli.core.records import Candidates
-from medrov_cli.core.runtime.exported_metadata import ExportPrecision, Suppression
+from medrov_cli.core.records.detections import Candidates
+from medrov_cli.core.records.suppression import select
+from medrov_cli.core.settings.choices import ExportPrecision
 
 SQUARES = np.zeros((3, 32, 32, 3), np.uint8)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.metrics.calibration import (
     Fold,
     d_ece,
@@ -21,8 +21,8 @@ from medrov_cli.core.metrics.calibration import (
     reliability,
 )
 from medrov_cli.core.metrics.operating import ClassScores, Fitted, best_f1, joined, limit_absent
-from medrov_cli.core.weights import WeightsMetadata
-from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
+from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
+from medrov_cli.core.weights.metadata import WeightsMetadata
 from weights_fixtures import metadata
 
 FIT: dict[str, Any] = {"images": 10, "absent_limit": None, "dataset": "d", "split": "val", "imgsz": 320}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection_tables import random_table
+from medrov_cli.core.metrics.average_precision import CocoScorer
 from medrov_cli.core.metrics.bootstrap import (
     average_precision_samples,
     draw_weights,
@@ -17,10 +18,10 @@ from medrov_cli.core.metrics.bootstrap import (
     interval,
     units_of,
 )
-from medrov_cli.core.metrics.coco import CocoScorer
-from medrov_cli.core.metrics.detections import DetectionTable
-from medrov_cli.core.metrics.froc import RATES, FrocScorer, HitRule, curve, sensitivities
+from medrov_cli.core.metrics.detection_table import DetectionTable
+from medrov_cli.core.metrics.froc import RATES, FrocScorer, curve, sensitivities
 from medrov_cli.core.metrics.matching import FOUND, WRONG
+from medrov_cli.core.settings.values import HitRule
 
 
 def brute_force(table: DetectionTable, rule: HitRule, label: int, copies: np.ndarray) -> list[float]:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection_tables import random_table
-from medrov_cli.core.metrics.coco import CocoScorer
-from medrov_cli.core.metrics.detections import DetectionTable
+from medrov_cli.core.evaluation.reference_ap import reference_scores
+from medrov_cli.core.metrics.average_precision import CocoScorer
+from medrov_cli.core.metrics.detection_table import DetectionTable
 from medrov_cli.core.metrics.matching import nearness_of_pairs
-from medrov_cli.core.metrics.reference import reference_scores
 
 
 def assert_equal_to_pycocotools(table: DetectionTable, classes: int, max_det: int) -> None:

@@ -124,8 +124,8 @@ def test_adapter_starts_by_taking_off_what_texts_share() -> None:
 
 
 def test_whitening_turns_what_many_texts_share_down_and_keeps_close_what_is_one() -> None:
-    from medrov_cli.core.text import embed_texts
-    from medrov_cli.core.text.synonyms import lexicon
+    from medrov_cli.core.text.embedding import embed_texts
+    from medrov_cli.core.text.lexicon import lexicon
 
     texts = sorted({text for entry in lexicon() for text in entry.texts})
     detector = Detector(Architecture("n", text_adapter=True))

@@ -1,215 +1,161 @@
-"""Which proposals become targets: by hand, by brute force, and for any input."""
+"""Which proposals on a whole image become labels: by hand, and for any input."""
 
 from __future__ import annotations
 
-import dataclasses
+from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.boxes import iou_matrix
-from medrov_cli.core.config import Modality
-from medrov_cli.core.data.augmentation import (
-    AugmentationConfig,
-    Canvas,
-    Tile,
-    place_mosaic,
-    place_single,
-    turn_and_flip,
-)
-from medrov_cli.core.data.presence import ANNOTATED, IMPOSSIBLE, NOBODY, POSSIBLE
-from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
-from medrov_cli.core.pseudolabeling.online import examine
-from medrov_cli.core.pseudolabeling.rules import (
-    Proposals,
-    attribute,
-    confident,
-    crops_of,
-    split_by_presence,
-    unannotated,
-)
+from medrov_cli.core.datasets.laterality import mirror_rows
+from medrov_cli.core.datasets.presence import POSSIBLE
+from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.prediction.agreement import agreed, needed_votes, one_per_object
+from medrov_cli.core.pseudolabeling.rules import labels_for
+from medrov_cli.core.records.boxes import iou_matrix
+from medrov_cli.core.records.detections import Found
 
-SIZE = 96
-CONFIG = PseudoLabelConfig(unknown_objects=True)
-PAPER = dataclasses.replace(CONFIG)
+CLASSES = 4
 
 
-def boxes_within(rng: np.random.Generator, count: int, size: int = SIZE) -> np.ndarray:
-    """Return boxes with whole corners and an area, some of them beyond the edge."""
-    corner = rng.integers(-10, size - 2, (count, 2))
-    return np.concatenate((corner, corner + rng.integers(1, size, (count, 2))), 1).astype(np.float32)
-
-
-def some_proposals(seed: int, count: int = 60, prompts: int = 5) -> Proposals:
-    rng = np.random.default_rng(seed)
-    scores = rng.uniform(0, 1, count).astype(np.float32)
-    scores[rng.random(count) < 0.5] = rng.uniform(0.85, 1)
-    return Proposals(boxes_within(rng, count), scores, rng.integers(0, prompts, count))
-
-
-def some_canvas(seed: int) -> tuple[Canvas, list[int]]:
-    """Return a canvas whose pixels say which tile they are of (1 to 4), and the tiles' values."""
-    rng = np.random.default_rng(seed)
-    strong = AugmentationConfig(scale=0.9, translate=0.4, aspect=0.4)
-    tiles = []
-    count = 4 if rng.random() < 0.8 else 1
-    for value in range(1, count + 1):
-        height, width = rng.integers(20, 120, 2)
-        image = np.full((height, width, 3), value, dtype=np.uint8)
-        tile = Tile(image, boxes_within(rng, 2), np.array([0, 0]))
-        modality = list(Modality)[rng.integers(9)]
-        tiles.append(turn_and_flip(tile, modality, np.array([0]), strong, rng))
-    place = (
-        place_mosaic(tiles, SIZE, strong, rng) if count == 4 else place_single(tiles[0], SIZE, strong, rng)
+def found(*rows: tuple[list[float], float, int]) -> Found:
+    boxes = np.array([box for box, _, _ in rows], dtype=np.float64).reshape(-1, 4)
+    return Found(
+        boxes,
+        np.array([s for _, s, _ in rows], dtype=np.float64),
+        np.array([c for *_, c in rows], dtype=np.int64),
     )
-    return place, list(range(1, count + 1))
 
 
-@given(st.integers(0, 100_000))
-def test_a_proposal_belongs_to_the_tile_that_holds_most_of_it(seed: int) -> None:
-    canvas, values = some_canvas(seed)
-    boxes = boxes_within(np.random.default_rng(seed + 1), 20)
-    found = attribute(boxes, canvas.regions_xyxy)
-    for box, region in zip(boxes.astype(int), found, strict=True):
-        left, top, right, bottom = np.clip(box, 0, SIZE)
-        mask = canvas.image_rgb[top:bottom, left:right, 0]
-        pixels = [int((mask == value).sum()) for value in values]
-        if max(pixels) == 0:
-            assert region == NOBODY
-        else:
-            assert pixels[region] == max(pixels)
-
-
-@given(st.integers(0, 100_000))
-def test_the_ghost_of_a_tile_is_the_extent_of_its_pixels(seed: int) -> None:
-    canvas, values = some_canvas(seed)
-    for value, region in zip(values, canvas.regions_xyxy, strict=True):
-        rows, columns = np.nonzero(canvas.image_rgb[..., 0] == value)
-        if len(rows) == 0:
-            assert (region[2:] - region[:2]).min() <= 0
-        else:
-            extent = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            np.testing.assert_array_equal(region, extent)
-
-
-@given(st.integers(0, 100_000))
-def test_confident_proposals(seed: int) -> None:
-    candidates = some_proposals(seed)
-    found = confident(candidates, SIZE, CONFIG)
-    assert (found.scores >= 0.9).all()
-    assert (np.diff(found.scores) <= 0).all()
-    assert ((found.boxes_xyxy >= 0) & (found.boxes_xyxy <= SIZE)).all()
-    early = confident(candidates.take(candidates.scores >= CONFIG.min_score), SIZE, CONFIG)
-    for one, other in zip(found, early, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_one_object_has_one_box_whatever_its_class() -> None:
-    boxes = np.array([[10, 10, 30, 30], [11, 10, 30, 30], [60, 60, 80, 80]], dtype=np.float32)
-    candidates = Proposals(boxes, np.array([0.92, 0.97, 0.95]), np.array([0, 1, 0]))
-    found = confident(candidates, SIZE, CONFIG)
-    assert found.columns.tolist() == [1, 0]
-    assert found.scores.tolist() == [0.97, 0.95]
-
-
-def test_what_the_ground_truth_explains_is_dropped() -> None:
-    truth = np.array([[0, 0, 10, 10]], dtype=np.float32)
-    # IoU 100 / 300 = 0.333, 100 / 400 = 0.25, 0.
-    boxes = np.array([[0, 0, 10, 30], [0, 0, 20, 20], [40, 40, 50, 50]], dtype=np.float32)
-    proposals = Proposals(boxes, np.full(3, 0.95), np.zeros(3, dtype=np.int64))
-    np.testing.assert_array_equal(unannotated(proposals, truth, CONFIG).boxes_xyxy, boxes[1:])
-    assert len(unannotated(proposals, np.zeros((0, 4)), CONFIG).scores) == 3
-
-
-@given(st.integers(0, 100_000))
-def test_nothing_that_is_left_overlaps_the_truth_or_another(seed: int) -> None:
-    truth = boxes_within(np.random.default_rng(seed), 6)
-    left = unannotated(confident(some_proposals(seed), SIZE, CONFIG), truth, CONFIG)
-    assert (iou_matrix(left.boxes_xyxy, truth) < CONFIG.max_truth_iou).all()
-
-
-def test_split_by_presence_by_hand() -> None:
-    presence = np.array([[ANNOTATED, POSSIBLE, IMPOSSIBLE], [POSSIBLE, ANNOTATED, IMPOSSIBLE]], dtype=np.int8)
-    classes = np.array([2, 0, 1])  # the prompts, in the order in which the image is asked
-    columns = np.array([0, 1, 2, 1, 2, 2])
-    sources = np.array([0, 0, 0, 1, 1, NOBODY])
-    proposals = Proposals(np.zeros((6, 4)), np.ones(6), columns)
-    known, unknown = split_by_presence(proposals, sources, classes, presence)
-    # impossible, annotated, possible, possible, annotated, on padding
-    assert known.tolist() == [False, False, True, True, False, False]
-    assert unknown.tolist() == [True, True, False, False, True, False]
-
-
-@given(st.integers(0, 100_000), st.sampled_from([320, 640, 960]))
-def test_crops_keep_their_sizes_and_stay_in_their_tile(seed: int, size: int) -> None:
-    rng = np.random.default_rng(seed)
-    boxes = np.clip(boxes_within(rng, 30, size), 0, size)
-    regions = np.clip(boxes_within(rng, 30, size), 0, size)
-    chosen, crops = crops_of(boxes, regions, size, PAPER)
-    assert chosen.sum() <= 5
-    sides = boxes[:, 2:] - boxes[:, :2]
-    for box, region, crop in zip(sides[chosen], regions[chosen], crops[chosen], strict=True):
-        assert (box >= 50 * size / 640).all()
-        assert (box <= 320 * size / 640).all()
-        assert (crop[2:] - crop[:2] >= 30 * size / 640).all()
-        assert (crop[:2] >= region[:2]).all()
-        assert (crop[2:] <= region[2:]).all()
-
-
-def test_a_crop_by_hand() -> None:
-    boxes = np.array([[100, 200, 200, 300], [10, 10, 59, 100], [0, 0, 321, 100], [600, 0, 660, 60]], float)
-    regions = np.array([[0, 0, 640, 640], [0, 0, 640, 640], [0, 0, 640, 640], [0, 0, 629, 640]], float)
-    chosen, crops = crops_of(boxes, regions, 640, PAPER)
-    # Good; a side below 50; a side above 320; a crop of 47 px after clipping, which is enough.
-    assert chosen.tolist() == [True, False, False, True]
-    assert crops[0].tolist() == [70, 170, 230, 330]
-    assert crops[3].tolist() == [582, 0, 629, 78]
-    regions[3, 2] = 611
-    assert crops_of(boxes, regions, 640, PAPER)[0].tolist() == [True, False, False, False]
-
-
-def test_the_best_five_are_encoded() -> None:
-    boxes = np.tile(np.array([[100.0, 100, 200, 200]]), (8, 1))
-    boxes[1] = [0, 0, 10, 10]  # too small: does not count
-    regions = np.tile([[0.0, 0, 640, 640]], (8, 1))
-    chosen, _ = crops_of(boxes, regions, 640, PAPER)
-    assert chosen.tolist() == [True, False, True, True, True, True, False, False]
-    regions[2] = [0, 0, 95, 640]  # too little of it is seen: does not count, either
-    chosen, _ = crops_of(boxes, regions, 640, PAPER)
-    assert chosen.tolist() == [True, False, False, True, True, True, True, False]
-
-
-@given(st.integers(0, 100_000), st.booleans())
-def test_examining_changes_no_input_and_invents_nothing(seed: int, unknown_objects: bool) -> None:
-    rng = np.random.default_rng(seed)
-    canvas, values = some_canvas(seed)
-    presence = rng.integers(-1, 2, (3, 6)).astype(np.int8)
-    inputs = (
-        some_proposals(seed),
-        boxes_within(rng, 4),
-        np.append(rng.permutation(6)[:4], NOBODY),
-        canvas.regions_xyxy,
-        rng.integers(0, 3, len(values)),
+def sample(boxes: np.ndarray, crowds: np.ndarray | None = None, source_id: int = 0) -> Sample:
+    crowds = np.zeros((0, 4), np.float32) if crowds is None else crowds
+    return Sample(
+        source_id=source_id,
+        image_id=1,
+        image_path=Path("1.png"),
+        height=100,
+        width=100,
+        boxes_xyxy=boxes.astype(np.float32),
+        labels=np.zeros(len(boxes), np.int64),
+        case=None,
+        areas=np.ones(len(boxes), np.float32),
+        crowd_xyxy=crowds.astype(np.float32),
+        crowd_labels=np.zeros(len(crowds), np.int64),
     )
-    before = [np.copy(values) for item in inputs for values in (item if isinstance(item, tuple) else [item])]
-    config = dataclasses.replace(CONFIG, unknown_objects=unknown_objects, min_score=0.5)
-    found = examine(*inputs, SIZE, presence, config)
-    after = [values for item in inputs for values in (item if isinstance(item, tuple) else [item])]
-    for old, new in zip(before, after, strict=True):
-        np.testing.assert_array_equal(old, new)
-    offered = {tuple(row) for row in np.clip(inputs[0].boxes_xyxy, 0, SIZE).tolist()}
-    assert {tuple(row) for row in found.known.boxes_xyxy.tolist()} <= offered
-    assert {tuple(row) for row in found.unknown_xyxy.tolist()} <= offered
-    for box, column in zip(found.known.boxes_xyxy, found.known.columns, strict=True):
-        source = inputs[4][attribute(box[None], canvas.regions_xyxy)[0]]
-        assert presence[source, inputs[2][column]] == POSSIBLE
-    if not unknown_objects:
-        assert len(found.unknown_xyxy) == 0
 
 
-@pytest.mark.parametrize("value", [1.01, 2.0])
-def test_a_threshold_above_one_lets_nothing_pass(value: float) -> None:
-    candidates = some_proposals(0)._replace(scores=np.ones(60, dtype=np.float32))
-    assert len(confident(candidates, SIZE, dataclasses.replace(CONFIG, min_score=value)).scores) == 0
+def some_found(rng: np.random.Generator, count: int) -> Found:
+    corner = rng.integers(0, 80, (count, 2))
+    boxes = np.concatenate((corner, corner + rng.integers(0, 20, (count, 2))), 1).astype(np.float64)
+    return Found(boxes, rng.uniform(0, 1, count), rng.integers(0, CLASSES, count))
+
+
+def test_an_annotated_class_can_win_the_suppression() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 11], [50, 50, 60, 60]], dtype=np.float64)
+    kept = one_per_object(boxes, np.array([0.91, 0.95, 0.92]), np.array([1, 0, 1]), 0.3)
+    assert kept.labels.tolist() == [0, 1]
+    assert kept.scores.tolist() == [0.95, 0.92]
+
+
+def test_labels_by_hand() -> None:
+    presence = np.array([[1, 0, -1, 0]], dtype=np.int8)
+    seen = found(
+        ([0, 0, 10, 10], 0.99, 0),  # annotated
+        ([20, 0, 30, 10], 0.98, 1),  # possible
+        ([40, 0, 50, 10], 0.97, 2),  # impossible
+        ([60, 0, 70, 10], 0.96, 3),  # possible, but there is a box: IoU 0.5
+        ([60, 40, 70, 50], 0.95, 3),  # within a crowd's box: IoU 1
+        ([0, 40, 10, 50], 0.94, 3),  # IoU with a box 20 / 180: it stays
+        ([0, 80, 0, 90], 0.93, 3),  # no area
+        ([80, 80, 90, 90], 0.89, 3),  # too low
+    )
+    truth = np.array([[60, 0, 70, 5], [0, 48, 10, 58]])
+    kept = labels_for(seen, sample(truth, np.array([[60, 40, 70, 50]])), presence, 0.3, 0.9)
+    assert kept.boxes_xyxy.tolist() == [[20, 0, 30, 10], [0, 40, 10, 50]]
+    assert kept.labels.tolist() == [1, 3]
+    assert kept.scores.tolist() == [0.98, 0.94]
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    presence=st.lists(
+        st.lists(st.sampled_from((1, 0, -1)), min_size=CLASSES, max_size=CLASSES), min_size=2, max_size=2
+    ),
+    row=st.integers(0, 1),
+    truth_iou=st.floats(0, 1),
+    score=st.floats(0, 1),
+)
+def test_never_a_label_for_an_annotated_or_impossible_class(
+    seed: int, presence: list[list[int]], row: int, truth_iou: float, score: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    table = np.array(presence, dtype=np.int8)
+    seen, truth = some_found(rng, 30), some_found(rng, int(rng.integers(0, 6))).boxes_xyxy
+    kept = labels_for(seen, sample(truth, source_id=row), table, truth_iou, score)
+    assert (table[row, kept.labels] == POSSIBLE).all()
+    assert (kept.scores >= score).all()
+    sides = kept.boxes_xyxy[:, 2:] - kept.boxes_xyxy[:, :2]
+    assert (sides > 0).all()
+    if len(truth):
+        assert (iou_matrix(kept.boxes_xyxy, truth) < truth_iou).all()
+    # Nothing else is lost.
+    left = (table[row, seen.labels] == POSSIBLE) & (seen.scores >= score)
+    left &= ((seen.boxes_xyxy[:, 2:] - seen.boxes_xyxy[:, :2]) > 0).all(1)
+    if len(truth):
+        left &= (iou_matrix(seen.boxes_xyxy, truth) < truth_iou).all(1)
+    assert kept.scores.tolist() == seen.scores[left].tolist()
+
+
+def test_votes_by_hand() -> None:
+    views = [
+        found(([0, 0, 10, 10], 0.95, 1), ([50, 50, 60, 60], 0.99, 1)),
+        found(([0, 0, 10, 12], 0.97, 1), ([50, 50, 60, 60], 0.98, 2)),
+        found(([0, 0, 10, 30], 0.93, 1)),  # IoU with the first two: 1/3 and 0.4
+    ]
+    two = agreed(views, np.full(CLASSES, 2), 0.5, 0.3)
+    assert two.boxes_xyxy.tolist() == [[0, 0, 10, 12]]
+    assert (two.scores.tolist(), two.labels.tolist()) == ([0.97], [1])
+    one = agreed(views, np.full(CLASSES, 1), 0.5, 0.3)
+    assert one.scores.tolist() == [0.99, 0.97]  # each object once
+    assert len(agreed(views, np.full(CLASSES, 3), 0.5, 0.3).scores) == 0
+
+
+def test_a_view_votes_once() -> None:
+    views = [found(([0, 0, 10, 10], 0.95, 1), ([0, 0, 10, 11], 0.94, 1)), found()]
+    assert len(agreed(views, np.full(CLASSES, 2), 0.5, 1.0).scores) == 0
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_one_view_agrees_with_itself(seed: int) -> None:
+    own = some_found(np.random.default_rng(seed), 30)
+    view = one_per_object(own.boxes_xyxy, own.scores, own.labels, 0.3)
+    again = agreed([view], needed_votes(None, [np.arange(CLASSES)], CLASSES), 0.5, 0.3)
+    assert again.boxes_xyxy.tolist() == view.boxes_xyxy.tolist()
+    assert again.labels.tolist() == view.labels.tolist()
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 4), data=st.data())
+def test_more_votes_give_no_more_labels(seed: int, count: int, data: st.DataObject) -> None:
+    rng = np.random.default_rng(seed)
+    views = [some_found(rng, int(rng.integers(0, 20))) for _ in range(count)]
+    least = data.draw(st.integers(1, count))
+    kept = agreed(views, np.full(CLASSES, least), 0.5, 1.0)  # an IoU of 1: no suppression
+    for box, label in zip(kept.boxes_xyxy, kept.labels, strict=True):
+        voters = 0
+        for view in views:
+            same = view.boxes_xyxy[view.labels == label]
+            own = (same == box).all(1).any()
+            voters += bool(own or (len(same) and (iou_matrix(box[None], same) >= 0.5).any()))
+        assert voters >= least
+
+
+def test_a_class_without_a_mirror_image_needs_the_straight_views_alone() -> None:
+    classes = ("heart", "left lung", "right lung", "left kidney", "left ventricle")
+    mirror = mirror_rows(classes)
+    assert mirror.tolist() == [0, 2, 1, -1, -1]
+    straight = np.arange(5)
+    able = [straight, mirror[mirror >= 0]] * 2
+    assert needed_votes(None, able, 5).tolist() == [4, 4, 4, 2, 2]
+    assert needed_votes(3, able, 5).tolist() == [3, 3, 3, 2, 2]
+    assert needed_votes(1, able, 5).tolist() == [1] * 5

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from medrov_cli.core.text import TextEncoder, open_encoder
+from medrov_cli.core.text.encoders import open_encoder
+from medrov_cli.core.text.protocol import TextEncoder
 from open_clip_models import write_clip, write_open_clip
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from medrov_cli.core import config
-from medrov_cli.core.records import Float32Array
-from medrov_cli.core.text import EncoderIdentity, embed_texts
+from medrov_cli.core.base.environment import cache_dir
+from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.text.cache import MANY_FILES, EmbeddingCache
-from medrov_cli.core.text.container import write_embeddings
+from medrov_cli.core.text.embedding import embed_texts
+from medrov_cli.core.text.embedding_file import write_embeddings
+from medrov_cli.core.text.protocol import EncoderIdentity
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
 
@@ -145,7 +146,7 @@ def test_entries_in_the_form_of_older_versions_are_not_seen(cache: EmbeddingCach
 def test_a_new_text_is_encoded_once_and_a_damaged_entry_again(clip_folder: Path) -> None:
     spec = f"local-dir:{clip_folder}"
     first = embed_texts(["flying saucer"], encoder=spec)
-    (entry,) = (config.cache_dir() / "text").rglob("*.safetensors")
+    (entry,) = (cache_dir() / "text").rglob("*.safetensors")
     written = entry.read_bytes()
     entry.write_bytes(written[:-1])
     warnings: list[str] = []

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.text import TextEncoder, embed_prompts, embed_texts, parse_classes
-from medrov_cli.core.text import vocabulary as vocabulary_room
-from medrov_cli.core.text.embedding import mean_embeddings
-from medrov_cli.core.text.minilm import MINILM
-from medrov_cli.core.text.synonyms import lexicon
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.text import vocabulary
+from medrov_cli.core.text.embedding import embed_prompts, embed_texts, mean_embeddings
+from medrov_cli.core.text.lexicon import lexicon
+from medrov_cli.core.text.minilm.encoder import MINILM
+from medrov_cli.core.text.prompts import parse_classes
+from medrov_cli.core.text.protocol import TextEncoder
 from medrov_cli.core.text.vocabulary import VOCABULARY, build_vocabulary, shipped_embeddings
 
 
@@ -100,20 +101,21 @@ def test_a_damaged_vocabulary_is_not_trusted(tmp_path: Path, monkeypatch: pytest
     original = Path(str(files("medrov_cli").joinpath("assets", VOCABULARY))).read_bytes()
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / VOCABULARY).write_bytes(original[:-1000])
-    monkeypatch.setattr(vocabulary_room, "files", lambda _package: tmp_path)
-    vocabulary_room._load.cache_clear()
+    monkeypatch.setattr(vocabulary, "files", lambda _package: tmp_path)
+    vocabulary._load.cache_clear()
     before = embed_texts(["polyp"], warn=(warnings := []).append)
-    vocabulary_room._load.cache_clear()
+    vocabulary._load.cache_clear()
     monkeypatch.undo()
     assert len(warnings) == 1
     assert "vocabulary" in warnings[0]
     np.testing.assert_allclose(before, embed_texts(["polyp"]), atol=1e-3)
-    vocabulary_room._load.cache_clear()
+    vocabulary._load.cache_clear()
 
 
 SHIPPED = """
 import sys
-from medrov_cli.core.text import embed_prompts, parse_classes
+from medrov_cli.core.text.embedding import embed_prompts
+from medrov_cli.core.text.prompts import parse_classes
 rows = embed_prompts(parse_classes("Lung Nodule/pulmonary nodule, RBC, left  lung"), offline=True)
 assert rows.shape == (3, 512)
 heavy = {"torch", "transformers", "tokenizers", "open_clip", "huggingface_hub"} & set(sys.modules)
@@ -122,7 +124,7 @@ assert not heavy, heavy
 
 UNKNOWN = """
 import sys
-from medrov_cli.core.text import embed_texts
+from medrov_cli.core.text.embedding import embed_texts
 assert embed_texts(["flying saucer"]).shape == (1, 512)
 assert embed_texts(["flying pancake"]).shape == (1, 512)
 assert "tokenizers" in sys.modules

@@ -10,12 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medrov_cli.core.errors import ErrorCode, ExitCode, MedrovError
-from medrov_cli.core.text.image_encoders import (
-    check_image_tower,
-    locate_image_encoder,
-    open_image_encoder,
-)
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.text.image_encoders import check_image_tower, locate_image_encoder, open_image_encoder
 
 Refused = Callable[..., object]
 

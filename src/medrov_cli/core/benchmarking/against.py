@@ -8,14 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.benchmarking.config import BenchmarkConfig
-from medrov_cli.core.benchmarking.pictures import of_length
+from medrov_cli.core.benchmarking.images import of_length
 from medrov_cli.core.benchmarking.rival import Rival, RivalSettings, check_raster, write_listing
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
 from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
-from medrov_cli.core.engines import open_detector
-from medrov_cli.core.runtime.interface import EngineName
+from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.settings.benchmark import BenchmarkConfig
+from medrov_cli.core.settings.choices import EngineName
 
 CONF = 0.25
 """Lowest score, of both, uncalibrated (ultralytics' default)."""

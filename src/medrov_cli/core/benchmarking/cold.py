@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.benchmarking.config import ROUNDS, BenchmarkConfig
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, take_turns
 from medrov_cli.core.benchmarking.subject import Model
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkConfig
 
 # A process counts the memory of the one that started it until it becomes another program. Between us and
 # what is measured there is therefore a small one, which also tells the time.

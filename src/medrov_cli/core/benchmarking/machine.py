@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.runtime.machine import CPUINFO, cpu_precision, read_cpu, usable_cores
-from medrov_cli.core.versions import versions_of
+from medrov_cli.core.base.environment import usable_cores
+from medrov_cli.core.base.processor import CPUINFO, cpu_precision, read_cpu
+from medrov_cli.core.base.versions import versions_of
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "sve")
 """What decides how fast a CPU multiplies: vectors, bf16, int8, tiles."""

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import torch
 
+from medrov_cli.core.base.environment import usable_cores
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.subject import IOU, MAX_DET, Model
 from medrov_cli.core.benchmarking.transplant import as_world_model, as_yolo, quiet
-from medrov_cli.core.boxes import IntArray
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.records import Float32Array, UInt8Array
-from medrov_cli.core.runtime.interface import Engine
-from medrov_cli.core.runtime.machine import usable_cores
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE_PX = 0.1

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medrov_cli.core.benchmarking.config import BenchmarkConfig
+from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.benchmarking.rounds import over_rounds, take_turns
 from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.benchmarking.throughput import Contestant
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.settings.benchmark import BenchmarkConfig
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

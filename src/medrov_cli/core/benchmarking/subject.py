@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core import weights
-from medrov_cli.core.benchmarking.config import BenchmarkConfig, Variant
-from medrov_cli.core.inference.classlist import ClassList, stored_classes
-from medrov_cli.core.inference.config import DetectConfig
-from medrov_cli.core.inference.opening import open_session
-from medrov_cli.core.inference.run import Session
-from medrov_cli.core.records import Float32Array
-from medrov_cli.core.weights import WeightsMetadata
+from medrov_cli.core.prediction.classes import ClassList, stored_classes
+from medrov_cli.core.prediction.opening import open_session
+from medrov_cli.core.prediction.session import Session
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
+from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.weights.metadata import WeightsMetadata
 
 IOU = 0.7
 MAX_DET = 300
@@ -50,9 +50,12 @@ class Model:
 
     @classmethod
     def of(cls, config: BenchmarkConfig) -> Model:
-        """Return what a benchmark times; see :func:`medrov_cli.core.weights.resolve` for errors."""
-        path = weights.resolve(config.weights)
-        metadata = weights.read_metadata(path)
+        """Return what a benchmark times.
+
+        See :func:`medrov_cli.core.weights.resolution.resolve` for errors.
+        """
+        path = resolution.resolve(config.weights)
+        metadata = container.read_metadata(path)
         stored = None if config.classes is not None else stored_classes(path, metadata)
         return cls(path, metadata, stored or made_up(config.classes or 1), config.imgsz or metadata.imgsz)
 
@@ -67,8 +70,8 @@ def made_up(count: int) -> ClassList:
     Each embedding is the mean of two different texts of the shipped vocabulary, brought back to L2
     norm 1: as close to one another as names of findings are, and more of them than the lexicon has.
     """
-    from medrov_cli.core.text import embed_texts
-    from medrov_cli.core.text.synonyms import lexicon
+    from medrov_cli.core.text.embedding import embed_texts
+    from medrov_cli.core.text.lexicon import lexicon
 
     texts = sorted({text for entry in lexicon() for text in entry.texts})
     rows = embed_texts(texts, offline=True)

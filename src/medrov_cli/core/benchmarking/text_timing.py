@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core import weights
 from medrov_cli.core.benchmarking.rounds import rounded
+from medrov_cli.core.weights import container
 
 CLASSES = 1000
 """Cached classes, where no other number is asked for."""
@@ -23,7 +23,8 @@ CLASSES = 1000
 WARM_TEXTS = 50
 
 _COLD = (
-    "from medrov_cli.core.text import embed_texts; embed_texts(['made-up text'], encoder={!r}, offline=True)"
+    "from medrov_cli.core.text.embedding import embed_texts; "
+    "embed_texts(['made-up text'], encoder={!r}, offline=True)"
 )
 _PROBE = "from medrov_cli.core.benchmarking.text_timing import probe; probe({!r}, {!r}, {!r}, {!r})"
 
@@ -42,7 +43,7 @@ def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
     rounds
         How often each figure is taken; the median counts.
     """
-    encoder = weights.read_metadata(path).text_encoder.spec
+    encoder = container.read_metadata(path).text_encoder.spec
     cold = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as cache:
@@ -56,12 +57,13 @@ def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
 
 def probe(path: str, classes: int, rounds: int, answer: str) -> None:
     """Take the figures of a running process, and write them as JSON: run in a process of its own."""
-    from medrov_cli.core.inference.classlist import asked_classes
     from medrov_cli.core.model.folding import fold_text
-    from medrov_cli.core.text import open_encoder, parse_classes
+    from medrov_cli.core.prediction.classes import asked_classes
+    from medrov_cli.core.text.encoders import open_encoder
+    from medrov_cli.core.text.prompts import parse_classes
 
     file = Path(path)
-    metadata, tensors = weights.read_metadata(file), weights.load_tensors(file)
+    metadata, tensors = container.read_metadata(file), container.load_tensors(file)
     spec = metadata.text_encoder.spec
     prompts = parse_classes(", ".join(f"made-up finding {number}" for number in range(classes)))
 

@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.benchmarking.config import Variant
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.benchmarking.images import of_length
 from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
-from medrov_cli.core.benchmarking.pictures import of_length
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, spread, take_turns
 from medrov_cli.core.benchmarking.subject import Model, open_subject
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.inference.config import DetectConfig
-from medrov_cli.core.inference.perimage import Phi, Prepared, finished, prepare
-from medrov_cli.core.inference.run import DetectRun, Session
-from medrov_cli.core.io.output_folder import OutputFolder
-from medrov_cli.core.io.reader import read_frames
-from medrov_cli.core.records import UInt8Array
+from medrov_cli.core.detection.stream import DetectRun
+from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.prediction.perimage import Prepared, finished, prepare
+from medrov_cli.core.prediction.session import Session
+from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.settings.benchmark import Variant
+from medrov_cli.core.settings.choices import Phi
+from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.writers.sink import OutputFolder
 
 STAGES = ("decode", "letterbox", "forward", "suppression", "write")
 

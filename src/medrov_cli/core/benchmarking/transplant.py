@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.subject import Model
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.model.blocks import Conv  # first: it keeps ultralytics off the network
+from medrov_cli.core.model.blocks import Conv
 from medrov_cli.core.model.checkpoint import load_detector
 
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray, nms
-from medrov_cli.core.config import Modality
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.evaluation.scene import Scene
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.evaluation.reference_ap import reference_scores
+from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.metrics.average_precision import AveragePrecision, CocoScorer, mean_of
 from medrov_cli.core.metrics.bootstrap import average_precision_samples, filled, interval
-from medrov_cli.core.metrics.coco import AveragePrecision, CocoScorer, mean_of
-from medrov_cli.core.metrics.detections import BoolArray
+from medrov_cli.core.metrics.detection_table import BoolArray
 from medrov_cli.core.metrics.matching import FOUND, WRONG
-from medrov_cli.core.metrics.reference import reference_scores
+from medrov_cli.core.records.boxes import FloatArray
+from medrov_cli.core.records.suppression import nms
+from medrov_cli.core.settings.choices import Modality
 
 NMS_IOU = 0.5
 """Of two boxes of any classes that overlap more, NMS-AP keeps the better (OVDEval, arXiv 2308.13177)."""

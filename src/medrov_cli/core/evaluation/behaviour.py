@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray
-from medrov_cli.core.evaluation.scene import Scene
+from medrov_cli.core.evaluation.scored_split import Scene
 from medrov_cli.core.metrics import froc
 from medrov_cli.core.metrics.bootstrap import filled, interval
 from medrov_cli.core.metrics.calibration import d_ece, reliability
-from medrov_cli.core.metrics.detections import BoolArray
-from medrov_cli.core.metrics.errors import (
+from medrov_cli.core.metrics.detection_table import BoolArray
+from medrov_cli.core.metrics.error_analysis import (
     ABSENT_THRESHOLDS,
     IOU,
     SIZE_EDGES,
@@ -25,7 +24,9 @@ from medrov_cli.core.metrics.errors import (
     size_histogram,
 )
 from medrov_cli.core.metrics.operating import best_f1
-from medrov_cli.core.weights.calibration import CalibrationInfo
+from medrov_cli.core.records.boxes import FloatArray
+from medrov_cli.core.records.score_maps import CalibrationInfo
+from medrov_cli.core.settings.values import HitRule
 
 CALIBRATION_FLOOR = 0.05
 """Detections below this score take no part in D-ECE: they are many, and nobody is shown them."""
@@ -34,7 +35,7 @@ CURVE_POINTS = 200
 """Points of a FROC curve in the report; it ends at twice the largest rate."""
 
 
-def froc_section(scene: Scene, rule: froc.HitRule, weights: FloatArray) -> dict[str, Any]:
+def froc_section(scene: Scene, rule: HitRule, weights: FloatArray) -> dict[str, Any]:
     """Return sensitivities, CPM, their intervals, and the curve of each class.
 
     A class is scored on the images of the sources that annotate it. Images that cannot show it

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray
+from medrov_cli.core.datasets.foreign_coco import read_predictions
 from medrov_cli.core.evaluation.accuracy import ap50_samples
-from medrov_cli.core.evaluation.coco_files import read_predictions
-from medrov_cli.core.evaluation.config import usage
-from medrov_cli.core.evaluation.scene import Scene
+from medrov_cli.core.evaluation.scored_split import Scene
 from medrov_cli.core.metrics.bootstrap import interval
+from medrov_cli.core.records.boxes import FloatArray
+from medrov_cli.core.settings.evaluate import usage
 
 PREDICTIONS = "predictions.json"
 REPORT = "report.json"

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli import __version__
-from medrov_cli.core.config import RESEARCH_NOTICE
+from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.evaluation import accuracy, behaviour
 from medrov_cli.core.evaluation.comparison import comparison_section, read_other
-from medrov_cli.core.evaluation.config import EvalConfig
-from medrov_cli.core.evaluation.run import Judged
-from medrov_cli.core.evaluation.scene import Scene
-from medrov_cli.core.metrics.errors import Outcome, outcome_of
-from medrov_cli.core.weights.calibration import CalibrationInfo
+from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.metrics.error_analysis import Outcome, outcome_of
+from medrov_cli.core.prediction.weights_file import Judged
+from medrov_cli.core.records.score_maps import CalibrationInfo
+from medrov_cli.core.settings.evaluate import EvalConfig
 
 SCHEMA = "medrov.eval/1"
 

@@ -1,199 +1,236 @@
-"""Detections of a split by a detector, those of an earlier run first."""
+"""Evaluate: detections on a split, then everything that can be said of them."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
+from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.datasets.foreign_coco import read_predictions, write_predictions, write_truth
+from medrov_cli.core.evaluation.comparison import PREDICTIONS, REPORT
+from medrov_cli.core.evaluation.document import Subject, build_document
+from medrov_cli.core.evaluation.error_gallery import gallery_of, write_images_csv
+from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.synonyms import synonyms_section
+from medrov_cli.core.metrics.calibration import Fold, fit_calibration
+from medrov_cli.core.metrics.detection_table import BoolArray
+from medrov_cli.core.metrics.error_analysis import Outcome
+from medrov_cli.core.metrics.operating import ClassScores
+from medrov_cli.core.prediction.detection_journal import DetectionJournal
+from medrov_cli.core.prediction.weights_file import (
+    Advance,
+    Detector,
+    Judged,
+    detect_split,
+    names_of_classes,
+    truth_sha256,
+)
+from medrov_cli.core.records.detections import Found
+from medrov_cli.core.records.score_maps import CalibrationInfo
+from medrov_cli.core.reports.page import write_report_html
+from medrov_cli.core.reports.plots import write_plots
+from medrov_cli.core.settings.evaluate import EvalConfig, usage
+from medrov_cli.core.weights import container, resolution
 
-from medrov_cli.core import weights
-from medrov_cli.core.data.dataset import Dataset
-from medrov_cli.core.data.source import Sample
-from medrov_cli.core.engines import open_detector
-from medrov_cli.core.evaluation.config import EvalConfig
-from medrov_cli.core.evaluation.detection import Found, Predictor, detect_batch
-from medrov_cli.core.evaluation.journal import DetectionJournal
-from medrov_cli.core.records import Float32Array
-from medrov_cli.core.runtime.interface import Engine, choose_engine
-from medrov_cli.core.runtime.machine import usable_cores
-from medrov_cli.core.text import embed_texts, synonyms_of
-from medrov_cli.core.text.embedding import mean_embeddings
-from medrov_cli.core.weights import WeightsMetadata
-
-Advance = Callable[[int, int, str], None]
-"""Called with the images done, their total, and what is being done."""
-
-
-class Judged(Protocol):
-    """A detector that is to be evaluated.
-
-    Attributes
-    ----------
-    sha256
-        Of the file.
-    content_sha256
-        Of what decides the detections: a calibration that is added later does not.
-    metadata
-        What the weights say about themselves.
-    imgsz
-        Side of the square model input, in pixels.
-    text_encoder
-        What makes the class embeddings.
-    exported
-        What kind of export it is; null for weights.
-    warnings
-        What a reader of the report should know.
-    """
-
-    @property
-    def sha256(self) -> str: ...  # noqa: D102
-    @property
-    def content_sha256(self) -> str: ...  # noqa: D102
-    @property
-    def metadata(self) -> WeightsMetadata: ...  # noqa: D102
-    @property
-    def imgsz(self) -> int: ...  # noqa: D102
-    @property
-    def text_encoder(self) -> str: ...  # noqa: D102
-    @property
-    def exported(self) -> dict[str, Any] | None: ...  # noqa: D102
-    @property
-    def warnings(self) -> tuple[str, ...]: ...  # noqa: D102
-
-    def engine(self, config: EvalConfig) -> str:
-        """Return the name of the engine that the settings choose."""
-
-    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
-        """Return what finds the dataset's classes, each asked for by the mean of its names."""
+LIMIT_FOLDS = 5
+"""Parts of the patients that are held out in turn, to see whether a limit holds on others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Detector:
-    """Weights that are to be evaluated; see :class:`Judged`.
+class EvalResult:
+    """What an evaluation has to show.
 
     Attributes
     ----------
-    path, sha256, metadata
-        The file, its content, and what it says about itself.
-    content_sha256
-        Of the tensors.
-    imgsz
-        Side of the square model input, in pixels.
-    text_encoder
-        What makes the class embeddings.
+    report
+        The document of schema ``medrov.eval/1``.
+    output
+        Folder of the files; null where none were written.
+    fitted
+        Weights that were written with calibration and operating points.
     """
 
-    path: Path
-    sha256: str
-    content_sha256: str
-    metadata: WeightsMetadata
-    imgsz: int
-    text_encoder: str
-
-    @classmethod
-    def resolve(cls, config: EvalConfig) -> Detector:
-        """Return the weights that the settings name.
-
-        Raises
-        ------
-        MedrovError
-            The codes of weights.
-        """
-        path = weights.resolve(config.weights)
-        metadata = weights.read_metadata(path)
-        encoder = config.text_encoder or metadata.text_encoder.spec
-        imgsz = config.imgsz or metadata.imgsz
-        return cls(path, weights.sha256_of(path), weights.sha256_of_tensors(path), metadata, imgsz, encoder)
-
-    @property
-    def exported(self) -> None:
-        """Nothing: these are weights."""
-        return None
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Nothing to warn of."""
-        return ()
-
-    def engine(self, config: EvalConfig) -> str:
-        """Return the name of the engine that the settings choose."""
-        return choose_engine(config.engine, config.device, config.precision).value
-
-    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
-        """Load the network for some names of the classes."""
-        embeddings = embed_names(names, self.text_encoder, offline=config.offline)
-        return self.open(embeddings, config).infer
-
-    def open(self, embeddings: Float32Array, config: EvalConfig) -> Engine:
-        """Load the network for some class embeddings."""
-        return open_detector(
-            self.path,
-            embeddings,
-            imgsz=self.imgsz,
-            device=config.device,
-            engine=config.engine,
-            precision=config.precision,
-            streams=usable_cores(),
-        )
+    report: dict[str, Any]
+    output: Path | None
+    fitted: Path | None
 
 
-def names_of_classes(dataset: Dataset) -> list[tuple[str, ...]]:
-    """Return the names of each class: its own parts first, then the yaml's synonyms or the lexicon's."""
-    return [
-        tuple(
-            dict.fromkeys(
-                [part.strip() for part in name.split("/")]
-                + list(dataset.synonyms.get(name) or synonyms_of(name))
-            )
-        )
-        for name in dataset.classes
-    ]
+def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> EvalResult:
+    """Score a detector, or a file of predictions, on a split.
 
-
-def embed_names(names: Sequence[Sequence[str]], text_encoder: str, *, offline: bool) -> Float32Array:
-    """Return the mean embedding of each class's names, float32, (classes, 512), L2 norm 1.
+    Parameters
+    ----------
+    config
+        All settings.
+    advance
+        Called with the steps done, their total, and what is being done.
 
     Raises
     ------
     MedrovError
-        The codes of text encoders.
+        ``USAGE``, ``DATASET_INVALID``, ``PREDICTIONS_INVALID``, ``NO_INPUT``, ``OUTPUT_FAILED``, or a
+        code of weights and text encoder.
     """
-    texts = list(dict.fromkeys(text for group in names for text in group))
-    row_of = {text: row for row, text in enumerate(texts)}
-    table = embed_texts(texts, encoder=text_encoder, offline=offline)
-    return mean_embeddings(table, [[row_of[text] for text in group] for group in names])
+    config.check()
+    dataset = load_dataset(config.dataset, config.data_root, pseudo=())
+    samples = dataset.samples[config.split]
+    if not samples:
+        raise MedrovError(
+            ErrorCode.NO_INPUT,
+            f"{config.dataset} has no image in the split {config.split!r}",
+            "Choose another --split.",
+        )
+    _require_free(config)
+    evaluation = _Evaluation(config, dataset, truth_sha256(dataset, samples), advance)
+    detector = None if config.predictions is not None else _resolve(config, dataset)
+    found, warnings = evaluation.detections(detector)
+    scene = Scene(dataset, samples, found, config.selection.max_det, config.plain)
+    calibration = None if detector is None else detector.metadata.calibration
+    if config.fit is not None and isinstance(detector, Detector):
+        calibration = evaluation.fit(scene, detector, config.fit)
+    subject = Subject(config, evaluation.truth_sha256, detector, calibration, tuple(warnings))
+    report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
+    if config.synonyms and detector is not None:
+        report["synonyms"] = evaluation.synonyms(scene, detector)
+    if config.output is not None:
+        evaluation.write(config.output, report, scene, outcome)
+    return EvalResult(report, config.output, config.fit)
 
 
-def detect_split(
-    predict: Predictor,
-    samples: Sequence[Sample],
-    imgsz: int,
-    config: EvalConfig,
-    journal: DetectionJournal,
-    advance: Callable[[int, int], None],
-) -> list[Found]:
-    """Return the detections of every image; those in the journal are not computed again."""
-    selection = config.selection
-    advance(len(journal.found), len(samples))
-    while (done := len(journal.found)) < len(samples):
-        for found in detect_batch(predict, samples[done : done + selection.batch], imgsz, selection):
-            journal.add(found)
-        advance(len(journal.found), len(samples))
-    journal.finish()
-    return journal.found
+def _resolve(config: EvalConfig, dataset: Dataset) -> Judged:
+    """Return the weights, or the exported model, that the settings name."""
+    path = resolution.resolve(config.weights, exported=True)
+    if path.suffix.lower() not in EXPORTED_SUFFIXES:
+        return Detector.resolve(config)
+    from medrov_cli.core.prediction.exported_file import ExportedDetector
+
+    return ExportedDetector.resolve(path, config, dataset)
 
 
-def truth_sha256(dataset: Dataset, samples: Sequence[Sample]) -> str:
-    """Return the identity of a split's truth: names of images and classes, boxes, labels."""
-    digest = hashlib.sha256(json.dumps(dataset.classes).encode())
-    for sample in samples:
-        name = f"{dataset.sources[sample.source_id].name}/{sample.image_path.name}"
-        digest.update(json.dumps([name, sample.height, sample.width]).encode())
-        for values in (sample.boxes_xyxy, sample.labels, sample.crowd_xyxy, sample.crowd_labels):
-            digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
+def export_truth(config: EvalConfig, path: Path) -> int:
+    """Write the truth of the split as one COCO file; return the number of its images.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``, ``OUTPUT_FAILED``.
+    """
+    dataset = load_dataset(config.dataset, config.data_root, pseudo=())
+    write_truth(path, dataset, config.split)
+    return len(dataset.samples[config.split])
+
+
+def _require_free(config: EvalConfig) -> None:
+    if config.output is None or config.resume or config.overwrite:
+        return
+    if (config.output / REPORT).exists() or any(config.output.glob(".predictions*.partial")):
+        raise usage(
+            f"--output {config.output} already holds an evaluation",
+            "Add --resume to use its predictions, --overwrite, or give another --output.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """What the steps share."""
+
+    config: EvalConfig
+    dataset: Dataset
+    truth_sha256: str
+    advance: Advance
+
+    def detections(self, detector: Judged | None) -> tuple[Sequence[Found], list[str]]:
+        """Return detections image by image, and warnings about them."""
+        warnings = []
+        left_out = sum(sample.left_out for sample in self.dataset.samples[self.config.split])
+        if left_out:
+            warnings.append(f"{left_out} annotation(s) without an area inside their image are left out")
+        if detector is not None:
+            warnings += detector.warnings
+            return self.detect(detector, names_of_classes(self.dataset), "", "detecting"), warnings
+        if self.config.predictions is None:
+            raise ValueError("neither a detector nor predictions")
+        found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.split)
+        if elsewhere:
+            warnings.append(f"{elsewhere} prediction(s) are of images in other splits and are left out")
+        return found, warnings
+
+    def detect(
+        self, detector: Judged, names: Sequence[Sequence[str]], suffix: str, what: str
+    ) -> Sequence[Found]:
+        """Return a detector's detections for some names of the classes."""
+        config, samples = self.config, self.dataset.samples[self.config.split]
+        identity = {
+            "weights": detector.content_sha256,
+            "truth": self.truth_sha256,
+            "images": len(samples),
+            "imgsz": detector.imgsz,
+            "names": hashlib.sha256(json.dumps([detector.text_encoder, names]).encode()).hexdigest(),
+            "engine": detector.engine(config),
+            "precision": config.precision.value,
+            **dataclasses.asdict(config.selection),
+        }
+        path = None if config.output is None else config.output / f"predictions{suffix}.jsonl"
+
+        def report(done: int, total: int) -> None:
+            self.advance(done, total, what)
+
+        with closing(DetectionJournal(path, identity, resume=config.resume)) as journal:
+            if len(journal.found) == len(samples):
+                report(len(samples), len(samples))
+                journal.finish()
+                return journal.found
+            predict = detector.predictor(names, config)
+            return detect_split(predict, samples, detector.imgsz, config, journal, report)
+
+    def fit(self, scene: Scene, detector: Detector, target: Path) -> CalibrationInfo:
+        """Fit calibration and operating points, and write weights that have them."""
+
+        def scores(on: BoolArray | None = None) -> list[ClassScores]:
+            return [scene.class_scores(label, on) for label in range(len(self.dataset.classes))]
+
+        limit = self.config.absent_limit
+        parts = [] if limit is None else scene.folds(LIMIT_FOLDS)
+        info = fit_calibration(
+            self.dataset.classes,
+            scores(),
+            images=len(scene.samples),
+            absent_limit=limit,
+            folds=[Fold(scores(~held_out), scores(held_out), int((~held_out).sum())) for held_out in parts],
+            method=self.config.calibration,
+            dataset=self.dataset.name,
+            split=self.config.split,
+            imgsz=detector.imgsz,
+        )
+        metadata = dataclasses.replace(detector.metadata, calibration=info)
+        container.save(target, container.load_tensors(detector.path), metadata)
+        return info
+
+    def write(self, folder: Path, report: dict[str, Any], scene: Scene, outcome: Outcome) -> None:
+        """Write the report in all its forms; ``report.json`` last, which says that all is there."""
+        write_predictions(folder / PREDICTIONS, self.dataset, self.config.split, scene.found)
+        write_images_csv(folder / "images.csv", scene, outcome)
+        write_plots(folder / "curves", report)
+        write_report_html(folder / "report.html", report, gallery_of(scene, outcome))
+        with whole_file(folder / REPORT) as temporary:
+            temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    def synonyms(self, scene: Scene, detector: Judged) -> dict[str, Any]:
+        """Score every class under each of its names."""
+        names = names_of_classes(self.dataset)
+        total = max(map(len, names))
+
+        def detect(texts: Sequence[str], number: int) -> Sequence[Found]:
+            what = f"detecting by name {number + 1} of {total}"
+            return self.detect(detector, [(text,) for text in texts], f"-name{number + 1}", what)
+
+        return synonyms_section(scene, names, detect)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.evaluation.detection import Found
-from medrov_cli.core.evaluation.scene import Scene
+from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.records.detections import Found
 
 Detect = Callable[[Sequence[str], int], Sequence[Found]]
 """From one text a class, and the number of the pass, to detections on all images."""

@@ -1,1 +1,1 @@
-"""The procedure behind ``medrov export``: weights become a file for other programs and for engines."""
+"""The procedure of ``medrov export``."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.config import GRID
-from medrov_cli.core.engines import open_detector
-from medrov_cli.core.exporting.accuracy import map50_change
-from medrov_cli.core.exporting.images import Advance, CheckImages
+from medrov_cli.core.base.constants import GRID
+from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.exporting.accuracy_change import map50_change
+from medrov_cli.core.exporting.check_images import Advance, CheckImages
 from medrov_cli.core.exporting.parity import LIMITS, compare, judge, suppressed_share
-from medrov_cli.core.exporting.subject import Draft, Subject
-from medrov_cli.core.runtime.exported_metadata import ExportMetadata, ExportPrecision
-from medrov_cli.core.runtime.interface import Engine, EngineName
-from medrov_cli.core.weights import ClassEntry
+from medrov_cli.core.exporting.request import Draft, Subject
+from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.settings.choices import EngineName, ExportPrecision
+from medrov_cli.core.weights.metadata import ClassEntry
 
 
 def passed(

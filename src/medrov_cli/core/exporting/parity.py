@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray, select
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.records import Candidates, UInt8Array
-from medrov_cli.core.runtime.exported_metadata import ExportPrecision, Suppression
-from medrov_cli.core.runtime.interface import Engine
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.engines.exported.metadata import Suppression
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.records.boxes import FloatArray
+from medrov_cli.core.records.detections import Candidates
+from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.records.suppression import select
+from medrov_cli.core.settings.choices import ExportPrecision
 
 COUNTED_SCORE = 0.05
 """Boxes count where torch's best score of the anchor is at least this; mean differences of scores, too."""

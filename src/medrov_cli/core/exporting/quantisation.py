@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.exporting.subject import Subject
-from medrov_cli.core.records import Float32Array, UInt8Array
-from medrov_cli.core.runtime.openvino_import import forbid_telemetry
-from medrov_cli.core.runtime.signal_stack import kept_signal_stack
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.engines.openvino_import import forbid_telemetry
+from medrov_cli.core.engines.signal_stack import kept_signal_stack
+from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 if TYPE_CHECKING:
     import onnx

@@ -1,1 +1,1 @@
-"""The ``metrics`` room."""
+"""Metrics: pure functions on arrays."""

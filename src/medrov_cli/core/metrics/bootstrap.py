@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray, IntArray
-from medrov_cli.core.metrics.coco import RECALLS
-from medrov_cli.core.metrics.detections import BoolArray
+from medrov_cli.core.metrics.average_precision import RECALLS
+from medrov_cli.core.metrics.detection_table import BoolArray
+from medrov_cli.core.records.boxes import FloatArray, IntArray
 
 LEVEL = 95.0
 """Per cent of the samples that an interval holds."""

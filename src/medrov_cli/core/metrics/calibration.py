@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray
-from medrov_cli.core.metrics.detections import BoolArray
+from medrov_cli.core.metrics.detection_table import BoolArray
 from medrov_cli.core.metrics.operating import (
     SMOOTHING,
     ClassScores,
@@ -21,7 +20,8 @@ from medrov_cli.core.metrics.operating import (
     limit_absent,
     logits,
 )
-from medrov_cli.core.weights.calibration import CalibrationInfo, ClassCalibration
+from medrov_cli.core.records.boxes import FloatArray
+from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
 
 BINS = 15
 """Of the reliability diagram, equally wide."""

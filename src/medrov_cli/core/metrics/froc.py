@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray, IntArray
-from medrov_cli.core.metrics.detections import BoolArray, DetectionTable
+from medrov_cli.core.metrics.detection_table import BoolArray, DetectionTable
 from medrov_cli.core.metrics.matching import (
     AREAS,
     FOUND,
@@ -25,45 +24,14 @@ from medrov_cli.core.metrics.matching import (
     match,
     nearness_of_pairs,
 )
+from medrov_cli.core.records.boxes import FloatArray, IntArray
+from medrov_cli.core.settings.values import HitRule
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives an image at which LUNA16 reads the sensitivity."""
 
 _SMALLEST = 1e-12  # a centre on the very edge of the radius is a miss
 _ROWS_AT_ONCE = 4_000_000  # cells of a bootstrap matrix
-
-
-@dataclass(frozen=True, slots=True)
-class HitRule:
-    """When a detection hits an object.
-
-    Attributes
-    ----------
-    iou
-        At this IoU or above; null: where the centres are nearer than the object's radius.
-    """
-
-    iou: float | None = 0.5
-
-    def __str__(self) -> str:
-        """Return ``iou:0.5`` or ``centre``."""
-        return "centre" if self.iou is None else f"iou:{self.iou:g}"
-
-    @classmethod
-    def parse(cls, text: str) -> HitRule:
-        """Return the rule that ``centre``, ``iou`` or ``iou:X`` names.
-
-        Raises
-        ------
-        ValueError
-            If it is none of them, or X is not above 0 and up to 1.
-        """
-        name, _, value = text.strip().partition(":")
-        if name == "centre" and not value:
-            return cls(None)
-        if name == "iou" and 0 < float(value or 0.5) <= 1:
-            return cls(float(value or 0.5))
-        raise ValueError(text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

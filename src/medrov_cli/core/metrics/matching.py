@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.boxes import FloatArray, IntArray, box_areas
-from medrov_cli.core.metrics.detections import BoolArray, DetectionTable
+from medrov_cli.core.metrics.detection_table import BoolArray, DetectionTable
+from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """COCO's."""

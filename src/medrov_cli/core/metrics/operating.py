@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from medrov_cli.core.boxes import FloatArray
-from medrov_cli.core.metrics.detections import BoolArray
+from medrov_cli.core.metrics.detection_table import BoolArray
+from medrov_cli.core.records.boxes import FloatArray
 
 SMOOTHING = 0.5
 """Scale, in logits, over which absent false positives are spread when thresholds are to suit other patients.

@@ -1,1 +1,1 @@
-"""The ``model`` room."""
+"""YOLO-World v2."""

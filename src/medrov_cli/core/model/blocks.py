@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from medrov_cli.core.config import cache_dir
+from medrov_cli.core.base.environment import cache_dir
 
 
 def _isolate_ultralytics() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo, load_tensors, misfit, read_metadata
+from medrov_cli.core.weights.container import EMBEDDINGS, load_tensors, misfit, read_metadata
+from medrov_cli.core.weights.metadata import ArchitectureInfo
 
 Tensors = dict[str, np.ndarray]
 

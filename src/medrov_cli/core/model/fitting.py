@@ -8,9 +8,10 @@ from typing import Any
 import numpy.typing as npt
 import torch
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import build_detector
-from medrov_cli.core.weights import EMBEDDINGS, ArchitectureInfo
+from medrov_cli.core.weights.container import EMBEDDINGS
+from medrov_cli.core.weights.metadata import ArchitectureInfo
 
 _COUNTER = "num_batches_tracked"  # of a batch norm: only training reads it, so a file may leave it out
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.records import Float32Array, FoldedText
+from medrov_cli.core.records.folded_text import FoldedText
+from medrov_cli.core.records.frame import Float32Array
 
 ATTENTIONS = ("12", "15", "18", "21")
 """Layers with text-guided attention, in YOLO-World's numbering."""

@@ -14,9 +14,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from medrov_cli.core.config import REG_MAX, TEXT_WIDTH
+from medrov_cli.core.base.constants import REG_MAX, TEXT_WIDTH
 from medrov_cli.core.model.blocks import DFL, BNContrastiveHead, Conv
-from medrov_cli.core.model.distributed import mean_over_processes, process_count
+from medrov_cli.core.model.learning.distributed import mean_over_processes, process_count
 
 _NOMINAL_CLASSES = 80
 """Class count that sets the hidden width of the embedding branch (ultralytics' yaml)."""

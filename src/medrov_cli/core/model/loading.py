@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.model.folding import fold_text
-from medrov_cli.core.records import Float32Array, FoldedText
-from medrov_cli.core.weights import load_tensors, misfit
+from medrov_cli.core.records.folded_text import FoldedText
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.weights.container import load_tensors, misfit
 
 GRAPH_VERSION = 3
 """Of what :func:`load_graph` makes: to be raised with every change, so that no compiled one outlives it."""
@@ -35,7 +36,7 @@ def load_graph(path: Path, imgsz: int) -> bytes:
     MedrovError
         ``weights_corrupt``.
     """
-    from medrov_cli.core.model.onnx_detector import GraphForm, OutputForm, TextForm, build_graph
+    from medrov_cli.core.model.graph.detector import GraphForm, OutputForm, TextForm, build_graph
 
     form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=imgsz, batch=1, bytes_in=True)
     try:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medrov_cli.core.config import STRIDES, TEXT_WIDTH
+from medrov_cli.core.base.constants import STRIDES, TEXT_WIDTH
 from medrov_cli.core.model.blocks import SPPF, C2f, C2fAttn, Conv
 from medrov_cli.core.model.head import ContrastiveDetectionHead
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from medrov_cli.core.runtime.machine import PrecisionChoice, cpu_precision
+from medrov_cli.core.base.processor import PrecisionChoice, cpu_precision
 
 
 def choose_precision(asked: str, device: str) -> PrecisionChoice:

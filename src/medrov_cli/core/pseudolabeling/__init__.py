@@ -1,1 +1,1 @@
-"""Boxes that nobody drew: a teacher's proposals, judged by what each source annotates."""
+"""The procedure of ``medrov pseudolabel``."""

@@ -8,23 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli import __version__
-from medrov_cli.core.config import RESEARCH_NOTICE
-from medrov_cli.core.data.source import invalid
-from medrov_cli.core.evaluation.config import usage
-from medrov_cli.core.files import sha256_of_file
-from medrov_cli.core.pseudolabeling.labelled_documents import (
-    Document,
-    ids_by_name,
-    undecided,
-    with_categories,
-)
-from medrov_cli.core.pseudolabeling.labelled_folder import (
-    MANIFEST,
-    LabelledFolder,
-    write_folder,
-)
-from medrov_cli.core.pseudolabeling.review import DECISIONS_SCHEMA
+from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.files import sha256_of_file
+from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.datasets.labelled_documents import Document, ids_by_name, undecided, with_categories
+from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
+from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.reports.review import DECISIONS_SCHEMA
+from medrov_cli.core.settings.evaluate import usage
 
 SCHEMA = "medrov.pseudolabel.apply/1"
 

@@ -1,149 +1,39 @@
-"""Which proposals become targets: pure functions on the arrays of one image.
-
-The rules are MedROV's (arXiv 2511.20650); where its released code departs from them, the text holds.
-"""
+"""Which proposals on a whole image become labels: pure functions, in pixels of the stored image."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
-from medrov_cli.core.boxes import FloatArray, IntArray, clip_boxes, iou_matrix, nms
-from medrov_cli.core.data.presence import NOBODY, POSSIBLE, PresenceTable
-from medrov_cli.core.pseudolabeling.config import PseudoLabelConfig
-
-
-class Proposals(NamedTuple):
-    """What a teacher sees in one image.
-
-    Attributes
-    ----------
-    boxes_xyxy
-        float, (n, 4), in model pixels.
-    scores
-        float, (n,), 0 to 1.
-    columns
-        int64, (n,): the prompt that each answers.
-    """
-
-    boxes_xyxy: FloatArray
-    scores: FloatArray
-    columns: IntArray
-
-    def take(self, rows: IntArray | npt.NDArray[np.bool_]) -> Proposals:
-        """Return some of them."""
-        return Proposals(self.boxes_xyxy[rows], self.scores[rows], self.columns[rows])
+from medrov_cli.core.datasets.presence import PresenceTable
+from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.prediction.proposals import Proposals, split_by_presence, unannotated
+from medrov_cli.core.records.boxes import box_areas
+from medrov_cli.core.records.detections import Found
+from medrov_cli.core.settings.proposals import PseudoLabelConfig
 
 
-def confident(candidates: Proposals, size: int, config: PseudoLabelConfig) -> Proposals:
-    """Return one proposal an object, those with a high score, best first, clipped to the input.
+def labels_for(
+    found: Found, sample: Sample, presence: PresenceTable, max_truth_iou: float, least_score: float
+) -> Found:
+    """Return the proposals that become labels: of classes that are possible but not annotated there.
 
     Parameters
     ----------
-    candidates
-        One for each anchor and prompt, or only those with at least ``min_score``: the result is
-        the same, since suppression goes from the best score to the worst.
-    size
-        Side of the model input, in pixels.
-    config
-        Thresholds.
-    """
-    found = candidates.take(candidates.scores >= config.candidate_score)
-    count = len(found.scores)
-    kept = nms(
-        found.boxes_xyxy, found.scores, found.columns, config.nms_iou, max_det=count, class_agnostic=True
-    )
-    found = found.take(kept)
-    found = found.take(found.scores >= config.min_score)
-    return found._replace(boxes_xyxy=clip_boxes(found.boxes_xyxy, size, size))
-
-
-def unannotated(proposals: Proposals, truth_xyxy: FloatArray, config: PseudoLabelConfig) -> Proposals:
-    """Return the proposals that no ground-truth box, (m, 4), explains."""
-    if not len(truth_xyxy):
-        return proposals
-    overlap = iou_matrix(proposals.boxes_xyxy, truth_xyxy).max(1)
-    return proposals.take(overlap < config.max_truth_iou)
-
-
-def attribute(boxes_xyxy: FloatArray, regions_xyxy: FloatArray) -> IntArray:
-    """Return for each box the region that holds most of it, int64, (n,).
-
-    Parameters
-    ----------
-    boxes_xyxy, regions_xyxy
-        (n, 4) and (k, 4), in the same pixels. Among equals the first region is taken.
-
-    Returns
-    -------
-    ndarray
-        `NOBODY` for a box that lies on padding alone.
-    """
-    low = np.maximum(boxes_xyxy[:, None, :2], regions_xyxy[None, :, :2])
-    high = np.minimum(boxes_xyxy[:, None, 2:], regions_xyxy[None, :, 2:])
-    shared = np.maximum(high - low, 0).prod(-1)  # (n, k)
-    return np.where(shared.max(1) > 0, shared.argmax(1), NOBODY).astype(np.int64)
-
-
-def split_by_presence(
-    proposals: Proposals, sources: IntArray, classes: IntArray, presence: PresenceTable
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Tell which proposals are objects of their class, and which are unknown objects.
-
-    A class that the source image may show without a box of it (P = 0) is believed. A class that
-    is annotated there, or impossible there, cannot be right: the object is an unknown one.
-
-    Parameters
-    ----------
-    proposals
-        Of one image.
-    sources
-        int64, (n,): the dataset's source of each proposal, or `NOBODY`.
-    classes
-        int64, (t,): the class of each prompt.
+    found
+        One proposal an object.
+    sample
+        The image, with all its boxes.
     presence
         int8, (sources, classes).
-
-    Returns
-    -------
-    known, unknown
-        bool, (n,). A proposal on padding is neither.
+    max_truth_iou
+        A proposal that overlaps any box by this IoU or more is dropped.
+    least_score
+        Lower scores are dropped.
     """
-    seen = sources != NOBODY
-    believed = presence[sources, classes[proposals.columns]] == POSSIBLE
-    return seen & believed, seen & ~believed
-
-
-def crops_of(
-    boxes_xyxy: FloatArray, regions_xyxy: FloatArray, size: int, config: PseudoLabelConfig
-) -> tuple[npt.NDArray[np.bool_], IntArray]:
-    """Return which unknown objects are encoded, and where to cut them out.
-
-    Parameters
-    ----------
-    boxes_xyxy
-        (n, 4), in model pixels, best score first.
-    regions_xyxy
-        (n, 4): what is seen of the source image of each.
-    size
-        Side of the model input, in pixels.
-    config
-        Sizes.
-
-    Returns
-    -------
-    chosen
-        bool, (n,), with at most ``max_unknown`` true.
-    crops_xyxy
-        int64, (n, 4), in whole pixels, within the region.
-    """
-    sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
-    margin = np.tile(sides, 2) * np.array([-1, -1, 1, 1]) * config.expansion
-    low, high = np.tile(regions_xyxy[:, :2], 2), np.tile(regions_xyxy[:, 2:], 2)
-    wide = np.clip(boxes_xyxy + margin, low, high)
-    crops = np.concatenate((np.ceil(wide[:, :2]), np.floor(wide[:, 2:])), 1).astype(np.int64)
-    fits = ((sides >= config.min_side * size) & (sides <= config.max_side * size)).all(1)
-    chosen = fits & (crops[:, 2:] - crops[:, :2] >= config.min_crop * size).all(1)
-    return chosen & (np.cumsum(chosen) <= config.max_unknown), crops
+    solid = (box_areas(found.boxes_xyxy) > 0) & (found.scores >= least_score)
+    proposals = Proposals(found.boxes_xyxy, found.scores, found.labels).take(solid)
+    truth = np.concatenate((sample.boxes_xyxy, sample.crowd_xyxy))
+    proposals = unannotated(proposals, truth, PseudoLabelConfig(max_truth_iou=max_truth_iou))
+    sources = np.full(len(proposals.scores), sample.source_id, dtype=np.int64)
+    known, _ = split_by_presence(proposals, sources, np.arange(presence.shape[1]), presence)
+    return Found(*proposals.take(known))

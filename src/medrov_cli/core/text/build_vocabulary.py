@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 
 from medrov_cli.core.text.encoders import open_encoder
-from medrov_cli.core.text.minilm import MINILM
+from medrov_cli.core.text.minilm.encoder import MINILM
 from medrov_cli.core.text.vocabulary import VOCABULARY, build_vocabulary
 
 if __name__ == "__main__":

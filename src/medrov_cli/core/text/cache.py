@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core.config import cache_dir
-from medrov_cli.core.errors import MedrovError
-from medrov_cli.core.records import Float32Array
-from medrov_cli.core.text.container import SCHEMA, read_embeddings, write_embeddings
-from medrov_cli.core.text.interface import EncoderIdentity
+from medrov_cli.core.base.environment import cache_dir
+from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.text.embedding_file import SCHEMA, read_embeddings, write_embeddings
+from medrov_cli.core.text.protocol import EncoderIdentity
 
 Warn = Callable[[str], None]
 """Takes a sentence for the user."""

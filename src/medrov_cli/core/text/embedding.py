@@ -7,13 +7,13 @@ from itertools import accumulate
 
 import numpy as np
 
-from medrov_cli.core.config import DEFAULT_TEXT_ENCODER, TEXT_WIDTH
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.records import Float32Array
+from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, TEXT_WIDTH
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.cache import EmbeddingCache, Warn, say_nothing
 from medrov_cli.core.text.encoders import EncoderSource, locate_encoder
-from medrov_cli.core.text.interface import EncoderIdentity
-from medrov_cli.core.text.prompts import Prompt
+from medrov_cli.core.text.protocol import EncoderIdentity
 from medrov_cli.core.text.vocabulary import VOCABULARY, shipped_embeddings
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.text.interface import EncoderIdentity, TextEncoder
-from medrov_cli.core.text.minilm import MINILM, MiniLmEncoder, find_minilm
-from medrov_cli.core.text.openclip import OpenClipEncoder
-from medrov_cli.core.text.openclip_models import FOLDER_PREFIX, HUB_PREFIX, find_open_clip
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.text.minilm.encoder import MINILM, MiniLmEncoder, find_minilm
+from medrov_cli.core.text.openclip.models import FOLDER_PREFIX, HUB_PREFIX, find_open_clip
+from medrov_cli.core.text.openclip.text_tower import OpenClipEncoder
+from medrov_cli.core.text.protocol import EncoderIdentity, TextEncoder
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.text.quiet import quiet
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.text.silence import quiet
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.text.interface import EncoderIdentity, ImageEncoder
-from medrov_cli.core.text.minilm import MINILM
-from medrov_cli.core.text.openclip_images import OpenClipImageEncoder
-from medrov_cli.core.text.openclip_models import (
-    FOLDER_PREFIX,
-    HUB_PREFIX,
-    OpenClipModel,
-    find_open_clip,
-)
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.text.minilm.encoder import MINILM
+from medrov_cli.core.text.openclip.image_tower import OpenClipImageEncoder
+from medrov_cli.core.text.openclip.models import FOLDER_PREFIX, HUB_PREFIX, OpenClipModel, find_open_clip
+from medrov_cli.core.text.protocol import EncoderIdentity, ImageEncoder
 
 _TOWER_HINT = (
     f"Use --text-encoder {HUB_PREFIX}ORG/NAME or {FOLDER_PREFIX}PATH: "

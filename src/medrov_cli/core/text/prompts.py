@@ -3,47 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-
-_HINT = 'Write classes as "lung nodule, colon polyp/polyp": commas between classes, slashes between synonyms.'
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One class that is searched for.
-
-    Attributes
-    ----------
-    name
-        As given, with plain spaces; synonyms included: ``colon polyp/polyp``.
-    synonyms
-        The texts whose embeddings are averaged; the name alone where there is one text only.
-    """
-
-    name: str
-    synonyms: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Prompt:
-        """Return the prompt of one class, ``a`` or ``a/b``.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE`` if a part is empty, given twice, or has control characters.
-        """
-        parts = tuple(" ".join(part.split()) for part in text.split("/"))
-        if not all(parts):
-            what = f"class {text.strip()!r} has an empty synonym" if any(parts) else "a class has no name"
-            raise MedrovError(ErrorCode.USAGE, what, _HINT)
-        if not all(part.isprintable() for part in parts):
-            raise MedrovError(ErrorCode.USAGE, f"class {text!r} has control characters", _HINT)
-        if len({part.casefold() for part in parts}) < len(parts):
-            raise MedrovError(ErrorCode.USAGE, f"class {text.strip()!r} names a synonym twice", _HINT)
-        return cls("/".join(parts), parts)
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.values import Prompt
 
 
 def parse_classes(text: str) -> tuple[Prompt, ...]:

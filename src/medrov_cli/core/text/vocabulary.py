@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core.records import Float32Array
-from medrov_cli.core.text.container import read_embeddings, write_embeddings
-from medrov_cli.core.text.interface import EncoderIdentity, TextEncoder
-from medrov_cli.core.text.minilm import MINILM
-from medrov_cli.core.text.synonyms import lexicon
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.text.embedding_file import read_embeddings, write_embeddings
+from medrov_cli.core.text.lexicon import lexicon
+from medrov_cli.core.text.minilm.encoder import MINILM
+from medrov_cli.core.text.protocol import EncoderIdentity, TextEncoder
 
 VOCABULARY = "vocabulary-minilm.safetensors"
 """Name of the asset."""

@@ -11,26 +11,27 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import TorchDynamoPlugin
 from torch import Tensor
 
-from medrov_cli.core.boxes import FloatArray
-from medrov_cli.core.config import Part, TextStart
-from medrov_cli.core.data.presence import PresenceTable
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.presence import PresenceTable
 from medrov_cli.core.model.checkpoint import load_detector
-from medrov_cli.core.model.criterion import DetectionCriterion
-from medrov_cli.core.model.distillation import Distillation
-from medrov_cli.core.model.distributed import synchronize_batch_norms
-from medrov_cli.core.model.ema import MovingAverage
-from medrov_cli.core.model.freezing import freeze
-from medrov_cli.core.model.growing import can_grow, grow
+from medrov_cli.core.model.learning.criterion import DetectionCriterion
+from medrov_cli.core.model.learning.distillation import Distillation
+from medrov_cli.core.model.learning.distributed import synchronize_batch_norms
+from medrov_cli.core.model.learning.freezing import freeze
+from medrov_cli.core.model.learning.growing import can_grow, grow
+from medrov_cli.core.model.learning.moving_average import MovingAverage
+from medrov_cli.core.model.learning.schedule import make_optimizer
 from medrov_cli.core.model.network import SCALES, Architecture, Detector
-from medrov_cli.core.model.schedule import make_optimizer
-from medrov_cli.core.pseudolabeling.online import PseudoLabeller
+from medrov_cli.core.records.boxes import FloatArray
+from medrov_cli.core.settings.choices import Part, TextStart
+from medrov_cli.core.settings.train import TrainConfig
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.text.image_encoders import open_image_encoder
-from medrov_cli.core.training.config import TrainConfig
+from medrov_cli.core.training.pseudolabels.proposals import PseudoLabeller
 from medrov_cli.core.training.tracking import accelerator_options, check_trackers
 from medrov_cli.core.training.trainer import Trainer
-from medrov_cli.core.weights import read_metadata, resolve
+from medrov_cli.core.weights.container import read_metadata
+from medrov_cli.core.weights.resolution import resolve
 
 
 def open_accelerator(config: TrainConfig) -> Accelerator:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """How torch's allocators say it, where they have no exception of their own."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
 
 _MAY_CHANGE = frozenset(
     {"resume", "workers", "data_root", "output", "offline", "trackers", "save_steps"}

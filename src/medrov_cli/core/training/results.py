@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli import __version__
-from medrov_cli.core.config import RESEARCH_NOTICE
-from medrov_cli.core.data.dataset import Dataset
-from medrov_cli.core.data.prompting import ClassTexts
-from medrov_cli.core.evaluation.validation import SourceScore
+from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.prediction.source_scores import SourceScore
+from medrov_cli.core.settings.train import TrainConfig
 from medrov_cli.core.text.encoders import encoder_identity
-from medrov_cli.core.training.config import TrainConfig
+from medrov_cli.core.training.data.prompting import ClassTexts
 from medrov_cli.core.training.trainer import ADDED, LOSS_TERMS
-from medrov_cli.core.weights import (
+from medrov_cli.core.weights.metadata import (
     ArchitectureInfo,
     ClassEntry,
     DatasetEntry,

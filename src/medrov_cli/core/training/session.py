@@ -15,22 +15,22 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from medrov_cli.core.boxes import IntArray
-from medrov_cli.core.config import TextStart
-from medrov_cli.core.data.dataset import Dataset
-from medrov_cli.core.data.loader import BatchSource, LoaderConfig, Share, iterate
-from medrov_cli.core.data.prompting import ClassTexts, nearest_classes
-from medrov_cli.core.data.store import ImageStore
-from medrov_cli.core.evaluation.validation import Exchange, SourceScore, evaluate
+from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.model.checkpoint import detector_tensors
+from medrov_cli.core.prediction.source_scores import Exchange, SourceScore, evaluate
+from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.settings.choices import TextStart
+from medrov_cli.core.settings.train import Progress, TrainConfig, TrainProgress, workers_for
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
-from medrov_cli.core.text.synonyms import lexicon, synonyms_of
+from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
-from medrov_cli.core.training.config import Progress, TrainConfig, TrainProgress, workers_for
+from medrov_cli.core.training.data.loader import BatchSource, LoaderConfig, Share, iterate
+from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
+from medrov_cli.core.training.data.store import ImageStore
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
-from medrov_cli.core.weights import EMBEDDINGS, save
+from medrov_cli.core.weights.container import EMBEDDINGS, save
 
 CACHE_MARGIN = 1.25
 """Images are kept this much larger than the model's input, so that zooming in stays sharp."""

@@ -18,9 +18,10 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration
 
-from medrov_cli.core.config import Tracker, is_offline
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.training.config import TrainConfig
+from medrov_cli.core.base.environment import is_offline
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.choices import Tracker
+from medrov_cli.core.settings.train import TrainConfig
 from medrov_cli.core.training.reporting import MLFLOW_TAGS, SILENCE, WANDB_SETTINGS, reported_settings
 
 PROJECT = "medrov"

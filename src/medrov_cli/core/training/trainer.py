@@ -12,23 +12,25 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from medrov_cli.core.config import Part, Teacher
-from medrov_cli.core.data.batch import Batch
-from medrov_cli.core.data.presence import NOBODY
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.model.assigner import Targets
-from medrov_cli.core.model.criterion import DetectionCriterion
-from medrov_cli.core.model.distillation import Distillation
-from medrov_cli.core.model.ema import MovingAverage
-from medrov_cli.core.model.freezing import train_mode
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.presence import NOBODY
+from medrov_cli.core.engines.anchors import above
+from medrov_cli.core.model.learning.assigner import Targets
+from medrov_cli.core.model.learning.criterion import DetectionCriterion
+from medrov_cli.core.model.learning.distillation import Distillation
+from medrov_cli.core.model.learning.freezing import train_mode
+from medrov_cli.core.model.learning.moving_average import MovingAverage
+from medrov_cli.core.model.learning.schedule import learning_rate
+from medrov_cli.core.model.learning.state import load_state, save_state
 from medrov_cli.core.model.network import Detector, RawPredictions
-from medrov_cli.core.model.schedule import ScheduleConfig, learning_rate
-from medrov_cli.core.model.state import load_state, save_state
-from medrov_cli.core.pseudolabeling.merging import Lesson
-from medrov_cli.core.pseudolabeling.online import Counts, PseudoLabeller
-from medrov_cli.core.pseudolabeling.teaching import look
-from medrov_cli.core.records import Candidates, UInt8Array
-from medrov_cli.core.runtime.parts import above
+from medrov_cli.core.records.detections import Candidates
+from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.settings.choices import Part, Teacher
+from medrov_cli.core.settings.train_groups import ScheduleConfig
+from medrov_cli.core.training.data.batch import Batch
+from medrov_cli.core.training.pseudolabels.proposals import Counts, PseudoLabeller
+from medrov_cli.core.training.pseudolabels.targets import Lesson
+from medrov_cli.core.training.pseudolabels.teacher import look
 
 LOSS_TERMS = ("total", "box", "text", "distribution", "distillation")
 """The loss and its weighted terms: means over processes and parts. Without a teacher the last is 0."""

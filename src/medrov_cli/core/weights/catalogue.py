@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from medrov_cli.core.config import GRID, MAX_IMGSZ
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.base.codec import Fields
+from medrov_cli.core.base.constants import GRID, MAX_IMGSZ
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.weights.container import read_metadata, sha256_of
-from medrov_cli.core.weights.fields import Fields
 
 MANIFEST_SCHEMA = "medrov.manifest/1"
 MANIFEST_FILE = "manifest.toml"

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
-from medrov_cli.core.config import TEXT_WIDTH
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import known_sha256, whole_file
+from medrov_cli.core.base.constants import TEXT_WIDTH
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import known_sha256, whole_file
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
 EMBEDDINGS = "vocabulary.embeddings"

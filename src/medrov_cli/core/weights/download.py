@@ -1,4 +1,4 @@
-"""Download of one file whose SHA-256 is known. The only network access of this room."""
+"""Download of one file whose SHA-256 is known. The only network access of this package."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.files import whole_file
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
 
 Progress = Callable[[int, int], None]
 """Told the bytes that are done, and all of them."""

@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from medrov_cli.core.config import GRID, MAX_IMGSZ, TEXT_WIDTH, Modality
-from medrov_cli.core.errors import ErrorCode, MedrovError
-from medrov_cli.core.weights.calibration import CalibrationInfo, parse_calibration
-from medrov_cli.core.weights.fields import Fields
+from medrov_cli.core.base.codec import Fields
+from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, TEXT_WIDTH
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.records.score_maps import CalibrationInfo, parse_calibration
+from medrov_cli.core.settings.choices import Modality
 
 SCHEMA = "medrov.weights/1"
 """Version of the metadata. Fields may be added under the same version, never renamed."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from medrov_cli.core.config import cache_dir
-from medrov_cli.core.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
+from medrov_cli.core.base.environment import cache_dir
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.weights import catalogue
 from medrov_cli.core.weights.catalogue import ManifestEntry
 from medrov_cli.core.weights.container import sha256_of
 
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".ckpt", ".pkl", ".bin"})
 """Names under which torch checkpoints travel: never opened as weights."""
-
-EXPORTED_SUFFIXES = frozenset({".onnx", ".xml"})
-"""Of exported models that ``detect`` runs."""
 
 
 def pulled_dir() -> Path:

@@ -1,0 +1,1 @@
+"""Foundation: errors, constants, files, plug-ins, ordered work. Standard library only."""

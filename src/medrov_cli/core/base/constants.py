@@ -1,0 +1,46 @@
+"""Constants, each with its source, and limits of inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TEXT_WIDTH = 512
+"""Width of a class embedding (YOLO-World, arXiv 2401.17270; BiomedCLIP's joint space)."""
+
+GRID = 32
+"""Model pixels per cell of the coarsest level (YOLOv8): sides of the model input are multiples."""
+
+STRIDES = (8, 16, 32)
+"""Model pixels per grid cell of the three levels (YOLOv8)."""
+
+REG_MAX = 16
+"""Bins of a distance's distribution (generalised focal loss, arXiv 2006.04388)."""
+
+MAX_IMGSZ = 4096
+"""Largest side of the model input, in pixels."""
+
+DEFAULT_WEIGHTS = "medrov-n"
+"""Name, in the manifest, of the weights that come with the package."""
+
+DEFAULT_TEXT_ENCODER = "minilm"
+"""Spec of the offline text encoder: all-MiniLM-L6-v2 from an installed package."""
+
+RESEARCH_NOTICE = "Research use only; not a medical device."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is refused before decoding, so that no input can exhaust the machine.
+
+    The defaults are far above what clinical images reach: the largest common DICOM
+    radiographs have 4,000 x 5,000 pixels, enhanced multi-frame CT some 2,000 frames.
+    """
+
+    pixels_per_frame: int = 200_000_000
+    frames: int = 20_000
+    inflated_bytes: int = 8 * 1024**3
+    archive_members: int = 10_000
+
+
+EXPORTED_SUFFIXES = frozenset({".onnx", ".xml"})
+"""Of exported models that ``detect`` runs."""

@@ -1,0 +1,65 @@
+"""Name and flags of the processor, and the number format that training on it is fastest in."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+
+_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
+"""Flags of CPUs that multiply in bfloat16, as Linux names them: x86 and Arm."""
+
+_ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+_ISA_WITHOUT_BF16 = frozenset(
+    {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"}
+)
+"""Values of oneDNN's variable that keep it from such instructions."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionChoice:
+    """A number format, and why it is taken.
+
+    Attributes
+    ----------
+    name
+        ``bf16``, ``fp16`` or ``fp32``.
+    reason
+        Half a sentence, for people.
+    """
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+def read_cpu(cpuinfo: Path = CPUINFO) -> tuple[str, list[str]]:
+    """Return the CPU's name and its flags, where the system tells them; else empty ones."""
+    fields: dict[str, str] = {}
+    try:
+        for line in cpuinfo.read_text(encoding="ascii", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            fields.setdefault(name.strip(), value.strip())
+    except OSError:
+        pass
+    return fields.get("model name", ""), fields.get("flags", fields.get("Features", "")).split()
+
+
+def cpu_precision(cpuinfo: Path = CPUINFO) -> PrecisionChoice:
+    """Return the format that training on this CPU is fastest in: bf16 if it computes in it, else fp32."""
+    for name in _ISA_LIMITS:
+        limit = os.environ.get(name, "").upper()
+        if limit in _ISA_WITHOUT_BF16:
+            return PrecisionChoice("fp32", f"{name}={limit} keeps the CPU from bf16")
+    _, flags = read_cpu(cpuinfo)
+    own = sorted(_BF16_FLAGS.intersection(flags))
+    if own:
+        return PrecisionChoice("bf16", f"the CPU computes in it ({', '.join(own)})")
+    if not flags:
+        return PrecisionChoice("fp32", f"{platform.system()} does not tell whether the CPU computes in bf16")
+    return PrecisionChoice("fp32", "the CPU has no units for bf16")

@@ -1,0 +1,86 @@
+"""The images of a benchmark: given files, or synthetic phantoms of nine modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.phantoms.image_files import dicom_bytes, png_bytes
+from medrov_cli.core.phantoms.kinds import KINDS, ct_slice, phantom_seed
+from medrov_cli.core.pixels.inputs import Input, expand_inputs
+from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.settings.choices import Modality
+
+PHANTOMS_A_MODALITY = 5
+"""More would only take longer to draw: a round takes them again."""
+
+Advance = Callable[[int, int | None, str], None]
+
+
+def gather(
+    inputs: Sequence[str],
+    folder: Path,
+    images: int,
+    *,
+    raster: bool,
+    advance: Advance,
+    stdin: Iterable[str] | None = None,
+) -> list[str]:
+    """Return the files of a benchmark: the given ones, or phantoms that are written to a folder.
+
+    Parameters
+    ----------
+    inputs
+        Files, folders, patterns; empty: phantoms.
+    folder
+        Where phantoms go.
+    images
+        No more phantoms than this are drawn.
+    raster
+        CT as PNG, too, since ultralytics reads no DICOM.
+    advance
+        Told how many phantoms are drawn.
+    stdin
+        Lines of standard input, for an input ``-``.
+
+    Raises
+    ------
+    MedrovError
+        An input error for the first file that cannot be read; ``NO_INPUT``.
+    """
+    if not inputs:
+        return write_phantoms(folder, min(images, PHANTOMS_A_MODALITY * len(KINDS)), raster, advance)
+    paths = [item.path for item in expand_inputs(inputs, stdin=stdin)]
+    if not paths:
+        raise MedrovError(ErrorCode.NO_INPUT, "no input was given", "Leave the images out for phantoms.")
+    for path in paths[:images]:
+        for _ in read_frames(path):  # a file that fails half-way through a timing would spoil it
+            break
+    return paths[:images]
+
+
+def write_phantoms(folder: Path, count: int, raster: bool, advance: Advance) -> list[str]:
+    """Write phantoms of all modalities in turn, CT as DICOM unless ``raster``; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        kind = KINDS[number % len(KINDS)]
+        seed = phantom_seed(0, number // len(KINDS))
+        path = folder / f"{number:03d}_{kind.name}.png"
+        if kind.modality is Modality.CT and not raster:
+            path = path.with_suffix(".dcm")
+            phantom = ct_slice(seed)
+            spacing = phantom.pixel_spacing_mm or (1.0, 1.0)
+            path.write_bytes(dicom_bytes(phantom.pixels, spacing, f"benchmark/{seed}"))
+        else:
+            path.write_bytes(png_bytes(kind.draw(seed).pixels))
+        paths.append(str(path))
+        advance(number + 1, count, "draw phantoms")
+    return paths
+
+
+def of_length(paths: Sequence[str], images: int) -> list[Input]:
+    """Return so many inputs; files are taken again where there are fewer."""
+    return [Input(path) for path in islice(cycle(paths), images)]

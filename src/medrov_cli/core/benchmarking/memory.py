@@ -1,0 +1,59 @@
+"""Whether memory grows with the number of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.benchmarking.meters import resident_mb
+from medrov_cli.core.benchmarking.rounds import rounded
+from medrov_cli.core.benchmarking.throughput import run_end_to_end
+from medrov_cli.core.prediction.session import Session
+
+SETTLED_AFTER = 500
+"""Images after which everything that is made once has been made."""
+
+SAMPLES = 50
+
+
+def watch_memory(session: Session, paths: Sequence[str], images: int) -> dict[str, Any]:
+    """Run over so many images in one go, and return the ``memory`` object of the document.
+
+    Growth is from image 500 (or from the middle, in a shorter run) to the end.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` where the system does not tell what a process holds.
+    """
+    if resident_mb() is None:
+        raise MedrovError(
+            ErrorCode.USAGE, "--memory: this system does not tell what a process holds", "Install psutil."
+        )
+    settled = min(SETTLED_AFTER, images // 2)
+    step = max(1, images // SAMPLES)
+    samples: list[tuple[int, float]] = []
+    done = 0
+
+    def look(_record: dict[str, Any]) -> None:
+        nonlocal done
+        done += 1
+        if done in (settled, images) or done % step == 0:
+            samples.append((done, resident_mb() or 0.0))
+
+    run_end_to_end(session, paths, images, look)
+    return growth(samples, settled)
+
+
+def growth(samples: Sequence[tuple[int, float]], settled: int) -> dict[str, Any]:
+    """Return what samples, (images, MiB), say about memory after so many images."""
+    later = [(images, held) for images, held in samples if images >= settled]
+    first, last = later[0][1], later[-1][1]
+    return {
+        "images": later[-1][0],
+        "settled_after": later[0][0],
+        "growth_mb": round(last - first, 2),
+        "most_mb": rounded(max(held for _, held in samples)),
+        "samples": [[images, round(held, 2)] for images, held in samples],
+    }

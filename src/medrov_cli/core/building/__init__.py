@@ -1,1 +1,0 @@
-"""Datasets from what people have: masks, volumes, boxes in many formats."""

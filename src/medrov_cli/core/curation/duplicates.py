@@ -1,0 +1,175 @@
+"""Find images that are nearly the same: copies, neighbours, the same patient again.
+
+Two steps. Perceptual hashes of 64 bits find candidates among all pairs. What confirms them is the
+correlation of their thumbnails *after what all images of their source have in common was taken away*:
+two eye grounds of different people correlate by 0.99, since both show a bright disc on black; without
+that disc they correlate by less than 0.9, and two pictures of one patient still by more than 0.95.
+
+What is found within a source of four images or more does not depend on the other sources: whoever
+looks at one source alone finds what whoever looks at all of them does.
+
+Not found: mirrored and turned copies, crops, and images of one colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.records.boxes import IntArray
+
+MAX_HAMMING = 10
+"""Bits of 64 in which the hashes of candidates may differ. Scaling, contrast and strong JPEG change 4."""
+
+MIN_CORRELATION = 0.95
+"""Of what is left of two thumbnails. On 7,228 images of nine modalities this keeps no false pair
+(41 pairs of different cases, seen one by one); scaling, other contrast and strong JPEG leave 0.976
+at least."""
+
+_SAME = 0.9995
+"""From this correlation of whole thumbnails on, two images are the same, whatever else their source holds."""
+
+_ENOUGH = 16
+"""So many images have something in common that is not just one of them."""
+
+_FEW = 4
+"""From so many on, the images beside a pair say what is common, the pair's own two left out. In 15 images
+of different eyes the whole thumbnails make pairs in 98 % of all draws, and this in 1 %; it loses 2 % of
+the near-copies."""
+
+Floats = npt.NDArray[np.float32]
+Strings = npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two images that are nearly the same: rows, the first one lower, and their correlation."""
+
+    first: int
+    second: int
+    correlation: float
+
+
+def near_duplicates(
+    thumbnails: npt.NDArray[np.uint8],
+    phashes: npt.NDArray[np.uint64],
+    splits: Sequence[str],
+    sources: Sequence[str],
+    modalities: Sequence[str],
+    max_hamming: int = MAX_HAMMING,
+    min_correlation: float = MIN_CORRELATION,
+) -> list[Pair]:
+    """Return, for each image, the one of another split that is most like it, if it is like enough.
+
+    Each pair once, in order of its rows: at most as many as there are images.
+
+    Parameters
+    ----------
+    thumbnails
+        uint8, (n, 32, 32).
+    phashes
+        uint64, (n,).
+    splits, sources, modalities
+        Of each image.
+    """
+    likeness = _Likeness(thumbnails, sources, modalities)
+    split = np.asarray(splits)
+    found: dict[tuple[int, int], float] = {}
+    for row in range(len(thumbnails)):
+        near = np.bitwise_count(phashes ^ phashes[row]) <= max_hamming
+        others = np.flatnonzero(near & (split != split[row]))
+        if not len(others):
+            continue
+        values = likeness.between(row, others, min_correlation)
+        best = int(others[np.argmax(values)])
+        if values.max() >= min_correlation:
+            found[min(row, best), max(row, best)] = float(values.max())
+    return [Pair(first, second, value) for (first, second), value in sorted(found.items())]
+
+
+def near_pairs(
+    thumbnails: npt.NDArray[np.uint8],
+    phashes: npt.NDArray[np.uint64],
+    max_hamming: int = MAX_HAMMING,
+    min_correlation: float = MIN_CORRELATION,
+) -> Iterator[Pair]:
+    """Yield every pair of images of one source that are nearly the same, whatever their splits.
+
+    Parameters
+    ----------
+    thumbnails
+        uint8, (n, 32, 32).
+    phashes
+        uint64, (n,).
+    """
+    likeness = _Likeness(thumbnails, [""] * len(thumbnails), [""] * len(thumbnails))
+    for row in range(len(thumbnails)):
+        near = np.bitwise_count(phashes[row + 1 :] ^ phashes[row]) <= max_hamming
+        others = np.flatnonzero(near) + row + 1
+        if not len(others):
+            continue
+        values = likeness.between(row, others, min_correlation)
+        for at in np.flatnonzero(values >= min_correlation):
+            yield Pair(row, int(others[at]), float(values[at]))
+
+
+class _Likeness:
+    """Correlations of thumbnails without what they have in common.
+
+    Parameters
+    ----------
+    thumbnails
+        uint8, (n, 32, 32).
+    sources, modalities
+        Of each image.
+    """
+
+    def __init__(
+        self, thumbnails: npt.NDArray[np.uint8], sources: Sequence[str], modalities: Sequence[str]
+    ) -> None:
+        self._source = np.asarray(sources)
+        self._whole = _unit(thumbnails.reshape(len(thumbnails), -1).astype(np.float32))
+        self._rest = _residuals(self._whole, self._source, np.asarray(modalities))
+        self._rows_of_few = {}
+        for name in np.unique(self._source):
+            rows = np.flatnonzero(self._source == name)
+            if _FEW <= len(rows) < _ENOUGH:
+                self._rows_of_few[str(name)] = rows
+
+    def between(self, row: int, others: IntArray, min_correlation: float) -> Floats:
+        """Return the correlation of one image with each of some others."""
+        values: Floats = self._rest[others] @ self._rest[row]
+        plain = self._whole[others] @ self._whole[row]
+        few = self._rows_of_few.get(str(self._source[row]))
+        if few is not None:
+            for at in np.flatnonzero(self._source[others] == self._source[row]):
+                values[at] = self._among_few(row, int(others[at]), few)
+        return np.where(plain >= max(_SAME, min_correlation), np.maximum(values, plain), values)
+
+    def _among_few(self, row: int, other: int, few: IntArray) -> np.float32:
+        pair = self._whole[[row, other]]
+        common = (self._whole[few].sum(axis=0) - pair.sum(axis=0)) / (len(few) - 2)
+        first, second = _unit(pair - common)
+        return np.float32(first @ second)
+
+
+def _residuals(whole: Floats, sources: Strings, modalities: Strings) -> Floats:
+    """Return the thumbnails without the mean one of their source; of their modality if it is small."""
+    common = np.zeros_like(whole)
+    for groups in (modalities, sources):  # the source counts more, therefore it comes last
+        for group in np.unique(groups):
+            mine = groups == group
+            if mine.sum() >= _ENOUGH:
+                common[mine] = whole[mine].mean(axis=0)
+    return _unit(whole - common)
+
+
+def _unit(rows: Floats) -> Floats:
+    """Return rows of mean 0 and length 1; zeros where all values are the same."""
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Floats = np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-5)
+    return unit

@@ -1,0 +1,249 @@
+"""Join source folders to one dataset: ``dataset.yaml``, and a draft of its presence table.
+
+A source whose classes the map leaves alone stays where it is, and the yaml names it by a relative
+path. One whose classes change is written anew below the output: its annotations, and its images as
+hard links, or as copies where the file system has none. The originals are never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import bring_file, whole_file
+from medrov_cli.core.curation.class_map import ClassMap, read_class_map
+from medrov_cli.core.curation.presence_draft import SourceFacts, draft_presence
+from medrov_cli.core.curation.presence_writing import write_presence
+from medrov_cli.core.datasets.opened import (
+    UNSPLIT,
+    OpenSource,
+    Progress,
+    no_progress,
+    open_source,
+    split_of,
+    write_annotations,
+)
+from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
+
+DATASET = "dataset.yaml"
+PRESENCE = "presence.csv"
+RECORD = "merge.json"
+"""What was merged and how; the same as ``--json`` prints."""
+
+SCHEMA = "medrov.data.merge/1"
+
+
+@dataclass(frozen=True, slots=True)
+class MergedSource:
+    """One source of the merged dataset.
+
+    Attributes
+    ----------
+    path
+        Its folder, relative to the output.
+    rewritten
+        Whether its classes changed, so that it has a folder below the output.
+    renamed
+        New names by old ones, of those that changed.
+    dropped
+        Classes that were left out.
+    """
+
+    name: str
+    path: str
+    rewritten: bool
+    images: int
+    boxes: int
+    classes: tuple[str, ...]
+    renamed: Mapping[str, str]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The merged dataset."""
+
+    name: str
+    classes: tuple[str, ...]
+    sources: tuple[MergedSource, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document of schema ``medrov.data.merge/1``."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "dataset": DATASET,
+            "presence": PRESENCE,
+            "classes": list(self.classes),
+            "sources": [
+                {
+                    "name": own.name,
+                    "path": own.path,
+                    "rewritten": own.rewritten,
+                    "images": own.images,
+                    "boxes": own.boxes,
+                    "classes": list(own.classes),
+                    "renamed": dict(own.renamed),
+                    "dropped": list(own.dropped),
+                }
+                for own in self.sources
+            ],
+        }
+
+
+def merge_sources(
+    folders: Sequence[Path],
+    output: Path,
+    class_map: Path | None = None,
+    name: str | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> Merged:
+    """Write one dataset of several source folders.
+
+    Parameters
+    ----------
+    folders
+        Each becomes a source with the name of its folder.
+    output
+        Gets ``dataset.yaml`` (last), ``presence.csv``, ``merge.json``, and a folder for each source
+        whose classes change.
+    class_map
+        See :mod:`medrov_cli.core.curation.class_map`.
+    overwrite
+        Replace a dataset that is there already, and with it a presence table edited by hand.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: a source cannot be used, two have one name, or the map does not fit.
+        ``USAGE``: there is a dataset already. ``OUTPUT_FAILED``.
+    """
+    if (output / DATASET).exists() and not overwrite:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"{output / DATASET} is there already",
+            "Give another --output, or --overwrite to replace it and its presence.csv.",
+        )
+    sources = [open_source(folder) for folder in folders]
+    _check_sources(sources)
+    chosen = read_class_map(class_map, sources) if class_map is not None else ClassMap()
+    mapped = [_mapped(source, chosen) for source in sources]
+    changed = [source for source, document in zip(sources, mapped, strict=True) if document is not None]
+    total = sum(len(source.images) for source in changed)
+    done = 0
+    merged = []
+    for source, document in zip(sources, mapped, strict=True):
+        if document is not None:
+            _write_source(output / source.name, source, document)
+            done += len(source.images)
+            progress(done, total, "images")
+        merged.append(_merged_source(source, document, chosen, output))
+    classes = tuple(dict.fromkeys(c for own in merged for c in own.classes))
+    result = Merged(name or output.resolve().name, classes, tuple(merged))
+    facts = [
+        SourceFacts(own.name, source.modality, own.classes)
+        for own, source in zip(merged, sources, strict=True)
+    ]
+    write_presence(output / PRESENCE, draft_presence(facts, classes, chosen.synonyms))
+    with whole_file(output / RECORD) as temporary:
+        text = json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    _write_yaml(output / DATASET, result, chosen)
+    return result
+
+
+def _check_sources(sources: Sequence[OpenSource]) -> None:
+    names = [source.name for source in sources]
+    for source in sources:
+        if names.count(source.name) > 1:
+            raise invalid(
+                f"two folders have the name {source.name!r}", "A source is called as its folder: rename one."
+            )
+        lacking = [image for image in source.images if split_of(image) == UNSPLIT]
+        if lacking:
+            raise invalid(
+                f"{source.where(lacking[0])} and {len(lacking) - 1} other(s) have no split",
+                f"Run 'medrov data split' on the folder {source.name} first.",
+            )
+
+
+def _mapped(source: OpenSource, chosen: ClassMap) -> dict[str, Any] | None:
+    """Return the source's document with its new classes, or null if they stay as they are."""
+    new = {old: chosen.new_name(source.name, old) for old in source.classes}
+    if all(old == name for old, name in new.items()):
+        return None
+    first: dict[str, int] = {}
+    id_of: dict[int, int] = {}
+    categories = []
+    for category in source.document["categories"]:
+        name = new[source.class_of[category["id"]]]
+        if name is None:
+            continue
+        if name not in first:
+            first[name] = category["id"]
+            categories.append({**category, "name": name})
+        id_of[category["id"]] = first[name]
+    annotations = [
+        {**a, "category_id": id_of[a["category_id"]]} for a in source.annotations if a["category_id"] in id_of
+    ]
+    return {**source.document, "categories": categories, "annotations": annotations}
+
+
+def _write_source(folder: Path, source: OpenSource, document: Mapping[str, Any]) -> None:
+    if folder.resolve() == source.folder.resolve():
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"{folder} would be written over itself",
+            "Give an --output that is not the folder of the sources.",
+        )
+    for image in source.images:
+        _link(source.path_of(image), folder / IMAGES / str(image["file_name"]))
+    write_annotations(folder / ANNOTATIONS, document)
+
+
+def _link(original: Path, target: Path) -> None:
+    if not original.is_file():
+        raise invalid(f"{original} is missing", "Run 'medrov data check' on the source first.")
+    if target.exists() and target.samefile(original):
+        return
+    bring_file(original, target, link=True)
+
+
+def _merged_source(
+    source: OpenSource, document: Mapping[str, Any] | None, chosen: ClassMap, output: Path
+) -> MergedSource:
+    new = {old: chosen.new_name(source.name, old) for old in source.classes}
+    here = os.path.relpath(source.folder.resolve(), output.resolve())
+    return MergedSource(
+        name=source.name,
+        path=Path(here).as_posix() if document is None else source.name,
+        rewritten=document is not None,
+        images=len(source.images),
+        boxes=len((document or source.document)["annotations"]),
+        classes=tuple(dict.fromkeys(name for name in new.values() if name is not None)),
+        renamed={old: name for old, name in new.items() if name is not None and name != old},
+        dropped=tuple(old for old, name in new.items() if name is None),
+    )
+
+
+def _write_yaml(path: Path, merged: Merged, chosen: ClassMap) -> None:
+    document: dict[str, Any] = {
+        "name": merged.name,
+        "root": ".",
+        "sources": [{"path": own.path, "name": own.name} for own in merged.sources],
+    }
+    if chosen.synonyms:
+        document["classes"] = {name: "/".join(texts) for name, texts in chosen.synonyms.items()}
+    document["presence"] = PRESENCE
+    with whole_file(path) as temporary:
+        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+        temporary.write_text(text, encoding="utf-8", newline="\n")

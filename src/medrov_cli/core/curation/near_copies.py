@@ -1,0 +1,134 @@
+"""Which cases of a source hang together, since they hold near-copies of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.curation.duplicates import MAX_HAMMING, MIN_CORRELATION, near_pairs
+from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
+from medrov_cli.core.curation.issues import Code
+from medrov_cli.core.curation.split_assignment import Case
+from medrov_cli.core.datasets.opened import OpenSource, Progress, no_progress
+
+_SLACK = 1e-4
+"""A check adds up other numbers in another order: what it finds by a hair must be found here, too."""
+
+Failure = tuple[str, MedrovError]
+"""File of an image, and why it could not be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRule:
+    """What is a near-copy: see :mod:`medrov_cli.core.curation.duplicates`.
+
+    Attributes
+    ----------
+    max_hamming, min_correlation
+        Those of the check.
+    threads
+        Files that are read at once.
+    """
+
+    max_hamming: int = MAX_HAMMING
+    min_correlation: float = MIN_CORRELATION
+    threads: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Cases put together.
+
+    Attributes
+    ----------
+    groups
+        Of each image, its group: equal for two images that must not be parted.
+    pairs
+        Near-copies of two different cases.
+    failures
+        Images that could not be read: they are with their case, and compared with nothing.
+    """
+
+    groups: tuple[Case, ...]
+    pairs: int
+    failures: tuple[Failure, ...]
+
+
+def join_near_copies(
+    source: OpenSource, cases: Sequence[Case], rule: CopyRule, progress: Progress = no_progress
+) -> Joined:
+    """Read all images of a source, and put cases together that hold near-copies of each other.
+
+    Parameters
+    ----------
+    cases
+        Of each image.
+
+    Raises
+    ------
+    MedrovError
+        ``NO_INPUT``: not one image can be read.
+    """
+    files = [(source.path_of(i), (int(i["height"]), int(i["width"]))) for i in source.images]
+    prints = fingerprints(files, rule.threads, lambda done: progress(done, len(files), "reading"))
+    failures = tuple(
+        (source.where(image), _error(one))
+        for image, one in zip(source.images, prints, strict=True)
+        if one.thumbnail is None
+    )
+    rows = [row for row, one in enumerate(prints) if one.thumbnail is not None]
+    if not rows:
+        if not files:
+            return Joined((), 0, ())
+        raise MedrovError(
+            ErrorCode.NO_INPUT,
+            f"not one image of {source.name} can be read, such as {failures[0][0]}",
+            "Put the images where annotations.json says, or leave near-copies alone: --no-join-copies.",
+        )
+    pairs = near_pairs(
+        np.stack([one.thumbnail for one in prints if one.thumbnail is not None]),
+        np.asarray([prints[row].phash for row in rows], dtype=np.uint64),
+        rule.max_hamming,
+        rule.min_correlation - _SLACK,
+    )
+    crossing = [
+        (rows[pair.first], rows[pair.second])
+        for pair in pairs
+        if cases[rows[pair.first]] != cases[rows[pair.second]]
+    ]
+    return Joined(tuple(join(cases, crossing)), len(crossing), failures)
+
+
+def join(cases: Sequence[Case], pairs: Iterable[tuple[int, int]]) -> list[Case]:
+    """Return the group of each image: the first, in order of their names, of the cases that hang together.
+
+    Parameters
+    ----------
+    cases
+        Of each image.
+    pairs
+        Rows of two images that belong together.
+    """
+    above = {case: case for case in cases}
+
+    def root(case: Case) -> Case:
+        while above[case] != case:
+            above[case] = above[above[case]]
+            case = above[case]
+        return case
+
+    for one, other in pairs:
+        first, second = sorted((root(cases[one]), root(cases[other])))
+        above[second] = first
+    return [root(case) for case in cases]
+
+
+def _error(one: Fingerprint) -> MedrovError:
+    code, message = one.problem or (Code.FILE_UNREADABLE, "it cannot be read")
+    reason = ErrorCode.NOT_FOUND if code is Code.FILE_MISSING else ErrorCode.UNREADABLE
+    return MedrovError(
+        reason, f"{message}: it was compared with no other", "Replace the file, and run the command again."
+    )

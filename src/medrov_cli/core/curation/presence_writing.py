@@ -1,0 +1,94 @@
+"""Draft the presence table of a dataset yaml, and write it with its reasons."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.curation.presence_draft import Draft, SourceFacts, draft_presence
+from medrov_cli.core.datasets.opened import Opened, open_inputs
+from medrov_cli.core.datasets.presence import presence_csv
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceResult:
+    """A draft that was written."""
+
+    dataset: str
+    draft: Draft
+    path: Path
+    in_yaml: bool
+
+
+def draft_for_dataset(
+    yaml_path: Path,
+    output: Path | None = None,
+    reasons: Path | None = None,
+    data_root: Path | None = None,
+    *,
+    overwrite: bool = False,
+) -> PresenceResult:
+    """Write the presence draft of a dataset yaml, whatever table the yaml names now.
+
+    Parameters
+    ----------
+    output
+        The table; ``presence.csv`` beside the yaml by default.
+    reasons
+        A CSV with a row a cell: source, class, value, reason, text.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``; ``USAGE``: the file is there already; ``OUTPUT_FAILED``.
+    """
+    target = output if output is not None else yaml_path.parent / "presence.csv"
+    if target.exists() and not overwrite:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"{target} is there already, perhaps edited by hand",
+            "Give another --output, or --overwrite.",
+        )
+    opened = open_inputs([yaml_path], data_root)
+    if opened.yaml_path is None:
+        raise MedrovError(ErrorCode.USAGE, f"{yaml_path} is not a dataset yaml", "Give one, as for training.")
+    if opened.failures:
+        raise opened.failures[0][1]
+    facts = [SourceFacts(s.name, s.modality, s.classes) for s in opened.sources]
+    draft = draft_presence(facts, opened.classes, opened.synonyms)
+    write_presence(target, draft)
+    if reasons is not None:
+        _write_reasons(reasons, draft)
+    return PresenceResult(opened.name, draft, target, _is_named(opened, target))
+
+
+def write_presence(path: Path, draft: Draft) -> None:
+    """Write a draft as the table that :func:`medrov_cli.core.datasets.presence.read_presence` reads.
+
+    Raises
+    ------
+    MedrovError
+        ``OUTPUT_FAILED``.
+    """
+    value_of = {(cell.source, cell.class_name): cell.value for cell in draft.cells}
+    table = [[value_of[source, name] for name in draft.classes] for source in draft.sources]
+    with whole_file(path) as temporary:
+        text = presence_csv(draft.sources, draft.classes, table)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_reasons(path: Path, draft: Draft) -> None:
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["source", "class", "value", "reason", "text"])
+        writer.writerows([c.source, c.class_name, c.value, c.reason.value, c.text] for c in draft.cells)
+
+
+def _is_named(opened: Opened, target: Path) -> bool:
+    """Tell whether the yaml takes its table from this file."""
+    if opened.yaml_path is None or opened.presence is None:
+        return False
+    return (opened.yaml_path.parent / opened.presence).resolve() == target.resolve()

@@ -1,0 +1,208 @@
+"""Put the images of a source into train, val and test: dealt anew, or repaired where they leak.
+
+What must stay together are the images of a case, and cases that hold near-copies of each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import bring_file
+from medrov_cli.core.curation.near_copies import CopyRule, Failure, Joined, join_near_copies
+from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, Shares, deal
+from medrov_cli.core.curation.split_repair import Moved, movements, repaired
+from medrov_cli.core.datasets.opened import (
+    UNSPLIT,
+    OpenSource,
+    Progress,
+    no_progress,
+    open_source,
+    split_of,
+    write_annotations,
+)
+from medrov_cli.core.datasets.sources import ANNOTATIONS, invalid
+from medrov_cli.core.settings.choices import SPLITS, Split
+
+
+@dataclass(frozen=True, slots=True)
+class SplitConfig:
+    """What to do.
+
+    Attributes
+    ----------
+    shares
+        How to deal.
+    repair
+        Do not deal: keep the splits, and only bring together what must not be parted.
+    copies
+        What counts as a near-copy; null if images are not to be compared.
+    """
+
+    shares: Shares = field(default_factory=Shares)
+    repair: bool = False
+    copies: CopyRule | None = field(default_factory=CopyRule)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitResult:
+    """What was done.
+
+    Attributes
+    ----------
+    source
+        Its name.
+    images, cases
+        Numbers by split.
+    without_case
+        Images whose patient is unknown, each taken as a case of its own.
+    class_images, class_boxes
+        For each class, images that show it and boxes, by split.
+    copy_pairs, joined_cases, joined_groups
+        Near-copies of different cases; cases that hang together by them, and in how many groups.
+        Null if images were not compared.
+    moved, moved_cases
+        Images that a repair moved, and of how many cases they are; null where all was dealt anew.
+    failures
+        Images that could not be compared.
+    """
+
+    source: str
+    images: Mapping[Split, int]
+    cases: Mapping[Split, int]
+    without_case: int
+    class_images: Mapping[str, Mapping[Split, int]]
+    class_boxes: Mapping[str, Mapping[Split, int]]
+    copy_pairs: int | None = None
+    joined_cases: int | None = None
+    joined_groups: int | None = None
+    moved: tuple[Moved, ...] | None = None
+    moved_cases: int | None = None
+    failures: tuple[Failure, ...] = ()
+
+
+def split_source(
+    folder: Path, config: SplitConfig, output: Path | None = None, progress: Progress = no_progress
+) -> SplitResult:
+    """Put the images of a source folder into splits, and write its ``annotations.json`` with them.
+
+    A repair without anything to move leaves the file as it is, byte for byte.
+
+    Parameters
+    ----------
+    output
+        The file to write, in place of the source's own.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``: the shares leave nothing for training. ``DATASET_INVALID``: also if a repair finds
+        images without a split. ``NO_INPUT``: not one image can be compared. ``OUTPUT_FAILED``.
+    """
+    shares = config.shares
+    if not (shares.val >= 0 and shares.test >= 0 and shares.val + shares.test < 1):
+        raise MedrovError(
+            ErrorCode.USAGE, "--val and --test leave nothing to train on", "Let their sum stay below 1."
+        )
+    source = open_source(folder)
+    before = _present_splits(source) if config.repair else None
+    cases = [case_key(image) for image in source.images]
+    joined = Joined(tuple(cases), 0, ())
+    if config.copies is not None:
+        joined = join_near_copies(source, cases, config.copies, progress)
+    groups = joined.groups
+    if before is None:
+        kept = _kept(source, groups) if shares.keep_test else {}
+        split_by_group = deal(_contents(source, groups), shares, kept)
+        splits = [split_by_group[group] for group in groups]
+    else:
+        splits = repaired(groups, before)
+    _write(source, splits, output, unchanged=splits == before)
+    return _result(source, cases, splits, before, joined if config.copies is not None else None)
+
+
+def case_key(image: Mapping[str, Any]) -> Case:
+    """Return what must stay together: the patient, or the image itself where it is unknown."""
+    case = image.get("case")
+    return ("image", str(image["file_name"])) if case in (None, "") else ("case", str(case))
+
+
+def _present_splits(source: OpenSource) -> list[Split]:
+    lacking = [image for image in source.images if split_of(image) == UNSPLIT]
+    if lacking:
+        raise invalid(
+            f"{len(lacking)} image(s) of {source.name} have no split to keep, such as "
+            f"{lacking[0]['file_name']}",
+            "Deal all of them: 'medrov data split' without --repair.",
+        )
+    return [image["split"] for image in source.images]
+
+
+def _write(source: OpenSource, splits: Sequence[Split], output: Path | None, *, unchanged: bool) -> None:
+    own = source.folder / ANNOTATIONS
+    target = output or own
+    if not unchanged:
+        images = [{**image, "split": split} for image, split in zip(source.images, splits, strict=True)]
+        write_annotations(target, {**source.document, "images": images})
+    elif target.resolve() != own.resolve():
+        bring_file(own, target, link=False)
+
+
+def _contents(source: OpenSource, groups: Sequence[Case]) -> dict[Case, Counter[str]]:
+    shown: dict[Any, set[str]] = defaultdict(set)
+    for annotation in source.annotations:
+        shown[annotation["image_id"]].add(source.class_of[annotation["category_id"]])
+    found: dict[Case, Counter[str]] = defaultdict(Counter)
+    for image, group in zip(source.images, groups, strict=True):
+        found[group][IMAGES] += 1
+        found[group].update(SHOWS + name for name in shown[image["id"]] or {""})
+    return found
+
+
+def _kept(source: OpenSource, groups: Sequence[Case]) -> dict[Case, Split]:
+    return {
+        group: "test"
+        for image, group in zip(source.images, groups, strict=True)
+        if image.get("split") == "test"
+    }
+
+
+def _result(
+    source: OpenSource,
+    cases: Sequence[Case],
+    splits: Sequence[Split],
+    before: Sequence[Split] | None,
+    joined: Joined | None,
+) -> SplitResult:
+    split_of_id = {image["id"]: split for image, split in zip(source.images, splits, strict=True)}
+    boxes: Counter[tuple[str, Split]] = Counter()
+    shown = set()
+    for annotation in source.annotations:
+        name = source.class_of[annotation["category_id"]]
+        boxes[name, split_of_id[annotation["image_id"]]] += 1
+        shown.add((name, annotation["image_id"]))
+    images = Counter((name, split_of_id[image]) for name, image in shown)
+    case_splits = Counter(split for _, split in set(zip(cases, splits, strict=True)))
+    total = Counter(splits)
+    members = Counter(dict(zip(cases, joined.groups, strict=True)).values()) if joined else Counter()
+    several = [number for number in members.values() if number > 1]
+    names = [str(image["file_name"]) for image in source.images]
+    changed = {case for case, old, new in zip(cases, before or splits, splits, strict=True) if old != new}
+    return SplitResult(
+        source=source.name,
+        images={split: total[split] for split in SPLITS},
+        cases={split: case_splits[split] for split in SPLITS},
+        without_case=sum(kind == "image" for kind, _ in cases),
+        class_images={name: {s: images[name, s] for s in SPLITS} for name in source.classes},
+        class_boxes={name: {s: boxes[name, s] for s in SPLITS} for name in source.classes},
+        copy_pairs=joined.pairs if joined else None,
+        joined_cases=sum(several) if joined else None,
+        joined_groups=len(several) if joined else None,
+        moved=None if before is None else movements(names, cases, before, splits),
+        moved_cases=None if before is None else len(changed),
+        failures=joined.failures if joined else (),
+    )

@@ -1,0 +1,119 @@
+"""Deal cases into train, val and test.
+
+Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML 2011) over cases in place of single
+images: the rarest class is dealt first, each of its cases to the split that still lacks most of it.
+Only splits that still lack images are asked, so that none exceeds its share by a whole case.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.choices import SPLITS, Split
+
+Case = tuple[str, str]
+"""What must stay together: a patient, an image without one, or a group of them."""
+
+IMAGES = "#"
+"""Counts the images of a case, among the counts of those that show a class."""
+
+SHOWS = "="
+"""Stands before a class name there; alone, it counts images without a box: they are dealt evenly, too."""
+
+_TIES: tuple[Split, ...] = ("test", "val", "train")
+"""Who is served first where two splits lack the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How to deal.
+
+    Attributes
+    ----------
+    val, test
+        Shares of the images, 0 to 1; the rest is for training.
+    seed
+        Of the order in which equal cases are dealt.
+    keep_test
+        Cases with an image in the test split stay there, nothing joins them, and ``test`` is not used.
+    """
+
+    val: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+    keep_test: bool = False
+
+
+def deal(
+    images_by_class: Mapping[Case, Mapping[str, int]],
+    config: Shares,
+    kept: Mapping[Case, Split],
+) -> dict[Case, Split]:
+    """Return the split of every case.
+
+    No split exceeds its share of the images by a whole case of the largest size.
+
+    Parameters
+    ----------
+    images_by_class
+        For each case the number of its images, under ``IMAGES``, and of those that show each class,
+        under ``SHOWS + name``.
+    kept
+        Cases whose split is given.
+    """
+    shares = {"train": 1 - config.val - config.test, "val": config.val, "test": config.test}
+    table = {key: dict(own) for key, own in sorted(images_by_class.items())}
+    totals: Counter[str] = Counter()
+    for own in table.values():
+        totals.update(own)
+    if config.keep_test:
+        held = sum(table[key][IMAGES] for key in kept)
+        rest = totals[IMAGES] * (1 - config.val) - held
+        if rest <= 0:
+            raise MedrovError(
+                ErrorCode.USAGE, "--val and the kept test split leave nothing to train on", "Lower --val."
+            )
+        share = held / totals[IMAGES]
+        shares = {"train": 1 - config.val - share, "val": config.val, "test": share}
+    lacks = {split: Counter({name: shares[split] * n for name, n in totals.items()}) for split in SPLITS}
+    dealt: dict[Case, Split] = {}
+    order = list(table)
+    Random(config.seed).shuffle(order)  # noqa: S311 - reproducible, not secret
+    for key in order:
+        if key in kept:
+            _give(dealt, lacks, key, table[key], kept[key])
+    open_to = [s for s in _TIES if shares[s] > 0 and not (config.keep_test and s == "test")]
+    left = [key for key in order if key not in kept]
+    while left:
+        name = _rarest(table, left)
+        mine = [key for key in left if name in table[key]]
+        for key in sorted(mine, key=lambda k: -table[k][name]):
+            _give(dealt, lacks, key, table[key], _neediest(lacks, open_to, name))
+        left = [key for key in left if key not in dealt]
+    return dealt
+
+
+def _rarest(table: Mapping[Case, Mapping[str, int]], left: Sequence[Case]) -> str:
+    """Return the class that the fewest of the cases show; the count of images itself comes last."""
+    shown = Counter(name for key in left for name in table[key] if name != IMAGES)
+    return min(shown, key=lambda name: (shown[name], name)) if shown else IMAGES
+
+
+def _neediest(lacks: Mapping[Split, Counter[str]], open_to: Sequence[Split], name: str) -> Split:
+    hungry = [split for split in open_to if lacks[split][IMAGES] > 1e-6] or list(open_to)
+    return max(hungry, key=lambda split: (round(lacks[split][name], 6), round(lacks[split][IMAGES], 6)))
+
+
+def _give(
+    dealt: dict[Case, Split],
+    lacks: Mapping[Split, Counter[str]],
+    key: Case,
+    own: Mapping[str, int],
+    split: Split,
+) -> None:
+    dealt[key] = split
+    lacks[split].subtract(own)

@@ -1,0 +1,70 @@
+"""Patients and volumes as names that say nothing: equal cases have equal names, and that is all."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+
+_DIGITS = 16
+
+
+def hashed_case(*parts: str) -> str:
+    """Return the first 16 hexadecimal digits of SHA-256 of what identifies a patient or a volume.
+
+    The same parts give the same case in every source and on every machine: right for what identifies a
+    patient anywhere, such as DICOM's PatientID. It keeps identities out of files and logs; it is no
+    protection against someone who holds a list of all possible identities.
+
+    Parameters
+    ----------
+    parts
+        Such as issuer and patient id. Each counts by itself: ("ab", "c") and ("a", "bc") differ.
+    """
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()[:_DIGITS]
+
+
+def local_case(source: str, name: str) -> str:
+    """Return the case of a name that says who it is in its own source alone.
+
+    ``case_001`` of two sources is two patients, ``case_001`` of two conversions of one source is one.
+
+    Parameters
+    ----------
+    source
+        What the source is called.
+    name
+        Such as the stem of a volume.
+    """
+    return hashed_case(source, name)
+
+
+def case_in_path(path: str, pattern: re.Pattern[str] | None) -> str | None:
+    """Return the hashed case that a pattern finds in a relative path: its first group, or all of it."""
+    found = pattern.search(path) if pattern is not None else None
+    if found is None:
+        return None
+    text = found[1] if found.re.groups else found[0]
+    return hashed_case(text) if text else None
+
+
+def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
+    """Compile a regular expression of the user.
+
+    Raises
+    ------
+    MedrovError
+        ``usage`` if it is none.
+    """
+    if text is None:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--case {text!r} is not a regular expression: {error}",
+            "Such as '^(patient[0-9]+)_'; it is searched in the path below the folder of images.",
+        ) from error

@@ -1,0 +1,129 @@
+"""COCO documents with the boxes that a detector added: how they are added, found and changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medrov_cli.core.datasets.sources import PSEUDO, invalid
+
+Document = dict[str, Any]
+"""A COCO file as JSON."""
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the scores of a class, for people who look for a threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedBox:
+    """One label that a detector made.
+
+    Attributes
+    ----------
+    image_id
+        The id in the source's COCO file.
+    class_name
+        What it shows.
+    box_xyxy
+        In pixels of the stored image.
+    score
+        As the rule judges it.
+    """
+
+    image_id: int
+    class_name: str
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+
+
+def read_document(path: Path) -> Document:
+    """Return a COCO file that :func:`medrov_cli.core.datasets.dataset.load_dataset` has accepted.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise invalid(f"{path} cannot be read as JSON", "It has changed since the run began.") from error
+    if not isinstance(document, dict):
+        raise invalid(f"{path} is no COCO file", "It has changed since the run began.")
+    return document
+
+
+def with_added(document: Document, boxes: Sequence[AddedBox], marks: Mapping[str, Any]) -> Document:
+    """Return a document with boxes after its own annotations, each with ``marks``.
+
+    What was in it stays as it is. A class that has no category gets one, marked as not annotated.
+    """
+    categories = with_categories(document, [box.class_name for box in boxes])
+    id_of = ids_by_name(categories)
+    first = _free_id(document["annotations"])
+    added = []
+    for number, box in enumerate(boxes):
+        left, top, right, bottom = box.box_xyxy
+        width, height = round(right - left, 2), round(bottom - top, 2)
+        added.append(
+            {
+                "id": first + number,
+                "image_id": box.image_id,
+                "category_id": id_of[box.class_name],
+                "bbox": [left, top, width, height],
+                "area": round(width * height, 2),
+                "iscrowd": 0,
+                "source": PSEUDO,
+                "score": box.score,
+                **marks,
+            }
+        )
+    return document | {"categories": categories, "annotations": [*document["annotations"], *added]}
+
+
+def with_categories(document: Document, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the categories of a document and those of new names, marked as not annotated."""
+    categories = list(document["categories"])
+    known = ids_by_name(categories)
+    for name in sorted(set(names) - set(known)):
+        categories.append({"id": _free_id(categories), "name": name, "source": PSEUDO})
+    return categories
+
+
+def ids_by_name(categories: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the id of each category; of several with one name, the first."""
+    found: dict[str, Any] = {}
+    for category in categories:
+        found.setdefault(category["name"], category["id"])
+    return found
+
+
+def undecided(document: Document) -> Iterator[dict[str, Any]]:
+    """Yield the annotations that a detector added and that nobody has looked at."""
+    for annotation in document["annotations"]:
+        if annotation.get("source") == PSEUDO and not annotation.get("reviewed"):
+            yield annotation
+
+
+def counts_of(boxes: Sequence[AddedBox], asked: Sequence[str]) -> dict[str, Any]:
+    """Return for each class that is asked for: boxes, images with one, and quantiles of the scores."""
+    counts = {}
+    for name in asked:
+        own = [box for box in boxes if box.class_name == name]
+        quantiles = np.quantile([box.score for box in own], QUANTILES) if own else None
+        counts[name] = {
+            "boxes": len(own),
+            "images": len({box.image_id for box in own}),
+            "score_quantiles": None if quantiles is None else np.round(quantiles, 4).tolist(),
+        }
+    return counts
+
+
+def _free_id(entries: Iterable[Mapping[str, Any]]) -> int:
+    """Return an id above all whole numbers among those of the entries."""
+    return max((e["id"] for e in entries if isinstance(e.get("id"), int)), default=0) + 1

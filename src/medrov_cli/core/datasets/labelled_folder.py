@@ -1,0 +1,178 @@
+"""The folder of a dataset with added labels: written beside the images, which stay where they are.
+
+It holds, for each source, ``SOURCE/annotations.json``; ``dataset.yaml``, which finds the original
+images; ``presence.csv``; and ``manifest.json``, written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medrov_cli.core.base.files import sha256_of_file, whole_file
+from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.datasets.labelled_documents import Document, read_document
+from medrov_cli.core.datasets.presence import POSSIBLE, presence_csv
+from medrov_cli.core.datasets.sources import ANNOTATIONS, Source, invalid
+from medrov_cli.core.settings.choices import SPLITS
+
+DATASET = "dataset.yaml"
+MANIFEST = "manifest.json"
+PRESENCE = "presence.csv"
+
+
+def write_folder(
+    folder: Path,
+    dataset: Dataset,
+    changed: Callable[[int], Document | None],
+    manifest: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write a dataset whose images are those of another; return its manifest.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    dataset
+        The dataset, with its presence table.
+    changed
+        From the row of a source to its annotations, if they have changed; the others' files are copied.
+    manifest
+        What is to be said; the SHA-256 of each file that is written is added.
+
+    Raises
+    ------
+    MedrovError
+        ``OUTPUT_FAILED``.
+    """
+    outputs = {}
+    entries = []
+    for row, (source, name) in enumerate(zip(dataset.sources, folder_names(dataset.sources), strict=True)):
+        path = folder / name / ANNOTATIONS
+        with whole_file(path) as temporary:
+            document = changed(row)  # one in memory at a time
+            if document is None:
+                shutil.copyfile(source.folder / ANNOTATIONS, temporary)
+            else:
+                temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
+        outputs[f"{name}/{ANNOTATIONS}"] = sha256_of_file(path)
+        entries.append(
+            {
+                "path": name,
+                "name": source.name,
+                "modality": source.modality.value,
+                "images": _way(source.images, folder),
+            }
+        )
+    names = [source.name for source in dataset.sources]
+    presence = presence_csv(names, dataset.classes, dataset.presence.tolist())
+    for name, text in ((DATASET, _yaml_text(dataset, entries)), (PRESENCE, presence)):
+        with whole_file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+        outputs[name] = hashlib.sha256(text.encode()).hexdigest()
+    whole = {**manifest, "outputs": outputs}
+    with whole_file(folder / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFolder:
+    """A folder that :func:`write_folder` has written.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    dataset
+        Its dataset; all boxes are in its samples.
+    manifest
+        What it says about itself.
+    sha256
+        Of the manifest, which has those of all other files: what a review is about.
+    """
+
+    folder: Path
+    dataset: Dataset
+    manifest: Mapping[str, Any]
+    sha256: str
+
+    @classmethod
+    def open(cls, folder: Path) -> LabelledFolder:
+        """Read such a folder.
+
+        Raises
+        ------
+        MedrovError
+            ``DATASET_INVALID``: it is none, or a file in it has changed.
+        """
+        path = folder / MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            outputs = dict(manifest["outputs"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise invalid(
+                f"{folder} holds no pseudo-labels", "Give the --output of a finished 'medrov pseudolabel'."
+            ) from error
+        for name, expected in outputs.items():
+            file = folder / name
+            if not file.is_file() or sha256_of_file(file) != expected:
+                raise invalid(
+                    f"{file} is not as it was written", "Run 'medrov pseudolabel' again, with --overwrite."
+                )
+        dataset = load_dataset(folder / DATASET, pseudo=SPLITS)
+        return cls(folder, dataset, manifest, sha256_of_file(path))
+
+    def document(self, source: Source) -> Document:
+        """Return the annotations of a source."""
+        return read_document(source.folder / ANNOTATIONS)
+
+    def possible(self, row: int) -> list[str]:
+        """Return the classes that are possible but not annotated in a source."""
+        return possible_classes(self.dataset, row)
+
+
+def possible_classes(dataset: Dataset, row: int) -> list[str]:
+    """Return the classes that are possible but not annotated in a source."""
+    own = dataset.presence[row] == POSSIBLE
+    return [name for name, is_possible in zip(dataset.classes, own, strict=True) if is_possible]
+
+
+def folder_names(sources: Sequence[Source]) -> list[str]:
+    """Return a folder name for each source: its own name, plain, and never the same for two."""
+    names: list[str] = []
+    for source in sources:
+        plain = re.sub(r"[^\w.-]+", "_", source.name).strip(".") or "source"
+        name, number = plain, 2
+        while name.casefold() in (other.casefold() for other in names):
+            name, number = f"{plain}-{number}", number + 1
+        names.append(name)
+    return names
+
+
+def _way(images: Path, folder: Path) -> str:
+    """Return the way from a folder to the images: whole trees can move together."""
+    images, folder = images.resolve(), folder.resolve()
+    try:
+        return Path(os.path.relpath(images, folder)).as_posix()
+    except ValueError:  # another drive
+        return images.as_posix()
+
+
+def _yaml_text(dataset: Dataset, entries: Sequence[Mapping[str, Any]]) -> str:
+    document: dict[str, Any] = {"name": dataset.name, "root": ".", "sources": list(entries)}
+    if dataset.synonyms:
+        document["classes"] = {name: "/".join(own) for name, own in dataset.synonyms.items()}
+    document["presence"] = PRESENCE
+    if dataset.novel:
+        document["novel"] = [dataset.classes[row] for row in dataset.novel]
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10_000))

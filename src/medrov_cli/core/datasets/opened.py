@@ -1,0 +1,230 @@
+"""Source folders opened to be looked at or rewritten, whether or not they are fit for training.
+
+:func:`medrov_cli.core.datasets.dataset.load_dataset` wants a split for every image and a presence table
+that fits; what is opened here may still lack both.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.datasets.dataset import read_dataset_yaml
+from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
+from medrov_cli.core.settings.choices import SPLITS, Modality
+
+UNSPLIT = "none"
+"""Where an image without a split is counted."""
+
+Progress = Callable[[int, int | None, str], None]
+"""Called with the number of steps done, their total, and what is being done."""
+
+_FORM = "See docs/training.md for the form of a source folder."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenSource:
+    """One source folder with its COCO document.
+
+    Attributes
+    ----------
+    name
+        Of the source.
+    folder
+        Holds ``annotations.json`` and ``images/``.
+    modality
+        Of the yaml's entry, or of the document.
+    document
+        As it was read; nobody changes it.
+    class_of
+        From category ids to class names, in the order of the file.
+    """
+
+    name: str
+    folder: Path
+    modality: Modality
+    document: Mapping[str, Any]
+    class_of: Mapping[int, str]
+
+    @property
+    def images(self) -> Sequence[Mapping[str, Any]]:
+        """Return the image records."""
+        return self.document["images"]  # type: ignore[no-any-return]
+
+    @property
+    def annotations(self) -> Sequence[Mapping[str, Any]]:
+        """Return the annotation records."""
+        return self.document["annotations"]  # type: ignore[no-any-return]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the class names, each once, in the order of the file."""
+        return tuple(dict.fromkeys(self.class_of.values()))
+
+    def path_of(self, image: Mapping[str, Any]) -> Path:
+        """Return the file of an image record."""
+        return self.folder / IMAGES / str(image["file_name"])
+
+    def where(self, image: Mapping[str, Any]) -> str:
+        """Return what an image is called in messages."""
+        return f"{self.name}/{image['file_name']}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a yaml or some folders hold.
+
+    Attributes
+    ----------
+    name
+        Of the dataset.
+    yaml_path
+        Null where folders were given.
+    sources
+        Those that could be opened.
+    failures
+        Name and reason of those that could not.
+    synonyms
+        The yaml's other names of classes.
+    presence
+        What the yaml names as its presence table.
+    """
+
+    name: str
+    yaml_path: Path | None
+    sources: tuple[OpenSource, ...]
+    failures: tuple[tuple[str, MedrovError], ...]
+    synonyms: Mapping[str, tuple[str, ...]]
+    presence: str | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return all class names in order of first use."""
+        return tuple(dict.fromkeys(name for source in self.sources for name in source.classes))
+
+
+def no_progress(_done: int, _total: int | None, _what: str) -> None:
+    """Say nothing."""
+
+
+def split_of(image: Mapping[str, Any]) -> str:
+    """Return the split of an image record, ``none`` where it has none that is known."""
+    split = image.get("split")
+    return split if split in SPLITS else UNSPLIT
+
+
+def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
+    """Open the sources of one dataset yaml, or some source folders.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: the yaml cannot be read, or not one source can be opened. ``USAGE``: a
+        yaml together with anything else.
+    """
+    yamls = [path for path in paths if not path.is_dir() and path.suffix.lower() in (".yaml", ".yml")]
+    if yamls and len(paths) > 1:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            "more than one input, and one is a yaml",
+            "Give one dataset yaml, or source folders.",
+        )
+    document = read_dataset_yaml(yamls[0]) if yamls else {"sources": [{"path": str(path)} for path in paths]}
+    base = Path()
+    if yamls:
+        base = data_root if data_root is not None else yamls[0].parent / str(document.get("root", "."))
+    sources, failures = [], []
+    for entry in document["sources"]:
+        settings = entry if isinstance(entry, dict) else {"path": entry}
+        folder = base / str(settings.get("path", ""))
+        try:
+            sources.append(open_source(folder, settings.get("name"), settings.get("modality")))
+        except MedrovError as error:
+            failures.append((str(settings.get("name") or folder.name), error))
+    if not sources:
+        raise failures[0][1]
+    return Opened(
+        name=str(document.get("name") or (yamls[0].stem if yamls else sources[0].name)),
+        yaml_path=yamls[0] if yamls else None,
+        sources=tuple(sources),
+        failures=tuple(failures),
+        synonyms=_synonyms(document.get("classes")),
+        presence=None if document.get("presence") is None else str(document["presence"]),
+    )
+
+
+def open_source(folder: Path, name: str | None = None, modality: str | None = None) -> OpenSource:
+    """Open one source folder.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: its file is missing or contradicts itself; the message says where.
+    """
+    file = folder / ANNOTATIONS
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        class_of = _checked(document)
+        own = Modality.parse(str(modality or (document.get("info") or {})["modality"]))
+    except OSError as error:
+        raise invalid(f"{file}: {error.strerror or error}", _FORM) from error
+    except KeyError as error:
+        raise invalid(f"{file} is not a usable COCO file: {error} is missing", _FORM) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise invalid(f"{file} is not a usable COCO file: {error}", _FORM) from error
+    return OpenSource(str(name or folder.resolve().name), folder, own, document, class_of)
+
+
+def write_annotations(path: Path, document: Mapping[str, Any]) -> None:
+    """Write an ``annotations.json`` whole; the same document gives the same bytes.
+
+    Raises
+    ------
+    MedrovError
+        ``OUTPUT_FAILED``.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def _checked(document: Any) -> dict[int, str]:
+    """Return the classes by category id; raise what is wrong as a plain exception."""
+    class_of = {category["id"]: str(category["name"]) for category in document["categories"]}
+    if len(class_of) != len(document["categories"]):
+        raise ValueError("two categories have one id")
+    images = {image["id"] for image in document["images"]}
+    if len(images) != len(document["images"]):
+        raise ValueError("two images have one id")
+    for image in document["images"]:
+        _check_image(image)
+    for annotation in document["annotations"]:
+        for key, known in (("image_id", images), ("category_id", class_of)):
+            if annotation[key] not in known:
+                raise ValueError(f"annotation {annotation.get('id')} has the unknown {key} {annotation[key]}")
+        box = [float(value) for value in annotation["bbox"]]
+        if len(box) != 4 or not all(map(math.isfinite, box)):
+            raise ValueError(f"annotation {annotation.get('id')} has no box of four numbers")
+    return class_of
+
+
+def _check_image(image: Mapping[str, Any]) -> None:
+    name = PurePosixPath(str(image["file_name"]))
+    if name.is_absolute() or ".." in name.parts or not name.name:
+        raise ValueError(f"image {image['id']} has a file_name outside of its folder")
+    if int(image["width"]) < 1 or int(image["height"]) < 1:
+        raise ValueError(f"image {image['id']} has no pixels")
+
+
+def _synonyms(given: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(given, dict):
+        return {}
+    return {
+        str(name): tuple(part.strip() for part in str(text).split("/") if part.strip())
+        for name, text in given.items()
+    }

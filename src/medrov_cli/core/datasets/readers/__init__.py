@@ -1,0 +1,1 @@
+"""Formats that ``medrov data convert`` reads, one file per format."""

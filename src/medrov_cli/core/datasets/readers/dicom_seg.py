@@ -1,0 +1,166 @@
+"""Read DICOM segmentations and the images that they were made on.
+
+Binary ones (packed bits), fractional ones (at least half counts) and label maps. Each segment is a class
+by its label. A frame belongs to the image that it refers to, if it lies in that image's plane; else to the
+image in whose plane it lies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pydicom
+
+from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading
+from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, Stack
+from medrov_cli.core.datasets.readers.shared.dicom_marked import Form, Marked, read_marked
+from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray, Plane, moved_mask, plane_of
+from medrov_cli.core.pixels.dicom.decode import decoded_frames
+from medrov_cli.core.pixels.dicom.file import DicomFile, bad_metadata, open_dicom
+from medrov_cli.core.pixels.dicom.header import numbers
+from medrov_cli.core.pixels.greyscale import Values
+from medrov_cli.core.pixels.quiet import silence_python
+
+_SOP_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+"""Segmentation Storage, Label Map Segmentation Storage."""
+
+_HALF = 0.5
+"""Share or probability from which a pixel of a fractional segmentation belongs to the segment."""
+
+
+def read(config: ReaderConfig) -> Reading:
+    """List one unit a series that segmentations refer to; see `dicom_marked.read_marked`."""
+    return read_marked(config, Form("segmentation", _SOP_CLASSES, _marks))
+
+
+def _marks(file: DicomHeader, stack: Stack) -> Iterator[Marked]:
+    """Yield the segments of each frame that are not empty."""
+    silence_python()
+    with file.path.open("rb") as raw:
+        opened = open_dicom(raw, Limits())
+        header = opened.header
+        names = _names(header)
+        for frame, stored in enumerate(_frames(opened)):
+            masks = [(number, mask) for number, mask in _masks(header, frame, stored) if mask.any()]
+            if not masks:
+                continue
+            plane = plane_of(header, frame)
+            rows = _slices(header, frame, plane, stack)
+            for number, mask in masks:
+                if number not in names:
+                    raise bad_metadata("a frame is of a segment that the segment sequence does not have")
+                if not rows:
+                    yield Marked(None, names[number], None)
+                for row in rows:
+                    yield Marked(row, names[number], _on_slice(mask, plane, stack, row))
+
+
+def _frames(opened: DicomFile) -> Iterator[Values]:
+    """Yield the stored values of each frame.
+
+    Packed bits run on from frame to frame without a gap (PS3.5, 8.1.1); pydicom 3.0 reads a frame that does
+    not begin at a byte one byte short, so these are unpacked here.
+    """
+    pixels = opened.rows * opened.columns
+    is_packed = opened.options["bits_allocated"] == 1 and not opened.decoder.is_encapsulated
+    if not is_packed or pixels % 8 == 0 or not opened.decoder.UID.is_little_endian:
+        yield from (stored for stored, _ in decoded_frames(opened))
+        return
+    start = opened.stream.tell()
+    for frame in range(opened.frames):
+        first_bit = frame * pixels
+        opened.stream.seek(start + first_bit // 8)
+        packed = opened.stream.read(math.ceil((first_bit % 8 + pixels) / 8))
+        bits = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")[first_bit % 8 :]
+        yield bits[:pixels].reshape(opened.rows, opened.columns)
+
+
+def _names(header: pydicom.Dataset) -> Mapping[int, str]:
+    """Return segments' names by number: (0062,0005) Segment Label, else the meaning of the type's code."""
+    names = {}
+    for item in header.get("SegmentSequence") or ():
+        number = numbers(item, "SegmentNumber")
+        types = item.get("SegmentedPropertyTypeCodeSequence") or ()
+        meanings = [str(code.get("CodeMeaning") or "").strip() for code in types[:1]]
+        texts = (str(item.get("SegmentLabel") or "").strip(), *meanings)
+        if len(number) == 1:
+            names[int(number[0])] = next((text for text in texts if text), f"segment {int(number[0])}")
+    if not names:
+        raise bad_metadata("(0062,0002) Segment Sequence is missing or empty")
+    return names
+
+
+def _masks(header: pydicom.Dataset, frame: int, stored: Values) -> list[tuple[int, BoolArray]]:
+    """Return segment numbers and masks of a frame."""
+    if stored.ndim != 2:
+        raise bad_metadata("a segmentation has colours")
+    kind = str(header.get("SegmentationType") or "BINARY").strip()
+    if kind == "LABELMAP":
+        background = {int(number) for number in numbers(header, "PixelPaddingValue")} or {0}
+        return [(number, stored == number) for number in _values(stored) if number not in background]
+    number = _segment_of(header, frame)
+    if kind == "FRACTIONAL":
+        most = (numbers(header, "MaximumFractionalValue") or [255.0])[0]
+        return [(number, stored >= _HALF * most)]
+    if kind == "BINARY":
+        return [(number, stored != 0)]
+    raise MedrovError(
+        ErrorCode.UNSUPPORTED_FORMAT,
+        "The segmentation type is none of BINARY, FRACTIONAL and LABELMAP.",
+        "Export it as a binary segmentation.",
+    )
+
+
+def _values(stored: Values) -> list[int]:
+    values: list[Any] = np.unique(stored).tolist()
+    return [int(value) for value in values]
+
+
+def _segment_of(header: pydicom.Dataset, frame: int) -> int:
+    """Return the number of the segment that a frame shows."""
+    for group in _groups(header, frame):
+        for item in group.get("SegmentIdentificationSequence") or ():
+            found = numbers(item, "ReferencedSegmentNumber")
+            if found:
+                return int(found[0])
+    raise bad_metadata("a frame does not say which segment it shows")
+
+
+def _groups(header: pydicom.Dataset, frame: int) -> tuple[pydicom.Dataset, ...]:
+    """Return the functional groups of a frame: its own, then those of all."""
+    own = header.get("PerFrameFunctionalGroupsSequence") or ()
+    shared = header.get("SharedFunctionalGroupsSequence") or ()
+    return (*own[frame : frame + 1], *shared[:1])
+
+
+def _slices(header: pydicom.Dataset, frame: int, plane: Plane | None, stack: Stack) -> list[int]:
+    """Return the slices that a frame lies on."""
+    sources: list[pydicom.Dataset] = []
+    for group in _groups(header, frame):
+        for derivation in group.get("DerivationImageSequence") or ():
+            sources += derivation.get("SourceImageSequence") or ()
+    named = stack.referenced(sources)
+    if plane is None or not stack.is_placed:
+        return named
+    # Made on several images, as on all of a resampled volume: its place says which one it lies on.
+    return stack.through(plane.corners_mm, named) or stack.through(plane.corners_mm)
+
+
+def _on_slice(mask: BoolArray, plane: Plane | None, stack: Stack, row: int) -> BoolArray:
+    target = stack.slices[row]
+    if plane is not None and target.plane is not None:
+        return moved_mask(mask, plane, target.plane)
+    if mask.shape != target.size_hw:
+        raise bad_metadata(
+            f"a segmentation of {mask.shape[1]} x {mask.shape[0]} pixels refers to an image of "
+            f"{target.size_hw[1]} x {target.size_hw[0]}, and does not say where it lies"
+        )
+    return mask
+
+
+READER: Reader = read

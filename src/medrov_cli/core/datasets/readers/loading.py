@@ -1,0 +1,24 @@
+"""Readers of ``medrov data convert``, imported on first use."""
+
+from __future__ import annotations
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.plugins import find_entry, load
+from medrov_cli.core.datasets.readers import registry
+from medrov_cli.core.datasets.readers.protocol import Reader
+
+
+def reader_of(name: str) -> Reader:
+    """Return the reader of a format.
+
+    Raises
+    ------
+    MedrovError
+        ``usage`` if there is none of that name.
+    """
+    entry = find_entry(registry.READERS, name)
+    if entry is None:
+        known = ", ".join(entry.name for entry in registry.READERS)
+        raise MedrovError(ErrorCode.USAGE, f"--from does not know {name!r}.", f"Known formats: {known}.")
+    reader: Reader = load(entry)
+    return reader

@@ -1,0 +1,189 @@
+"""Read a folder of images and a folder of masks.
+
+With ``labels``, an image has one mask, of the same stem (or with ``_mask`` or ``_segmentation`` behind it),
+whose values are classes. Without, each class of an image has a mask file of its own: ``STEM_class.png``, or
+``class/STEM.png``; whatever is not 0 is of the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.cases import case_in_path
+from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_in, annotations_of
+from medrov_cli.core.datasets.readers.shared.raster import file_stems, raster_files, read_mask
+from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
+from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
+
+_ENDINGS = ("_mask", "_segmentation")
+_LAYOUT_HINT = "Give a folder with images/ and masks/, or the folder of masks, and --images."
+
+
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    images: Path
+    masks: Path
+
+    @property
+    def is_one(self) -> bool:
+        return self.images.resolve() == self.masks.resolve()
+
+
+def read(config: ReaderConfig) -> Reading:
+    """List one unit an image.
+
+    Raises
+    ------
+    MedrovError
+        ``usage``, ``not_found`` or ``no_input``.
+    """
+    folders = _folders(config)
+    masks = raster_files(folders.masks)
+    images = raster_files(folders.images)
+    if folders.is_one:
+        if not config.labels:
+            raise MedrovError(
+                ErrorCode.USAGE,
+                "images and masks are in one folder, and --labels is missing.",
+                "Name the classes of *_mask.png in --labels, or put masks into a folder of their own.",
+            )
+        masks = [path for path in masks if _without_ending(_stem(path)) != _stem(path)]
+        images = [path for path in images if path not in set(masks)]
+    if not images or not masks:
+        what = "no image" if not images else "no mask"
+        raise nothing_in(folders.masks if images else folders.images, what, _LAYOUT_HINT)
+    return (
+        _by_value(config, folders, images, masks)
+        if config.labels
+        else _by_file(config, folders, images, masks)
+    )
+
+
+def _folders(config: ReaderConfig) -> _Folders:
+    inside = config.path / "masks"
+    masks = inside if inside.is_dir() else config.path
+    images = config.images if config.images is not None else config.path / "images"
+    for folder in (masks, images):
+        if not folder.is_dir():
+            raise nothing_in(folder, "no folder", _LAYOUT_HINT)
+    return _Folders(images, masks)
+
+
+def _by_value(config: ReaderConfig, folders: _Folders, images: list[str], masks: list[str]) -> Reading:
+    """Pair images and masks whose values are classes."""
+    mask_of: dict[str, str] = {}
+    for mask in masks:
+        key = _without_ending(_stem(mask))
+        if key in mask_of:
+            raise MedrovError(
+                ErrorCode.DATASET_INVALID,
+                f"two masks belong to {key}: {mask_of[key]} and {mask}",
+                "Leave --labels out where each class has a mask file of its own.",
+            )
+        mask_of[key] = mask
+    names = file_stems(images)
+
+    def unit(image: str) -> Unit:
+        def boxes(height: int, width: int) -> tuple[Annotation, ...]:
+            mask = mask_of.get(_stem(image))
+            if mask is None:
+                raise _alone("The image has no mask.", "An image without objects needs an empty mask.")
+            values = read_mask(folders.masks / mask)
+            expect_size(height, width, (values.shape[0], values.shape[1]), "its mask")
+            return annotations_in(
+                values, config.labels, components=config.components, min_area=config.min_area
+            )
+
+        def images_of() -> Iterator[AnnotatedImage]:
+            yield annotated_file(
+                folders.images / image, names[image], boxes, case=case_in_path(image, config.case)
+            )
+
+        return Unit(image, images_of)
+
+    known = {_stem(image) for image in images}
+    orphans = [mask for key, mask in mask_of.items() if key not in known]
+    return Reading((*(unit(image) for image in images), *map(_orphan, orphans)), config.labels.class_names)
+
+
+def _by_file(config: ReaderConfig, folders: _Folders, images: list[str], masks: list[str]) -> Reading:
+    """Pair images with the mask files of their classes."""
+    of_image, orphans = _sort_by_image(images, masks)
+    names = file_stems(images)
+
+    def unit(image: str) -> Unit:
+        def boxes(height: int, width: int) -> tuple[Annotation, ...]:
+            found: list[Annotation] = []
+            for name, mask in sorted(of_image[image]):
+                values = read_mask(folders.masks / mask)
+                expect_size(height, width, (values.shape[0], values.shape[1]), f"the mask of {name}")
+                found += annotations_of(
+                    values != 0, name, components=config.components, min_area=config.min_area
+                )
+            return tuple(found)
+
+        def images_of() -> Iterator[AnnotatedImage]:
+            yield annotated_file(
+                folders.images / image, names[image], boxes, case=case_in_path(image, config.case)
+            )
+
+        return Unit(image, images_of)
+
+    classes = sorted({name for found in of_image.values() for name, _ in found})
+    if not classes:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            "no mask file names a class: neither STEM_class.png nor class/STEM.png.",
+            "Name the classes of the values with --labels 1=liver,2=kidney, or that of a binary mask.",
+        )
+    return Reading((*(unit(image) for image in images), *map(_orphan, orphans)), tuple(classes))
+
+
+def _sort_by_image(images: list[str], masks: list[str]) -> tuple[dict[str, list[tuple[str, str]]], list[str]]:
+    """Return the (class, mask file) pairs of each image, and the masks that belong to none."""
+    by_stem = {_stem(image): image for image in images}
+    of_image: dict[str, list[tuple[str, str]]] = {image: [] for image in images}
+    orphans = []
+    for mask in masks:
+        folder, _, rest = _stem(mask).partition("/")
+        if rest in by_stem:
+            of_image[by_stem[rest]].append((folder, mask))
+            continue
+        # The longest stem wins: a_b_polyp belongs to a_b where there is an image a_b.
+        whole = _stem(mask)
+        cuts = [at for at in range(len(whole) - 2, 0, -1) if whole[at] == "_" and whole[:at] in by_stem]
+        if cuts:
+            of_image[by_stem[whole[: cuts[0]]]].append((whole[cuts[0] + 1 :], mask))
+        else:
+            orphans.append(mask)
+    return of_image, orphans
+
+
+def _orphan(mask: str) -> Unit:
+    def images_of() -> tuple[AnnotatedImage, ...]:
+        raise _alone("The mask has no image.", "Give it the stem of its image, or remove it.")
+
+    return Unit(mask, images_of)
+
+
+def _alone(message: str, hint: str) -> MedrovError:
+    return MedrovError(ErrorCode.NOT_FOUND, message, hint)
+
+
+def _stem(path: str) -> str:
+    """Return a relative path without its suffix."""
+    return str(PurePosixPath(path).with_suffix(""))
+
+
+def _without_ending(stem: str) -> str:
+    for ending in _ENDINGS:
+        if stem.endswith(ending) and len(stem) > len(ending):
+            return stem.removesuffix(ending)
+    return stem
+
+
+READER: Reader = read

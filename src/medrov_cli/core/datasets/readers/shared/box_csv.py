@@ -1,0 +1,154 @@
+"""Tables of boxes by image: the columns of the RSNA pneumonia challenge and of VinDr-CXR."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.readers.shared.reader_agreement import DrawnBox
+from medrov_cli.core.records.annotations import Annotation
+
+_RSNA_CLASS = "pneumonia"
+"""Of RSNA's boxes, which have no name of their own."""
+
+_READER = "rad_id"
+"""VinDr-CXR's column of who has drawn a box."""
+
+_TABLE_HINT = "Give the table with --csv TABLE.csv."
+_COLUMNS_HINT = (
+    "RSNA: patientId,x,y,width,height,Target; VinDr-CXR: image_id,class_name,x_min,y_min,x_max,y_max."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Names of columns, in lower case."""
+
+    image: str
+    box: tuple[str, str, str, str]
+    class_name: str | None
+    has_corners: bool
+
+
+_FORMS = (
+    _Form("patientid", ("x", "y", "width", "height"), None, has_corners=False),
+    _Form("image_id", ("x_min", "y_min", "x_max", "y_max"), "class_name", has_corners=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A line of the table; without a box it says that the image was looked at.
+
+    Attributes
+    ----------
+    number
+        Of the line.
+    drawn
+        The box, and who has drawn it; empty where the table does not say.
+    problem
+        What is wrong with the line, as the end of a sentence.
+    """
+
+    number: int
+    drawn: DrawnBox | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvTable:
+    """A table of boxes.
+
+    Attributes
+    ----------
+    name
+        Of the file.
+    rows
+        By image.
+    class_names
+        By the number that the table gives them, else by name.
+    has_readers
+        Whether it has a column of who has drawn a box.
+    """
+
+    name: str
+    rows: Mapping[str, Sequence[TableRow]]
+    class_names: tuple[str, ...]
+    has_readers: bool
+
+
+def read_table(path: Path, rsna_class: str | None) -> CsvTable:
+    """Read a table.
+
+    Parameters
+    ----------
+    path
+        CSV in UTF-8, with a line of column names.
+    rsna_class
+        What RSNA's boxes show; null: pneumonia.
+
+    Raises
+    ------
+    MedrovError
+        ``NOT_FOUND``, ``DATASET_INVALID``.
+    """
+    by_image: dict[str, list[TableRow]] = defaultdict(list)
+    names: dict[str, tuple[float, str]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = [(name or "").strip().casefold() for name in reader.fieldnames or ()]
+            form = _form_of(columns, path)
+            reader.fieldnames = columns
+            for line in reader:
+                fields = {name: (text or "").strip() for name, text in line.items() if isinstance(name, str)}
+                if not fields[form.image]:
+                    continue
+                row = _row(reader.line_num, fields, form, rsna_class or _RSNA_CLASS)
+                by_image[fields[form.image]].append(row)
+                if row.drawn is not None:
+                    place = fields.get("class_id", "")
+                    number = float(place) if place.isdecimal() else math.inf
+                    name = row.drawn.annotation.class_name
+                    names[name] = min(names.get(name, (math.inf, name)), (number, name))
+    except OSError as error:
+        raise MedrovError(ErrorCode.NOT_FOUND, f"{path}: {error.strerror or error}", _TABLE_HINT) from None
+    except (UnicodeDecodeError, csv.Error):
+        raise MedrovError(
+            ErrorCode.DATASET_INVALID, f"{path} is not a table in UTF-8.", _COLUMNS_HINT
+        ) from None
+    class_names = tuple(name for _, name in sorted(names.values()))
+    return CsvTable(path.name, by_image, class_names, has_readers=_READER in columns)
+
+
+def _form_of(columns: Sequence[str], path: Path) -> _Form:
+    for form in _FORMS:
+        needed = {form.image, *form.box} | ({form.class_name} if form.class_name else set())
+        if needed <= set(columns):
+            return form
+    raise MedrovError(
+        ErrorCode.DATASET_INVALID, f"{path} has neither RSNA's nor VinDr's columns.", _COLUMNS_HINT
+    )
+
+
+def _row(number: int, fields: Mapping[str, str], form: _Form, rsna_class: str) -> TableRow:
+    texts = [fields[name] for name in form.box]
+    if all(text.casefold() in ("", "nan") for text in texts):
+        is_positive = form.class_name is None and fields.get("target") == "1"
+        return TableRow(number, None, "is positive, but has no box" if is_positive else None)
+    try:
+        left, top, third, fourth = (float(text) for text in texts)
+    except ValueError:
+        return TableRow(number, None, "has a box of less than four numbers")
+    width, height = (third - left, fourth - top) if form.has_corners else (third, fourth)
+    if not (math.isfinite(left + top + width + height) and width > 0 and height > 0):
+        return TableRow(number, None, "has a box without an area")
+    name = fields[form.class_name] if form.class_name else rsna_class
+    if not name:
+        return TableRow(number, None, "has a box without a class")
+    return TableRow(number, DrawnBox(Annotation(name, (left, top, width, height)), fields.get(_READER, "")))

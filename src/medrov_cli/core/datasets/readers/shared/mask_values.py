@@ -1,0 +1,70 @@
+"""Which value of a mask is which class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+
+_HINT = "Write 1=liver,2=kidney, or one name for a mask in which whatever is not 0 is of that class."
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMap:
+    """From mask values to class names.
+
+    Attributes
+    ----------
+    names
+        By value; never 0, which is the background. An empty name says that the value is left out.
+    binary
+        Class of every value but 0; null where values differ in class.
+    """
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    binary: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.names) or self.binary is not None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order in which they were given, each once."""
+        if self.binary is not None:
+            return (self.binary,)
+        return tuple(dict.fromkeys(name for name in self.names.values() if name))
+
+
+def parse_labels(text: str | None) -> LabelMap:
+    """Read ``1=liver,2=kidney``, or the one class of a binary mask: ``polyp``.
+
+    Several values may have the same name: they are one class. ``255=`` leaves a value out.
+
+    Raises
+    ------
+    MedrovError
+        ``usage`` if the text is neither.
+    """
+    if text is None:
+        return LabelMap()
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1 and parts[0] and "=" not in parts[0]:
+        return LabelMap(binary=parts[0])
+    names: dict[int, str] = {}
+    for part in parts:
+        number, equals, name = part.partition("=")
+        if not equals or not (number.strip().isascii() and number.strip().isdecimal()):
+            raise _usage(f"--labels {text!r}: {part!r} is not VALUE=NAME.")
+        value = int(number)
+        if value == 0 or value in names:
+            what = "0 is the background" if value == 0 else f"{value} is there twice"
+            raise _usage(f"--labels {text!r}: {what}.")
+        names[value] = name.strip()
+    if not any(names.values()):
+        raise _usage(f"--labels {text!r} names no class.")
+    return LabelMap(names)
+
+
+def _usage(message: str) -> MedrovError:
+    return MedrovError(ErrorCode.USAGE, message, _HINT)

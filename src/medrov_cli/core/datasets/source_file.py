@@ -1,0 +1,218 @@
+"""A source folder as it is written: ``images/`` and ``annotations.json`` in our COCO form."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.records.annotations import AnnotatedImage, Annotation, Pixels
+from medrov_cli.core.settings.choices import Split
+
+_SLACK_PX = 0.01
+"""A box that reaches out of its image by less was rounded, not misplaced: it is cut without a word."""
+
+_COMPRESSION = 6  # zlib's own default: OpenCV's makes files a third larger
+_SUFFIXES = {".jpeg": ".jpg", ".jpe": ".jpg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box as it is written: inside its image, with its area."""
+
+    class_name: str
+    box_xywh: tuple[float, float, float, float]
+    area: float
+    crowd: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An image as it is written.
+
+    Attributes
+    ----------
+    file_name
+        Below ``images/``; null for an image that was left out.
+    height, width
+        Pixels.
+    boxes
+        Inside the image.
+    case, split
+        See :class:`medrov_cli.core.datasets.sources.Sample`.
+    clipped, dropped, repeated
+        Boxes that were cut to the image, that had no area in it, and that stood there already.
+    """
+
+    file_name: str | None
+    height: int
+    width: int
+    boxes: tuple[Box, ...]
+    case: str | None
+    split: Split
+    clipped: int
+    dropped: int
+    repeated: int = 0
+
+
+class Images:
+    """The folder ``images/``; images are added from any thread.
+
+    Parameters
+    ----------
+    folder
+        Of the source.
+    split
+        Of images that have none.
+    keep
+        Whether a file that is there already is taken for whole.
+    drop_repeats
+        Whether of equal boxes of a class on an image only the first is kept.
+    """
+
+    def __init__(self, folder: Path, split: Split, *, keep: bool, drop_repeats: bool = False) -> None:
+        self._folder = folder / "images"
+        self._split = split
+        self._keep = keep
+        self._drop_repeats = drop_repeats
+
+    def add(self, image: AnnotatedImage, *, skip_empty: bool) -> Entry:
+        """Write an image, and return what is to be said of it.
+
+        Raises
+        ------
+        MedrovError
+            ``OUTPUT_FAILED``; ``bad_metadata`` if the pixels are not what the record says; whatever
+            reading them raises.
+        """
+        boxes, clipped, dropped = _inside(image)
+        repeated = 0
+        if self._drop_repeats:
+            once: dict[tuple[object, ...], Box] = {}
+            for box in boxes:
+                once.setdefault((box.class_name, box.crowd, box.box_xywh), box)
+            repeated = len(boxes) - len(once)
+            boxes = tuple(once.values())
+        name = None if skip_empty and not boxes else _file_name(image)
+        if name is not None and not (self._keep and (self._folder / name).exists()):
+            _write_image(self._folder / name, image)
+        split = image.split or self._split
+        return Entry(name, image.height, image.width, boxes, image.case, split, clipped, dropped, repeated)
+
+
+def source_document(
+    info: Mapping[str, str], class_names: Sequence[str], entries: Sequence[Entry]
+) -> dict[str, Any]:
+    """Return ``annotations.json``: ids count from 1, in the order of what is given.
+
+    Parameters
+    ----------
+    info
+        With ``modality``, ``licence`` and ``source``.
+    class_names
+        The categories.
+    entries
+        Images with a file.
+    """
+    category_ids = {name: number for number, name in enumerate(class_names, 1)}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, entry in enumerate(entries, 1):
+        images.append(
+            {
+                "id": image_id,
+                "file_name": entry.file_name,
+                "width": entry.width,
+                "height": entry.height,
+                "split": entry.split,
+                "case": entry.case,
+            }
+        )
+        annotations += [
+            {
+                "id": len(annotations) + position,
+                "image_id": image_id,
+                "category_id": category_ids[box.class_name],
+                "bbox": [_short(value) for value in box.box_xywh],
+                "area": _short(box.area),
+                "iscrowd": int(box.crowd),
+            }
+            for position, box in enumerate(entry.boxes, 1)
+        ]
+    categories = [{"id": number, "name": name} for name, number in category_ids.items()]
+    return {"info": dict(info), "images": images, "annotations": annotations, "categories": categories}
+
+
+def _inside(image: AnnotatedImage) -> tuple[tuple[Box, ...], int, int]:
+    """Return the boxes cut to the image, how many were cut, and how many had no area in it."""
+    boxes, clipped = [], 0
+    for annotation in image.annotations:
+        left, top, width, height = annotation.box_xywh
+        right, bottom = left + width, top + height
+        overhang = max(-left, -top, right - image.width, bottom - image.height)
+        box = annotation.box_xywh
+        if overhang > 0:
+            left, top = max(left, 0), max(top, 0)
+            box = (left, top, min(right, image.width) - left, min(bottom, image.height) - top)
+        if box[2] <= 0 or box[3] <= 0:
+            continue
+        clipped += overhang > _SLACK_PX
+        boxes.append(_box(annotation, box))
+    return tuple(boxes), clipped, len(image.annotations) - len(boxes)
+
+
+def _box(annotation: Annotation, box: tuple[float, float, float, float]) -> Box:
+    area = box[2] * box[3] if annotation.area is None else annotation.area
+    return Box(annotation.class_name, box, area, annotation.crowd)
+
+
+def _short(value: float) -> float:
+    """Return a whole number as an integer, which is shorter in JSON."""
+    return int(value) if float(value).is_integer() else value
+
+
+def _file_name(image: AnnotatedImage) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", image.name, re.ASCII):  # readers make safe names; a path would be a bug
+        raise MedrovError(
+            ErrorCode.INTERNAL, "a reader gave an image an unsafe name", "This is a bug: please report it."
+        )
+    suffix = ".png" if image.original is None else image.original.suffix.lower()
+    return image.name + _SUFFIXES.get(suffix, suffix)
+
+
+def _write_image(target: Path, image: AnnotatedImage) -> None:
+    pixels = image.read()
+    if pixels.shape[:2] != (image.height, image.width):
+        raise MedrovError(
+            ErrorCode.BAD_METADATA,
+            f"The image has {pixels.shape[1]} x {pixels.shape[0]} pixels; {image.width} x {image.height} "
+            "were expected.",
+            "Export it again.",
+        )
+    with whole_file(target) as temporary:
+        if image.original is not None:
+            shutil.copyfile(image.original, temporary)
+        else:
+            temporary.write_bytes(png_bytes(pixels))
+
+
+def png_bytes(pixels: Pixels) -> bytes:
+    """Return pixels as a PNG: uint16 as 16-bit grey, uint8 as RGB, or as 8-bit grey where all is grey."""
+    if pixels.ndim == 2:
+        stored = pixels
+    elif (pixels == pixels[..., :1]).all():
+        stored = pixels[..., 0]
+    else:
+        stored = pixels[..., ::-1]
+    _, encoded = cv2.imencode(
+        ".png", np.ascontiguousarray(stored), [cv2.IMWRITE_PNG_COMPRESSION, _COMPRESSION]
+    )
+    return encoded.tobytes()

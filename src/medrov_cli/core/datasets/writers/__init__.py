@@ -1,0 +1,1 @@
+"""Formats that ``medrov data export`` writes, one file per format."""

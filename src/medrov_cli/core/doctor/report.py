@@ -1,0 +1,127 @@
+"""What an examination of the machine finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from medrov_cli.core.base.errors import MedrovError
+
+SCHEMA = "medrov.doctor/1"
+
+_DETAIL_LENGTH = 200
+
+
+class Group(StrEnum):
+    """What is examined, in the order of the report."""
+
+    FORMATS = "formats"
+    DICOM = "dicom"
+    ENGINES = "engines"
+    TEXT_ENCODERS = "text_encoders"
+    WEIGHTS = "weights"
+    CACHE = "cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe that worked has to tell: a phrase for people, and facts for programs."""
+
+    detail: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that works here, or does not.
+
+    Attributes
+    ----------
+    group, name
+        What was examined.
+    works
+        Whether it does.
+    needed
+        Whether ``medrov detect`` with its default settings needs it.
+    detail
+        A version, a path or the reason of the failure.
+    hint
+        What to do if it does not work.
+    facts
+        More about it, as JSON.
+    """
+
+    group: Group
+    name: str
+    works: bool
+    needed: bool
+    detail: str
+    hint: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the element of a group of the JSON document."""
+        return {
+            "name": self.name,
+            "works": self.works,
+            "needed": self.needed,
+            "detail": self.detail,
+            "hint": "" if self.works else self.hint,
+            **self.facts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole examination.
+
+    Attributes
+    ----------
+    versions
+        Of medrov, Python, the platform and the packages that matter; null where one is missing.
+    offline
+        Whether the network is forbidden.
+    checks
+        In the order of the groups.
+    """
+
+    versions: Mapping[str, str | None]
+    offline: bool
+    checks: tuple[Check, ...]
+
+    @property
+    def works(self) -> bool:
+        """Tell whether ``medrov detect`` works with its default settings."""
+        return all(check.works for check in self.checks if check.needed)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """Return what does not work, needed or not."""
+        return tuple(check for check in self.checks if not check.works)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        groups = {group.value: [c.as_dict() for c in self.checks if c.group is group] for group in Group}
+        return {
+            "schema": SCHEMA,
+            "works": self.works,
+            "versions": dict(self.versions),
+            "offline": self.offline,
+            **groups,
+        }
+
+
+def probe(
+    group: Group, name: str, action: Callable[[], Finding], *, needed: bool, hint: str = "Reinstall medrov."
+) -> Check:
+    """Try something out; a failure of any kind is the result, not an error."""
+    try:
+        found = action()
+    except MedrovError as error:
+        return Check(group, name, False, needed, error.message, error.hint or hint)
+    except Exception as error:  # noqa: BLE001 - broken installations fail in every possible way
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return Check(group, name, False, needed, reason[:_DETAIL_LENGTH], hint)
+    return Check(group, name, True, needed, found.detail, hint, found.facts)

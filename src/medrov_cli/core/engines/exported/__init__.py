@@ -1,0 +1,1 @@
+"""Exported models: metadata and engines."""

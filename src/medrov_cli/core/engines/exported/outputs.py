@@ -1,0 +1,44 @@
+"""From the outputs of an exported model to candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medrov_cli.core.engines.anchors import above
+from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.records.detections import Candidates
+from medrov_cli.core.records.frame import Float32Array
+
+OUTPUTS = ("boxes", "scores", "detections")
+"""Names that outputs of exported models have."""
+
+
+def candidates_of(outputs: Mapping[str, Float32Array], floor: float, classes: int) -> Candidates:
+    """Return the candidates of one image; none shares memory with the outputs.
+
+    Parameters
+    ----------
+    outputs
+        ``boxes`` (anchors, 4) and ``scores`` (anchors, classes), or ``detections`` (rows, 6).
+    floor
+        Rows whose best score is lower are left out; 0: none is.
+    classes
+        Number of classes.
+    """
+    if "detections" not in outputs:
+        found = above(outputs["boxes"], outputs["scores"], floor)
+        return found if floor > 0 else Candidates(found.boxes_xyxy.copy(), found.scores.copy())
+    rows = outputs["detections"]
+    rows = rows[(rows[:, 4] > 0) & (rows[:, 4] >= floor)]
+    scores = np.zeros((len(rows), classes), np.float32)
+    scores[np.arange(len(rows)), rows[:, 5].astype(np.int64)] = rows[:, 4]
+    return Candidates(np.ascontiguousarray(rows[:, :4]), scores)
+
+
+def class_count(metadata: ExportMetadata, embeddings: Float32Array | None) -> int:
+    """Return the number of classes of a model, or of those that an open one is asked for."""
+    if metadata.classes is not None:
+        return len(metadata.classes)
+    return 0 if embeddings is None else len(embeddings)

@@ -1,0 +1,161 @@
+"""Truth, detections and what may be scored where: what all sections of a report are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.datasets.presence import ANNOTATED, POSSIBLE
+from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.metrics.average_precision import CocoScorer
+from medrov_cli.core.metrics.bootstrap import draw_weights, units_of
+from medrov_cli.core.metrics.detection_table import BoolArray, DetectionTable
+from medrov_cli.core.metrics.error_analysis import absent_mask
+from medrov_cli.core.metrics.froc import FrocScorer
+from medrov_cli.core.metrics.matching import FOUND, IGNORED
+from medrov_cli.core.metrics.operating import ClassScores
+from medrov_cli.core.prediction.split_detection import with_truth
+from medrov_cli.core.records.boxes import FloatArray, IntArray
+from medrov_cli.core.records.detections import Found
+from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.values import HitRule
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A split with the detections on it.
+
+    Attributes
+    ----------
+    dataset, samples
+        What is scored.
+    found
+        Detections, image by image.
+    max_det
+        Detections an image and class that count.
+    plain
+        Score every class on every image, whatever the presence table says.
+    """
+
+    dataset: Dataset
+    samples: Sequence[Sample]
+    found: Sequence[Found]
+    max_det: int
+    plain: bool = False
+
+    def with_found(self, found: Sequence[Found]) -> Scene:
+        """Return the scene with other detections."""
+        return Scene(self.dataset, self.samples, found, self.max_det, self.plain)
+
+    @cached_property
+    def table(self) -> DetectionTable:
+        """Return truth and detections as arrays."""
+        return DetectionTable.of(list(map(with_truth, self.samples, self.found)))
+
+    @cached_property
+    def scorer(self) -> CocoScorer:
+        """Return the matches by COCO's rule."""
+        return CocoScorer(self.table, self.max_det)
+
+    @cached_property
+    def sources(self) -> IntArray:
+        """Return the source of each image, int64, (images,)."""
+        return np.array([sample.source_id for sample in self.samples], dtype=np.int64)
+
+    @property
+    def scored(self) -> BoolArray:
+        """Return which classes are scored on which images, bool, (images, classes)."""
+        return self.everything if self.plain else self.known
+
+    @cached_property
+    def known(self) -> BoolArray:
+        """Return of which classes it is known whether they are in which images, bool, (images, classes).
+
+        A class that is possible but not annotated in an image's source is not of them: in the
+        presence-aware protocol its detections there are neither right nor wrong.
+        """
+        return np.asarray(self.dataset.presence[self.sources] != POSSIBLE)
+
+    @cached_property
+    def absent(self) -> BoolArray:
+        """Return which scored classes are not in which images, bool, (images, classes)."""
+        return absent_mask(self.table, self.scored)
+
+    @cached_property
+    def annotated(self) -> BoolArray:
+        """Return on which images FROC scores which classes, bool, (images, classes)."""
+        if self.plain:
+            return self.everything
+        return np.asarray(self.dataset.presence[self.sources] == ANNOTATED)
+
+    @cached_property
+    def everything(self) -> BoolArray:
+        """Return that every class is scored everywhere: the plain protocol."""
+        return np.ones_like(self.known)
+
+    @cached_property
+    def units(self) -> IntArray:
+        """Return the bootstrap unit of each image: its case, or itself."""
+        return units_of([s.case if s.case is None else f"{s.source_id}/{s.case}" for s in self.samples])
+
+    @property
+    def unit(self) -> str:
+        """Return what the bootstrap draws."""
+        return "case" if any(sample.case is not None for sample in self.samples) else "image"
+
+    def folds(self, count: int, seed: int = 0) -> list[BoolArray]:
+        """Return parts of the images, bool, (images,) each.
+
+        Every unit is in one of them; with fewer than two units there are none.
+        """
+        units = int(self.units.max(initial=-1)) + 1
+        count = min(count, units)
+        if count < 2:
+            return []
+        part_of = np.random.default_rng(seed).permutation(units) % count
+        return [part_of[self.units] == part for part in range(count)]
+
+    def weights(self, samples: int, seed: int) -> FloatArray:
+        """Return how often each image counts in each bootstrap sample, (samples, images)."""
+        return draw_weights(self.units, samples, seed)
+
+    def froc(self, rule: HitRule) -> FrocScorer:
+        """Return the matches by FROC's rule."""
+        return FrocScorer(self.table, rule, self.max_det)
+
+    def images_of(self, modality: Modality) -> BoolArray:
+        """Return which images are of a modality, bool, (images,)."""
+        own = np.array([source.modality is modality for source in self.dataset.sources])
+        return np.asarray(own[self.sources])
+
+    def class_scores(self, label: int, on: BoolArray | None = None) -> ClassScores:
+        """Return the detections of a class where it is scored, at IoU 0.5, but what only crowds explain.
+
+        Parameters
+        ----------
+        label
+            Row of the class.
+        on
+            bool, (images,): images that count; null: all.
+        """
+        matches, table = self.scorer.matches, self.table
+        counts = self.scored[:, label] if on is None else self.scored[:, label] & on
+        own = (table.label[matches.rows] == label) & counts[table.image[matches.rows]]
+        status = matches.status[0, 0]
+        counted = own & (status != IGNORED)
+        here = (table.truth_label == label) & ~table.is_crowd & counts[table.truth_image]
+        rows = matches.rows[counted]
+        return ClassScores(
+            table.score[rows],
+            status[counted] == FOUND,
+            int(here.sum()),
+            self.absent[table.image[rows], label],
+        )
+
+
+Report = Callable[[str], None]
+"""Called with what is being computed."""

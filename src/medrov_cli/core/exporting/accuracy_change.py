@@ -1,0 +1,74 @@
+"""The change of mAP50 that an export brings, on images of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.prediction.columns import ABSENT, columns_of, with_columns
+from medrov_cli.core.prediction.source_scores import evaluate
+from medrov_cli.core.settings.choices import Split
+from medrov_cli.core.weights.metadata import ClassEntry
+
+
+def map50_change(
+    reference: Engine,
+    exported: Engine,
+    dataset: Dataset,
+    split: Split,
+    classes: Sequence[ClassEntry],
+    advance: Callable[[str, int, int], None],
+) -> dict[str, Any]:
+    """Return mAP50 of both, its change, and over what.
+
+    It is the mean over the classes of each source that the model and the source both know.
+
+    Parameters
+    ----------
+    reference, exported
+        Engines with the same classes.
+    dataset, split
+        The images.
+    classes
+        Of the engines, in the order of their columns.
+    advance
+        Handed a word, the images done and their number.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if the model knows no class of the dataset.
+    """
+    columns = columns_of(classes, dataset.classes)
+    scores = {}
+    for what, engine in (("mAP50 of the weights", reference), ("mAP50 of the export", exported)):
+
+        def step(done: int, total: int, what: str = what) -> None:
+            advance(what, done, total)
+
+        by_source = evaluate(with_columns(engine.infer, columns), dataset, split, engine.imgsz, progress=step)
+        scores[what] = [
+            score.ap50
+            for source in by_source.values()
+            for name, score in source.classes.items()
+            if columns[dataset.classes.index(name)] != ABSENT
+        ]
+    before, after = scores.values()
+    if not before:
+        raise MedrovError(
+            ErrorCode.USAGE,
+            f"--data: none of the model's classes has a box in {dataset.name}, {split}",
+            "Name a dataset with classes of the model, or leave --data out.",
+        )
+    first, second = float(np.mean(before)), float(np.mean(after))
+    return {
+        "map50_weights": round(first, 5),
+        "map50": round(second, 5),
+        "map50_change": round(second - first, 5),
+        "map50_classes": len(before),
+    }

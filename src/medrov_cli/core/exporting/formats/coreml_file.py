@@ -1,0 +1,113 @@
+"""Core ML: a package made from the traced network; the metadata are in its user-defined ones."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medrov_cli.core.base.constants import TEXT_WIDTH
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.engines.anchors import above
+from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.records.detections import Candidates
+from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.settings.choices import ExportPrecision
+
+MOST_IMAGES = 16
+MOST_CLASSES = 2000
+
+
+def check_coreml() -> None:
+    """Refuse a machine without coremltools.
+
+    Raises
+    ------
+    MedrovError
+        ``DEPENDENCY_MISSING``.
+    """
+    if find_spec("coremltools") is None:
+        raise MedrovError(
+            ErrorCode.DEPENDENCY_MISSING,
+            "--to coreml: coremltools is not installed",
+            "Run: pip install coremltools",
+        )
+
+
+class CoreMlDraft:
+    """See :class:`~medrov_cli.core.exporting.request.Draft`."""
+
+    quantisation: dict[str, Any] | None = None
+
+    def __init__(self, subject: Subject) -> None:
+        check_coreml()
+        from medrov_cli.core.exporting.formats.traced import traced
+
+        self._tools: Any = import_module("coremltools")
+        tools, self._subject = self._tools, subject
+        images = tools.RangeDim(1, MOST_IMAGES, 1)
+        inputs = [tools.TensorType("images", shape=(images, 3, subject.imgsz, subject.imgsz))]
+        if subject.config.is_open:
+            classes = tools.RangeDim(1, MOST_CLASSES, min(max(len(subject.classes.names), 1), MOST_CLASSES))
+            inputs.append(tools.TensorType("embeddings", shape=(classes, TEXT_WIDTH)))
+        half = subject.config.precision is ExportPrecision.FP16
+        self._model = tools.convert(
+            traced(subject),
+            inputs=inputs,
+            outputs=[tools.TensorType("boxes"), tools.TensorType("scores")],
+            convert_to="mlprogram",
+            compute_precision=tools.precision.FLOAT16 if half else tools.precision.FLOAT32,
+            minimum_deployment_target=tools.target.iOS16,
+        )
+
+    def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
+        """Write ``stem.mlpackage``, a folder."""
+        path = folder / f"{stem}.mlpackage"
+        own = self._model.user_defined_metadata
+        own[METADATA_KEY] = metadata.to_json()
+        if metadata.classes is None:
+            own[VOCABULARY_KEY] = encode_vocabulary(self._subject.vocabulary)
+        self._model.license = metadata.weights.licence
+        self._model.short_description = f"{metadata.weights.name}. {metadata.as_dict()['notice']}"
+        self._model.save(str(path))
+        return [path]
+
+    def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine | None:
+        """Return Core ML with it, on a Mac; elsewhere there is nothing that runs it."""
+        del plain, imgsz  # nothing is suppressed inside, and there is one size
+        if platform.system() != "Darwin":
+            return None
+        return _CoreMlEngine(
+            self._tools.models.MLModel(str(path)), self._subject.embeddings, self._subject.imgsz
+        )
+
+
+class _CoreMlEngine:
+    """See :class:`~medrov_cli.core.engines.interface.Engine`; for the check of an export alone."""
+
+    is_accelerator = False
+    streams = 1
+    name = "coreml"
+
+    def __init__(self, model: Any, embeddings: Float32Array | None, imgsz: int) -> None:
+        self._model = model
+        self._more = {} if embeddings is None else {"embeddings": embeddings}
+        self.imgsz = imgsz
+
+    def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
+        found = []
+        for image in images_rgb:
+            pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
+            values = self._model.predict({"images": pixels, **self._more})
+            found.append(
+                above(values["boxes"][0].astype(np.float32), values["scores"][0].astype(np.float32), floor)
+            )
+        return found

@@ -1,0 +1,147 @@
+"""ONNX: one file that carries its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.open_exported import onnx_content_sha256
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.exporting.quantisation import quantised
+from medrov_cli.core.exporting.request import (
+    Subject,
+    open_draft,
+    plain_graph,
+    plain_twin,
+    slots_of,
+    suppression_of,
+)
+from medrov_cli.core.settings.choices import EngineName, ExportPrecision
+
+if TYPE_CHECKING:
+    import onnx
+
+
+class OnnxDraft:
+    """See :class:`~medrov_cli.core.exporting.request.Draft`.
+
+    Attributes
+    ----------
+    quantisation
+        How int8 was made; null for other formats.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self.quantisation: dict[str, Any] | None = None
+        self._plain = plain_graph(subject)
+        if subject.is_int8:
+            free = _with_free_products(self._plain)
+            made, self.quantisation = quantised(free, self._plain, "onnx", subject)
+            self._plain = _tidied(made, self._plain)
+        elif subject.config.precision is ExportPrecision.FP16:
+            self._plain = _in_half(self._plain)
+
+    def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
+        """Write ``stem.onnx``, and without suppression ``stem.plain.onnx`` if it has one."""
+        path = folder / f"{stem}.onnx"
+        suppression = suppression_of(metadata)
+        self._write(path, self._plain, metadata, suppression)
+        if suppression is not None:
+            self._write(plain_twin(path), self._plain, replace(metadata, suppression=None), None)
+        return [path]
+
+    def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
+        """Return ONNX Runtime with it: what other programs run."""
+        return open_draft(self._subject, path, EngineName.ONNX, plain=plain, imgsz=imgsz)
+
+    def _write(
+        self,
+        path: Path,
+        plain: onnx.ModelProto,
+        metadata: ExportMetadata,
+        suppression: onnx.ModelProto | None,
+    ) -> None:
+        from onnx import helper
+
+        from medrov_cli.core.model.graph.suppression import with_suppression
+
+        if suppression is not None:
+            model = with_suppression(plain, suppression)
+        else:
+            model = type(plain)()
+            model.CopyFrom(plain)
+        model.producer_name, model.producer_version = "medrov", metadata.created_by.split()[-1]
+        model.doc_string = f"{metadata.weights.name}. {metadata.as_dict()['notice']}"
+        whole = replace(metadata, content_sha256=onnx_content_sha256(model))
+        helper.set_model_props(model, slots_of(self._subject, whole))
+        path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _in_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model in float16, its inputs and outputs in float32.
+
+    The way from distances to boxes stays in float32: half a pixel in a thousand is lost otherwise.
+    """
+    from importlib import import_module
+
+    half: Any = import_module("onnxruntime.transformers.float16")
+    blocked = [*half.DEFAULT_OP_BLOCK_LIST, "Range", "Softmax", "ReduceSum"]
+    boxes = _ancestors_until_softmax(model)
+    made: onnx.ModelProto = half.convert_float_to_float16(
+        model, keep_io_types=True, op_block_list=blocked, node_block_list=boxes
+    )
+    return made
+
+
+def _ancestors_until_softmax(model: onnx.ModelProto) -> list[str]:
+    """Return the nodes between the distances and the boxes."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    found: list[str] = []
+    open_names = ["boxes"]
+    while open_names:
+        node = makers.get(open_names.pop())
+        if node is None or node.name in found:
+            continue
+        found.append(node.name)
+        if node.op_type not in ("Softmax", "Shape"):
+            open_names.extend(node.input)
+    return found
+
+
+def _with_free_products(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with its MatMuls' constants one step away.
+
+    NNCF takes a constant factor for a layer's weights, and looks for an input that is not there.
+    """
+    from onnx import helper
+
+    made = type(model)()
+    made.CopyFrom(model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    del made.graph.node[:]
+    for node in model.graph.node:
+        own = type(node)()
+        own.CopyFrom(node)
+        for place, name in enumerate(node.input):
+            if node.op_type == "MatMul" and name in constants:
+                own.input[place] = f"{node.name}_{name}"
+                step = own.input[place]
+                made.graph.node.append(helper.make_node("Identity", [name], [step], step))
+        made.graph.node.append(own)
+    return made
+
+
+def _tidied(made: onnx.ModelProto, original: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a quantised model with the inputs, outputs and format of its original, and nothing left over."""
+    for field in ("input", "output"):
+        own = getattr(made.graph, field)
+        del own[:]
+        own.extend(getattr(original.graph, field))
+    del made.graph.value_info[:]
+    del made.metadata_props[:]
+    made.ir_version = original.ir_version
+    return made

@@ -1,0 +1,72 @@
+"""TorchScript: one archive; the metadata are an extra file in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
+from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.exporting.request import Subject
+
+_DEBUG = ".debug_pkl"
+"""Ends of the names of records that say where the code came from on the machine that traced it."""
+
+
+_NUMBERED = re.compile(rb"___torch_mangle_\d+")
+"""The name that a module gets of which its process has had several."""
+
+
+class TorchScriptDraft:
+    """See :class:`~medrov_cli.core.exporting.request.Draft`."""
+
+    quantisation: dict[str, Any] | None = None
+
+    def __init__(self, subject: Subject) -> None:
+        from medrov_cli.core.exporting.formats.traced import traced
+
+        self._subject = subject
+        self._module = traced(subject)
+
+    def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
+        """Write ``stem.torchscript``."""
+        import torch
+
+        slots = {METADATA_KEY: metadata.to_json()}
+        if metadata.classes is None:
+            slots[VOCABULARY_KEY] = encode_vocabulary(self._subject.vocabulary)
+        path, whole = folder / f"{stem}.torchscript", folder / "whole.torchscript"
+        torch.jit.save(self._module, whole, _extra_files=slots)
+        reader = torch._C.PyTorchFileReader(str(whole))  # noqa: SLF001 - there is no public one
+        writer = torch._C.PyTorchFileWriter(str(path))  # noqa: SLF001
+        for name in reader.get_all_records():
+            if not name.endswith(_DEBUG) and not name.startswith(".data/") and name != "version":
+                record = reader.get_record(name)
+                if name.endswith((".py", ".pkl")):
+                    record = _with_one_name(record)
+                writer.write_record(_with_one_name(name.encode()).decode(), record, len(record))
+        writer.write_end_of_file()
+        whole.unlink()
+        return [path]
+
+    def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
+        """Return torch with what was written."""
+        import torch
+
+        from medrov_cli.core.exporting.formats.traced import TracedEngine
+
+        del plain, imgsz  # nothing is suppressed inside, and there is one size
+        jit: Any = torch.jit
+        module = jit.load(path, map_location="cpu")
+        return TracedEngine(module, self._subject.embeddings, self._subject.imgsz)
+
+
+def _with_one_name(content: bytes) -> bytes:
+    """Return a record or its name as it is where only one module was ever traced.
+
+    The pickled record of the structure names classes by lines, not by lengths: they may get shorter.
+    """
+    return _NUMBERED.sub(b"___torch_mangle_0", content)

@@ -1,0 +1,73 @@
+"""The torch network with its classes, as TorchScript and Core ML take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medrov_cli.core.engines.anchors import above
+from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.model.loading import load_network
+from medrov_cli.core.records.detections import Candidates
+from medrov_cli.core.records.frame import Float32Array, UInt8Array
+
+
+class _Folded(nn.Module):
+    """Images, float32, (b, 3, h, w), 0 to 1, to boxes and scores; the classes are constants."""
+
+    def __init__(self, network: Any, text: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("text", text)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        boxes, scores = self.network.detect(images, self.text)
+        return boxes, scores
+
+
+class _Open(nn.Module):
+    """The same with class embeddings, float32, (classes, 512), L2 norm 1, as the second input."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        boxes, scores = self.network.detect(images, embeddings)
+        return boxes, scores
+
+
+def traced(subject: Subject) -> Any:
+    """Return the network as a frozen TorchScript module for one size of image, any number of them."""
+    network = load_network(subject.path).eval().requires_grad_(False)
+    text = torch.from_numpy(subject.classes.embeddings)
+    images = torch.zeros(2, 3, subject.imgsz, subject.imgsz)
+    module = _Open(network) if subject.config.is_open else _Folded(network, text)
+    inputs = (images, text) if subject.config.is_open else (images,)
+    with torch.inference_mode():
+        jit: Any = torch.jit
+        return jit.freeze(jit.trace(module.eval(), inputs, check_trace=False))
+
+
+class TracedEngine:
+    """See :class:`~medrov_cli.core.engines.interface.Engine`; for the check of an export alone."""
+
+    is_accelerator = False
+    streams = 1
+    name = "torchscript-cpu"
+
+    def __init__(self, module: Any, embeddings: Float32Array | None, imgsz: int) -> None:
+        self._module = module
+        self._more = () if embeddings is None else (torch.from_numpy(embeddings),)
+        self.imgsz = imgsz
+
+    def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
+        """Return the candidates of each image; see the interface."""
+        pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode():
+            boxes, scores = self._module(pixels, *self._more)
+        pairs = zip(boxes.numpy(), scores.numpy(), strict=True)
+        return [above(box, score, floor) for box, score in pairs]

@@ -1,0 +1,233 @@
+"""Export: make the model, write it aside, hold it against the weights, and only then put it in its place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medrov_cli.core.base.constants import TEXT_WIDTH
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import bring_file, sha256_of_file, whole_file
+from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.engines.exported.metadata import ExportMetadata, Suppression
+from medrov_cli.core.exporting.check_images import Advance, check_images
+from medrov_cli.core.exporting.gate import passed
+from medrov_cli.core.exporting.quantisation import check_nncf
+from medrov_cli.core.exporting.request import Draft, Subject
+from medrov_cli.core.prediction.classes import ClassList, asked_classes, stored_classes
+from medrov_cli.core.prediction.scoring import Scoring
+from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
+from medrov_cli.core.settings.export import SUFFIXES, ExportConfig, usage
+from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
+
+_FOLDERS = (ExportFormat.OPENVINO, ExportFormat.COREML)
+"""Formats of several files: the output is a folder with them."""
+
+_STEM = "model"
+"""Of the files in such a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What an export left.
+
+    Attributes
+    ----------
+    document
+        Schema ``medrov.export/1``: the metadata, and ``files`` with their SHA-256. It is beside the model.
+    output
+        The file, or the folder.
+    bytes
+        Size of the model.
+    """
+
+    document: dict[str, Any]
+    output: Path
+    bytes: int
+
+
+def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> ExportResult:
+    """Export weights.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``; ``PARITY_FAILED``: nothing was written; ``DEPENDENCY_MISSING``; ``DATASET_INVALID``;
+        ``OUTPUT_FAILED``; the codes of weights and text encoders.
+    """
+    config.check()
+    _check_packages(config)
+    path = resolution.resolve(config.weights)
+    metadata = container.read_metadata(path)
+    output = config.output or Path(metadata.name + (SUFFIXES[config.to] or f"-{config.to}"))
+    _check_output(output, config)
+    imgsz = config.imgsz or metadata.imgsz
+    classes = _classes(config, path, metadata)
+    images = check_images(config, imgsz, progress)
+    vocabulary = container.load_embeddings(path) if config.is_open else np.zeros((0, TEXT_WIDTH), np.float32)
+    subject = Subject(config, path, classes, vocabulary, imgsz, images.squares_rgb)
+    progress(0, None, "export")
+    draft = _draft(subject)
+    made = _metadata(subject, metadata, draft)
+    with _aside(output) as folder:
+        stem = _STEM if config.to in _FOLDERS else output.stem
+        draft_path, *_ = draft.save(folder, stem, made)
+        made = replace(made, parity=passed(draft, draft_path, subject, images, made, progress))
+        files = draft.save(folder, stem, made)
+        return _placed(files, made, output, is_folder=config.to in _FOLDERS)
+
+
+def _check_packages(config: ExportConfig) -> None:
+    """Refuse what is not installed, before anything takes time."""
+    if config.precision is ExportPrecision.INT8:
+        check_nncf()
+    if config.to is ExportFormat.TENSORRT:
+        from medrov_cli.core.exporting.formats.tensorrt_file import check_tensorrt
+
+        check_tensorrt()
+    if config.to is ExportFormat.COREML:
+        from medrov_cli.core.exporting.formats.coreml_file import check_coreml
+
+        check_coreml()
+
+
+def _draft(subject: Subject) -> Draft:
+    """Return the model in its format."""
+    match subject.config.to:
+        case ExportFormat.ONNX:
+            from medrov_cli.core.exporting.formats.onnx_file import OnnxDraft
+
+            return OnnxDraft(subject)
+        case ExportFormat.OPENVINO:
+            from medrov_cli.core.exporting.formats.openvino_file import OpenVinoDraft
+
+            return OpenVinoDraft(subject)
+        case ExportFormat.TORCHSCRIPT:
+            from medrov_cli.core.exporting.formats.torchscript_file import TorchScriptDraft
+
+            return TorchScriptDraft(subject)
+        case ExportFormat.TENSORRT:
+            from medrov_cli.core.exporting.formats.tensorrt_file import TensorRtDraft
+
+            return TensorRtDraft(subject)
+        case ExportFormat.COREML:
+            from medrov_cli.core.exporting.formats.coreml_file import CoreMlDraft
+
+            return CoreMlDraft(subject)
+
+
+def _classes(config: ExportConfig, path: Path, metadata: WeightsMetadata) -> ClassList:
+    if config.classes:
+        return asked_classes(config.classes, metadata, encoder=config.text_encoder, offline=config.offline)
+    if config.is_open and not metadata.vocabulary:
+        from medrov_cli.core.phantoms.kinds import KINDS
+        from medrov_cli.core.settings.values import Prompt
+
+        # Only to check with: a model that is open has no classes of its own.
+        prompts = [Prompt(kind.classes[0], (kind.classes[0],)) for kind in KINDS]
+        return asked_classes(prompts, metadata, encoder=None, offline=config.offline)
+    return stored_classes(path, metadata)
+
+
+def _metadata(subject: Subject, own: WeightsMetadata, draft: Draft) -> ExportMetadata:
+    config, classes = subject.config, subject.classes
+    columns = zip(classes.names, classes.synonyms, classes.modalities, strict=True)
+    entries = tuple(ClassEntry(name, synonyms, tuple(sorted(seen))) for name, synonyms, seen in columns)
+    return ExportMetadata(
+        format=config.to,
+        precision=config.precision,
+        weights_sha256=container.sha256_of(subject.path),
+        weights=own,
+        classes=None if config.is_open else entries,
+        asked=classes.asked and not config.is_open,
+        text_encoder=classes.text_encoder,
+        vocabulary_sha256=None if config.is_open else classes.sha256,
+        imgsz=None if config.dynamic else subject.imgsz,
+        created_by=f"medrov {__version__}",
+        suppression=_suppression(subject, own) if config.nms else None,
+        quantisation=draft.quantisation,
+    )
+
+
+def _suppression(subject: Subject, own: WeightsMetadata) -> Suppression:
+    config, classes = subject.config, subject.classes
+    names: list[Sequence[str]] = [
+        (name, *synonyms) for name, synonyms in zip(classes.names, classes.synonyms, strict=True)
+    ]
+    scoring = Scoring.of([("",)] if config.is_open else names, own, conf=config.conf, raw_scores=False)
+    # A threshold above 1 is one that no score reaches: 1 says nearly the same.
+    thresholds = tuple(float(min(value, 1.0)) for value in scoring.thresholds)
+    return Suppression(thresholds, config.iou, config.max_det)
+
+
+def _check_output(output: Path, config: ExportConfig) -> None:
+    if config.to in _FOLDERS and output.exists() and not output.is_dir():
+        raise usage(f"--output {output} is a file", f"--to {config.to} writes a folder.")
+    if config.to not in _FOLDERS and output.is_dir():
+        raise usage(
+            f"--output {output} is a folder", f"Name the file: {output / 'model'}{SUFFIXES[config.to]}"
+        )
+    if config.to not in _FOLDERS and output.suffix.lower() != SUFFIXES[config.to]:
+        raise usage(
+            f"--output {output} does not end in {SUFFIXES[config.to]}", "That ending tells what the file is."
+        )
+    taken = any(output.iterdir()) if output.is_dir() else output.exists()
+    if taken and not config.overwrite:
+        raise usage(f"{output} is there already", "Give another --output, or --overwrite.")
+
+
+@contextmanager
+def _aside(output: Path) -> Iterator[Path]:
+    """Hand out a folder that is gone afterwards, beside the output so that its disk is tried."""
+    missing = [place for place in output.absolute().parents if not place.exists()]
+    try:
+        output.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as name:
+            yield Path(name)
+    except OSError as error:
+        raise MedrovError(
+            ErrorCode.OUTPUT_FAILED,
+            f"cannot write {output}: {error.strerror or error}",
+            "Check the folder's permissions and the free space, then run again.",
+        ) from error
+    finally:
+        for place in missing:  # a folder that was made for nothing
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+
+
+def _placed(
+    files: Sequence[Path], metadata: ExportMetadata, output: Path, *, is_folder: bool
+) -> ExportResult:
+    """Put finished files in their place, the one that a user names last."""
+    folder = output if is_folder else output.parent
+    digests = {path.name: sha256_of_file(path) for path in files if path.is_file()}
+    document = {**metadata.as_dict(), "files": digests}
+    del document["content_sha256"]  # only the file itself needs it
+    size = sum(_size(path) for path in files)
+    for path in reversed(files):
+        if path.is_dir():
+            shutil.rmtree(folder / path.name, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            path.rename(folder / path.name)
+        else:
+            bring_file(path, folder / path.name, link=False)
+    beside = folder / f"{files[0].stem}.json"
+    with whole_file(beside) as temporary:
+        temporary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return ExportResult(document, output, size)
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())

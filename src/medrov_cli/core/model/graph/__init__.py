@@ -1,0 +1,1 @@
+"""The network as an ONNX graph, written without torch."""

@@ -1,0 +1,186 @@
+"""A whole detector as an ONNX model: images in, boxes and scores out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import onnx
+
+from medrov_cli.core.base.constants import REG_MAX, STRIDES
+from medrov_cli.core.model.folding import Tensors, fold_text
+from medrov_cli.core.model.graph.builder import Name, OnnxBuilder
+from medrov_cli.core.model.graph.network import (
+    GraphText,
+    NetworkGraph,
+    embeddings_input,
+    fixed_text,
+    folded_input,
+)
+from medrov_cli.core.records.frame import Float32Array
+
+
+class TextForm(StrEnum):
+    """How the graph gets its classes.
+
+    ``fixed``: they are constants. ``embeddings``: an input, (classes, 512), L2 norm 1. ``folded``:
+    inputs, as :meth:`medrov_cli.core.records.folded_text.FoldedText.inputs` gives them.
+    """
+
+    FIXED = "fixed"
+    EMBEDDINGS = "embeddings"
+    FOLDED = "folded"
+
+
+class OutputForm(StrEnum):
+    """What the graph gives.
+
+    ``scores``: ``boxes``, float32, (batch, anchors, 4), in model pixels, left, top, right, bottom, and
+    ``scores``, float32, (batch, anchors, classes), 0 to 1. Anchors go by level, row and column.
+
+    ``parts``: of each level what is left of it when only the anchors are worked out that matter:
+    ``distances``, (batch, 64, anchors), ``hidden``, (batch, c, anchors), and ``best``, (batch,
+    anchors), the largest logit.
+    """
+
+    SCORES = "scores"
+    PARTS = "parts"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphForm:
+    """What the graph is to look like.
+
+    Attributes
+    ----------
+    text, outputs
+        Its other inputs, and its outputs.
+    imgsz
+        Side of the square input, in pixels; null: any multiple of 32, also not square.
+    batch
+        Images a pass; null: any number.
+    bytes_in
+        The images are uint8, (batch, height, width, 3), 0 to 255; otherwise float32, (batch, 3,
+        height, width), 0 to 1.
+    metadata
+        Texts that the file carries.
+    """
+
+    text: TextForm = TextForm.FIXED
+    outputs: OutputForm = OutputForm.SCORES
+    imgsz: int | None = None
+    batch: int | None = None
+    bytes_in: bool = False
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def build_graph(tensors: Tensors, form: GraphForm, embeddings: Float32Array | None = None) -> onnx.ModelProto:
+    """Return a detector.
+
+    Parameters
+    ----------
+    tensors
+        Of a weights file, by name.
+    form
+        What the graph is to look like.
+    embeddings
+        For ``fixed`` text: class embeddings, float32, (classes, 512), L2 norm 1.
+    """
+    graph = OnnxBuilder()
+    images = _images(graph, form)
+    parted = form.imgsz if form.outputs is OutputForm.PARTS else None
+    network = NetworkGraph(graph, tensors, _text(graph, tensors, form, embeddings), parted)
+    levels = network.levels(images)
+    distances = [graph.reshape(network.distances(i, x), 0, 0, -1) for i, x in enumerate(levels)]
+    hidden = [network.hidden(i, x) for i, x in enumerate(levels)]
+    batch = form.batch or "batch"
+    if form.outputs is OutputForm.PARTS:
+        for i in range(len(levels)):
+            best = network.best(i, hidden[i])
+            graph.output(distances[i], f"distances{i}", "float32", (batch, 4 * REG_MAX, f"anchors{i}"))
+            graph.output(hidden[i], f"hidden{i}", "float32", (batch, f"features{i}", f"anchors{i}"))
+            graph.output(best, f"best{i}", "float32", (batch, f"anchors{i}"))
+        return graph.model("medrov", form.metadata)
+    logits = [network.logits(i, x) for i, x in enumerate(hidden)]
+    boxes = _decode(graph, graph.concat(distances, 2), *_anchors(graph, levels, form.imgsz))
+    scores = graph.node("Sigmoid", graph.transpose(graph.concat(logits, 2), 0, 2, 1))
+    anchors = "anchors" if form.imgsz is None else sum((form.imgsz // stride) ** 2 for stride in STRIDES)
+    graph.output(boxes, "boxes", "float32", (batch, anchors, 4))
+    graph.output(
+        scores, "scores", "float32", (batch, anchors, "classes" if embeddings is None else len(embeddings))
+    )
+    return graph.model("medrov", form.metadata)
+
+
+def _text(
+    graph: OnnxBuilder, tensors: Tensors, form: GraphForm, embeddings: Float32Array | None
+) -> GraphText:
+    if form.text is TextForm.FOLDED:
+        return folded_input(graph, tensors)
+    if form.text is TextForm.EMBEDDINGS:
+        return embeddings_input(graph, tensors)
+    if embeddings is None:
+        raise ValueError("fixed text needs class embeddings")
+    return fixed_text(graph, fold_text(tensors, embeddings))
+
+
+def _images(graph: OnnxBuilder, form: GraphForm) -> Name:
+    batch: int | str = form.batch or "batch"
+    height: int | str = form.imgsz or "height"
+    width: int | str = form.imgsz or "width"
+    if not form.bytes_in:
+        return graph.input("images", "float32", (batch, 3, height, width))
+    pixels = graph.input("images", "uint8", (batch, height, width, 3))
+    values = graph.node("Cast", graph.transpose(pixels, 0, 3, 1, 2), to=onnx.TensorProto.FLOAT)
+    return graph.node("Mul", values, graph.constant(1 / 255))
+
+
+def _anchors(graph: OnnxBuilder, levels: list[Name], imgsz: int | None) -> tuple[Name, Name]:
+    """Return the centres of all anchors, (1, 2, anchors), x before y, and their strides, (1, 1, anchors)."""
+    if imgsz is not None:
+        cells = [np.indices((imgsz // stride, imgsz // stride))[::-1].reshape(2, -1) for stride in STRIDES]
+        centres = [(grid + 0.5) * stride for grid, stride in zip(cells, STRIDES, strict=True)]
+        strides = [np.full((1, grid.shape[1]), stride) for grid, stride in zip(cells, STRIDES, strict=True)]
+        return graph.constant(np.concatenate(centres, 1)[None]), graph.constant(
+            np.concatenate(strides, 1)[None]
+        )
+    parts = [_free_anchors(graph, level, stride) for level, stride in zip(levels, STRIDES, strict=True)]
+    return graph.concat([p[0] for p in parts], 2), graph.concat([p[1] for p in parts], 2)
+
+
+def _free_anchors(graph: OnnxBuilder, level: Name, stride: int) -> tuple[Name, Name]:
+    """Return the same of one level whose size is known only when images come."""
+    shape = graph.node("Shape", level)
+    size = [graph.node("Gather", shape, graph.constant(axis, "int64")) for axis in (2, 3)]
+    zero, one = graph.constant(0, "int64"), graph.constant(1, "int64")
+    centres = []
+    for axis, count in enumerate(size):
+        steps = graph.node("Cast", graph.node("Range", zero, count, one), to=onnx.TensorProto.FLOAT)
+        places = graph.node(
+            "Mul", graph.node("Add", steps, graph.constant(0.5)), graph.constant(float(stride))
+        )
+        line = graph.reshape(places, 1, 1, *((-1, 1) if axis == 0 else (1, -1)))
+        full = graph.node("Expand", line, graph.node("Concat", *_as_vectors(graph, one, one, *size), axis=0))
+        centres.append(graph.reshape(full, 1, 1, -1))
+    both = graph.concat(centres[::-1], 1)
+    strides = graph.node(
+        "Add", graph.node("Mul", centres[0], graph.constant(0.0)), graph.constant(float(stride))
+    )
+    return both, strides
+
+
+def _as_vectors(graph: OnnxBuilder, *numbers: Name) -> list[Name]:
+    return [graph.reshape(number, 1) for number in numbers]
+
+
+def _decode(graph: OnnxBuilder, distances: Name, centres: Name, strides: Name) -> Name:
+    """Return boxes, (b, anchors, 4), from distance logits, (b, 64, anchors)."""
+    by_side = graph.node("Softmax", graph.reshape(distances, 0, 4, REG_MAX, -1), axis=2)
+    bins = graph.constant(np.arange(REG_MAX)[None, None, :, None])
+    cells = graph.node(
+        "ReduceSum", graph.node("Mul", by_side, bins), graph.constant([2], "int64"), keepdims=0
+    )
+    left_top, right_bottom = graph.split(graph.node("Mul", cells, strides), 2, 2, 1)
+    corners = (graph.node("Sub", centres, left_top), graph.node("Add", centres, right_bottom))
+    return graph.transpose(graph.concat(corners, 1), 0, 2, 1)

@@ -1,0 +1,1 @@
+"""Import of foreign checkpoints without running their pickle."""

@@ -1,0 +1,232 @@
+"""Import of a YOLO-World v2 checkpoint that ultralytics pickled, without running its pickle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, TEXT_WIDTH, Limits
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.model.importing.archive import TorchArchive
+from medrov_cli.core.model.importing.stubs import Record, TensorRef
+from medrov_cli.core.weights.container import EMBEDDINGS, NORM_TOLERANCE, sha256_of
+from medrov_cli.core.weights.metadata import ArchitectureInfo, ClassEntry, TextEncoderInfo, WeightsMetadata
+
+if TYPE_CHECKING:
+    from medrov_cli.core.weights.container import Tensors
+
+CLIP_CONTEXT_LENGTH = 77
+"""Tokens of a text, padded, in CLIP; MedROV's authors keep it for BiomedCLIP, whose own is 256."""
+
+OPENAI_CLIP = TextEncoderInfo(
+    spec="hf-hub:timm/vit_base_patch32_clip_224.openai",
+    identity="OpenAI CLIP ViT-B/32",
+    width=TEXT_WIDTH,
+    context_length=CLIP_CONTEXT_LENGTH,
+)
+"""The encoder of ultralytics' own yolov8*-worldv2 checkpoints."""
+
+BIOMED_CLIP = TextEncoderInfo(
+    spec="hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+    identity="BiomedCLIP",
+    width=TEXT_WIDTH,
+    context_length=CLIP_CONTEXT_LENGTH,
+)
+"""The encoder of MedROV (arXiv 2511.20650)."""
+
+UNUSED_BRANCH = "model.22.cv5."
+"""A branch that only the head of MedROV's released checkpoint has; its forward pass ignores it."""
+
+_SCALE_OF_FIRST_WIDTH = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
+_FIRST_CONVOLUTION = "model.0.conv.weight"
+_HEAD_CLASS = "WorldDetect"
+_BATCH_NORM_EPS = 1e-3  # ultralytics.utils.torch_utils.initialize_weights; not stored in a state dict
+_MAX_DEPTH = 32
+_MAX_MODULES = 20_000
+_DEFAULT_IMGSZ = 640  # ultralytics' own default
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSettings:
+    """What a checkpoint does not say about itself, or says wrongly. Null: as found.
+
+    Attributes
+    ----------
+    name
+        Name of the weights; the file's name without its ending by default.
+    text_encoder
+        The text encoder it was trained with. Null: BiomedCLIP where the head has MedROV's unused branch,
+        OpenAI's CLIP otherwise.
+    imgsz
+        Side of the square model input in pixels, a multiple of 32.
+    """
+
+    name: str | None = None
+    text_encoder: TextEncoderInfo | None = None
+    imgsz: int | None = None
+
+
+def import_ultralytics_checkpoint(
+    path: Path, settings: ImportSettings | None = None, limits: Limits | None = None
+) -> tuple[Tensors, WeightsMetadata]:
+    """Return the tensors and metadata of a YOLO-World v2 checkpoint; nothing of its pickle is run.
+
+    The averaged weights (``ema``) are preferred to ``model``, as ultralytics does; an embedded
+    text model, the optimizer and MedROV's unused branch are left out. Class embeddings that lie
+    in the checkpoint become the vocabulary if they have L2 norm 1 and one name each.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``; ``weights_untrusted`` for anything but such a checkpoint;
+        ``weights_corrupt`` if it is damaged.
+    """
+    settings = settings or ImportSettings()
+    with TorchArchive(path, limits or Limits()) as archive:
+        checkpoint = archive.content()
+        model = _world_model(checkpoint, path)
+        references = dict(_walk(model.state["_modules"]["model"], "model.", path))
+        tensors = {
+            name: archive.tensor(reference)
+            for name, reference in references.items()
+            if not name.startswith(UNUSED_BRANCH)
+        }
+        text = model.state.get("txt_feats")
+        embeddings = archive.tensor(text) if isinstance(text, TensorRef) else None
+    # Counters of training steps are the only tensors of whole numbers.
+    tensors = {name: value for name, value in tensors.items() if value.dtype.kind == "f"}
+    spoilt = next((name for name, value in tensors.items() if not np.isfinite(value).all()), None)
+    if spoilt is not None:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_CORRUPT, f"{path}: {spoilt} is not finite", "Get another checkpoint of the run."
+        )
+    vocabulary = _vocabulary(model.state.get("names"), embeddings)
+    if vocabulary and embeddings is not None:
+        tensors[EMBEDDINGS] = embeddings.reshape(-1, TEXT_WIDTH)
+    found = BIOMED_CLIP if any(name.startswith(UNUSED_BRANCH) for name in references) else OPENAI_CLIP
+    facts = checkpoint if isinstance(checkpoint, dict) else {}
+    metadata = WeightsMetadata(
+        name=settings.name or _text(path.stem),
+        architecture=ArchitectureInfo(scale=_scale(tensors, path)),
+        text_encoder=settings.text_encoder or found,
+        imgsz=settings.imgsz or _trained_imgsz(facts.get("train_args")),
+        licence=_text(facts.get("license")) or "unknown",
+        created_by=f"medrov {__version__}",
+        vocabulary=vocabulary,
+        source=_source(path, facts),
+    )
+    return tensors, metadata
+
+
+def _world_model(checkpoint: Any, path: Path) -> Record:
+    """Return the pickled model, if it is a YOLO-World v2 detector."""
+    candidates = (checkpoint.get("ema"), checkpoint.get("model")) if isinstance(checkpoint, dict) else ()
+    model = next((item for item in (*candidates, checkpoint) if isinstance(item, Record)), None)
+    if model is None:
+        raise _foreign(path, "holds no pickled model")
+    layers = _modules(_modules(model).get("model"))
+    if not layers:
+        raise _foreign(path, f"holds a {_text(model.class_name)} without layers")
+    head = list(layers.values())[-1]
+    head_class = head.class_name if isinstance(head, Record) else "?"
+    if head_class != _HEAD_CLASS:
+        raise _foreign(path, f"holds a {_text(model.class_name)} with the head {_text(head_class)}")
+    return model
+
+
+def _modules(module: Any) -> dict[Any, Any]:
+    """Return the direct children of a module, or none where it is not one."""
+    children = module.state.get("_modules") if isinstance(module, Record) else None
+    return children if isinstance(children, dict) else {}
+
+
+def _walk(root: Record, prefix: str, path: Path) -> Iterator[tuple[str, TensorRef]]:
+    """Yield the parameters and buffers below a module by the names of a state dict."""
+    pending = [(prefix, root, 0)]
+    visited = 0
+    while pending:
+        name, module, depth = pending.pop()
+        visited += 1
+        if depth > _MAX_DEPTH or visited > _MAX_MODULES:
+            raise _foreign(path, "holds a model nested without end")
+        _check_stateless(module, path)
+        for kind in ("_parameters", "_buffers"):
+            tensors = module.state.get(kind)
+            for key, value in tensors.items() if isinstance(tensors, dict) else ():
+                if isinstance(value, TensorRef):
+                    yield f"{name}{key}", value
+        for key, child in _modules(module).items():
+            if isinstance(child, Record):
+                pending.append((f"{name}{key}.", child, depth + 1))
+
+
+def _check_stateless(module: Record, path: Path) -> None:
+    """Refuse what no tensor shows, but would change the output."""
+    if module.class_name == "BatchNorm2d" and module.state.get("eps") != _BATCH_NORM_EPS:
+        raise _foreign(path, f"has batch norms with another epsilon than {_BATCH_NORM_EPS}")
+    if module.class_name == "SPPF":
+        activation = _modules(_modules(module).get("cv1")).get("act")
+        if not isinstance(activation, Record) or activation.class_name != "SiLU":
+            raise _foreign(path, "has the pooling layer of newer models, without an activation in its middle")
+
+
+def _scale(tensors: Tensors, path: Path) -> str:
+    """Return the model's scale by the width of its first layer."""
+    first = tensors.get(_FIRST_CONVOLUTION)
+    scale = None if first is None or first.ndim != 4 else _SCALE_OF_FIRST_WIDTH.get(first.shape[0])
+    if scale is None:
+        raise _foreign(path, "has none of the sizes n, s, m, l, x")
+    return scale
+
+
+def _vocabulary(names: Any, embeddings: npt.NDArray[Any] | None) -> tuple[ClassEntry, ...]:
+    """Return the classes, if every one has a name and an embedding of L2 norm 1.
+
+    A model whose classes were never set carries random placeholders instead.
+    """
+    listed = list(names.values()) if isinstance(names, dict) else names
+    if embeddings is None or embeddings.dtype.kind != "f" or not isinstance(listed, list):
+        return ()
+    if embeddings.shape not in ((len(listed), TEXT_WIDTH), (1, len(listed), TEXT_WIDTH)):
+        return ()
+    norms = np.linalg.norm(embeddings.astype(np.float32), axis=-1)
+    texts = [_text(name) for name in listed]
+    if not all(texts) or not np.all(np.abs(norms - 1) <= NORM_TOLERANCE):
+        return ()
+    return tuple(ClassEntry(name) for name in texts)
+
+
+def _trained_imgsz(train_args: Any) -> int:
+    """Return the image size of the training, if it is a usable one."""
+    value = train_args.get("imgsz") if isinstance(train_args, dict) else None
+    usable = type(value) is int and value in range(GRID, MAX_IMGSZ + 1, GRID)
+    return value if usable and isinstance(value, int) else _DEFAULT_IMGSZ
+
+
+def _source(path: Path, facts: dict[Any, Any]) -> str:
+    """Return one sentence about the file that was imported."""
+    version, date = _text(facts.get("version")), _text(facts.get("date"))
+    by = f" by ultralytics {version}" if version else ""
+    on = f" on {date}" if date else ""
+    return f"Imported from {path.name} (SHA-256 {sha256_of(path)}), written{by}{on}."
+
+
+def _text(value: Any) -> str:
+    """Return a text from the file in a form that is safe to print; empty where it is none."""
+    return re.sub(r"[^\x20-\x7e\xa0-\uffff]", "?", value[:200]).strip() if isinstance(value, str) else ""
+
+
+def _foreign(path: Path, what: str) -> MedrovError:
+    """Return the error that a file is not the checkpoint of a YOLO-World v2 detector."""
+    return MedrovError(
+        ErrorCode.WEIGHTS_UNTRUSTED,
+        f"{path} {what}; only YOLO-World v2 checkpoints (yolov8*-worldv2, medrov.pt) can be imported",
+        "Give a checkpoint of that architecture.",
+    )

@@ -1,0 +1,22 @@
+"""Verification of a weights file against the network that it is for."""
+
+from __future__ import annotations
+
+from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.weights.container import Verification
+
+
+def verify_weights(name_or_path: str) -> Verification:
+    """Read weights from end to end, and compare their tensors with the network they are for.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``, ``weights_corrupt``, ``weights_untrusted``.
+    """
+    from medrov_cli.core.model.fitting import check_fit
+
+    path = resolution.resolve(name_or_path, reread=True)
+    found = container.verify(path)
+    check_fit(container.load_tensors(path), found.metadata.architecture, str(path))
+    return found

@@ -1,0 +1,164 @@
+"""What the CT phantoms share: a slice under construction in HU, and the parts of the trunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.phantoms.shapes import (
+    Blob,
+    BoolArray,
+    Field,
+    PhantomObject,
+    blend,
+    blur,
+    coverage,
+    random_harmonics,
+)
+
+AIR_HU, FAT_HU, MUSCLE_HU, BLOOD_HU, MARROW_HU, CORTEX_HU = -1000, -100, 55, 42, 190, 750
+"""Mean HU of tissues without contrast medium: textbook values, rounded."""
+
+
+@dataclass
+class CtSlice:
+    """A slice under construction, drawn in mm from the middle of the trunk: x to the patient's left, y back.
+
+    Attributes
+    ----------
+    rng
+        What is irregular is drawn from it.
+    size
+        Rows and columns.
+    spacing_mm
+        Between rows, and between columns.
+    center_px
+        (x, y) of the middle of the trunk.
+    hu
+        The picture so far.
+    blood_hu
+        Of large vessels: depends on the contrast medium.
+    objects
+        What was drawn with a mask; masks hold what is not painted over.
+    """
+
+    rng: np.random.Generator
+    size: int
+    spacing_mm: float
+    center_px: tuple[float, float]
+    hu: Field
+    blood_hu: float
+    objects: list[PhantomObject] = field(default_factory=list)
+
+    def blob(
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        *,
+        angle: float = 0.0,
+        wobble: float = 0.0,
+        exponent: float = 2.0,
+    ) -> Blob:
+        """Return an outline given in mm."""
+        scale = 1 / self.spacing_mm
+        harmonics = random_harmonics(self.rng, wobble) if wobble else ()
+        center = (self.center_px[0] + x * scale, self.center_px[1] + y * scale)
+        return Blob(center, (rx * scale, ry * scale), angle, harmonics, exponent)
+
+    def paint(self, blob: Blob, hu: float, softness_px: float = 1.2) -> None:
+        """Fill an outline with a value."""
+        window, depth = blob.patch((self.size, self.size))
+        blend(self.hu[window], hu, coverage(depth, softness_px))
+
+    def paint_bone(self, blob: Blob, cortex_mm: float) -> None:
+        """Fill an outline with marrow inside a bright cortex."""
+        window, depth = blob.patch((self.size, self.size))
+        blend(self.hu[window], CORTEX_HU * self.rng.uniform(0.7, 1.1), coverage(depth, 1.2))
+        inner = coverage(depth - cortex_mm / self.spacing_mm, 1.5)
+        blend(self.hu[window], MARROW_HU * self.rng.uniform(0.8, 1.4), inner)
+
+    def hide(self, mask: BoolArray) -> None:
+        """Take pixels that are painted over away from the objects below."""
+        kept = (PhantomObject(o.class_name, o.mask & ~mask) for o in self.objects)
+        self.objects = [drawn for drawn in kept if drawn.mask.any()]
+
+    def add(self, class_name: str, mask: BoolArray) -> None:
+        """Keep what was drawn, if any of it lies in the image."""
+        if mask.any():
+            self.objects.append(PhantomObject(class_name, mask))
+
+    def mask(self, blob: Blob) -> BoolArray:
+        """Return the pixels inside an outline."""
+        return blob.mask((self.size, self.size))
+
+
+def acquire(
+    rng: np.random.Generator, hu: Field, noise_hu: tuple[float, float] = (8.0, 30.0)
+) -> npt.NDArray[np.int16]:
+    """Return int16 HU as a scanner would: blurred by its point spread, with correlated noise."""
+    noise = blur(rng.standard_normal(hu.shape), rng.uniform(0.6, 1.1))
+    noise *= rng.uniform(*noise_hu) / noise.std()
+    return np.clip(np.rint(blur(hu, rng.uniform(0.5, 0.8)) + noise), -1024, 3071).astype(np.int16)
+
+
+def draw_table(draft: CtSlice, half_height: float) -> None:
+    """Draw the curved couch below the patient."""
+    top, radius = half_height + draft.rng.uniform(42, 52), draft.rng.uniform(300, 600)
+    for offset, hu in ((19.5, 20.0), (18.0, -850.0), (1.8, 90.0), (0.0, float(AIR_HU))):
+        draft.paint(draft.blob(0, top + offset - radius, radius, radius), hu)
+
+
+def draw_wall(draft: CtSlice, half_width: float, half_height: float) -> None:
+    """Draw skin, fat, and the muscles around the trunk's cavity."""
+    rng, background = draft.rng, draft.hu.copy()
+    fat = rng.uniform(6, 22)
+    body = draft.blob(0, 2, half_width + 26 + fat, half_height + 22 + fat * 0.7, exponent=2.35, wobble=0.015)
+    window, depth = body.patch(draft.hu.shape)
+    draft.hu[window] = FAT_HU
+    draft.paint(draft.blob(0, 3, half_width + 17, half_height + 15, exponent=2.3, wobble=0.02), MUSCLE_HU, 4)
+    for side in (-1, 1):
+        front = draft.blob(side * 62, -half_height - 8, 52, 8, angle=side * 0.25, wobble=0.1)
+        back = draft.blob(side * 32, half_height + 13, 26, 14, angle=-side * 0.1, wobble=0.1)
+        flank = draft.blob(side * (half_width + 12), 30, 10, 42, angle=side * 0.1, wobble=0.1)
+        for muscle in (front, back, flank):
+            draft.paint(muscle, MUSCLE_HU, 4)
+    skin = coverage(2 / draft.spacing_mm - depth, 1.5)
+    blend(draft.hu[window], 20, skin)
+    blend(draft.hu[window], background[window], 1 - coverage(depth, 1.5))
+
+
+def draw_ribs(draft: CtSlice, half_width: float, half_height: float, start: float, count: int) -> None:
+    """Draw ``count`` rib sections on each side, from the angle ``start`` (0 is lateral) to the back."""
+    rng = draft.rng
+    for side in (-1, 1):
+        first = start + rng.uniform(-0.1, 0.1)
+        for step in range(count):
+            theta = first + step * rng.uniform(0.36, 0.44)
+            x = side * (half_width + 7) * np.abs(np.cos(theta)) ** 0.9
+            y = (half_height + 6) * np.sign(np.sin(theta)) * np.abs(np.sin(theta)) ** 0.9
+            slope = np.arctan2(half_height * np.cos(theta), -side * half_width * np.sin(theta))
+            rib = draft.blob(x, y, rng.uniform(8, 19), rng.uniform(3.2, 4.6), angle=slope)
+            draft.paint_bone(rib, 1.4)
+
+
+def draw_spine(draft: CtSlice, half_height: float) -> None:
+    """Draw one vertebra: body, arch around the canal, transverse and spinous processes."""
+    rng = draft.rng
+    top = half_height - rng.uniform(14, 20)
+    body = draft.blob(0, top, rng.uniform(16, 19), rng.uniform(13, 16), exponent=2.5, wobble=0.04)
+    canal = draft.blob(0, top + 23, 9.5, 8)
+    arch = draft.blob(0, top + 24, 15, 13)
+    spinous = draft.blob(rng.uniform(-1, 1), top + 43, 3.6, 14, angle=rng.uniform(-0.06, 0.06))
+    processes = [draft.blob(s * 25, top + 24, 16, 4.5, angle=s * rng.uniform(-0.2, 0.35)) for s in (-1, 1)]
+    bones = [*processes, spinous, arch, body]
+    mask = np.zeros(draft.hu.shape, dtype=np.bool_)
+    for bone in bones:
+        draft.paint_bone(bone, 1.6)
+        mask |= draft.mask(bone)
+    draft.paint(canal, 25)
+    draft.hide(mask)
+    draft.add("vertebra", mask & ~draft.mask(canal))

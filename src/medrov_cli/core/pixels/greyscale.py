@@ -1,0 +1,160 @@
+"""From stored values to 8-bit grey: lookup tables, windows and ranges as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.records.frame import UInt8Array
+
+Values = npt.NDArray[Any]
+"""Stored or rescaled values of any real dtype and any shape."""
+
+PERCENTILES = (0.5, 99.5)
+"""Between these percentiles of an image's values the 8-bit range is spread (16-bit PNG and TIFF, NIfTI)."""
+
+_TABLE_ENTRIES = 1 << 17
+"""Up to this many distinct integers a chain is computed once per value instead of once per pixel."""
+
+
+IDENTITY = (1.0, 0.0)
+"""Slope and intercept of no rescale."""
+
+
+class VoiFunction(StrEnum):
+    """How a window maps values to grey (VOI LUT Function, PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+
+    LINEAR = "LINEAR"
+    LINEAR_EXACT = "LINEAR_EXACT"
+    SIGMOID = "SIGMOID"
+
+
+@dataclass(frozen=True, slots=True)
+class LookupTable:
+    """A modality or VOI lookup table (PS3.3 C.11.1.1 and C.11.2.1.1).
+
+    Attributes
+    ----------
+    entries
+        Unsigned integers, (count,).
+    first_mapped
+        The input value that gets the first entry; smaller values get it too, and values
+        past the end get the last one.
+    bits
+        Bits per entry: outputs reach from 0 to 2 ** bits - 1.
+    """
+
+    entries: npt.NDArray[np.uint16]
+    first_mapped: int
+    bits: int
+
+    def apply(self, values: Values) -> npt.NDArray[np.uint16]:
+        """Return the entries for ``values``, in their shape."""
+        indices = np.rint(np.asarray(values, dtype=np.float64) - self.first_mapped)
+        return self.entries[np.clip(indices, 0, len(self.entries) - 1).astype(np.intp)]
+
+
+def rescale(stored: Values, slope: float, intercept: float) -> Values:
+    """Return ``stored * slope + intercept``; the values themselves where that changes nothing."""
+    if (slope, intercept) == IDENTITY:
+        return stored
+    return np.asarray(stored, dtype=np.float64) * slope + intercept
+
+
+def apply_window(
+    values: Values, center: float, width: float, function: VoiFunction = VoiFunction.LINEAR
+) -> UInt8Array:
+    """Map ``values`` to 0..255 through a window, rounded to the nearest integer.
+
+    Parameters
+    ----------
+    values
+        Any shape, in the units of ``center`` and ``width``; NaN becomes 0.
+    center, width
+        Of the window. ``LINEAR`` needs a width of at least 1; a smaller one is taken as
+        ``LINEAR_EXACT``, which is the same but for the half-unit shift of integers.
+    function
+        LINEAR and LINEAR_EXACT clip outside the window; SIGMOID never reaches its ends.
+
+    Returns
+    -------
+    ndarray
+        uint8, same shape.
+    """
+    with np.errstate(all="ignore"):  # NaN and infinity are dealt with at the end
+        x = np.asarray(values, dtype=np.float64)
+        if function is VoiFunction.SIGMOID:
+            grey = 255.0 / (1.0 + np.exp(-4.0 * (x - center) / width))
+        elif function is VoiFunction.LINEAR and width >= 1:
+            grey = _ramp(x, center - 0.5, width - 1.0)
+        else:
+            grey = _ramp(x, center, width)
+    return np.rint(np.nan_to_num(grey, nan=0.0)).astype(np.uint8)
+
+
+def _ramp(x: npt.NDArray[np.float64], middle: float, width: float) -> npt.NDArray[np.float64]:
+    if width == 0:
+        return np.where(x > middle, 255.0, 0.0)
+    return np.clip((x - middle) / width + 0.5, 0.0, 1.0) * 255.0
+
+
+def apply_range(values: Values, low: float, high: float) -> UInt8Array:
+    """Map ``low`` to 0 and ``high`` to 255 linearly; a range without extent gives zeros."""
+    if not high > low:
+        return np.zeros(np.shape(values), dtype=np.uint8)
+    return apply_window(values, *center_width(low, high), VoiFunction.LINEAR_EXACT)
+
+
+def center_width(low: float, high: float) -> tuple[float, float]:
+    """Return the centre and width of the window that reaches from ``low`` to ``high``."""
+    return low / 2 + high / 2, high - low
+
+
+def full_range(values: Values) -> tuple[float, float]:
+    """Return the smallest and the largest finite value; zeros where there is none."""
+    finite = _finite(values)
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def percentile_range(values: Values) -> tuple[float, float]:
+    """Return the values at `PERCENTILES`, or the full range where these coincide."""
+    finite = _finite(values)
+    if not finite.size:
+        return 0.0, 0.0
+    low, high = (float(value) for value in np.percentile(finite, PERCENTILES))
+    return (low, high) if high > low else full_range(finite)
+
+
+def _finite(values: Values) -> Values:
+    if not np.issubdtype(values.dtype, np.inexact):
+        return values
+    return values[np.isfinite(values)]
+
+
+def map_values(stored: Values, chain: Callable[[Values], UInt8Array]) -> UInt8Array:
+    """Apply a value-by-value ``chain`` to ``stored``, once per distinct integer where that is less work.
+
+    Parameters
+    ----------
+    stored
+        Any shape. Integers of a narrow range go through a table, which gives the same result.
+    chain
+        Maps an array of values to uint8 of the same shape, each value for itself.
+    """
+    if not stored.size or not np.issubdtype(stored.dtype, np.integer):
+        return chain(stored)
+    low, high = int(stored.min()), int(stored.max())
+    if high - low >= min(_TABLE_ENTRIES, stored.size):
+        return chain(stored)
+    table = chain(np.arange(low, high + 1))
+    return table[stored.astype(np.int64) - low]
+
+
+def to_rgb(grey: UInt8Array) -> UInt8Array:
+    """Repeat a grey image of shape (height, width) into C-contiguous RGB."""
+    return np.ascontiguousarray(np.repeat(grey[:, :, np.newaxis], 3, axis=2))

@@ -1,0 +1,142 @@
+"""One grey-level window for a whole NIfTI volume, and whether its values are Hounsfield units."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.pixels.greyscale import (
+    Values,
+    VoiFunction,
+    apply_range,
+    apply_window,
+    center_width,
+    full_range,
+    map_values,
+    percentile_range,
+    rescale,
+    to_rgb,
+)
+from medrov_cli.core.pixels.nifti.file import NiftiFile
+from medrov_cli.core.records.frame import UInt8Array, Window
+from medrov_cli.core.settings.window import DEFAULT_CT_PRESET, PRESETS, WindowKind, WindowSpec
+
+_HU_AIR = (-1200.0, -700.0)
+_HU_SOFT = (-200.0, 300.0)
+_HU_SHARE = 0.01
+"""A volume is taken for CT if at least this share of its voxels is air or lung, and as much is fat or
+soft tissue (ranges in HU; ours, checked on CT and MR volumes)."""
+
+HU_WARNING = "The values look like Hounsfield units: the volume was taken for CT."
+NOT_HU_WARNING = "The values do not look like Hounsfield units; the preset was applied to them all the same."
+NO_TAG_WARNING = "NIfTI files bring no window of their own; 'auto' was used."
+COLOR_WINDOW_WARNING = "A window does not apply to a colour volume and was left out."
+
+_SAMPLES = 2_000_000
+"""Statistics of a volume are exact up to this many voxels, and taken from an even sample above."""
+
+
+def looks_like_hu(values: Values) -> bool:
+    """Tell whether real values of any shape are Hounsfield units: both air and soft tissue are among them."""
+    if not values.size:
+        return False
+    shares = [
+        np.count_nonzero((values >= low) & (values <= high)) / values.size
+        for low, high in (_HU_AIR, _HU_SOFT)
+    ]
+    return bool(min(shares) >= _HU_SHARE)
+
+
+class Renderer:
+    """Turn slices of stored values into 8-bit RGB with the one window of the file.
+
+    ``auto`` is the preset `DEFAULT_CT_PRESET` where the values look like HU (a sentence says so),
+    else the 0.5th to 99.5th percentile of the file. Presets are applied as HU all the same.
+
+    Attributes
+    ----------
+    window
+        What is used for every slice.
+    looks_like_hu
+        Whether the volume was taken for CT.
+    warnings
+        Sentences for the user.
+
+    Raises
+    ------
+    MedrovError
+        ``unsupported_format`` for complex voxels.
+    """
+
+    def __init__(self, file: NiftiFile, spec: WindowSpec) -> None:
+        self._file = file
+        self.is_color = file.voxels.dtype.fields is not None
+        if file.voxels.dtype.kind == "c":
+            raise MedrovError(
+                ErrorCode.UNSUPPORTED_FORMAT,
+                "The NIfTI voxels are complex numbers.",
+                "Save their magnitude.",
+            )
+        self.looks_like_hu = False
+        self._low = self._high = 0.0
+        if self.is_color:
+            self.window = Window("none")
+            self.warnings: tuple[str, ...] = () if spec.kind is WindowKind.AUTO else (COLOR_WINDOW_WARNING,)
+            return
+        sample = self._scale(_sample(file.voxels))
+        self.looks_like_hu = looks_like_hu(sample)
+        self.window = self._choose(spec, sample)
+        self.warnings = self._notes(spec)
+
+    def _choose(self, spec: WindowSpec, sample: Values) -> Window:
+        if spec.kind is WindowKind.CUSTOM:
+            return Window("custom", center=spec.center, width=spec.width)
+        name = spec.preset if spec.kind is WindowKind.PRESET else DEFAULT_CT_PRESET
+        if name is not None and (spec.kind is WindowKind.PRESET or self.looks_like_hu):
+            return Window("preset", name, PRESETS[name].center_hu, PRESETS[name].width_hu)
+        low, high = percentile_range(sample)
+        if not high > low:  # all that was sampled is alike: a small mask may have been missed
+            low, high = full_range(self._scale(np.asarray(self._file.voxels)))
+        center, width = center_width(low, high)
+        return Window("percentile", center=center, width=width)
+
+    def _notes(self, spec: WindowSpec) -> tuple[str, ...]:
+        notes = []
+        if self.looks_like_hu:
+            notes.append(HU_WARNING)
+        elif spec.kind is WindowKind.PRESET:
+            notes.append(NOT_HU_WARNING)
+        if spec.kind is WindowKind.TAG:
+            notes.append(NO_TAG_WARNING)
+        return tuple(notes)
+
+    def _scale(self, stored: Values) -> Values:
+        return rescale(stored, self._file.slope, self._file.intercept)
+
+    def __call__(self, stored: npt.NDArray[Any]) -> UInt8Array:
+        """Return a slice of shape (height, width) as uint8 (height, width, 3)."""
+        if self.is_color:
+            return np.ascontiguousarray(np.stack([stored[channel] for channel in "RGB"], axis=-1))
+        return to_rgb(map_values(stored, self._grey))
+
+    def _grey(self, stored: Values) -> UInt8Array:
+        window = self.window
+        center, width = window.center or 0.0, window.width or 0.0
+        values = self._scale(stored)
+        if window.source == "percentile":
+            return apply_range(values, center - width / 2, center + width / 2)
+        exact = np.issubdtype(self._file.voxels.dtype, np.inexact)
+        return apply_window(values, center, width, VoiFunction.LINEAR_EXACT if exact else VoiFunction.LINEAR)
+
+
+def _sample(voxels: npt.NDArray[Any]) -> Values:
+    """Return up to `_SAMPLES` voxels, evenly spread: the step shares no factor with a dimension."""
+    flat = voxels.reshape(-1, order="F")
+    step = math.ceil(flat.size / _SAMPLES)
+    while step > 1 and any(math.gcd(step, size) > 1 for size in voxels.shape):
+        step += 1
+    return np.asarray(flat[::step])

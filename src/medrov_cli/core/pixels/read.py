@@ -1,0 +1,159 @@
+"""Open any supported file and hand out its frames: the one door of the input side."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, kind_of_name, sniff_head
+from medrov_cli.core.records.frame import Frame
+from medrov_cli.core.settings.groups import DEFAULT_OPTIONS, ReadOptions
+
+_FORMATS_HINT = (
+    "Give DICOM, NIfTI (.nii, .nii.gz), PNG, JPEG, TIFF, WebP, BMP, GIF, "
+    "or a video (mp4, avi, mkv, mov, ...)."
+)
+
+
+def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[Frame]:
+    """Yield the frames, slices or pages of one file, decoding each when it is asked for.
+
+    The format is told by the file's content, not by its name. Memory holds one frame at a
+    time, except for compressed NIfTI (one volume file) and deflated DICOM (one file).
+    Frames that were yielded before a failure stay valid.
+
+    Parameters
+    ----------
+    path
+        A regular file; it becomes `Frame.path` unchanged.
+    options
+        Window, slicing axis and limits.
+
+    Yields
+    ------
+    Frame
+        uint8 RGB of shape (height, width, 3) in the orientation in which the pixels are
+        stored (NIfTI: radiological display, see `nifti`).
+
+    Raises
+    ------
+    MedrovError
+        At the first frame or a later one, always with an input code: ``not_found``,
+        ``unreadable``, ``unsupported_format``, ``no_pixels``, ``truncated``,
+        ``decode_failed``, ``bad_metadata`` or ``too_large``. Neither its text nor its cause
+        holds anything of the file's content.
+    """
+    with input_errors():
+        yield from _frames(path, _kind_of(path), options)
+
+
+def _frames(path: str, kind: Kind, options: ReadOptions) -> Iterator[Frame]:
+    """Choose the reader; each is imported only when a file of its kind comes."""
+    if kind is Kind.DICOM:
+        from medrov_cli.core.pixels.dicom.frames import read_dicom
+
+        return read_dicom(path, options.window, options.limits, patient=options.patient)
+    if kind is Kind.NIFTI:
+        from medrov_cli.core.pixels.nifti.slices import read_nifti
+
+        return read_nifti(path, options.window, options.axis, options.limits)
+    if kind is Kind.TIFF:
+        from medrov_cli.core.pixels.tiff import read_tiff
+
+        return read_tiff(path, options.window, options.limits)
+    if kind is Kind.VIDEO:
+        from medrov_cli.core.pixels.video import read_video
+
+        return read_video(path, options.window, options.limits)
+    from medrov_cli.core.pixels.raster import read_raster
+
+    return read_raster(path, kind, options.window, options.limits)
+
+
+def _kind_of(path: str) -> Kind:
+    mode = os.stat(path).st_mode if "\0" not in path else 0  # noqa: PTH116 - the path is taken as it was given
+    if not mode:
+        raise MedrovError(ErrorCode.NOT_FOUND, "The path holds a null character.", "Check the list of paths.")
+    if stat.S_ISDIR(mode):
+        raise MedrovError(
+            ErrorCode.UNREADABLE,
+            "This is a folder in which no image was found, not an image file.",
+            "Give image files, or a folder that holds some (folders are searched recursively).",
+        )
+    if not stat.S_ISREG(mode):
+        raise MedrovError(
+            ErrorCode.UNREADABLE,
+            "This is a pipe or a device, not a regular file.",
+            "Save the image to a file first.",
+        )
+    with open(path, "rb") as file:  # noqa: PTH123 - the path is taken as it was given
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise MedrovError(ErrorCode.TRUNCATED, "The file is empty (0 bytes).", "Copy or export it again.")
+    kind = sniff_head(head)
+    if kind is None:
+        raise MedrovError(ErrorCode.UNSUPPORTED_FORMAT, _unknown_content(path), _FORMATS_HINT)
+    return kind
+
+
+def _unknown_content(path: str) -> str:
+    promised = kind_of_name(path)
+    if promised is None:
+        return "The content is not that of a known image format."
+    return (
+        f"The name promises {promised.value}, but the content is neither that nor another known image format."
+    )
+
+
+@contextmanager
+def input_errors() -> Iterator[None]:
+    """Turn whatever a decoder raises into an input error that quotes nothing of the file."""
+    try:
+        yield
+    except MedrovError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise MedrovError(
+            ErrorCode.NOT_FOUND,
+            "There is no such file.",
+            "Check the spelling, and that the folder is mounted.",
+        ) from None
+    except PermissionError:
+        raise MedrovError(
+            ErrorCode.UNREADABLE, "The file may not be read (permission denied).", "Check its permissions."
+        ) from None
+    except MemoryError:
+        raise MedrovError(
+            ErrorCode.TOO_LARGE,
+            "The image does not fit into memory.",
+            "Split or downsample it, or use a larger machine.",
+        ) from None
+    except EOFError:
+        raise MedrovError(
+            ErrorCode.TRUNCATED, "The file ends before its image does.", "Copy or export it again."
+        ) from None
+    except Exception as error:  # noqa: BLE001 - decoders of foreign files raise anything
+        raise _translated(error) from None
+
+
+def _translated(error: Exception) -> MedrovError:
+    if isinstance(error, OSError) and error.errno is not None:
+        return MedrovError(
+            ErrorCode.UNREADABLE,
+            f"The operating system could not read the file ({os.strerror(error.errno)}).",
+            "Check the disk or the network share, then try again.",
+        )
+    if isinstance(error, (zlib.error, gzip.BadGzipFile)):
+        return MedrovError(
+            ErrorCode.DECODE_FAILED, "The compressed data is damaged.", "Copy or export the file again."
+        )
+    return MedrovError(
+        ErrorCode.DECODE_FAILED,
+        f"The file is corrupt or breaks its format's rules ({type(error).__name__}).",
+        "Open it in another viewer; if that works, please report it with a file that holds no patient data.",
+    )

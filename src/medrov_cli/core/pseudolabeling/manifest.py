@@ -1,0 +1,88 @@
+"""What a run of pseudo-labelling says about itself: model, rule, inputs, counts, versions. No dates."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.base.files import sha256_of_file
+from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of
+from medrov_cli.core.datasets.labelled_folder import possible_classes
+from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
+from medrov_cli.core.prediction.weights_file import Detector
+from medrov_cli.core.settings.pseudolabel import OfflineConfig, rule_record
+
+SCHEMA = "medrov.pseudolabel/1"
+
+
+def build_manifest(
+    config: OfflineConfig,
+    dataset: Dataset,
+    detectors: Sequence[Detector],
+    samples: Sequence[Sample],
+    failures: Sequence[tuple[Sample, MedrovError]],
+    labels: Mapping[int, Sequence[AddedBox]],
+) -> dict[str, Any]:
+    """Return what was done, by which model and rule, from what, and what came of it.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    dataset
+        The dataset.
+    detectors
+        The weights.
+    samples
+        The images that were looked at.
+    failures
+        Those that could not be read, and why.
+    labels
+        By source.
+    """
+    sources = {}
+    for row, source in enumerate(dataset.sources):
+        own = labels.get(row, ())
+        sources[source.name] = {
+            "modality": source.modality.value,
+            "images": sum(sample.source_id == row for sample in samples),
+            "boxes": len(own),
+            "classes": counts_of(own, possible_classes(dataset, row)),
+            "annotations_sha256": sha256_of_file(source.folder / ANNOTATIONS),
+        }
+    packages = ("numpy", "opencv-python", "torch")
+    return {
+        "schema": SCHEMA,
+        "notice": RESEARCH_NOTICE,
+        "dataset": {"name": dataset.name, "sha256": sha256_of_file(config.dataset)},
+        "splits": list(config.splits),
+        **marks_of(config, detectors),
+        "images": len(samples),
+        "boxes": sum(map(len, labels.values())),
+        "sources": sources,
+        "failures": [
+            {"path": _path_of(sample, dataset), "error": error.as_dict()} for sample, error in failures
+        ],
+        "versions": {"medrov": __version__, **{name: importlib.metadata.version(name) for name in packages}},
+    }
+
+
+def _path_of(sample: Sample, dataset: Dataset) -> str:
+    """Return the name of an image in reports: its source, and its file below the source's images."""
+    source, path = dataset.sources[sample.source_id], sample.image_path
+    below = path.relative_to(source.images).as_posix() if path.is_relative_to(source.images) else path.name
+    return f"{source.name}/{below}"
+
+
+def marks_of(config: OfflineConfig, detectors: Sequence[Detector]) -> dict[str, Any]:
+    """Return what each label says of its origin: the model (``models`` for several) and the rule."""
+    models = [{"name": d.metadata.name, "sha256": d.sha256} for d in detectors]
+    rule = config.rule
+    views = len(detectors) * len(rule.scales) * (1 + rule.flip)
+    named = {"model": models[0]} if len(models) == 1 else {"models": models}
+    return {**named, "rule": rule_record(rule, views)}

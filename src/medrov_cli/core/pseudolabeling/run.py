@@ -1,0 +1,249 @@
+"""Add labels to a dataset: of classes that its sources may show without annotating them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.datasets.labelled_documents import AddedBox, Document, read_document, with_added
+from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
+from medrov_cli.core.datasets.presence import POSSIBLE
+from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
+from medrov_cli.core.engines.open_engine import choose_engine
+from medrov_cli.core.prediction.detection_journal import DetectionJournal
+from medrov_cli.core.prediction.ensemble import Searcher, open_views, search_samples
+from medrov_cli.core.prediction.weights_file import Detector, names_of_classes, truth_sha256
+from medrov_cli.core.pseudolabeling.manifest import build_manifest, marks_of
+from medrov_cli.core.pseudolabeling.rules import labels_for
+from medrov_cli.core.records.detections import Found
+from medrov_cli.core.reports.review import write_review
+from medrov_cli.core.runs.journal import Journal, read_records
+from medrov_cli.core.settings.choices import SPLITS
+from medrov_cli.core.settings.detect import Shard
+from medrov_cli.core.settings.evaluate import usage
+from medrov_cli.core.settings.pseudolabel import OfflineConfig
+
+Advance = Callable[[int, int, str], None]
+"""Called with the images done, their total, and what is being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoLabelResult:
+    """What came of a run.
+
+    Attributes
+    ----------
+    manifest
+        The document of schema ``medrov.pseudolabel/1``; as ``manifest.json`` where one was written.
+    is_written
+        Whether there is a dataset.
+    waiting_for
+        Shards without which it cannot be written yet.
+    """
+
+    manifest: dict[str, Any]
+    is_written: bool = False
+    waiting_for: tuple[str, ...] = ()
+
+
+def run_pseudolabeling(config: OfflineConfig, advance: Advance = lambda *_: None) -> PseudoLabelResult:
+    """Find what a dataset's sources may show without annotating it, and write a dataset with it.
+
+    Images that cannot be read keep their annotations and are ``failures`` of the manifest; without any
+    that can, no dataset is written.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    advance
+        Called with the steps done, their total, and what is being done.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, ``DATASET_INVALID``, ``NO_INPUT``, ``OUTPUT_FAILED``, or a code of weights and
+        text encoder.
+    """
+    config.check()
+    dataset = load_dataset(config.dataset, config.data_root, presence=config.presence, pseudo=SPLITS)
+    samples = _searched(dataset, config)
+    _require_free(config)
+    detectors = [Detector.resolve(config.of_detector(name)) for name in config.weights]
+    run = _Run(config, dataset, samples, detectors, advance)
+    if config.shard is None:
+        return run.finish(run.search(samples, _journal_path(config, None), None))
+    number, count = config.shard.number, config.shard.count
+    own = run.search(samples[number - 1 :: count], _journal_path(config, config.shard), config.shard)
+    shards = [Shard(other, count) for other in range(1, count + 1)]
+    missing = tuple(str(shard) for shard in shards if not run.is_done(shard))
+    if missing:
+        return PseudoLabelResult(run.manifest(own, run.labels(own)), waiting_for=missing)
+    return run.finish(run.joined(shards))
+
+
+def _searched(dataset: Dataset, config: OfflineConfig) -> list[Sample]:
+    """Return the images that can get a label."""
+    wanted = (dataset.presence == POSSIBLE).any(1)
+    if not wanted.any():
+        raise MedrovError(
+            ErrorCode.NO_INPUT,
+            f"{config.dataset}: every class is annotated or impossible in every source",
+            "Give a presence table with a 0 where a class can be seen without being annotated: --presence.",
+        )
+    samples = [s for split in config.splits for s in dataset.samples[split] if wanted[s.source_id]]
+    if not samples:
+        raise MedrovError(
+            ErrorCode.NO_INPUT,
+            f"{config.dataset}: no image of {', '.join(config.splits)} can get a label",
+            "Choose other --splits.",
+        )
+    return samples
+
+
+def _require_free(config: OfflineConfig) -> None:
+    output = config.output
+    if output is None or config.dry_run or config.resume or config.overwrite:
+        return
+    journal = _journal_path(config, config.shard)
+    if (output / MANIFEST).exists() or any(p.exists() for p in (journal, Journal(journal).partial)):
+        raise usage(
+            f"--output {output} already holds pseudo-labels, or a part of them",
+            "Add --resume to go on, --overwrite, or give another --output.",
+        )
+
+
+def _journal_path(config: OfflineConfig, shard: Shard | None) -> Path:
+    suffix = "" if shard is None else f"-{shard.number}-of-{shard.count}"
+    return (config.output or Path()) / f"proposals{suffix}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """An image, and what was found in it, or why it could not be read."""
+
+    sample: Sample
+    found: Found
+    error: MedrovError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the steps share."""
+
+    config: OfflineConfig
+    dataset: Dataset
+    samples: Sequence[Sample]
+    detectors: Sequence[Detector]
+    advance: Advance
+
+    def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[_Looked]:
+        """Look at some images; at those in the journal only if they could not be read then."""
+        config = self.config
+        kept_at = None if config.dry_run else path
+
+        def report(done: int, total: int) -> None:
+            self.advance(done, total, "looking")
+
+        with closing(DetectionJournal(kept_at, self._identity(shard), resume=config.resume)) as journal:
+            if len(journal.found) == len(samples) and not journal.failures:
+                report(len(samples), len(samples))
+                journal.finish()
+            else:
+                names = names_of_classes(self.dataset)
+                views = open_views(self.detectors, names, self.dataset.classes, config)
+                search_samples(Searcher(views, config.rule), samples, config, journal, report)
+        return _of_journal(samples, journal)
+
+    def is_done(self, shard: Shard) -> bool:
+        """Tell whether a shard with these settings is whole."""
+        path = _journal_path(self.config, shard)
+        return path.exists() and next(read_records(path), None) == self._identity(shard)
+
+    def joined(self, shards: Sequence[Shard]) -> list[_Looked]:
+        """Return what came of all shards, in the order of the images."""
+        looked: list[_Looked | None] = [None] * len(self.samples)
+        for shard in shards:
+            part = slice(shard.number - 1, None, shard.count)
+            path = _journal_path(self.config, shard)
+            journal = DetectionJournal(path, self._identity(shard), resume=True)
+            looked[part] = _of_journal(self.samples[part], journal)
+        if any(own is None for own in looked):
+            raise AssertionError("the shards do not make the whole")
+        return [own for own in looked if own is not None]
+
+    def labels(self, looked: Sequence[_Looked]) -> dict[int, list[AddedBox]]:
+        """Return the labels of each source, in the order of its images, the best first in each."""
+        rule, classes = self.config.rule, self.dataset.classes
+        labels: dict[int, list[AddedBox]] = {}
+        for own in looked:
+            sample = own.sample
+            kept = labels_for(own.found, sample, self.dataset.presence, rule.max_truth_iou, rule.score)
+            for box, score, label in zip(
+                kept.boxes_xyxy.tolist(), kept.scores.tolist(), kept.labels.tolist(), strict=True
+            ):
+                added = AddedBox(sample.image_id, classes[label], tuple(box), score)
+                labels.setdefault(sample.source_id, []).append(added)
+        return labels
+
+    def finish(self, looked: Sequence[_Looked]) -> PseudoLabelResult:
+        """Write the dataset and the page for its review, unless nothing is to be written."""
+        config = self.config
+        labels = self.labels(looked)
+        manifest = self.manifest(looked, labels)
+        if config.dry_run or config.output is None or not manifest["images"]:
+            return PseudoLabelResult(manifest)
+        marks = marks_of(config, self.detectors)
+
+        def changed(row: int) -> Document | None:
+            if row not in labels:
+                return None
+            original = read_document(self.dataset.sources[row].folder / ANNOTATIONS)
+            return with_added(original, labels[row], marks)
+
+        manifest = write_folder(config.output, self.dataset, changed, manifest)
+        if config.review is not None:
+            folder = LabelledFolder.open(config.output)
+            write_review(
+                config.review, folder, lambda done, total: self.advance(done, total, "drawing the review")
+            )
+        return PseudoLabelResult(manifest, is_written=True)
+
+    def manifest(self, looked: Sequence[_Looked], labels: dict[int, list[AddedBox]]) -> dict[str, Any]:
+        """Return the manifest of what came of some images."""
+        samples = [own.sample for own in looked if own.error is None]
+        failures = [(own.sample, own.error) for own in looked if own.error is not None]
+        return build_manifest(self.config, self.dataset, self.detectors, samples, failures, labels)
+
+    def _identity(self, shard: Shard | None) -> dict[str, Any]:
+        """Return what must be equal for an earlier run's findings to be of use."""
+        images = len(self.samples) if shard is None else len(self.samples[shard.number - 1 :: shard.count])
+        config, rule = self.config, self.config.rule
+        asked = [[d.text_encoder for d in self.detectors], names_of_classes(self.dataset)]
+        return {
+            "weights": [d.sha256 for d in self.detectors],
+            "images": images,
+            "dataset": truth_sha256(self.dataset, self.samples),
+            "imgsz": [rule.sides(d.imgsz) for d in self.detectors],
+            "names": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
+            "engine": choose_engine(config.engine, config.device, config.precision).value,
+            "precision": config.precision.value,
+            "batch": config.batch,
+            "flip": rule.flip,
+            "shard": None if shard is None else str(shard),
+            **{k: v for k, v in marks_of(config, self.detectors)["rule"].items() if k != "truth_iou"},
+        }
+
+
+def _of_journal(samples: Sequence[Sample], journal: DetectionJournal) -> list[_Looked]:
+    return [
+        _Looked(sample, found, journal.failures.get(row))
+        for row, (sample, found) in enumerate(zip(samples, journal.found, strict=True))
+    ]

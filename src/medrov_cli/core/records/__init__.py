@@ -1,0 +1,1 @@
+"""Frozen records and arrays that pass between packages."""

@@ -1,0 +1,1 @@
+"""Settings of the commands: choices, values, groups, one dataclass per command."""

@@ -1,0 +1,112 @@
+"""The file of text embeddings: safetensors whose header says which texts and which encoder.
+
+The shipped vocabulary and every entry of the cache have this form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.text.protocol import EncoderIdentity
+
+SCHEMA = "medrov.embeddings/1"
+"""Version of the header."""
+
+NORM_TOLERANCE = 2e-3
+"""How far from 1 a stored norm may be: float16 rounds each value by at most 2**-11 of it."""
+
+_TENSOR = "embeddings"
+_METADATA_KEY = "medrov"
+
+
+def write_embeddings(
+    path: Path,
+    identity: EncoderIdentity,
+    texts: Sequence[str],
+    embeddings: npt.NDArray[np.float16] | Float32Array,
+) -> None:
+    """Write embeddings, whole or not at all; the same ones always give the same bytes.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made if need be.
+    identity
+        The encoder that made them.
+    texts
+        In the encoder's canonical form.
+    embeddings
+        float16 or float32, (texts, identity.width), L2 norm 1.
+
+    Raises
+    ------
+    MedrovError
+        ``OUTPUT_FAILED``.
+    """
+    from safetensors.numpy import save
+
+    header = {**_header(identity), "texts": list(texts)}
+    metadata = {_METADATA_KEY: json.dumps(header, ensure_ascii=False, sort_keys=True)}
+    content = save({_TENSOR: np.ascontiguousarray(embeddings)}, metadata=metadata)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)  # the library's own writing makes the file private to the user
+
+
+def read_embeddings(path: Path, identity: EncoderIdentity) -> dict[str, Float32Array]:
+    """Return the embeddings of a file by text, float32, (identity.width,), L2 norm 1.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or was made by another encoder.
+    OSError
+        If it cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as handle:
+            header = json.loads((handle.metadata() or {}).get(_METADATA_KEY, "null"))
+            stored = handle.get_tensor(_TENSOR)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    texts = _checked_texts(header, identity)
+    if stored.shape != (len(texts), identity.width) or stored.dtype not in (np.float16, np.float32):
+        raise ValueError(f"its embeddings are {stored.dtype} {stored.shape}")
+    rows: Float32Array = stored.astype(np.float32)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.all(np.abs(norms - 1) <= NORM_TOLERANCE):  # false for NaN as well
+        raise ValueError("its embeddings do not have L2 norm 1")
+    if stored.dtype == np.float16:
+        rows /= norms  # float32 comes back to the bit, as the encoder made it
+    return dict(zip(texts, rows, strict=True))
+
+
+def _header(identity: EncoderIdentity) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "encoder": identity.name,
+        "revision": identity.revision,
+        "context_length": identity.context_length,
+    }
+
+
+def _checked_texts(header: Any, identity: EncoderIdentity) -> list[str]:
+    """Return the texts of a header, if it is one of ours and of this encoder."""
+    if not isinstance(header, Mapping):
+        raise ValueError("it has no medrov metadata")
+    for key, value in _header(identity).items():
+        if header.get(key) != value:
+            raise ValueError(f"its {key} is {header.get(key)!r}, not {value!r}")
+    texts = header.get("texts")
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("its texts are not a list of strings")
+    return texts

@@ -1,0 +1,83 @@
+"""The lexicon: which names mean the same, and which modalities can show what they name."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from medrov_cli.core.settings.choices import Modality
+
+LEXICON = "synonyms.toml"
+"""Name of the asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One class of the lexicon.
+
+    Attributes
+    ----------
+    name
+        The usual name, lower case.
+    synonyms
+        Other names of the same thing.
+    modalities
+        Where it can be seen.
+    """
+
+    name: str
+    synonyms: tuple[str, ...]
+    modalities: tuple[Modality, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return the name, then its synonyms."""
+        return (self.name, *self.synonyms)
+
+
+@cache
+def lexicon() -> tuple[Entry, ...]:
+    """Return every class of the lexicon, in the order of the file."""
+    text = files("medrov_cli").joinpath("assets", LEXICON).read_text(encoding="utf-8")
+    return tuple(
+        Entry(name, tuple(fields["synonyms"]), tuple(Modality(value) for value in fields["modalities"]))
+        for name, fields in tomllib.loads(text).items()
+    )
+
+
+def synonyms_of(name: str) -> tuple[str, ...]:
+    """Return the other names of what ``name`` means; none if the lexicon does not know it.
+
+    Parameters
+    ----------
+    name
+        A name or a synonym of the lexicon, in any case; ``a/b`` asks for both.
+    """
+    parts = [_plain(part) for part in name.split("/")]
+    found = (text for part in parts if part in _index() for text in _index()[part].texts)
+    return tuple(dict.fromkeys(text for text in found if text not in parts))
+
+
+def modalities_of(name: str) -> tuple[Modality, ...]:
+    """Return the modalities that can show what ``name`` means; none where it is not known.
+
+    Parameters
+    ----------
+    name
+        As for `synonyms_of`.
+    """
+    parts = [_plain(part) for part in name.split("/")]
+    shown = {modality for part in parts if part in _index() for modality in _index()[part].modalities}
+    return tuple(modality for modality in Modality if modality in shown)
+
+
+@cache
+def _index() -> Mapping[str, Entry]:
+    return {text: entry for entry in lexicon() for text in entry.texts}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())

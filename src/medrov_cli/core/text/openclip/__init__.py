@@ -1,0 +1,1 @@
+"""Text and image towers of open_clip models."""

@@ -1,0 +1,72 @@
+"""Load an open_clip model from its files: silent, without network, and without code of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.text.openclip.config import CONFIG, FOLDER_HINT, ModelConfig, unusable
+from medrov_cli.core.text.openclip.models import ModelFiles
+from medrov_cli.core.text.silence import quiet_offline_models
+
+
+@contextlib.contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Run a body that loads ``what`` from local files.
+
+    Raises
+    ------
+    MedrovError
+        ``ENCODER_MISSING`` for everything that the libraries raise on files that do not fit together.
+    """
+    try:
+        with quiet_offline_models():
+            yield
+    except _load_errors() as error:
+        raise unusable(f"cannot load {what}", error) from error
+
+
+def load_model(files: ModelFiles) -> Any:
+    """Return the whole model, ready to encode, on the CPU. To be called inside of `loading`.
+
+    Raises
+    ------
+    MedrovError
+        ``ENCODER_MISSING`` if a config wants to run code of its own.
+    """
+    settings = {**ModelConfig.read(files.folder / CONFIG).text_settings, "hf_model_pretrained": False}
+    if files.base_folder:
+        settings["hf_model_name"] = str(files.base_folder)
+        _refuse_code(files.base_folder / "config.json")
+    _refuse_code(files.folder / "tokenizer_config.json")
+    import open_clip
+
+    name = f"local-dir:{files.folder}"
+    return open_clip.create_model(name, require_pretrained=True, text_cfg=settings).eval()
+
+
+def _refuse_code(path: Path) -> None:
+    """Refuse a config that names Python code beside it: transformers would ask whether to run it."""
+    try:
+        has_code = path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        raise unusable(f"{path} is not a config of transformers", error) from error
+    if has_code:
+        raise MedrovError(
+            ErrorCode.ENCODER_MISSING,
+            f"{path} wants to run code of its own, which is never run",
+            FOLDER_HINT,
+        )
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    """Return what open_clip and its libraries raise on files that do not fit together."""
+    from safetensors import SafetensorError
+
+    return (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,
+            AssertionError, pickle.UnpicklingError, SafetensorError)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Training batches: sampling, prompts, augmentation, image store."""

@@ -1,0 +1,250 @@
+"""Training batches: a pure function of the seed, the epoch and the step."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from medrov_cli.core.base.constants import GRID
+from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.datasets.laterality import mirror_rows
+from medrov_cli.core.datasets.presence import POSSIBLE
+from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.settings.train_groups import AugmentationConfig, BalanceConfig, NegativesConfig
+from medrov_cli.core.training.data.appearance import change_pixels
+from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
+from medrov_cli.core.training.data.batch import MAX_TILES, Asked, Batch, collate
+from medrov_cli.core.training.data.prompting import ClassTexts, choose_prompts, draw_prompt_count, draw_texts
+from medrov_cli.core.training.data.sampling import epoch_order, sample_weights
+from medrov_cli.core.training.data.store import ImageStore
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderConfig:
+    """How batches are made.
+
+    Attributes
+    ----------
+    imgsz
+        Side of the square images, in pixels; a multiple of 32.
+    multi_scale
+        Each step has a side drawn from the multiples of 32 within this share of ``imgsz``.
+    batch
+        Samples a step, over all processes.
+    seed
+        Everything random follows from it.
+    max_prompts
+        Prompts a sample (the paper: 80).
+    balance, negatives, augmentation
+        Which images, which prompts, which strengths.
+    """
+
+    imgsz: int
+    multi_scale: float
+    batch: int
+    seed: int
+    max_prompts: int
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
+    negatives: NegativesConfig = field(default_factory=NegativesConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which samples of a step a process makes at a time.
+
+    Attributes
+    ----------
+    processes, process
+        How many there are, and which this is, from 0.
+    parts
+        A step's samples come in so many batches, one after the other.
+    """
+
+    processes: int = 1
+    process: int = 0
+    parts: int = 1
+
+    def positions(self, part: int, batch: int) -> range:
+        """Return the positions within a step's samples that make a part."""
+        size = batch // (self.processes * self.parts)
+        first = (part * self.processes + self.process) * size
+        return range(first, first + size)
+
+
+class BatchSource(TorchDataset[Batch]):
+    """The batches of one epoch: item ``step * parts + part``.
+
+    A sample depends on the seed, the epoch, the step and its position in it, not on who makes
+    it or with which others.
+
+    Parameters
+    ----------
+    dataset
+        Classes and sources. Its novel classes are neither asked for nor shown boxes of.
+    samples, store
+        The training samples and their images.
+    texts
+        The texts of the classes.
+    nearest
+        See :func:`medrov_cli.core.training.data.prompting.nearest_classes`.
+    config
+        How batches are made.
+    epoch
+        0-based.
+    mosaic
+        Whether mosaics are made in this epoch.
+    share
+        Which samples this process makes.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        samples: Sequence[Sample],
+        store: ImageStore,
+        texts: ClassTexts,
+        nearest: IntArray,
+        config: LoaderConfig,
+        epoch: int,
+        *,
+        mosaic: bool,
+        share: Share | None = None,
+    ) -> None:
+        modalities = [source.modality for source in dataset.sources]
+        self._modalities = modalities
+        self._taught = np.setdiff1d(np.arange(len(dataset.classes)), dataset.novel)
+        self._possible = dataset.presence == POSSIBLE
+        self._mirror = mirror_rows(dataset.classes)
+        self._samples = samples
+        self._store = store
+        self._texts = texts
+        self._nearest = nearest
+        self._config = config
+        self._epoch = epoch
+        self._share = share or Share()
+        self._mosaic = config.augmentation.mosaic if mosaic else 0.0
+        self._sides = sides_of(config.imgsz, config.multi_scale)
+        weights = sample_weights(samples, modalities, config.balance)
+        self._cumulative = np.cumsum(weights)
+        self._order = epoch_order(weights, config.seed, epoch)
+        source_ids = np.array([sample.source_id for sample in samples])
+        self._of_source = [np.flatnonzero(source_ids == row) for row in range(len(dataset.sources))]
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps of the epoch."""
+        return len(self._order) // self._config.batch
+
+    def __len__(self) -> int:
+        return self.steps * self._share.parts
+
+    def __getitem__(self, item: int) -> Batch:
+        """Return a batch."""
+        step, part = divmod(item, self._share.parts)
+        config = self._config
+        rng = np.random.default_rng((config.seed, self._epoch, step + 1))
+        side = int(rng.choice(self._sides))
+        count = draw_prompt_count(len(self._taught), config.max_prompts, rng)
+        samples = []
+        for position in self._share.positions(part, config.batch):
+            index = int(self._order[step * config.batch + position])
+            own = np.random.default_rng((config.seed, self._epoch, step + 1, position + 1))
+            samples.append(self._sample(index, side, count, own))
+        return collate(samples)
+
+    def _sample(self, index: int, side: int, count: int, rng: np.random.Generator) -> Asked:
+        """Return a sample, and what it is asked for."""
+        chosen, canvas = self._canvas(index, side, rng)
+        taught = np.isin(canvas.labels, self._taught)
+        canvas = Canvas(
+            canvas.image_rgb, canvas.boxes_xyxy[taught], canvas.labels[taught], canvas.regions_xyxy
+        )
+        negatives = self._config.negatives
+        classes = choose_prompts(canvas.labels, self._taught, count, negatives, self._nearest, rng)
+        sources = np.array([self._samples[i].source_id for i in chosen], dtype=np.int64)
+        unsure = self._possible[sources].any(0) if negatives.federated else np.zeros(len(self._mirror), bool)
+        return Asked(canvas, sources, classes, draw_texts(classes, self._texts, rng), unsure[classes])
+
+    def _canvas(self, index: int, side: int, rng: np.random.Generator) -> tuple[list[int], Canvas]:
+        """Return the image alone or among others, and which samples are on it."""
+        config = self._config.augmentation
+        if rng.random() >= self._mosaic:
+            return [index], place_single(self._tile(index, rng), side, config, rng)
+        siblings = self._of_source[self._samples[index].source_id]
+        same_source = rng.random() < config.same_source
+        others = (
+            rng.choice(siblings, MAX_TILES - 1)
+            if same_source
+            else np.minimum(
+                np.searchsorted(self._cumulative, rng.random(MAX_TILES - 1)), len(self._samples) - 1
+            )
+        )
+        chosen = [int(i) for i in rng.permutation([index, *others])]
+        return chosen, place_mosaic([self._tile(i, rng) for i in chosen], side, config, rng)
+
+    def _tile(self, index: int, rng: np.random.Generator) -> Tile:
+        sample, image = self._samples[index], self._store[index]
+        modality = self._modalities[sample.source_id]
+        scale = np.array([image.shape[1] / sample.width, image.shape[0] / sample.height], dtype=np.float32)
+        tile = Tile(image, sample.boxes_xyxy * np.tile(scale, 2), sample.labels)
+        tile = turn_and_flip(tile, modality, self._mirror, self._config.augmentation, rng)
+        return Tile(
+            change_pixels(tile.image_rgb, modality, self._config.augmentation.appearance, rng),
+            tile.boxes_xyxy,
+            tile.labels,
+        )
+
+
+def sides_of(imgsz: int, multi_scale: float) -> list[int]:
+    """Return the multiples of 32 within ``multi_scale`` (a share) of ``imgsz``, at least itself."""
+    reach = int(imgsz * multi_scale) // GRID
+    return [imgsz + GRID * step for step in range(-reach, reach + 1) if imgsz + GRID * step >= GRID]
+
+
+def iterate(source: BatchSource, workers: int, first: int = 0) -> Iterator[Batch]:
+    """Return the batches of an epoch in order, made by ``workers`` processes ahead of time.
+
+    The batches do not depend on the number of workers; 0 makes them in this process.
+
+    Parameters
+    ----------
+    source
+        The batches.
+    workers
+        Processes.
+    first
+        The item to begin with.
+    """
+    if workers:
+        _give_back_memory()
+    loader = DataLoader(
+        source,
+        sampler=range(first, len(source)),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_quiet_worker,
+    )
+    return iter(loader)
+
+
+def _give_back_memory() -> None:
+    """Return freed memory to the system, where the C library can: a forked worker would keep a copy."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+def _quiet_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

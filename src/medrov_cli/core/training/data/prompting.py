@@ -1,0 +1,115 @@
+"""Which texts a training sample is asked for: its classes, other classes, and under which name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.settings.train_groups import NegativesConfig
+
+FULL_VOCABULARY_SHARE = 0.6
+"""Share of batches that are asked for every class: what ``detect`` does without ``--classes``.
+The others get a random number of negatives, since users name few classes, and the neck's
+features depend on all texts that are asked for."""
+
+
+HARD_PER_POSITIVE = 3
+"""Classes with the nearest texts that are hard negatives of a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTexts:
+    """The texts of every class, as rows of one table.
+
+    Attributes
+    ----------
+    texts
+        Every text once.
+    rows
+        For each class the rows of its texts: the class name first, then its synonyms.
+    """
+
+    texts: tuple[str, ...]
+    rows: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def build(cls, classes: Sequence[str], synonyms: Mapping[str, Sequence[str]]) -> ClassTexts:
+        """Return the texts of ``classes``; a name with slashes counts as synonyms too."""
+        row_of: dict[str, int] = {}
+        rows = []
+        for name in classes:
+            parts = [part.strip() for part in name.split("/")]
+            texts = dict.fromkeys([*parts, *synonyms.get(name, ())])
+            rows.append(tuple(row_of.setdefault(text, len(row_of)) for text in texts))
+        return cls(tuple(row_of), tuple(rows))
+
+
+def nearest_classes(embeddings: Float32Array, count: int = HARD_PER_POSITIVE) -> IntArray:
+    """Return the classes whose texts are most like each class's own, nearest first.
+
+    Parameters
+    ----------
+    embeddings
+        float32, (classes, width), L2 norm 1.
+    count
+        Columns of the result; fewer where there are fewer other classes.
+    """
+    likeness = embeddings @ embeddings.T
+    np.fill_diagonal(likeness, -np.inf)
+    return np.argsort(-likeness, axis=1, kind="stable")[:, : min(count, len(embeddings) - 1)]
+
+
+def draw_prompt_count(class_count: int, max_prompts: int, rng: np.random.Generator) -> int:
+    """Return how many classes the samples of a batch are asked for; own classes may make it more."""
+    most = min(class_count, max_prompts)
+    return most if rng.random() < FULL_VOCABULARY_SHARE else int(rng.integers(1, most + 1))
+
+
+def choose_prompts(
+    labels: IntArray,
+    candidates: IntArray,
+    count: int,
+    negatives: NegativesConfig,
+    nearest: IntArray,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Return the classes that a sample is asked for, in random order, at least one.
+
+    Parameters
+    ----------
+    labels
+        The sample's own, int64, (n,), repeats allowed: all of them are asked for.
+    candidates
+        The classes that may be asked for.
+    count
+        Negatives are added up to so many classes.
+    negatives
+        Which kinds.
+    nearest
+        See :func:`nearest_classes`.
+    rng
+        Source of chance. What is drawn depends on nothing but this sample.
+    """
+    chosen = np.unique(labels)
+    if negatives.hard and len(chosen):
+        near = np.setdiff1d(np.intersect1d(nearest[chosen], candidates), chosen)
+        chosen = np.concatenate((chosen, rng.permutation(near)[: max(count - len(chosen), 0)]))
+    if negatives.random:
+        others = np.setdiff1d(candidates, chosen)
+        chosen = np.concatenate((chosen, rng.permutation(others)[: max(count - len(chosen), 0)]))
+    if not len(chosen):
+        chosen = rng.choice(candidates, 1)
+    return rng.permutation(chosen).astype(np.int64)
+
+
+def draw_texts(class_rows: IntArray, texts: ClassTexts, rng: np.random.Generator) -> IntArray:
+    """Return one text row for each class: its name half the time, else any of its texts, (t,)."""
+    drawn = []
+    for class_id in class_rows:
+        rows = texts.rows[class_id]
+        drawn.append(rows[0] if rng.random() < 0.5 else rows[rng.integers(len(rows))])
+    return np.asarray(drawn, dtype=np.int64)

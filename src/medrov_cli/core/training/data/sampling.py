@@ -1,0 +1,79 @@
+"""Which image comes when: balanced by repeat factors, and a pure function of seed and epoch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.settings.choices import Balance, Modality
+from medrov_cli.core.settings.train_groups import BalanceConfig
+
+
+def repeat_factors(
+    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceConfig
+) -> npt.NDArray[np.float64]:
+    """Return how many times as often as an image of a common group each is to be drawn, (n,), >= 1.
+
+    It is the largest ``max(1, (threshold / share) ** power)`` over the groups of the image, with
+    the share of all images that belong to the group: repeat factor sampling as in LVIS
+    (arXiv 1908.03195: threshold 0.001, power 0.5, by class).
+
+    Parameters
+    ----------
+    samples
+        The training samples.
+    modalities
+        One a source.
+    config
+        The groups and how strong the preference is. By class, an image belongs to each class of
+        which it has a box; one without boxes has the factor 1.
+    """
+    groups = [set(_groups(sample, modalities, config.by)) for sample in samples]
+    sizes = Counter(group for own in groups for group in own)
+    of_group = {
+        group: max(1.0, (config.threshold * len(samples) / size) ** config.power)
+        for group, size in sizes.items()
+    }
+    factors = [max((of_group[group] for group in own), default=1.0) for own in groups]
+    return np.array(factors, dtype=np.float64)
+
+
+def sample_weights(
+    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceConfig
+) -> npt.NDArray[np.float64]:
+    """Return how often each sample is to be drawn, (n,), summing to 1: see :func:`repeat_factors`.
+
+    By source with a threshold of 1, an image of a source of n images weighs n ** -power.
+    """
+    factors = repeat_factors(samples, modalities, config)
+    return np.asarray(factors / factors.sum(), dtype=np.float64)
+
+
+def _groups(sample: Sample, modalities: Sequence[Modality], by: Balance) -> Iterable[Hashable]:
+    match by:
+        case Balance.OFF:
+            return ()
+        case Balance.SOURCE:
+            return (sample.source_id,)
+        case Balance.MODALITY:
+            return (modalities[sample.source_id],)
+        case Balance.CLASS:
+            return (int(label) for label in sample.labels)
+
+
+def epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> IntArray:
+    """Return the samples of one epoch, in order: as many as there are samples, int64, (n,).
+
+    Systematic sampling: each is drawn its expected number of times, rounded up or down.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    count = len(weights)
+    shuffled = rng.permutation(count)
+    edges = np.cumsum(weights[shuffled]) * count
+    picks = np.searchsorted(edges, np.arange(count) + rng.random(), side="right")
+    return rng.permutation(shuffled[np.minimum(picks, count - 1)])

@@ -1,0 +1,1 @@
+"""Pseudo-labels within training: teacher, rules, targets."""

@@ -1,0 +1,165 @@
+"""Pseudo-labels within a training step: the teacher's proposals for a batch become targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from medrov_cli.core.base.constants import TEXT_WIDTH
+from medrov_cli.core.datasets.presence import NOBODY, PresenceTable
+from medrov_cli.core.model.learning.assigner import Targets
+from medrov_cli.core.prediction.proposals import Proposals, split_by_presence, unannotated
+from medrov_cli.core.records.boxes import FloatArray, IntArray
+from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.settings.proposals import PseudoLabelConfig
+from medrov_cli.core.training.data.batch import Batch
+from medrov_cli.core.training.pseudolabels.rules import attribute, confident, crops_of
+from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
+
+EncodeImages = Callable[[Sequence[UInt8Array]], Float32Array]
+"""From crops, uint8, (h, w, 3), RGB, to embeddings, float32, (n, width), L2 norm 1."""
+
+
+class Findings(NamedTuple):
+    """What was found in one image besides its ground truth.
+
+    Attributes
+    ----------
+    known
+        Objects of the classes that they answer.
+    unknown_xyxy
+        float, (m, 4), in model pixels: objects of no class that is asked for.
+    crops_xyxy
+        int64, (m, 4): where to cut those out.
+    """
+
+    known: Proposals
+    unknown_xyxy: FloatArray
+    crops_xyxy: IntArray
+
+
+class Counts(NamedTuple):
+    """How many targets were added to a batch."""
+
+    known: int = 0
+    unknown: int = 0
+
+
+def examine(
+    candidates: Proposals,
+    truth_xyxy: FloatArray,
+    classes: IntArray,
+    regions_xyxy: FloatArray,
+    sources: IntArray,
+    size: int,
+    presence: PresenceTable,
+    config: PseudoLabelConfig,
+) -> Findings:
+    """Judge the proposals of one image: all steps in order.
+
+    Parameters
+    ----------
+    candidates
+        See :func:`medrov_cli.core.training.pseudolabels.rules.confident`.
+    truth_xyxy
+        float, (m, 4): the ground truth, in model pixels.
+    classes
+        int64, (t,): the class of each prompt.
+    regions_xyxy, sources
+        (k, 4) and (k,): what is seen of which source.
+    size
+        Side of the model input, in pixels.
+    presence
+        int8, (sources, classes).
+    config
+        Thresholds.
+    """
+    proposals = unannotated(confident(candidates, size, config), truth_xyxy, config)
+    region = attribute(proposals.boxes_xyxy, regions_xyxy)
+    source = np.where(region == NOBODY, NOBODY, sources[region])
+    known, unknown = split_by_presence(proposals, source, classes, presence)
+    if not config.unknown_objects:
+        unknown[:] = False
+    boxes = proposals.boxes_xyxy[unknown]
+    chosen, crops = crops_of(boxes, regions_xyxy[region[unknown]], size, config)
+    return Findings(proposals.take(known), boxes[chosen], crops[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoLabeller:
+    """Adds what a teacher sees to what a batch is taught.
+
+    Attributes
+    ----------
+    config
+        Thresholds.
+    presence
+        int8, (sources, classes).
+    encode_images
+        The foundation model's image tower; needed for unknown objects alone.
+    """
+
+    config: PseudoLabelConfig
+    presence: PresenceTable
+    encode_images: EncodeImages | None = None
+
+    def __call__(
+        self, lesson: Lesson, batch: Batch, candidates: Sequence[Proposals]
+    ) -> tuple[Lesson, Counts]:
+        """Return the lesson with what was found, and how much that was; inputs stay as they are.
+
+        Parameters
+        ----------
+        lesson
+            What the batch is taught without the teacher.
+        batch
+            On the CPU.
+        candidates
+            The teacher's, one record a sample.
+        """
+        findings = self._examine(batch, candidates)
+        known = _flat([f.known.boxes_xyxy for f in findings], [f.known.columns for f in findings])
+        taught = add_objects(lesson, known)
+        crops = [
+            np.ascontiguousarray(image[:, top:bottom, left:right].transpose(1, 2, 0))
+            for image, found in zip(batch.images.numpy(), findings, strict=True)
+            for left, top, right, bottom in found.crops_xyxy
+        ]
+        if self.encode_images is None or not crops:
+            return taught, Counts(len(known.labels))
+        encoded = self.encode_images(crops)
+        embeddings = np.zeros((len(crops), TEXT_WIDTH), np.float32)
+        embeddings[:, : encoded.shape[1]] = encoded
+        boxes = [f.unknown_xyxy for f in findings]
+        unknown = _flat(boxes, [np.zeros(len(b), np.int64) for b in boxes])
+        taught = add_unknown_objects(
+            taught, unknown.image_index, unknown.boxes_xyxy, torch.from_numpy(embeddings)
+        )
+        return taught, Counts(len(known.labels), len(crops))
+
+    def _examine(self, batch: Batch, candidates: Sequence[Proposals]) -> list[Findings]:
+        index, truth = batch.image_index.numpy(), batch.boxes_xyxy.numpy()
+        return [
+            examine(
+                candidates[row],
+                truth[index == row],
+                batch.classes[row].numpy(),
+                batch.regions_xyxy[row].numpy(),
+                batch.region_sources[row].numpy(),
+                batch.images.shape[-1],
+                self.presence,
+                self.config,
+            )
+            for row in range(len(batch.images))
+        ]
+
+
+def _flat(boxes_xyxy: Sequence[FloatArray], labels: Sequence[IntArray]) -> Targets:
+    """Return the records of all images one after the other."""
+    image = np.repeat(np.arange(len(boxes_xyxy)), [len(b) for b in boxes_xyxy])
+    boxes = np.concatenate(boxes_xyxy).astype(np.float32)
+    return Targets(torch.from_numpy(image), torch.from_numpy(np.concatenate(labels)), torch.from_numpy(boxes))

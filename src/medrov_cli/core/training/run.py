@@ -1,0 +1,172 @@
+"""Train a detector on many sources at once: the procedure behind ``medrov train``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.model.precision import choose_precision
+from medrov_cli.core.settings.train import Progress, TrainConfig, TrainProgress, settings_of
+from medrov_cli.core.settings.values import check_imgsz
+from medrov_cli.core.text.image_encoders import check_image_tower
+from medrov_cli.core.training.assembly import open_accelerator
+from medrov_cli.core.training.failures import clear_failures
+from medrov_cli.core.training.folder import RunFolder
+from medrov_cli.core.training.reporting import tracked
+from medrov_cli.core.training.results import metrics_entry
+from medrov_cli.core.training.session import EpochState, Session, open_session
+from medrov_cli.core.training.tracking import log_numbers, reported_run
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a finished run has to show.
+
+    Attributes
+    ----------
+    weights
+        The weights of the best epoch.
+    best_epoch
+        1-based.
+    history
+        One entry an epoch, as in ``metrics.jsonl``.
+    is_main
+        Whether this is the process that writes; the others have nothing to say.
+    """
+
+    weights: Path
+    best_epoch: int
+    history: tuple[dict[str, Any], ...]
+    is_main: bool = True
+
+
+def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> TrainResult:
+    """Train, validate every epoch, and keep the weights of the best one.
+
+    Under ``torchrun`` or ``accelerate launch`` every process calls this, and the first one writes.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``, ``USAGE`` (the folder holds another run), ``NON_FINITE_LOSS``,
+        ``OUT_OF_MEMORY``, ``DEPENDENCY_MISSING``, the codes of weights and text encoders,
+        ``OUTPUT_FAILED``.
+    """
+    dataset = _load(config)
+    chosen = choose_precision(config.precision, config.device)
+    config = replace(config, precision=chosen.name)
+    accelerator = open_accelerator(config)
+    folder = RunFolder(config.output)
+    settings = settings_of(config) | {"precision_reason": chosen.reason}
+    goes_on = folder.can_go_on(settings, resume=config.resume)
+    accelerator.wait_for_everyone()  # nobody writes before all have looked
+    report = progress if accelerator.is_main_process else lambda _: None
+    report(TrainProgress("precision", 0, 0, precision=chosen))
+    with clear_failures():
+        session = open_session(config, dataset, accelerator, report)
+        if accelerator.is_main_process:
+            folder.write_settings(settings)
+        run = _Run(session, folder)
+        run.begin(goes_on)
+        with reported_run(config, accelerator, settings, run.steps_done):
+            while run.epochs_done < config.epochs:
+                run.epoch()
+    return TrainResult(folder.best, run.best_epoch, tuple(run.history), accelerator.is_main_process)
+
+
+def _load(config: TrainConfig) -> Dataset:
+    """Return the dataset, having checked what can be checked before anything is written."""
+    check_imgsz(config.imgsz)
+    dataset = load_dataset(config.dataset, config.data_root)
+    if config.pseudo_labels is not None and config.pseudo_labels.unknown_objects:
+        check_image_tower(config.text_encoder, offline=config.offline)
+    count = len(dataset.samples["train"])
+    if count < config.batch:
+        raise MedrovError(
+            ErrorCode.DATASET_INVALID,
+            f"{config.dataset} has {count} training images, fewer than one batch of {config.batch}",
+            "Lower --batch, or add images.",
+        )
+    if len(dataset.novel) == len(dataset.classes):
+        raise MedrovError(
+            ErrorCode.DATASET_INVALID,
+            f"{config.dataset}: all classes are novel, so there is nothing to learn",
+            "Take classes off the list 'novel'.",
+        )
+    return dataset
+
+
+class _Run:
+    """Where a run is. The state on disk is whole from before the first step on."""
+
+    def __init__(self, session: Session, folder: RunFolder) -> None:
+        self._session = session
+        self._folder = folder
+        self._epoch = EpochState()
+        self._best_fitness = -1.0
+        self.epochs_done = 0
+        self.best_epoch = 0
+        self.history: list[dict[str, Any]] = []
+
+    @property
+    def steps_done(self) -> int:
+        """Return how many optimizer steps the run has done."""
+        trainer, epochs = self._session.trainer, self._session.config.epochs
+        return trainer.steps // epochs * self.epochs_done + self._epoch.step
+
+    @property
+    def _writes(self) -> bool:
+        return bool(self._session.accelerator.is_main_process)
+
+    def begin(self, goes_on: bool) -> None:
+        """Go on from the folder's state, or save the first one."""
+        if not goes_on:
+            self._save()
+            return
+        facts = self._session.trainer.load(self._folder.state)
+        self.epochs_done, self.best_epoch = facts["epochs_done"], facts["best_epoch"]
+        self._best_fitness = facts["best_fitness"]
+        self._epoch = EpochState(**facts["epoch"])
+        self.history = self._folder.read_metrics(self.epochs_done)
+
+    def epoch(self) -> None:
+        """Train the rest of an epoch, validate, and keep what it was worth."""
+        session, number = self._session, self.epochs_done
+        before, started = self._epoch.seconds, time.perf_counter()
+
+        def after_step() -> None:
+            self._epoch.seconds = before + time.perf_counter() - started
+            every = session.config.save_steps
+            if every and self._epoch.step % every == 0:
+                self._save()
+
+        means = session.train(number, self._epoch, after_step)
+        trained = time.perf_counter()
+        entry = metrics_entry(number, means, session.validate(number), session.dataset)
+        entry["seconds"] = {"train": self._epoch.seconds, "val": time.perf_counter() - trained}
+        self.history.append(entry)
+        if entry["fitness"] > self._best_fitness:
+            self.best_epoch, self._best_fitness = number + 1, entry["fitness"]
+            if self._writes:
+                session.save_weights(self._folder.best, entry)
+        self.epochs_done, self._epoch = number + 1, EpochState()
+        if self._writes:
+            self._folder.write_metrics(self.history)
+        log_numbers(session.accelerator, tracked(entry), session.trainer.step)
+        epochs = session.config.epochs
+        session.progress(TrainProgress("epoch", number + 1, epochs, number + 1, epochs, entry=entry))
+        self._save()
+
+    def _save(self) -> None:
+        if self._writes:
+            facts = {
+                "epochs_done": self.epochs_done,
+                "best_epoch": self.best_epoch,
+                "best_fitness": self._best_fitness,
+                "epoch": asdict(self._epoch),
+            }
+            self._session.trainer.save(self._folder.state, facts)

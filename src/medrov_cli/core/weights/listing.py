@@ -1,0 +1,48 @@
+"""Weights of the manifest and their state on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from medrov_cli.core.weights import catalogue, container, resolution
+from medrov_cli.core.weights.catalogue import ManifestEntry
+
+
+class Availability(StrEnum):
+    """Where the file of a manifest entry is."""
+
+    PRESENT = "present"
+    TO_PULL = "to_pull"
+    MISSING = "missing"
+    CORRUPT = "corrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of the manifest and its state on this machine."""
+
+    entry: ManifestEntry
+    availability: Availability
+    path: Path | None
+
+
+def list_weights() -> tuple[Listed, ...]:
+    """Return the known weights; the SHA-256 of those that are here is checked.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_missing``, ``weights_corrupt`` for the manifest itself.
+    """
+    return tuple(listed_entry(entry) for entry in catalogue.manifest().values())
+
+
+def listed_entry(entry: ManifestEntry) -> Listed:
+    """Return an entry with its state on this machine."""
+    path = resolution.locate(entry)
+    if path is None:
+        return Listed(entry, Availability.MISSING if entry.url is None else Availability.TO_PULL, None)
+    is_whole = container.sha256_of(path, reread=True) == entry.sha256
+    return Listed(entry, Availability.PRESENT if is_whole else Availability.CORRUPT, path)

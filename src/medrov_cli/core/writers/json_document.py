@@ -1,0 +1,34 @@
+"""All records as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.records.detections import DETECT_SCHEMA
+from medrov_cli.core.runs.journal import JsonRecord
+
+
+def document_pieces(records: Iterable[JsonRecord], summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the text of ``{"schema", "summary", "records"}``, one record in memory at a time."""
+    yield f'{{"schema": {json.dumps(DETECT_SCHEMA)},\n'
+    yield f'"summary": {json.dumps(dict(summary), allow_nan=False)},\n'
+    yield '"records": [\n'
+    for number, record in enumerate(records):
+        yield (",\n" if number else "") + json.dumps(record, allow_nan=False)
+    yield "\n]}\n"
+
+
+def write_document(path: Path, records: Iterable[JsonRecord], summary: Mapping[str, Any]) -> None:
+    """Write all records as one JSON document.
+
+    Raises
+    ------
+    MedrovError
+        ``OUTPUT_FAILED``.
+    """
+    with whole_file(path) as temporary, temporary.open("w", encoding="ascii") as stream:
+        stream.writelines(document_pieces(records, summary))

@@ -1,0 +1,321 @@
+"""Each raster format is read to the boxes that were computed by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.cases import hashed_case, local_case, parse_case_pattern
+from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.protocol import ReaderConfig
+from medrov_cli.core.datasets.readers.registry import READERS
+from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap
+from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
+
+HEIGHT, WIDTH = 6, 10
+
+
+def picture(path: Path, height: int = HEIGHT, width: int = WIDTH) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((height, width, 3), 99, np.uint8))
+
+
+def mask(path: Path, *parts: tuple[slice, slice, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for rows, columns, value in parts:
+        values[rows, columns] = value
+    cv2.imwrite(str(path), values)
+
+
+def read_all(form: str, path: Path, **options: Any) -> dict[str, AnnotatedImage | ErrorCode]:
+    """Return the image of each unit, or the code of its error."""
+    found: dict[str, AnnotatedImage | ErrorCode] = {}
+    for unit in reader_of(form)(ReaderConfig(path, **options)).units:
+        try:
+            (found[unit.path],) = unit.read()
+        except MedrovError as error:
+            found[unit.path] = error.code
+    return found
+
+
+def refusal(form: str, path: Path, **options: Any) -> MedrovError:
+    with pytest.raises(MedrovError) as caught:
+        reader_of(form)(ReaderConfig(path, **options))
+    return caught.value
+
+
+def boxes(image: AnnotatedImage | ErrorCode) -> list[tuple[Any, ...]]:
+    assert isinstance(image, AnnotatedImage), image
+    return [(own.class_name, *own.box_xywh) for own in image.annotations]
+
+
+# Masks
+
+
+def test_masks_with_a_class_a_value(tmp_path: Path) -> None:
+    for name in ("a.png", "sub/b.jpg", "c.png", "d.png"):
+        picture(tmp_path / "images" / name)
+    masks = tmp_path / "masks"
+    mask(masks / "a.png", (slice(1, 3), slice(2, 5), 1), (slice(5, 6), slice(9, 10), 2))
+    mask(masks / "sub" / "b_mask.png")
+    mask(masks / "c.png", (slice(0, 1), slice(0, 1), 7))
+    mask(masks / "lonely.png")
+    labels = LabelMap({1: "liver", 2: "kidney"})
+    found = read_all("masks", tmp_path, labels=labels, case=parse_case_pattern("^sub"))
+    assert list(found) == ["a.png", "c.png", "d.png", "sub/b.jpg", "lonely.png"]
+    assert boxes(found["a.png"]) == [("liver", 2, 1, 3, 2), ("kidney", 9, 5, 1, 1)]
+    second = found["sub/b.jpg"]
+    assert boxes(second) == []
+    assert isinstance(second, AnnotatedImage)
+    assert (second.name, second.case, second.original) == (
+        "b", hashed_case("sub"), tmp_path / "images" / "sub" / "b.jpg",
+    )  # fmt: skip
+    assert found["c.png"] is ErrorCode.BAD_METADATA  # 7 has no name
+    assert found["d.png"] is ErrorCode.NOT_FOUND  # no mask is not the same as an empty one
+    assert found["lonely.png"] is ErrorCode.NOT_FOUND
+    assert reader_of("masks")(ReaderConfig(tmp_path, labels=labels)).class_names == ("liver", "kidney")
+
+
+def test_masks_with_a_file_a_class(tmp_path: Path) -> None:
+    for name in ("a.png", "a_b.png", "c.png"):
+        picture(tmp_path / "pictures" / name)
+    masks = tmp_path / "masks"
+    mask(masks / "a_b_polyp.png", (slice(0, 2), slice(0, 2), 255))  # of a_b, not of a
+    mask(masks / "a_polyp.png", (slice(2, 3), slice(1, 10), 1))
+    mask(masks / "disc" / "a.png", (slice(0, 1), slice(0, 1), 9), (slice(5, 6), slice(0, 1), 9))
+    found = read_all("masks", masks, images=tmp_path / "pictures", components=False)
+    assert boxes(found["a_b.png"]) == [("polyp", 0, 0, 2, 2)]
+    assert boxes(found["a.png"]) == [("disc", 0, 0, 1, 6), ("polyp", 1, 2, 9, 1)]
+    assert boxes(found["c.png"]) == []
+    image = found["a.png"]
+    assert isinstance(image, AnnotatedImage)
+    assert [own.area for own in image.annotations] == [2, 9]
+
+
+def test_masks_beside_their_images(tmp_path: Path) -> None:
+    picture(tmp_path / "benign (1).png")
+    mask(tmp_path / "benign (1)_mask.png", (slice(3, 6), slice(4, 10), 255))
+    found = read_all("masks", tmp_path, images=tmp_path, labels=LabelMap(binary="tumour"), min_area=18)
+    assert {path: boxes(image) for path, image in found.items()} == {
+        "benign (1).png": [("tumour", 4, 3, 6, 3)]
+    }
+    assert boxes(
+        read_all("masks", tmp_path, images=tmp_path, labels=LabelMap(binary="tumour"), min_area=19)[
+            "benign (1).png"
+        ]
+    ) == []  # fmt: skip
+    assert refusal("masks", tmp_path, images=tmp_path).code is ErrorCode.USAGE
+
+
+def test_masks_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
+    labels = LabelMap(binary="x")
+    assert refusal("masks", tmp_path / "none", labels=labels).code is ErrorCode.NOT_FOUND
+    picture(tmp_path / "images" / "a.png", height=5)
+    (tmp_path / "masks").mkdir()
+    assert refusal("masks", tmp_path, labels=labels).code is ErrorCode.NO_INPUT
+    mask(tmp_path / "masks" / "a.png")
+    assert refusal("masks", tmp_path).code is ErrorCode.USAGE  # nothing says what the values are
+    assert read_all("masks", tmp_path, labels=labels) == {"a.png": ErrorCode.BAD_METADATA}  # another size
+    mask(tmp_path / "masks" / "a_mask.png")
+    assert refusal("masks", tmp_path, labels=labels).code is ErrorCode.DATASET_INVALID
+
+
+# Pascal VOC
+
+
+def voc(
+    path: Path, file: str, *objects: tuple[str, int, int, int, int], size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    items = "".join(
+        f"<object><name>{name}</name><bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax>"
+        f"<ymax>{y2}</ymax></bndbox></object>"
+        for name, x1, y1, x2, y2 in objects
+    )
+    dimensions = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+    path.write_text(
+        f"<annotation><filename>{file}</filename>{dimensions}{items}</annotation>", encoding="utf-8"
+    )
+
+
+def test_voc_counts_from_one_and_holds_the_last_pixel(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.png"):
+        picture(tmp_path / "JPEGImages" / name)
+    notes = tmp_path / "Annotations"
+    voc(notes / "a.xml", "a.jpg", ("RBC", 1, 1, 1, 1), ("WBC", 3, 2, 10, 6))
+    voc(notes / "b.xml", "another name.png", size=(0, 0))
+    voc(notes / "c.xml", "c.jpg")
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "test.txt").write_text("b\n")
+    found = read_all("voc", tmp_path)
+    assert list(found) == ["a.xml", "b.xml", "c.xml"]
+    assert boxes(found["a.xml"]) == [("RBC", 0, 0, 1, 1), ("WBC", 2, 1, 8, 5)]
+    first, second = found["a.xml"], found["b.xml"]
+    assert isinstance(first, AnnotatedImage)
+    assert isinstance(second, AnnotatedImage)
+    assert (first.split, second.split, boxes(second)) == (None, "test", [])
+    assert found["c.xml"] is ErrorCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<annotation><object></annotation>",
+        "<annotation><object><name>x</name></object></annotation>",
+        "<annotation><object><name>x</name><bndbox><xmin>nan</xmin></bndbox></object></annotation>",
+        "<annotation><size><width>4</width><height>4</height></size></annotation>",
+        '<!DOCTYPE a [<!ENTITY b "c">]><annotation><filename>&b;</filename></annotation>',
+    ],
+)
+def test_voc_that_is_broken_is_an_input_error(tmp_path: Path, text: str) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "a.xml").write_text(text)
+    assert read_all("voc", tmp_path) == {"a.xml": ErrorCode.BAD_METADATA}
+
+
+# YOLO
+
+
+def yolo(folder: Path, document: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data.yaml").write_text(document)
+    return folder
+
+
+def label(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_yolo_boxes_and_polygons(tmp_path: Path) -> None:
+    yolo(tmp_path, "path: /of/another/machine\ntrain: images/train\nval: [images/val]\nnames: {0: a, 1: b}\n")
+    for name in ("train/x.png", "train/y.png", "val/x.png"):
+        picture(tmp_path / "images" / name)
+    # A centre of 3 and a width of 4, of 10: from 1 to 5. A centre of 3 and a height of 2, of 6: from 2 to 4.
+    label(tmp_path / "labels/train/x.txt", "1 0.3 0.5 0.4 0.333333\n\n1 0.3 0.5 0.4 0.333333\n")
+    label(tmp_path / "labels/val/x.txt", "0 0.1 0.0 0.5 0.0 0.1 0.5\n")  # half of 4 x 3
+    found = read_all("yolo", tmp_path)
+    assert list(found) == ["images/train/x.png", "images/train/y.png", "images/val/x.png"]
+    assert boxes(found["images/train/x.png"]) == [("b", 1, 2, 4, 2)]
+    assert boxes(found["images/train/y.png"]) == []
+    assert boxes(found["images/val/x.png"]) == [("a", 1, 0, 4, 3)]
+    image = found["images/val/x.png"]
+    assert isinstance(image, AnnotatedImage)
+    assert (image.annotations[0].area, image.split) == (6, "val")
+    assert image.name.startswith("x-")  # there are two x.png
+    assert reader_of("yolo")(ReaderConfig(tmp_path)).class_names == ("a", "b")
+
+
+def test_yolo_of_exports_and_of_lists(tmp_path: Path) -> None:
+    yolo(tmp_path, "train: ../train/images\ntest: test.txt\nnames: [a]\n")
+    picture(tmp_path / "train" / "images" / "x.png")
+    picture(tmp_path / "else" / "y.png")
+    (tmp_path / "test.txt").write_text("else/y.png\n")
+    label(tmp_path / "train/labels/x.txt", "0 0.5 0.5 1 1")
+    label(tmp_path / "else/y.txt", "0 0.05 0.5 0.1 1")
+    found = read_all("yolo", tmp_path / "data.yaml")
+    assert {path: boxes(image) for path, image in found.items()} == {
+        "train/images/x.png": [("a", 0, 0, 10, 6)],
+        "else/y.png": [("a", 0, 0, 1, 6)],
+    }
+
+
+@pytest.mark.parametrize(
+    "line", ["2 0.5 0.5 1 1", "0 0.5 0.5 1", "0 0.5 0.5 1 x", "0 nan 0.5 1 1", "-1 0 0 1 1"]
+)
+def test_yolo_that_is_broken_is_an_input_error(tmp_path: Path, line: str) -> None:
+    yolo(tmp_path, "train: images\nnames: [a]\n")
+    picture(tmp_path / "images" / "x.png")
+    label(tmp_path / "labels" / "x.txt", line)
+    assert read_all("yolo", tmp_path) == {"images/x.png": ErrorCode.BAD_METADATA}
+
+
+@pytest.mark.parametrize("document", ["train: images", "names: [a]\ntrain: none", "[]", "names: [a"])
+def test_yolo_without_names_or_images_is_refused(tmp_path: Path, document: str) -> None:
+    assert refusal("yolo", yolo(tmp_path, document)).code is ErrorCode.DATASET_INVALID
+    assert refusal("yolo", tmp_path / "none").code is ErrorCode.NOT_FOUND
+
+
+# COCO
+
+
+def coco(folder: Path, **changes: Any) -> Path:
+    document = {
+        "categories": [{"id": 7, "name": "b"}, {"id": 3, "name": "a"}],
+        "images": [
+            {"id": 20, "file_name": "y.png", "height": HEIGHT, "width": WIDTH, "case": "p", "split": "val"},
+            {"id": 10, "file_name": "sub/x.png", "height": HEIGHT, "width": WIDTH},
+            {"id": 30, "file_name": "../z.png", "height": HEIGHT, "width": WIDTH},
+            {"id": 40, "file_name": "w.png", "height": WIDTH, "width": HEIGHT},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 10, "category_id": 7, "bbox": [0.5, 1.25, 2, 3], "area": 5.5, "iscrowd": 0},
+            {"id": 2, "image_id": 10, "category_id": 3, "bbox": [1, 1, 2, 2], "iscrowd": 1},
+        ],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "annotations.json").write_text(json.dumps(document | changes))
+    for name in ("images/y.png", "images/sub/x.png", "z.png", "images/w.png"):
+        picture(folder / name)
+    return folder
+
+
+def test_coco_keeps_crowds_areas_and_splits(tmp_path: Path) -> None:
+    found = read_all("coco", coco(tmp_path))
+    assert list(found) == ["../z.png", "sub/x.png", "w.png", "y.png"]
+    first, last = found["sub/x.png"], found["y.png"]
+    assert isinstance(first, AnnotatedImage)
+    assert isinstance(last, AnnotatedImage)
+    assert first.annotations == (
+        Annotation("b", (0.5, 1.25, 2, 3), 5.5, crowd=False),
+        Annotation("a", (1, 1, 2, 2), None, crowd=True),
+    )
+    assert (first.case, first.split) == (None, None)
+    assert (last.case, last.split) == (local_case("", "p"), "val")
+    assert found["../z.png"] is ErrorCode.BAD_METADATA  # leads out of images/
+    assert found["w.png"] is ErrorCode.BAD_METADATA  # its record is of a turned image
+    assert reader_of("coco")(ReaderConfig(tmp_path / "annotations.json")).class_names == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"categories": None},
+        {"images": [{"id": 1, "file_name": "x.png"}, {"id": 1, "file_name": "y.png"}], "annotations": []},
+        {"images": [{"id": 1, "file_name": "x.png"}, {"id": 2, "file_name": "x.png"}], "annotations": []},
+        {"annotations": [{"image_id": 99, "category_id": 7}]},
+        {"annotations": [{"image_id": 10, "category_id": 99}]},
+    ],
+)
+def test_coco_that_contradicts_itself_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert refusal("coco", coco(tmp_path, **changes)).code is ErrorCode.DATASET_INVALID
+
+
+@pytest.mark.parametrize("box", [None, [1, 2, 3], [1, 2, 3, "4"], [0, 0, float("inf"), 1]])
+def test_coco_with_a_broken_box_is_an_input_error(tmp_path: Path, box: Any) -> None:
+    folder = coco(tmp_path, annotations=[{"image_id": 20, "category_id": 7, "bbox": box}])
+    assert read_all("coco", folder)["y.png"] is ErrorCode.BAD_METADATA
+
+
+# All
+
+
+def test_an_unreadable_image_is_an_input_error(tmp_path: Path) -> None:
+    folder = coco(tmp_path)
+    (folder / "images" / "y.png").write_bytes((folder / "images" / "y.png").read_bytes()[:40])
+    assert read_all("coco", folder)["y.png"] is ErrorCode.TRUNCATED
+
+
+def test_no_reader_is_unknown() -> None:
+    assert {"masks", "voc", "yolo", "coco"} <= {entry.name for entry in READERS}
+    with pytest.raises(MedrovError) as caught:
+        reader_of("excel")
+    assert caught.value.code is ErrorCode.USAGE

@@ -1,0 +1,73 @@
+"""Thresholds and maps by class, with numbers computed by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medrov_cli.core.prediction.scoring import DEFAULT_CONF, Scoring
+from medrov_cli.core.records.score_maps import ClassCalibration
+from medrov_cli.core.weights.metadata import ClassEntry
+from weights_fixtures import made_up_calibration, metadata
+
+WEIGHTS = metadata(
+    vocabulary=(ClassEntry("lung nodule", ("lung nodule", "nodule")), ClassEntry("red blood cell")),
+    calibration=made_up_calibration(),
+)
+NAMES = [("Lung Nodule",), ("spot", "NODULE"), ("red blood cell",), ("polyp",)]
+
+
+def scoring(conf: float | None = None, *, raw_scores: bool = False, weights: Any = WEIGHTS) -> Scoring:
+    return Scoring.of(NAMES, weights, conf=conf, raw_scores=raw_scores)
+
+
+def test_each_class_has_its_operating_point() -> None:
+    for raw_scores in (False, True):
+        own = scoring(raw_scores=raw_scores)
+        assert own.thresholds.tolist() == [0.4, 0.4, 0.1, 0.3]
+        assert own.kind == ("raw" if raw_scores else "calibrated")
+
+
+def test_conf_is_in_the_unit_of_the_shown_score() -> None:
+    # Nodules are halved: 0.25 is 0.5; the others go from 0.2 to 0.6: a quarter of the way is 0.3.
+    assert scoring(0.25).thresholds.tolist() == pytest.approx([0.5, 0.5, 0.3, 0.3])
+    assert scoring(0.25, raw_scores=True).thresholds.tolist() == [0.25] * 4
+
+
+def test_a_score_that_no_detection_reaches_shows_none() -> None:
+    thresholds = scoring(0.75).thresholds
+    assert thresholds[0] > 1
+    assert thresholds[2] == pytest.approx(0.5)
+
+
+def test_shown_maps_each_class_by_its_own() -> None:
+    before = np.array([0.8, 0.8, 0.4, 0.1, 0.9])
+    labels = np.array([0, 1, 2, 2, 3])
+    assert scoring().shown(before, labels).tolist() == pytest.approx([0.4, 0.4, 0.5, 0.0, 1.0])
+    assert scoring(raw_scores=True).shown(before, labels).tolist() == before.tolist()
+    assert before.tolist() == [0.8, 0.8, 0.4, 0.1, 0.9]  # nothing changes its inputs
+    assert scoring().shown(before[:0], labels[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("raw_scores", [False, True])
+def test_weights_without_calibration_show_raw_scores(raw_scores: bool) -> None:
+    own = scoring(raw_scores=raw_scores, weights=metadata())
+    assert (own.kind, own.thresholds.tolist()) == ("raw", [DEFAULT_CONF] * 4)
+    assert scoring(0.6, weights=metadata()).thresholds.tolist() == [0.6] * 4
+
+
+@given(st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_a_detection_is_shown_where_its_shown_score_is_high_enough(conf: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    knots = rng.integers(1, 6)
+    raw = np.unique(rng.random(knots).round(3))
+    calibrated = np.sort(rng.random(len(raw)).round(1))  # plateaus too
+    own = ClassCalibration("", 0.5, 0.5, tuple(raw.tolist()), tuple(calibrated.tolist()))
+    scores = rng.random(200)
+    shown = own.apply(scores)
+    is_clear = np.abs(shown - conf) > 1e-9  # beside the rounding of the interpolation
+    np.testing.assert_array_equal((scores >= own.raw_threshold(conf))[is_clear], (shown >= conf)[is_clear])

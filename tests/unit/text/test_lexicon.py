@@ -1,0 +1,64 @@
+"""The lexicon keeps its own rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.text.lexicon import lexicon, modalities_of, synonyms_of
+
+OPPOSITES = [
+    ("left", "right"),
+    ("benign", "malignant"),
+    ("red", "white"),
+    ("upper", "lower"),
+    ("non-enhancing", "enhancing"),
+]
+
+
+def test_every_name_stands_in_one_line_only() -> None:
+    counts = Counter(text for entry in lexicon() for text in entry.texts)
+    assert len(counts) > 400
+    assert [text for text, count in counts.items() if count > 1] == []
+
+
+def test_names_are_plain() -> None:
+    texts = [text for entry in lexicon() for text in entry.texts]
+    assert [
+        text for text in texts if text != " ".join(text.lower().split()) or "/" in text or "," in text
+    ] == []
+    assert [entry.name for entry in lexicon() if not entry.modalities] == []
+
+
+@pytest.mark.parametrize(("one", "other"), OPPOSITES)
+def test_no_class_has_two_opposites(one: str, other: str) -> None:
+    words = {entry.name: {word for text in entry.texts for word in text.split()} for entry in lexicon()}
+    assert sum(one in found for found in words.values()) > 0
+    assert [name for name, found in words.items() if {one, other} <= found] == []
+
+
+def test_each_name_of_a_sided_class_keeps_its_side() -> None:
+    lost = [
+        text
+        for entry in lexicon()
+        for side in ("left", "right")
+        if side in entry.name.split()
+        for text in entry.texts
+        if side not in text.split()
+    ]
+    assert lost == []
+
+
+def test_any_name_of_a_class_finds_the_others() -> None:
+    assert synonyms_of("red blood cell") == ("rbc", "erythrocyte")
+    assert synonyms_of(" RBC ") == ("red blood cell", "erythrocyte")
+    assert synonyms_of("red blood cell/rbc") == ("erythrocyte",)
+    assert synonyms_of("flying saucer") == ()
+
+
+def test_modalities_are_those_of_all_named_parts() -> None:
+    assert modalities_of("pulmonary nodule") == (Modality.CT, Modality.XRAY)
+    assert modalities_of("optic disc/polyp") == (Modality.CT, Modality.FUNDOSCOPY, Modality.ENDOSCOPY)
+    assert modalities_of("flying saucer") == ()

@@ -1,0 +1,86 @@
+"""Pixels and boxes move together, and left and right are the patient's."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medrov_cli.core.datasets.laterality import mirror_rows, mirrored_name
+from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.train_groups import AugmentationConfig
+from medrov_cli.core.training.data.augmentation import Tile, place_mosaic, place_single, turn_and_flip
+
+CONFIG = AugmentationConfig()
+BOX_VALUE = 255
+
+
+def _tile(seed: int, label: int = 0) -> Tile:
+    """Return a black image with one white rectangle, and its exact box."""
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(60, 200, 2)
+    left, top = rng.integers(0, width - 24), rng.integers(0, height - 24)
+    right, bottom = rng.integers(left + 20, width), rng.integers(top + 20, height)
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    image[top:bottom, left:right] = BOX_VALUE
+    return Tile(image, np.array([[left, top, right, bottom]], dtype=np.float32), np.array([label]))
+
+
+def _white_extent(image: np.ndarray) -> tuple[float, float, float, float]:
+    rows, columns = np.nonzero(image[..., 0] > 180)
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+@given(st.integers(0, 10_000), st.sampled_from(list(Modality)))
+def test_turned_box_is_the_box_of_the_turned_pixels(seed: int, modality: Modality) -> None:
+    tile = _tile(seed)
+    before = tile.image_rgb.copy()
+    turned = turn_and_flip(tile, modality, np.array([0]), CONFIG, np.random.default_rng(seed))
+    np.testing.assert_allclose(turned.boxes_xyxy[0], _white_extent(turned.image_rgb))
+    np.testing.assert_array_equal(tile.image_rgb, before)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([64, 160]))
+def test_placed_box_is_the_box_of_the_placed_pixels(seed: int, size: int) -> None:
+    placed = place_single(_tile(seed), size, CONFIG, np.random.default_rng(seed))
+    assert placed.image_rgb.shape == (size, size, 3)
+    if len(placed.boxes_xyxy):
+        np.testing.assert_allclose(placed.boxes_xyxy[0], _white_extent(placed.image_rgb), atol=1.6)
+
+
+@given(st.integers(0, 10_000))
+def test_mosaic_keeps_what_is_seen(seed: int) -> None:
+    tiles = [_tile(seed + i, label=i) for i in range(4)]
+    mosaic = place_mosaic(tiles, 128, CONFIG, np.random.default_rng(seed))
+    assert ((mosaic.boxes_xyxy >= 0) & (mosaic.boxes_xyxy <= 128)).all()
+    assert len(np.unique(mosaic.labels)) == len(mosaic.labels) <= 4
+    for left, top, right, bottom in mosaic.boxes_xyxy.round().astype(int):
+        inside = mosaic.image_rgb[top + 2 : bottom - 2, left + 2 : right - 2, 0]
+        assert inside.size == 0 or inside.mean() > 180, "a kept box holds its object"
+
+
+def test_names_mirrored() -> None:
+    assert mirrored_name("left lung") == "right lung"
+    assert mirrored_name("Right kidney") == "Left kidney"
+    assert mirrored_name("leftover") == "leftover"
+
+
+def test_mirror_rows_by_hand() -> None:
+    classes = ("left lung", "liver", "right lung", "left kidney", "left ventricle", "right ventricle")
+    assert mirror_rows(classes).tolist() == [2, 1, 0, -1, -1, -1]
+
+
+def test_flip_exchanges_the_patients_sides() -> None:
+    always = AugmentationConfig(flip=1.0)
+    tile = _tile(3, label=0)
+    flipped = turn_and_flip(tile, Modality.XRAY, np.array([1, 0]), always, np.random.default_rng(0))
+    assert flipped.labels.tolist() == [1]
+    np.testing.assert_array_equal(flipped.image_rgb, tile.image_rgb[:, ::-1])
+
+
+def test_no_flip_where_a_class_has_no_mirror_image() -> None:
+    always = AugmentationConfig(flip=1.0)
+    tile = _tile(3, label=0)
+    same = turn_and_flip(tile, Modality.MRI, np.array([-1]), always, np.random.default_rng(0))
+    np.testing.assert_array_equal(same.image_rgb, tile.image_rgb)
+    assert same.labels.tolist() == [0]

@@ -1,0 +1,130 @@
+"""The folder of a run: who may write there, and what is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.records.detections import ErrorRecord
+from medrov_cli.core.settings.choices import OutputFormat
+from medrov_cli.core.writers.sink import OutputFolder
+
+RUN = {"settings": {"conf": 0.25, "iou": 0.7}, "classes": ["polyp"]}
+LOST = ErrorRecord("a.png", MedrovError(ErrorCode.NOT_FOUND, "There is no such file."))
+
+
+def keep_all(records: Iterator[dict[str, Any]]) -> int:
+    return sum(1 for _ in records)
+
+
+def opened(path: Path, run: dict[str, Any] = RUN, **how: bool) -> OutputFolder:
+    folder = OutputFolder(path, (OutputFormat.JSONL,), ("polyp",))
+    folder.claim(run, **({"resume": False, "overwrite": False} | how))
+    return folder
+
+
+def write_run(path: Path) -> None:
+    folder = opened(path)
+    folder.open(keep_all)
+    folder.write(LOST, None)
+    folder.finish({})
+
+
+def test_formats_are_parsed_once_each() -> None:
+    assert OutputFormat.parse_all(["jsonl,PNG", " png , coco"]) == ("jsonl", "png", "coco")
+    with pytest.raises(MedrovError, match="'xml'") as caught:
+        OutputFormat.parse_all(["jsonl,xml"])
+    assert caught.value.code is ErrorCode.USAGE
+
+
+def test_what_made_the_files_is_beside_them(tmp_path: Path) -> None:
+    write_run(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["detections.jsonl", "run.json"]
+    assert json.loads((tmp_path / "out" / "run.json").read_bytes()) == RUN
+
+
+def test_a_finished_run_is_complete_and_has_its_records(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    folder = opened(tmp_path, resume=True)
+    assert folder.is_complete
+    assert list(folder.records()) == [LOST.as_dict()]
+
+
+def test_a_folder_with_a_run_is_not_written_again(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    with pytest.raises(MedrovError, match="--output .* already holds a run") as caught:
+        opened(tmp_path)
+    assert caught.value.code is ErrorCode.USAGE
+
+
+def test_results_of_an_unknown_origin_are_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "detections.jsonl").write_text("mine")
+    with pytest.raises(MedrovError, match="run.json"):
+        opened(tmp_path)
+    assert (tmp_path / "detections.jsonl").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"settings": {"conf": 0.5, "iou": 0.7}}, r"settings\.conf: 0\.25, now 0\.5"),
+        ({"classes": ["nodule"]}, r'classes: \["polyp"\], now \["nodule"\]'),
+        ({"more": 1}, "more: null, now 1"),
+    ],
+)
+def test_another_run_is_not_resumed(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    write_run(tmp_path)
+    with pytest.raises(MedrovError, match=named) as caught:
+        opened(tmp_path, RUN | change, resume=True)
+    assert caught.value.code is ErrorCode.USAGE
+
+
+def test_overwriting_removes_the_former_run_and_nothing_else(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "overlays").mkdir()
+    (tmp_path / "overlays" / "old.png").write_text("")
+    (tmp_path / "detections.csv").write_text("old")
+    folder = opened(tmp_path, RUN | {"more": 1}, overwrite=True)
+    folder.open(keep_all)
+    folder.finish({})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["detections.jsonl", "notes.txt", "run.json"]
+    assert (tmp_path / "detections.jsonl").read_text() == ""
+
+
+def test_overwriting_does_not_remove_files_that_no_run_made(tmp_path: Path) -> None:
+    (tmp_path / "overlays").mkdir()
+    (tmp_path / "overlays" / "mine.png").write_text("")
+    opened(tmp_path, overwrite=True)
+    assert (tmp_path / "overlays" / "mine.png").exists()
+
+
+def test_temporary_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    stale = tmp_path / "overlays" / "x" / ".a.png.0123abcd.tmp"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("half")
+    other = tmp_path / ".mine.tmp"
+    other.write_text("mine")
+    opened(tmp_path, resume=True).close()
+    assert not stale.exists()
+    assert other.exists()
+
+
+def test_a_folder_that_another_process_writes_is_not_cleaned(tmp_path: Path) -> None:
+    writing = opened(tmp_path)
+    writing.open(keep_all)
+    temporary = tmp_path / ".detections.csv.0123abcd.tmp"
+    temporary.write_text("half")
+    with pytest.raises(MedrovError, match="another process"):
+        opened(tmp_path, resume=True)
+    with pytest.raises(MedrovError, match="another process"):
+        opened(tmp_path, overwrite=True)
+    assert temporary.exists()
+    writing.close()
