@@ -133,7 +133,7 @@ TRAIN = (
     Run(
         "train-weights",
         f"train @merge/dataset.yaml -o @ {QUICK} --epochs 1 -w medrov-n --freeze backbone --pseudo-labels"
-        " --pseudo-after 0 --pseudo-score 0.3 --appearance medical --multi-scale 0.5 --accumulate 2 --json",
+        " --pseudo-after 0 --pseudo-score 0.01 --appearance medical --multi-scale 0.5 --accumulate 2 --json",
     ),
     Run(
         "train-distill",
@@ -190,7 +190,7 @@ REFUSED = (
     "eval inputs/broken.yaml --hit none",
     "eval inputs/broken.yaml --resume",
     "export --to coreml --precision int8",
-    "export --to onnx --nms --open",
+    "export --to torchscript --nms -o @/m.torchscript",
     "pseudolabel inputs/broken.yaml",
     "pseudolabel inputs/broken.yaml -o @ --agree 5",
     "data convert absent --from voc --modality ct --licence CC0 -o @",
