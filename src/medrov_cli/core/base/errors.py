@@ -107,3 +107,29 @@ class MedrovError(Exception):
     def as_dict(self) -> dict[str, str]:
         """Return the ``error`` object of a JSON record."""
         return {"code": self.code.value, "message": self.message, "hint": self.hint}
+
+
+def usage_error(message: str, hint: str) -> MedrovError:
+    """Return the error of an option that has a bad value or does not fit the others."""
+    return MedrovError(ErrorCode.USAGE, message, hint)
+
+
+def requires(flag: str, other: str, hint: str) -> MedrovError:
+    """Return the error of an option that has no meaning without another one."""
+    return usage_error(f"{flag} needs {other}", hint)
+
+
+def excludes(flag: str, other: str, hint: str = "Give one of them.") -> MedrovError:
+    """Return the error of two options of which only one may be given."""
+    return usage_error(f"{flag} and {other} contradict each other", hint)
+
+
+def out_of_range(flag: str, value: float, low: float | None, high: float | None) -> MedrovError:
+    """Return the error of a number outside its range, whose ends are included; null: unlimited."""
+    if high is None:
+        return usage_error(f"{flag} {value:g} is below {low:g}", f"Give a number from {low:g}.")
+    if low is None:
+        return usage_error(f"{flag} {value:g} is above {high:g}", f"Give a number up to {high:g}.")
+    return usage_error(
+        f"{flag} {value:g} is not from {low:g} to {high:g}", f"Give a number from {low:g} to {high:g}."
+    )

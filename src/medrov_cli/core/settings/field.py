@@ -1,0 +1,189 @@
+"""Options as fields of frozen dataclasses.
+
+A field made by :func:`option` or :func:`argument` holds everything about one option of a command: flags,
+help, range, heading of the help, default, the source of the default, and whether it changes a result.
+A field made by :func:`group` holds a settings class that several commands share; :func:`option_of`
+takes a single option from another class. ``commands/signature.py`` reads the fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from medrov_cli.core.base.errors import out_of_range
+
+_KEY = "medrov"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionField:
+    """An option or an argument, without its type and default.
+
+    Attributes
+    ----------
+    flags
+        Names on the command line, such as ``("--output", "-o")``; empty for an argument.
+    help
+        One line of ``--help``.
+    panel
+        Heading of ``--help`` below which the option stands; an argument has none.
+    metavar
+        Placeholder of the value in ``--help``; null: made of the type.
+    low, high
+        Range of a number, both ends included; null: unlimited.
+    choices
+        Accepted texts, in the order of ``--help``; empty: those of the type.
+    given
+        Type that the command line reads; null: the type of the field.
+    parse
+        Converts a given value that is not None to the value of the field.
+    given_default
+        Default on the command line where it is written in another form than the field's.
+    before
+        Name of the parameter before which the option is listed; empty: in the order of the fields.
+    source
+        Source of the default: a paper, another program, a measurement.
+    affects_result
+        Whether ``run.json`` or the report records it.
+    key
+        Its key in that record; empty: the name of the field.
+    recorded
+        Attribute of the settings that is recorded in its place; empty: the field itself.
+    """
+
+    flags: tuple[str, ...] = ()
+    help: str = ""
+    panel: str | None = None
+    metavar: str | None = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    given: Any = None
+    parse: Callable[[Any], Any] | None = None
+    given_default: Any = None
+    before: str = ""
+    source: str = ""
+    affects_result: bool = False
+    key: str = ""
+    recorded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupField:
+    """A group of options inside a settings class.
+
+    Attributes
+    ----------
+    omit
+        Fields of the group that the command does not offer: they keep their default.
+    help, metavar
+        In place of the group's own, by field.
+    panel
+        In place of the group's own headings.
+    """
+
+    omit: tuple[str, ...] = ()
+    help: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    metavar: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    panel: str | None = None
+
+    def adapt(self, name: str, spec: OptionField) -> OptionField:
+        """Return an option of the group as this command shows it."""
+        return replace(
+            spec,
+            help=self.help.get(name, spec.help),
+            metavar=self.metavar.get(name, spec.metavar),
+            panel=self.panel or spec.panel,
+        )
+
+
+def option(*flags: str, default: Any = MISSING, **parts: Any) -> Any:
+    """Return a field that is an option of a command.
+
+    Parameters
+    ----------
+    flags
+        Such as ``"--output", "-o"``.
+    default
+        Value of the field; without one the option is required. Where ``given_default`` is stated
+        the default is that text, parsed.
+    parts
+        Attributes of :class:`OptionField`.
+    """
+    return _field(OptionField(flags=flags, **parts), default)
+
+
+def argument(*, default: Any = MISSING, **parts: Any) -> Any:
+    """Return a field that is an argument of a command; see :func:`option`."""
+    return _field(OptionField(**parts), default)
+
+
+def group(
+    of: Any,
+    *,
+    omit: Sequence[str] = (),
+    help: Mapping[str, str] | None = None,  # noqa: A002 - named as in the options
+    metavar: Mapping[str, str | None] | None = None,
+    panel: str | None = None,
+) -> Any:
+    """Return a field that is a group of options.
+
+    Parameters
+    ----------
+    of
+        The group's default, which gives this command's own defaults; or its class, if it has options
+        without a default.
+    omit, help, metavar, panel
+        See :class:`GroupField`.
+    """
+    spec = GroupField(tuple(omit), dict(help or {}), dict(metavar or {}), panel)
+    return field(default=MISSING if isinstance(of, type) else of, metadata={_KEY: spec})
+
+
+def option_of(settings: type, name: str, *, default: Any = ..., **changes: Any) -> Any:
+    """Return a field that is the option ``name`` of another settings class, with ``changes``."""
+    own = next(own for own in fields(settings) if own.name == name)
+    spec = spec_of(own)
+    if not isinstance(spec, OptionField):
+        raise TypeError(f"{settings.__name__}.{name} is no option")
+    return _field(replace(spec, **changes), own.default if default is ... else default)
+
+
+def spec_of(own: dataclasses.Field[Any]) -> OptionField | GroupField | None:
+    """Return what a field of a settings class is; null: neither an option nor a group."""
+    spec = own.metadata.get(_KEY)
+    return spec if isinstance(spec, OptionField | GroupField) else None
+
+
+def check_ranges(settings: Any) -> None:
+    """Refuse numbers outside the ranges of their options, groups included.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, naming the option.
+    """
+    for spec, value in _options(settings):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            too_low = spec.low is not None and not value >= spec.low
+            too_high = spec.high is not None and not value <= spec.high
+            if too_low or too_high:
+                raise out_of_range(spec.flags[0], value, spec.low, spec.high)
+
+
+def _options(settings: Any) -> Iterator[tuple[OptionField, Any]]:
+    for own in fields(settings):
+        spec, value = spec_of(own), getattr(settings, own.name)
+        if isinstance(spec, OptionField):
+            yield spec, value
+        elif is_dataclass(value):
+            yield from _options(value)
+
+
+def _field(spec: OptionField, default: Any) -> Any:
+    if spec.given_default is not None and spec.parse is not None:
+        default = spec.parse(spec.given_default)
+    return field(default=default, metadata={_KEY: spec})
