@@ -43,8 +43,8 @@ import psutil
 import yaml
 from closed_set import forward_in_bf16, write_dataset
 
+from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
-from medrov_cli.core.settings.train import workers_for
 
 DEFAULTS = {"imgsz": 320, "batch": 16, "images": 960, "epochs": 1, "repeats": 2, "seed": 0}
 DEFAULTS |= {"threads": os.cpu_count() or 1, "workers": workers_for("cpu")}

@@ -31,7 +31,7 @@ start = time.perf_counter()
 from medrov_cli.core.weights import container
 from medrov_cli.core.weights import resolution
 from medrov_cli.core.prediction.classes import asked_classes
-from medrov_cli.core.text.prompts import parse_classes
+from medrov_cli.core.settings.values import parse_classes
 metadata = container.read_metadata(resolution.resolve({weights!r}))
 prompts = parse_classes({names!r})
 ready = time.perf_counter()
@@ -59,8 +59,8 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> list[tuple[str, list[float]]]:
     from medrov_cli.core.prediction.classes import asked_classes
+    from medrov_cli.core.settings.values import parse_classes
     from medrov_cli.core.text.encoders import open_encoder
-    from medrov_cli.core.text.prompts import parse_classes
     from medrov_cli.core.weights import container, resolution
 
     encoder, repeats = arguments.text_encoder, arguments.repeats

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from medrov_cli.core.settings.choices import OptimizerName
-from medrov_cli.core.settings.train import TrainConfig, TrainProgress
-from medrov_cli.core.settings.train_groups import ScheduleConfig
+from medrov_cli.core.settings.train import TrainSettings
+from medrov_cli.core.settings.train_groups import ScheduleSettings
+from medrov_cli.core.training.progress import TrainProgress
 from medrov_cli.core.training.run import run_training
 
 
@@ -23,7 +24,7 @@ def main(dataset: str, output: str) -> None:
         if progress.stage == "train" and progress.loss is not None:
             losses.append(progress.loss)
 
-    config = TrainConfig(
+    config = TrainSettings(
         dataset=Path(dataset),
         output=Path(output),
         imgsz=64,
@@ -34,7 +35,7 @@ def main(dataset: str, output: str) -> None:
         precision="fp32",
         close_mosaic=1,
         # Muon would make large steps of small differences.
-        schedule=ScheduleConfig(OptimizerName.ADAMW, learning_rate=1e-5),
+        schedule=ScheduleSettings(OptimizerName.ADAMW, learning_rate=1e-5),
     )
     result = run_training(config, note)
     if result.is_main:

@@ -12,7 +12,8 @@ import pytest
 from detect_fixtures import VOCABULARY, write_eager_detector
 from medrov_cli.core.exporting.run import ExportResult, run_export
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
-from medrov_cli.core.settings.export import ExportConfig
+from medrov_cli.core.settings.export import ExportSettings
+from medrov_cli.core.settings.groups import ClassSettings, SelectionSettings
 from source_folders import Picture, write_source
 from weights_fixtures import made_up_calibration
 
@@ -37,13 +38,16 @@ class Workshop:
         if key not in self._made:
             name = f"export{len(self._made)}"
             suffix = {"onnx": ".onnx", "torchscript": ".torchscript"}.get(to, "")
-            config = ExportConfig(
+            chosen = {name: settings.pop(name) for name in ("conf", "iou") if name in settings}
+            config = ExportSettings(
                 to=ExportFormat(to),
                 precision=ExportPrecision(precision),
                 weights=str(self.weights),
                 data=self.data,
                 images=IMAGES,
                 output=self.folder / name / f"model{suffix}",
+                classes=ClassSettings(classes=settings.pop("classes", ())),
+                selection=SelectionSettings(**chosen),
                 **settings,
             )
             self._made[key] = run_export(config)

@@ -15,7 +15,7 @@ from medrov_cli.core.base.constants import Limits
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.records.frame import Frame
-from medrov_cli.core.settings.groups import ReadOptions
+from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
 
 PATIENT = "SECRET^NAME"
@@ -74,7 +74,7 @@ def item(**attributes: Any) -> pydicom.Dataset:
 
 def read_all(path: str | Path, window: str = "auto", **options: Any) -> list[Frame]:
     """Return all frames of a file."""
-    return list(read_frames(str(path), ReadOptions(window=parse_window(window), **options)))
+    return list(read_frames(str(path), ReadSettings(window=parse_window(window), **options)))
 
 
 def read_one(path: str | Path, window: str = "auto", **options: Any) -> Frame:
@@ -94,7 +94,7 @@ def grey(frame: Frame) -> list[list[int]]:
 def error_of(path: str | Path, **limits: int) -> MedrovError:
     """Return the error with which reading ``path`` ends."""
     try:
-        for _ in read_frames(str(path), ReadOptions(limits=Limits(**limits))):
+        for _ in read_frames(str(path), ReadSettings(limits=Limits(**limits))):
             pass
     except MedrovError as error:
         return error

@@ -11,8 +11,8 @@ import pytest
 
 from medrov_cli.core.model.network import SCALES
 from medrov_cli.core.settings.choices import OptimizerName
-from medrov_cli.core.settings.train import TrainConfig
-from medrov_cli.core.settings.train_groups import ScheduleConfig
+from medrov_cli.core.settings.train import TrainSettings
+from medrov_cli.core.settings.train_groups import ScheduleSettings
 
 NARROW = {"n": (0.33, 1 / 32, 1024), "s": (0.33, 1 / 16, 1024)}
 """Depth, width and channel cap of networks for tests: an eighth of the width of the scale of that name."""
@@ -59,12 +59,12 @@ def make_source(folder: Path, name: str, modality: str, classes: list[str]) -> N
     (folder / name / "annotations.json").write_text(json.dumps(document))
 
 
-def quick_config(folder: Path) -> TrainConfig:
+def quick_config(folder: Path) -> TrainSettings:
     """Make two sources, and return the settings of a run of a few seconds on them."""
     make_source(folder, "chest", "x-ray", ["left lung", "right lung"])
     make_source(folder, "smear", "microscopy", ["nuclei"])
     (folder / "data.yaml").write_text("sources: [chest, smear]\n")
-    return TrainConfig(
+    return TrainSettings(
         dataset=folder / "data.yaml",
         output=folder / "run",
         imgsz=64,
@@ -74,5 +74,5 @@ def quick_config(folder: Path) -> TrainConfig:
         device="cpu",
         precision="fp32",
         close_mosaic=1,
-        schedule=ScheduleConfig(OptimizerName.ADAMW),  # on images this small Muon takes most of the time
+        schedule=ScheduleSettings(OptimizerName.ADAMW),  # on images this small Muon takes most of the time
     )

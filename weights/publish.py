@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.evaluation.run import run_evaluation
-from medrov_cli.core.settings.evaluate import EvalConfig
+from medrov_cli.core.settings.evaluate import EvaluateSettings
+from medrov_cli.core.settings.groups import COCO_BATCH, RuntimeSettings
+from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.training.results import FITNESS_MIN_IMAGES
 from medrov_cli.core.weights.catalogue import write_manifest_entry
 from medrov_cli.core.weights.container import load_tensors, read_metadata, save
@@ -55,8 +57,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE, help="Folder of the weights and of the card.")
     options = parser.parse_args()
 
-    base = EvalConfig(options.dataset, options.data_root, "val", weights=str(options.weights), bootstrap=0)
-    by_size = {size: evaluate(dataclasses.replace(base, imgsz=size)) for size in SIZES}
+    data = DatasetSettings(dataset=options.dataset, data_root=options.data_root, split="val")
+    base = EvaluateSettings(data=data, weights=str(options.weights), bootstrap=0)
+    by_size = {size: evaluate(dataclasses.replace(base, runtime=at_size(size))) for size in SIZES}
     imgsz = max(by_size, key=lambda size: fitness(by_size[size]))
     trained = read_metadata(options.weights)
     target = options.output / f"{options.name}.safetensors"
@@ -64,12 +67,21 @@ def main() -> None:
     save(target, load_tensors(options.weights), draft)
     evaluate(
         dataclasses.replace(
-            base, weights=str(target), imgsz=imgsz, fit=target, absent_limit=options.absent_limit
+            base,
+            weights=str(target),
+            runtime=at_size(imgsz),
+            fit=target,
+            absent_limit=options.absent_limit,
         )
     )
     test = evaluate(
         dataclasses.replace(
-            base, split="test", weights=str(target), imgsz=imgsz, synonyms=True, bootstrap=1000
+            base,
+            data=dataclasses.replace(data, split="test"),
+            weights=str(target),
+            runtime=at_size(imgsz),
+            synonyms=True,
+            bootstrap=1000,
         )
     )
     results = {
@@ -82,10 +94,15 @@ def main() -> None:
     write_card(options.output / CARD, by_size, imgsz, test)
 
 
-def evaluate(config: EvalConfig) -> dict[str, Any]:
+def at_size(imgsz: int) -> RuntimeSettings:
+    """Return the settings of the engine for a side of the model input."""
+    return RuntimeSettings(imgsz=imgsz, batch=COCO_BATCH)
+
+
+def evaluate(config: EvaluateSettings) -> dict[str, Any]:
     """Return the report of an evaluation."""
     report = run_evaluation(config).report
-    say(f"{config.split} at {config.imgsz} px: {summary(report)}")
+    say(f"{config.data.split} at {config.runtime.imgsz} px: {summary(report)}")
     return report
 
 

@@ -1,10 +1,11 @@
 """The ``medrov`` command: what there is, and how a failure becomes a message and an exit code.
 
-A command lives in ``commands/<name>.py``: a function of that name (or, for a group, a
-``typer.Typer`` named ``app``) that is registered below. Its module imports only the standard
-library, typer, rich, ``core.base``, ``core.settings``, ``console`` and ``options``; heavy imports
-stand in the function. It fails by raising :class:`MedrovError`, and ends with another exit code
-than 0 by ``raise typer.Exit(ExitCode.PARTIAL)`` after its output is printed.
+A command lives in ``commands/<name>.py``: a function that takes its settings (or, for a group, a
+``typer.Typer`` named ``app``) and is registered below; ``commands/signature.py`` makes its options of
+the fields of the settings. Its module imports only the standard library, typer, rich, ``core.base``,
+``core.settings`` and ``console``; heavy imports stand in the function. It fails by raising
+:class:`MedrovError`, and ends with another exit code than 0 by ``raise typer.Exit(ExitCode.PARTIAL)``
+after its output is printed.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ from medrov_cli.commands import (
     train,
     weights,
 )
+from medrov_cli.commands.signature import with_options
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
-from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError, usage_error
 from medrov_cli.core.base.versions import __version__
 
 ERROR_SCHEMA = "medrov.error/1"
@@ -58,23 +60,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(name="data", help="Build datasets to train and measure on.", no_args_is_help=True)
-app.command("detect")(detect.detect)
-app.command("train")(train.train)
-app.command("eval")(evaluate.evaluate)
-data_app.command("convert", no_args_is_help=True)(data_convert.convert)
-data_app.command("merge", no_args_is_help=True)(data_merge.merge)
-data_app.command("split", no_args_is_help=True)(data_split.split)
-data_app.command("check", no_args_is_help=True)(data_check.check)
-data_app.command("stats", no_args_is_help=True)(data_stats.stats)
-data_app.command("presence", no_args_is_help=True)(data_presence.presence)
-data_app.command("export", no_args_is_help=True)(data_export.export)
-data_app.command("phantom", no_args_is_help=True)(data_phantom.phantom)
+app.command("detect")(with_options(detect.detect))
+app.command("train")(with_options(train.train))
+app.command("eval")(with_options(evaluate.evaluate))
+data_app.command("convert", no_args_is_help=True)(with_options(data_convert.convert))
+data_app.command("merge", no_args_is_help=True)(with_options(data_merge.merge))
+data_app.command("split", no_args_is_help=True)(with_options(data_split.split))
+data_app.command("check", no_args_is_help=True)(with_options(data_check.check))
+data_app.command("stats", no_args_is_help=True)(with_options(data_stats.stats))
+data_app.command("presence", no_args_is_help=True)(with_options(data_presence.presence))
+data_app.command("export", no_args_is_help=True)(with_options(data_export.export))
+data_app.command("phantom", no_args_is_help=True)(with_options(data_phantom.phantom))
 app.add_typer(data_app)
 app.add_typer(pseudolabel.app, name="pseudolabel")
 app.add_typer(weights.app, name="weights")
-app.command("export", no_args_is_help=True)(export.export)
-app.command("benchmark")(benchmark.benchmark)
-app.command("doctor")(doctor.doctor)
+app.command("export", no_args_is_help=True)(with_options(export.export))
+app.command("benchmark")(with_options(benchmark.benchmark))
+app.command("doctor")(with_options(doctor.doctor))
 
 
 def _print_version(wanted: bool) -> None:
@@ -167,7 +169,7 @@ def _as_medrov_error(error: Exception) -> MedrovError:
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "medrov"
-        return MedrovError(ErrorCode.USAGE, error.format_message(), f"See '{command} --help'.")
+        return usage_error(error.format_message(), f"See '{command} --help'.")
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY):
         return MedrovError(
             ErrorCode.OUT_OF_MEMORY, "the machine has no memory left", "Use a smaller --imgsz or --batch."

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from medrov_cli.commands import data_convert as command
-from medrov_cli.core.curation.convert import UNSTATED
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig
+from medrov_cli.commands.signature import parameters
 from medrov_cli.core.datasets.readers.registry import READERS
-from medrov_cli.options.converting import Format
+from medrov_cli.core.settings.data_convert import UNSTATED, ConvertSettings, ReaderSettings
 
 ABOUT = ("--modality", "ct", "--licence", "CC0")
 
@@ -36,8 +32,8 @@ def voc(tmp_path: Path) -> Path:
 
 
 def test_defaults_are_those_of_the_core() -> None:
-    given = {name: own.default for name, own in inspect.signature(command.convert).parameters.items()}
-    reader = {own.name: own.default for own in dataclasses.fields(ReaderConfig)}
+    given = {option.name: option.given_default for option in parameters(ConvertSettings)}
+    reader = {own.name: own.default for own in dataclasses.fields(ReaderSettings)}
     for name in ("components", "min_area", "axis", "every", "window", "skip_empty", "readers"):
         assert given[name] == reader[name]
     assert given["source"] == UNSTATED
@@ -165,4 +161,5 @@ def test_usage(medrov: Any, voc: Path, tmp_path: Path, options: tuple[str, ...],
 
 
 def test_every_format_can_be_asked_for() -> None:
-    assert sorted(typing.get_args(Format)) == sorted(entry.name for entry in READERS)
+    (form,) = (option for option in parameters(ConvertSettings) if option.field_name == "format")
+    assert sorted(form.spec.choices) == sorted(entry.name for entry in READERS)

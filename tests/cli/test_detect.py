@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import io
 import json
 import os
@@ -22,7 +21,8 @@ from conftest import ROOT, Finished, Medrov
 from detect_fixtures import VOCABULARY, detections_of, write_eager_detector, write_images
 from image_files import PATIENT, PATIENT_ID, write_dicom
 from medrov_cli.commands import detect as command
-from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.commands.signature import parameters
+from medrov_cli.core.settings.detect import DetectSettings
 
 NAMES = [entry.name for entry in VOCABULARY]
 BROKEN = b"\x89PNG\r\n\x1a\nnothing"
@@ -511,9 +511,15 @@ def test_a_list_of_paths_need_not_be_utf8(weights: Path, folder: Path) -> None:
 
 
 def test_defaults_of_the_command_are_those_of_the_procedure() -> None:
-    config = DetectConfig(inputs=())
-    defaults = {name: item.default for name, item in inspect.signature(command.detect).parameters.items()}
-    for name in ("weights", "conf", "iou", "max_det", "imgsz", "device", "batch", "threads", "text_encoder"):
-        assert defaults[name] == getattr(config, name), name
+    config = DetectSettings(inputs=())
+    defaults = {option.name: option.given_default for option in parameters(DetectSettings)}
+    for group, names in (
+        (config, ("weights", "text_encoder")),
+        (config.selection, ("conf", "iou", "max_det")),
+        (config.runtime, ("imgsz", "device", "batch")),
+        (config.read, ("threads",)),
+    ):
+        for name in names:
+            assert defaults[name] == getattr(group, name), name
     assert (defaults["window"], defaults["axis"]) == (str(config.read.window), config.read.axis)
     assert (defaults["precision"], defaults["phi"]) == (config.precision.value, config.phi.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import jsonschema
 import pytest
 
 from detect_fixtures import write_eager_detector
-from medrov_cli.commands import evaluate as command
-from medrov_cli.core.settings.evaluate import EvalConfig
-from medrov_cli.core.settings.groups import SelectionConfig
+from medrov_cli.commands.signature import parameters
+from medrov_cli.core.settings.evaluate import EvaluateSettings
+from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.weights.container import read_metadata
 from training_data import IMAGES, make_source
 from weights_fixtures import write_detector
@@ -437,10 +436,13 @@ def test_an_empty_split(medrov: Any, dataset: Path, tmp_path: Path) -> None:
 
 
 def test_defaults_are_those_of_the_procedure() -> None:
-    given = {name: p.default for name, p in inspect.signature(command.evaluate).parameters.items()}
-    config = EvalConfig(dataset=Path())
-    for name in ("split", "bootstrap", "seed", "synonyms", "calibration", "weights", "device", "plain"):
+    given = {option.name: option.given_default for option in parameters(EvaluateSettings)}
+    config = EvaluateSettings(data=DatasetSettings(dataset=Path()))
+    for name in ("bootstrap", "seed", "synonyms", "calibration", "weights", "plain"):
         assert given[name] == getattr(config, name), name
+    assert given["split"] == config.data.split
     assert given["hit"] == str(config.hit)
-    for name in ("conf", "iou", "max_det", "batch"):
-        assert given[name] == getattr(SelectionConfig(), name), name
+    for name in ("conf", "iou", "max_det"):
+        assert given[name] == getattr(config.selection, name), name
+    for name in ("device", "batch"):
+        assert given[name] == getattr(config.runtime, name), name

@@ -16,8 +16,9 @@ from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
 from medrov_cli.core.evaluation.run import run_evaluation
 from medrov_cli.core.exporting.parity import LIMITS, Limits
 from medrov_cli.core.settings.choices import ExportPrecision
-from medrov_cli.core.settings.evaluate import EvalConfig
-from medrov_cli.core.text.prompts import parse_classes
+from medrov_cli.core.settings.evaluate import EvaluateSettings
+from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
+from medrov_cli.core.settings.values import parse_classes
 from medrov_cli.core.weights.container import sha256_of
 
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "medrov.eval-1.schema.json").read_text(encoding="utf-8"))
@@ -43,7 +44,14 @@ def known(workshop: Workshop) -> Path:
     """Return a dataset whose truth is what the weights find: the surest box of each class on each image."""
     folder = workshop.folder / "found"
     noise = write_yaml(workshop, "noise", CLASSES)
-    run_evaluation(EvalConfig(noise, split="val", weights=str(workshop.weights), output=folder, bootstrap=0))
+    run_evaluation(
+        EvaluateSettings(
+            data=DatasetSettings(dataset=noise, split="val"),
+            weights=str(workshop.weights),
+            output=OutputSettings(folder=folder),
+            bootstrap=0,
+        )
+    )
     found = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
     names = {own["id"]: own["name"] for own in found["categories"]}
     files = {own["id"]: own["file_name"].rpartition("/")[2] for own in found["images"]}

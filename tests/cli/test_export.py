@@ -203,7 +203,7 @@ def test_other_programs_get_padded_rows(workshop: Workshop) -> None:
 
 
 def test_classes_of_the_user_are_worked_in(medrov: Medrov, workshop: Workshop, images: Path) -> None:
-    from medrov_cli.core.text.prompts import parse_classes
+    from medrov_cli.core.settings.values import parse_classes
 
     asked = "gall stone, polyp/colon polyp"
     made = workshop.export("openvino", classes=parse_classes(asked))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import re
 import shutil
@@ -15,11 +14,13 @@ import numpy as np
 import pytest
 
 from detect_fixtures import write_eager_detector
-from medrov_cli.commands import pseudolabel as command
+from medrov_cli.commands.signature import parameters
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.prediction.weights_file import truth_sha256
 from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
-from medrov_cli.core.settings.pseudolabel import OfflineConfig, OfflineRule
+from medrov_cli.core.settings.io_groups import DatasetSettings
+from medrov_cli.core.settings.label_rule import LabelRule
+from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
 from training_data import IMAGES, make_source
 from weights_fixtures import made_up_calibration
 
@@ -409,16 +410,18 @@ def test_without_any_image_that_can_be_read_there_is_no_dataset(
 
 
 def test_defaults_are_those_of_the_core() -> None:
-    rule, config = OfflineRule(), OfflineConfig(Path("data.yaml"))
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(command.pseudolabel).parameters.items()
-    }
+    rule = LabelRule()
+    config = PseudolabelSettings(data=DatasetSettings(dataset=Path("data.yaml")))
+    defaults = {option.name: option.given_default for option in parameters(PseudolabelSettings)}
     for name in ("score", "calibrated", "nms_iou", "flip", "agree"):
         assert defaults[name] == getattr(rule, name)
     assert defaults["truth_iou"] == rule.max_truth_iou
-    for name in ("batch", "threads", "device", "dry_run", "resume", "overwrite", "imgsz", "presence"):
+    for name in ("threads", "dry_run", "presence"):
         assert defaults[name] == getattr(config, name)
+    for name in ("batch", "device", "imgsz"):
+        assert defaults[name] == getattr(config.runtime, name)
+    for name in ("resume", "overwrite"):
+        assert defaults[name] == getattr(config.output, name)
 
 
 def reviewed(

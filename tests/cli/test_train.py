@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from medrov_cli.commands import train as command
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.settings.choices import Balance, OptimizerName, Part, Teacher
 from medrov_cli.core.settings.presets import preset_names
-from medrov_cli.core.settings.train import TrainConfig
-from medrov_cli.core.settings.train_groups import NegativesConfig
+from medrov_cli.core.settings.train import TrainSettings
+from medrov_cli.core.settings.train_groups import NegativeSettings
 from training_data import IMAGES, make_source
 
 QUICK = (
@@ -118,25 +117,19 @@ def test_missing_dataset(medrov: Any, tmp_path: Path) -> None:
     assert "none.yaml" in done.stderr
 
 
-def test_defaults_of_the_command_are_those_of_the_procedure(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[TrainConfig] = []
-
-    def remember(config: TrainConfig, _: object) -> None:
-        told.append(config)
-        raise MedrovError(ErrorCode.INTERNAL, "seen", "")
-
-    monkeypatch.setattr("medrov_cli.core.training.run.run_training", remember)
+def test_defaults_of_the_command_are_those_of_the_procedure(
+    medrov: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MEDROV_OFFLINE", raising=False)
-    with pytest.raises(MedrovError, match="seen"):
-        command.train(Path("d.yaml"), Path("out"))
-    assert told == [TrainConfig(dataset=Path("d.yaml"), output=Path("out"))]
+    told = settings_told(medrov, monkeypatch)
+    assert told == TrainSettings(dataset=Path("d.yaml"), output=Path("out"))
 
 
-def settings_told(medrov: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainConfig:
+def settings_told(medrov: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainSettings:
     """Return the settings that the command line makes of arguments, without training."""
-    told: list[TrainConfig] = []
+    told: list[TrainSettings] = []
 
-    def remember(config: TrainConfig, _: object) -> None:
+    def remember(config: TrainSettings, _: object) -> None:
         told.append(config)
         raise MedrovError(ErrorCode.USAGE, "seen", "")
 
@@ -161,7 +154,7 @@ def test_the_recipe_of_the_paper(medrov: Any, monkeypatch: pytest.MonkeyPatch) -
     assert (rules.nms_iou, rules.candidate_score, rules.max_truth_iou) == (0.3, 0.001, 0.3)
     assert (rules.max_unknown, rules.min_side * 640, rules.max_side * 640) == (5, 50, 320)
     assert (rules.expansion, rules.min_crop * 640) == (0.3, 30)
-    assert config.negatives == NegativesConfig(federated=False)
+    assert config.negatives == NegativeSettings(federated=False)
     assert config.balance.by is Balance.OFF
     assert config.weights == "l.safetensors"
 
@@ -178,7 +171,7 @@ def test_what_is_given_counts_more_than_a_preset(
     config = settings_told(medrov, monkeypatch, "--preset", own)
     assert config.schedule.weight_decay == 0.1
     assert config.freeze == (Part.BACKBONE, Part.TEXT)
-    assert config.negatives == NegativesConfig(random=False, federated=False)
+    assert config.negatives == NegativeSettings(random=False, federated=False)
     assert config.compiled
     tuned = settings_told(medrov, monkeypatch, "--preset", "finetune")
     assert tuned.freeze == (Part.BACKBONE,)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,16 @@ import numpy as np
 import pytest
 import tifffile
 
+from changed_settings import with_changes
 from conftest import ROOT
 from detect_fixtures import folder_bytes, noise_image, write_eager_detector, write_images
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.detection.run import run_detection
 from medrov_cli.core.settings.choices import OutputFormat
-from medrov_cli.core.settings.detect import DetectConfig, Shard
+from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
+from medrov_cli.core.settings.io_groups import OutputSettings
+from medrov_cli.core.settings.values import Shard
 
 KILLS = 3
 IMAGES = 500
@@ -96,17 +99,17 @@ def mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def config_for(weights: Path, output: str, **changes: Any) -> DetectConfig:
-    config = DetectConfig(
+def config_for(weights: Path, output: str, **changes: Any) -> DetectSettings:
+    config = DetectSettings(
         inputs=("in",),
         weights=str(weights),
-        imgsz=64,
-        max_det=3,
-        device="cpu",
+        selection=SelectionSettings(max_det=3),
+        runtime=RuntimeSettings(imgsz=64, device="cpu"),
         formats=tuple(OutputFormat),
-        output=Path(output),
+        output=OutputSettings(folder=Path(output)),
     )
-    return replace(config, **changes)
+    settings: DetectSettings = with_changes(config, **changes)
+    return settings
 
 
 @pytest.mark.parametrize("batch", [1, 4])

@@ -9,9 +9,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from medrov_cli import console, options
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.options import benchmarking
+from medrov_cli import console
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
 
 Document = Mapping[str, Any]
 
@@ -150,54 +149,13 @@ def _with_range(figure: Document) -> str:
     return f"{figure['median']:.4g} ({min(rounds):.4g} to {max(rounds):.4g})"
 
 
-def benchmark(
-    inputs: benchmarking.Inputs = None,
-    fps: benchmarking.Fps = False,
-    compare: benchmarking.Compare = None,
-    against: benchmarking.Against = None,
-    cold: benchmarking.Cold = False,
-    text: benchmarking.Text = False,
-    scaling: benchmarking.Scaling = None,
-    memory: benchmarking.Memory = None,
-    images: benchmarking.Images = 90,
-    rounds: benchmarking.Rounds = None,
-    seconds: benchmarking.Seconds = None,
-    weights: options.Weights = DEFAULT_WEIGHTS,
-    imgsz: options.Imgsz = None,
-    classes: benchmarking.ClassCount = None,
-    device: options.Device = "auto",
-    engine: options.Engine = "auto",
-    precision: options.Precision = "fp32",
-    batch: options.Batch = None,
-    as_json: options.Json = False,
-) -> None:
+def benchmark(settings: BenchmarkSettings) -> None:
     """Measure how fast detection is on this machine.
 
     Everything runs offline. Several figures can be asked for at once; whatever is compared takes turns.
     """
     from medrov_cli.core.benchmarking.run import run_benchmark
-    from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
-    from medrov_cli.core.settings.choices import EngineName, Precision
 
-    config = BenchmarkConfig(
-        inputs=tuple(inputs or ()),
-        fps=fps,
-        compare=() if compare is None else tuple(Variant.parse(part) for part in compare.split(",")),
-        rival=against is not None,
-        cold=cold,
-        text=text,
-        scaling=scaling,
-        memory=memory,
-        images=images,
-        rounds=rounds,
-        seconds=seconds,
-        weights=weights,
-        imgsz=imgsz,
-        classes=classes,
-        device=device,
-        variant=Variant(EngineName(engine), Precision(precision)),
-        batch=batch,
-    )
     with console.progress("steps") as advance:
-        document = run_benchmark(config, advance, stdin=sys.stdin)
-    console.success(document, _render, as_json=as_json)
+        document = run_benchmark(settings, advance, stdin=sys.stdin)
+    console.success(document, _render, as_json=settings.as_json)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Group, RenderableType
 
-from medrov_cli import console, options
+from medrov_cli import console
 from medrov_cli.core.base.errors import ExitCode
-from medrov_cli.options import near_copies
+from medrov_cli.core.settings.data import CheckSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.curation.check import CheckResult
@@ -38,27 +37,16 @@ def _render(result: CheckResult) -> RenderableType:
     return Group(table, "", summary)
 
 
-def check(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="DATASET.yaml|SOURCE_DIR...", help="A dataset yaml, or source folders."),
-    ],
-    data_root: options.DataRoot = None,
-    hamming: near_copies.Hamming = 10,
-    correlation: near_copies.Correlation = 0.95,
-    threads: options.Threads = 4,
-    as_json: options.Json = False,
-) -> None:
+def check(settings: CheckSettings) -> None:
     """Look for what spoils training or measuring: leaks between splits, broken files, odd boxes.
 
     Exit code 3 if there is a finding of severity error, 0 otherwise.
     """
-    from medrov_cli.core.curation.check import CheckConfig, check_dataset
+    from medrov_cli.core.curation.check import check_dataset
 
-    config = CheckConfig(tuple(inputs), data_root, hamming, correlation, threads)
     with console.progress("images") as advance:
-        result = check_dataset(config, advance)
-    console.success(result, _render, as_json=as_json)
+        result = check_dataset(settings, advance)
+    console.success(result, _render, as_json=settings.as_json)
     for code, hint in {finding.code: finding.hint for finding in result.findings}.items():
         console.note(f"{code}: {hint}")
     if result.has_errors:

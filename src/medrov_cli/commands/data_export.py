@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from medrov_cli import console, options
-from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
-from medrov_cli.options import exporting
+from medrov_cli import console
+from medrov_cli.core.base.errors import ExitCode
+from medrov_cli.core.settings.data_export import DataExportSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.curation.export import ExportResult
@@ -51,40 +51,15 @@ def _render(output: ExportOutput) -> str:
     return f"{result.file}: {result.images} images, {result.boxes} boxes, {len(result.classes)} classes"
 
 
-def export(
-    dataset: exporting.Dataset,
-    to: exporting.To,
-    output: exporting.Output,
-    data_root: options.DataRoot = None,
-    source: exporting.Sources = None,
-    split: exporting.Splits = None,
-    image_url: exporting.ImageUrl = None,
-    link_images: exporting.LinkImages = False,
-    resume: options.Resume = False,
-    as_json: options.Json = False,
-) -> None:
+def export(settings: DataExportSettings) -> None:
     """Write a dataset for another tool: COCO, YOLO, Pascal VOC, Label Studio or CVAT.
 
     'medrov data convert' reads all of them back.
     """
-    from medrov_cli.core.curation.export import ExportConfig, run_export
-    from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
+    from medrov_cli.core.curation.export import run_export
 
-    if image_url is not None and to != "label-studio":
-        raise MedrovError(ErrorCode.USAGE, "--image-url is for --to label-studio.", "Leave it out.")
-    config = ExportConfig(
-        path=dataset,
-        to=to,
-        output=output,
-        splits=tuple(name.value for name in split or ()),
-        sources=tuple(source or ()),
-        data_root=data_root,
-        link_images=link_images,
-        image_url=LOCAL_FILES if image_url is None else image_url,
-        resume=resume,
-    )
     with console.progress("images") as advance:
-        result = run_export(config, advance)
+        result = run_export(settings, advance)
     for path, error in result.failures:
         console.warn(f"{path}: {error.message}")
     lost = result.written
@@ -93,6 +68,6 @@ def export(
             f"left out: {lost.crowds} boxes of crowds, which the format cannot tell from objects, "
             f"and {lost.outside} boxes outside of their images"
         )
-    console.success(ExportOutput(to, result), _render, as_json=as_json)
+    console.success(ExportOutput(settings.to, result), _render, as_json=settings.as_json)
     if result.failures:
         raise typer.Exit(ExitCode.PARTIAL)

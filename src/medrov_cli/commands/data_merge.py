@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import RenderableType
 
-from medrov_cli import console, options
+from medrov_cli import console
+from medrov_cli.core.settings.data import MergeSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.curation.merge import Merged
@@ -29,48 +28,7 @@ def _render(merged: Merged) -> RenderableType:
     return table
 
 
-def merge(
-    sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE_DIR...", help="Folders with annotations.json and images/.")
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            help="Folder for dataset.yaml, presence.csv and merge.json.",
-            rich_help_panel=options.OUTPUT_PANEL,
-        ),
-    ],
-    class_map: Annotated[
-        Path | None,
-        typer.Option(
-            "--map",
-            metavar="FILE",
-            help="Class map, a yaml with rename, drop, synonyms, and sources for rules of one source.",
-            rich_help_panel=options.CLASSES_PANEL,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name",
-            metavar="TEXT",
-            help="Name of the dataset; that of the folder by default.",
-            rich_help_panel=options.OUTPUT_PANEL,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Replace a dataset in the same folder, with its presence.csv.",
-            rich_help_panel=options.OUTPUT_PANEL,
-        ),
-    ] = False,
-    as_json: options.Json = False,
-) -> None:
+def merge(settings: MergeSettings) -> None:
     """Join source folders and a class map to one dataset, with a draft of its presence table.
 
     Sources whose classes stay are named by relative paths; others are written below the output, with
@@ -79,6 +37,7 @@ def merge(
     from medrov_cli.core.curation.merge import DATASET, PRESENCE, merge_sources
 
     with console.progress("images") as advance:
-        merged = merge_sources(sources, output, class_map, name, overwrite=overwrite, progress=advance)
-    console.success(merged, _render, as_json=as_json)
+        merged = merge_sources(settings, advance)
+    console.success(merged, _render, as_json=settings.as_json)
+    output = settings.output
     console.note(f"written: {output / DATASET}, {output / PRESENCE}: a draft, to be looked over")

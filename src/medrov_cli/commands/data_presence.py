@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import RenderableType
 
-from medrov_cli import console, options
+from medrov_cli import console
+from medrov_cli.core.settings.data import PresenceSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.curation.presence_writing import PresenceResult
@@ -55,44 +54,15 @@ def _render(output: PresenceOutput) -> RenderableType:
     return table
 
 
-def presence(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET.yaml", help="Dataset yaml.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="The table; presence.csv beside the yaml by default.",
-            rich_help_panel=options.OUTPUT_PANEL,
-        ),
-    ] = None,
-    reasons: Annotated[
-        Path | None,
-        typer.Option(
-            "--reasons",
-            metavar="FILE",
-            help="Also write a CSV with the reason of each cell.",
-            rich_help_panel=options.OUTPUT_PANEL,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace a table that is there already.", rich_help_panel=options.OUTPUT_PANEL
-        ),
-    ] = False,
-    data_root: options.DataRoot = None,
-    as_json: options.Json = False,
-) -> None:
+def presence(settings: PresenceSettings) -> None:
     """Draft the presence table of a dataset: what is annotated, possible, impossible, and why.
 
     Where nothing is known it says possible, which teaches nothing wrong. Look it over, and edit it.
     """
     from medrov_cli.core.curation.presence_writing import draft_for_dataset
 
-    result = draft_for_dataset(dataset, output, reasons, data_root, overwrite=overwrite)
-    console.success(PresenceOutput(result), _render, as_json=as_json)
+    result = draft_for_dataset(settings)
+    console.success(PresenceOutput(result), _render, as_json=settings.as_json)
     console.note(f"written: {result.path}")
     if not result.in_yaml:
-        console.note(f"to use it, write 'presence:' with its path into {dataset}")
+        console.note(f"to use it, write 'presence:' with its path into {settings.dataset}")

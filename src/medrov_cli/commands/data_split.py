@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Group, RenderableType
 
-from medrov_cli import console, options
-from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
-from medrov_cli.options import near_copies, splitting
+from medrov_cli import console
+from medrov_cli.core.base.errors import ExitCode
+from medrov_cli.core.settings.choices import SPLITS
+from medrov_cli.core.settings.data_split import SplitSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.curation.split import SplitResult
 
 SHOWN_MOVES = 20
 """Rows of the table of moved images; the JSON document has all."""
-
-_SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class SplitOutput:
 
 def _render(output: SplitOutput) -> RenderableType:
     own = output.result
-    table = console.table("", *_SPLITS)
+    table = console.table("", *SPLITS)
     for column in table.columns[1:]:
         column.justify = "right"
     table.add_row("images", *(str(own.images[s]) for s in own.images))
@@ -79,64 +78,30 @@ def _render(output: SplitOutput) -> RenderableType:
     return Group(moved, "", table)
 
 
-def split(
-    source: splitting.Source,
-    val: splitting.Val = None,
-    test: splitting.Test = None,
-    seed: splitting.Seed = None,
-    keep_test: splitting.KeepTest = False,
-    repair: splitting.Repair = False,
-    join_copies: splitting.JoinCopies = True,
-    hamming: near_copies.Hamming = 10,
-    correlation: near_copies.Correlation = 0.95,
-    threads: options.Threads = 4,
-    output: splitting.NewFile = None,
-    as_json: options.Json = False,
-) -> None:
+def split(settings: SplitSettings) -> None:
     """Deal the images of a source into train, val and test: by patient, classes evenly.
 
     Images of one case stay together, and so do near-copies; an image without a case is dealt by
     itself. The splits replace those in annotations.json.
     """
-    from medrov_cli.core.curation.near_copies import CopyRule
-    from medrov_cli.core.curation.split import SplitConfig, split_source
-    from medrov_cli.core.curation.split_assignment import Shares
+    from medrov_cli.core.curation.split import split_source
     from medrov_cli.core.datasets.sources import ANNOTATIONS
 
-    if repair:
-        _refuse({"--val": val, "--test": test, "--seed": seed, "--keep-test": keep_test or None})
-    usual = Shares()
-    shares = Shares(
-        val=usual.val if val is None else val,
-        test=usual.test if test is None else test,
-        seed=usual.seed if seed is None else seed,
-        keep_test=keep_test,
-    )
-    copies = CopyRule(hamming, correlation, threads) if join_copies else None
     with console.progress("images") as advance:
-        result = split_source(source, SplitConfig(shares, repair, copies), output, advance)
-    _tell(result)
-    written = SplitOutput(result, output or source / ANNOTATIONS, None if repair else shares.seed)
-    console.success(written, _render, as_json=as_json)
-    if result.moved == () and output is None:
-        console.note(f"nothing to repair: {written.path} stays as it is")
+        result = split_source(settings, advance)
+    _warn(result)
+    path = settings.output or settings.source / ANNOTATIONS
+    written = SplitOutput(result, path, None if settings.repair else settings.shares.seed)
+    console.success(written, _render, as_json=settings.as_json)
+    if result.moved == () and settings.output is None:
+        console.note(f"nothing to repair: {path} stays as it is")
     else:
-        console.note(f"written: {written.path}")
+        console.note(f"written: {path}")
     if result.failures:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _refuse(given: dict[str, object]) -> None:
-    for option, value in given.items():
-        if value is not None:
-            raise MedrovError(
-                ErrorCode.USAGE,
-                f"{option} deals images, and --repair keeps the splits that they have.",
-                "Leave one of the two out.",
-            )
-
-
-def _tell(result: SplitResult) -> None:
+def _warn(result: SplitResult) -> None:
     for path, error in result.failures:
         console.warn(f"{path}: {error.message}")
     if result.without_case and result.moved is None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Group, RenderableType
 
-from medrov_cli import console, options
+from medrov_cli import console
+from medrov_cli.core.settings.data import StatsSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.curation.stats import DatasetStats
-
-PAGE_PANEL = "Page"
 
 
 def _render(stats: DatasetStats) -> RenderableType:
@@ -37,34 +34,12 @@ def _render(stats: DatasetStats) -> RenderableType:
     return Group(table, "", summary)
 
 
-def stats(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="DATASET.yaml|SOURCE_DIR...", help="A dataset yaml, or source folders."),
-    ],
-    data_root: options.DataRoot = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            "--html",
-            metavar="FILE",
-            help="Also write a page with pictures of each class; it holds parts of the images.",
-            rich_help_panel=PAGE_PANEL,
-        ),
-    ] = None,
-    per_class: Annotated[
-        int, typer.Option("--per-class", min=1, help="Pictures of a class.", rich_help_panel=PAGE_PANEL)
-    ] = 8,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of the choice of boxes.", rich_help_panel=PAGE_PANEL)
-    ] = 0,
-    as_json: options.Json = False,
-) -> None:
+def stats(settings: StatsSettings) -> None:
     """Count images, boxes and their sizes by source, class and split; show some of each class."""
     from medrov_cli.core.reports.statistics import count_dataset
 
     with console.progress("classes") as advance:
-        counted = count_dataset(inputs, data_root, html, per_class, seed, advance)
-    console.success(counted, _render, as_json=as_json)
-    if html is not None:
-        console.note(f"written: {html}")
+        counted = count_dataset(settings, advance)
+    console.success(counted, _render, as_json=settings.as_json)
+    if settings.html is not None:
+        console.note(f"written: {settings.html}")

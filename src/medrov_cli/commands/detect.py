@@ -10,28 +10,26 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
 
-from medrov_cli import console, options
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli import console
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.choices import OutputFormat
+from medrov_cli.core.settings.detect import DetectSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.detection.summary import DetectionSummary
-    from medrov_cli.core.settings.values import Prompt
 
 MAX_TABLE_ROWS = 200
 """Nobody reads a longer table, and memory must not grow with the number of images."""
 
 MAX_NOTES = 10
 """Different warnings, and failed inputs, that are told on stderr; the records have them all."""
-
-STDIN = "-"
 
 
 class View:
@@ -141,114 +139,35 @@ class TableView(View):
             self._left_out += 1
 
 
-def detect(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Images, folders, patterns, - for a list of paths on stdin."),
-    ],
-    classes: options.Classes = None,
-    classes_file: options.ClassesFile = None,
-    conf: options.Conf = None,
-    raw_scores: options.RawScores = False,
-    iou: options.Iou = 0.7,
-    max_det: options.MaxDet = 300,
-    window: options.Window = "auto",
-    axis: options.Axis = "axial",
-    shard: options.Shard = None,
-    strict: options.Strict = False,
-    threads: options.Threads = 4,
-    weights: options.WeightsOrModel = DEFAULT_WEIGHTS,
-    text_encoder: options.TextEncoder = None,
-    imgsz: options.Imgsz = None,
-    device: options.Device = "auto",
-    engine: options.Engine = "auto",
-    precision: options.Precision = "fp32",
-    batch: options.Batch = None,
-    offline: options.Offline = False,
-    output: options.Output = None,
-    formats: options.Formats = None,
-    resume: options.Resume = False,
-    overwrite: options.Overwrite = False,
-    timings: options.Timings = False,
-    as_json: options.Json = False,
-    phi: options.Phi = "drop",
-) -> None:
+def detect(settings: DetectSettings) -> None:
     """Find what you name in medical images.
 
     Without --classes, everything that the weights know and the image's modality can show.
     """
-    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.detection.run import run_detection
-    from medrov_cli.core.settings.choices import EngineName, OutputFormat, Phi, Precision
-    from medrov_cli.core.settings.detect import DetectConfig, Shard
-    from medrov_cli.core.settings.groups import ReadOptions
-    from medrov_cli.core.settings.window import parse_window
 
-    wanted = OutputFormat.parse_all(formats or ())
-    config = DetectConfig(
-        inputs=tuple(inputs),
-        classes=_prompts(classes, classes_file, inputs),
-        weights=weights,
-        text_encoder=text_encoder,
-        conf=conf,
-        raw_scores=raw_scores,
-        iou=iou,
-        max_det=max_det,
-        imgsz=imgsz,
-        read=ReadOptions(window=parse_window(window), axis=axis),
-        device=device,
-        engine=EngineName(engine),
-        precision=Precision(precision),
-        batch=batch,
-        threads=threads,
-        output=output,
-        formats=wanted,
-        resume=resume,
-        overwrite=overwrite,
-        shard=None if shard is None else Shard.parse(shard),
-        strict=strict,
-        phi=Phi(phi),
-        offline=is_offline(offline),
-        timings=timings,
-    )
-    with _view(wanted, output, as_json=as_json) as view:
+    with _view(settings) as view:
         # Lines that come one by one on a terminal leave no place for a moving bar.
         quiet = isinstance(view, LinesView) and sys.stdout.isatty()
         with contextlib.nullcontext() if quiet else console.progress("images") as advance:
-            summary = run_detection(config, stdin=sys.stdin, on_record=view.add, on_progress=advance)
-        view.finish(summary, output)
+            summary = run_detection(settings, stdin=sys.stdin, on_record=view.add, on_progress=advance)
+        view.finish(summary, settings.output.folder)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
 
-def _prompts(text: str | None, file: Path | None, inputs: Sequence[str]) -> tuple[Prompt, ...]:
-    """Return what ``--classes`` or ``--classes-file`` asks for."""
-    from medrov_cli.core.text.prompts import parse_class_lines, parse_classes, read_classes_file
-
-    if file is None:
-        return () if text is None else parse_classes(text)
-    if text is not None:
-        raise MedrovError(ErrorCode.USAGE, "--classes and --classes-file contradict each other", "Give one.")
-    if str(file) != STDIN:
-        return read_classes_file(file)
-    if STDIN in inputs:
-        raise MedrovError(ErrorCode.USAGE, "--classes-file and the inputs both want stdin", "Use a file.")
-    return parse_class_lines(sys.stdin)
-
-
 @contextlib.contextmanager
-def _view(formats: Sequence[str], folder: Path | None, *, as_json: bool) -> Iterator[View]:
-    """Hand out what is to become of the records on stdout."""
-    wants_lines = folder is None and "jsonl" in formats
-    wants_document = as_json or (folder is None and "json" in formats)
+def _view(settings: DetectSettings) -> Iterator[View]:
+    """Yield the view that shows the records on stdout."""
+    has_folder = settings.output.folder is not None
+    wants_lines = not has_folder and OutputFormat.JSONL in settings.formats
+    wants_document = settings.output.as_json or (not has_folder and OutputFormat.JSON in settings.formats)
     if wants_lines and wants_document:
-        raise MedrovError(
-            ErrorCode.USAGE, "--format jsonl and --json (or json) both want stdout", "Give one, or --output."
-        )
+        raise usage_error("--format jsonl and --json (or json) both want stdout", "Give one, or --output.")
     if wants_document:
         with tempfile.TemporaryFile("w+", encoding="ascii") as spool:
             yield DocumentView(spool)
-    elif wants_lines or (folder is None and not sys.stdout.isatty()):
+    elif wants_lines or (not has_folder and not sys.stdout.isatty()):
         yield LinesView()
     elif sys.stdout.isatty():
         yield TableView()

@@ -8,14 +8,15 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from medrov_cli import console, options
+from medrov_cli import console
 from medrov_cli.core.base.errors import ExitCode
+from medrov_cli.core.settings.doctor import DoctorSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.doctor.report import Report
 
 
-def doctor(offline: options.Offline = False, as_json: options.Json = False) -> None:
+def doctor(settings: DoctorSettings) -> None:
     """Try out which formats, engines, text encoders and weights work here.
 
     Exits with 0 if 'medrov detect' works with its default settings, and with 1 if not. What is
@@ -24,8 +25,8 @@ def doctor(offline: options.Offline = False, as_json: options.Json = False) -> N
     from medrov_cli.core.doctor.examination import examine
 
     with console.progress("groups") as advance:
-        report = examine(offline=offline, progress=advance)
-    console.success(report, _render, as_json=as_json)
+        report = examine(offline=settings.offline, progress=advance)
+    console.success(report, _render, as_json=settings.as_json)
     if not report.works:
         raise typer.Exit(ExitCode.FAILURE)
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Group, RenderableType
 
-from medrov_cli import console, options
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.options import evaluating
-
-RULES_PANEL = "Rules"
+from medrov_cli import console
+from medrov_cli.core.settings.evaluate import EvaluateSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,145 +110,34 @@ def _interval(bounds: tuple[float, float]) -> str:
     return f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
 
 
-def evaluate(
-    dataset: Annotated[Path, typer.Argument(help="Dataset yaml: its sources, each a COCO folder.")],
-    weights: options.WeightsOrModel = DEFAULT_WEIGHTS,
-    predictions: evaluating.Predictions = None,
-    split: evaluating.Split = "test",
-    data_root: options.DataRoot = None,
-    export_truth: evaluating.ExportTruth = None,
-    conf: Annotated[
-        float,
-        typer.Option("--conf", min=0, max=1, help="Lowest score.", rich_help_panel=RULES_PANEL),
-    ] = 0.001,
-    iou: Annotated[
-        float,
-        typer.Option("--iou", min=0, max=1, help="Of the suppression.", rich_help_panel=RULES_PANEL),
-    ] = 0.6,
-    max_det: Annotated[
-        int,
-        typer.Option("--max-det", min=1, help="Detections an image, at most.", rich_help_panel=RULES_PANEL),
-    ] = 300,
-    plain: Annotated[
-        bool,
-        typer.Option(
-            "--plain",
-            help="Everything counts everywhere, whatever the presence table says.",
-            rich_help_panel=RULES_PANEL,
-        ),
-    ] = False,
-    hit: Annotated[
-        str,
-        typer.Option(
-            "--hit",
-            metavar="RULE",
-            help="FROC's hit: iou:X, or centre (nearer than the object's radius).",
-            rich_help_panel=RULES_PANEL,
-        ),
-    ] = "iou:0.5",
-    bootstrap: Annotated[
-        int,
-        typer.Option(
-            "--bootstrap", min=0, help="Samples of the 95 % intervals; 0: none.", rich_help_panel=RULES_PANEL
-        ),
-    ] = 1000,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of the bootstrap.", rich_help_panel=RULES_PANEL)
-    ] = 0,
-    synonyms: Annotated[
-        bool,
-        typer.Option(
-            "--synonyms", help="Also ask for each class by its other names.", rich_help_panel=RULES_PANEL
-        ),
-    ] = False,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify", help="Compute AP with pycocotools too; it must be equal.", rich_help_panel=RULES_PANEL
-        ),
-    ] = False,
-    fit: evaluating.Fit = None,
-    calibration: evaluating.Calibration = "platt",
-    absent_limit: evaluating.AbsentLimit = None,
-    text_encoder: options.TextEncoder = None,
-    imgsz: options.Imgsz = None,
-    device: options.Device = "auto",
-    engine: options.Engine = "auto",
-    precision: options.Precision = "fp32",
-    batch: Annotated[
-        int,
-        typer.Option("--batch", min=1, help="Images a forward pass.", rich_help_panel=options.MODEL_PANEL),
-    ] = 16,
-    offline: options.Offline = False,
-    output: options.Output = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(
-            "--compare",
-            metavar="REPORT",
-            help="report.json of another run: differences, with intervals.",
-            rich_help_panel=options.OUTPUT_PANEL,
-        ),
-    ] = None,
-    resume: options.Resume = False,
-    overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-) -> None:
+def evaluate(settings: EvaluateSettings) -> None:
     """Measure how good a detector is, and where it fails.
 
     All classes of the dataset are asked for at once on every image of the split. The folder gets
     report.json, report.html, curves, images.csv and the predictions.
     """
-    from medrov_cli.core.base.environment import is_offline
-    from medrov_cli.core.evaluation.run import export_truth as write_truth
-    from medrov_cli.core.evaluation.run import run_evaluation
-    from medrov_cli.core.settings.choices import EngineName, Precision
-    from medrov_cli.core.settings.evaluate import EvalConfig, parse_hit
-    from medrov_cli.core.settings.groups import SelectionConfig
+    from medrov_cli.core.evaluation.run import export_truth, run_evaluation
 
-    config = EvalConfig(
-        dataset=dataset,
-        data_root=data_root,
-        split=split,
-        weights=weights,
-        predictions=predictions,
-        output=output,
-        imgsz=imgsz,
-        device=device,
-        engine=EngineName(engine),
-        precision=Precision(precision),
-        text_encoder=text_encoder,
-        selection=SelectionConfig(conf=conf, iou=iou, max_det=max_det, batch=batch),
-        plain=plain,
-        hit=parse_hit(hit),
-        bootstrap=bootstrap,
-        seed=seed,
-        synonyms=synonyms,
-        compare=compare,
-        fit=fit,
-        calibration=calibration,
-        absent_limit=absent_limit,
-        verify=verify,
-        resume=resume,
-        overwrite=overwrite,
-        offline=is_offline(offline),
-    )
-    if export_truth is not None:
-        images = write_truth(config, export_truth)
-        truth = TruthOutput(export_truth, images)
+    as_json = settings.output.as_json
+    if settings.export_truth is not None:
+        truth = TruthOutput(settings.export_truth, export_truth(settings.data, settings.export_truth))
         console.success(truth, lambda own: f"{own.images} image(s) in {own.path}", as_json=as_json)
         return
     with console.progress("images") as advance:
-        result = run_evaluation(config, advance)
-    for warning in result.report["warnings"]:
+        result = run_evaluation(settings, advance)
+    _warn(result.report, settings.absent_limit)
+    console.success(EvalOutput(result.report), _render, as_json=as_json)
+    for place in (result.output and result.output / "report.html", result.fitted):
+        if place is not None:
+            console.note(f"written: {place}")
+
+
+def _warn(report: Mapping[str, Any], absent_limit: float | None) -> None:
+    for warning in report["warnings"]:
         console.warn(warning)
-    rate = result.report["absent"]["at_operating_points"]
+    rate = report["absent"]["at_operating_points"]
     if absent_limit is not None and rate > absent_limit:
         console.warn(
             f"--absent-limit {absent_limit:g} is not reached: {rate:.3f} false positives of absent classes "
             "an image are as sure as anything that was found, or of classes too rare to have a threshold"
         )
-    console.success(EvalOutput(result.report), _render, as_json=as_json)
-    for place in (result.output and result.output / "report.html", result.fitted):
-        if place is not None:
-            console.note(f"written: {place}")

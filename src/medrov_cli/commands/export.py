@@ -6,20 +6,16 @@ their SHA-256, and where they are. It is beside the file, too.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import RenderableType
 
-from medrov_cli import console, options
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.options import exporting_model as exporting
-
-if TYPE_CHECKING:
-    from medrov_cli.core.settings.values import Prompt
+from medrov_cli import console
+from medrov_cli.core.settings.export import ExportSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,76 +77,18 @@ def _rows(parity: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     return rows
 
 
-def export(
-    to: exporting.To,
-    classes: options.Classes = None,
-    classes_file: options.ClassesFile = None,
-    is_open: exporting.Open = False,
-    weights: options.Weights = DEFAULT_WEIGHTS,
-    text_encoder: options.TextEncoder = None,
-    precision: exporting.Precision = "fp32",
-    imgsz: options.Imgsz = None,
-    dynamic: exporting.Dynamic = False,
-    nms: exporting.Nms = False,
-    conf: exporting.Conf = None,
-    iou: exporting.Iou = 0.7,
-    max_det: exporting.MaxDet = 300,
-    data: exporting.Data = None,
-    data_root: exporting.DataRoot = None,
-    split: exporting.Split = "val",
-    images: exporting.Images = 72,
-    offline: options.Offline = False,
-    output: exporting.Output = None,
-    overwrite: exporting.Overwrite = False,
-    as_json: options.Json = False,
-) -> None:
+def export(settings: ExportSettings) -> None:
     """Write weights as a model for other programs, checked against torch.
 
     The file says what it finds and how its images are prepared; 'medrov detect --weights FILE' runs onnx and
     openvino. If it does not answer as the weights do, nothing is written.
     """
-    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.exporting.run import run_export
-    from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
-    from medrov_cli.core.settings.export import ExportConfig
 
-    config = ExportConfig(
-        to=ExportFormat(to),
-        precision=ExportPrecision(precision),
-        weights=weights,
-        classes=_prompts(classes, classes_file),
-        text_encoder=text_encoder,
-        is_open=is_open,
-        imgsz=imgsz,
-        dynamic=dynamic,
-        nms=nms,
-        conf=conf,
-        iou=iou,
-        max_det=max_det,
-        output=output,
-        overwrite=overwrite,
-        data=data,
-        data_root=data_root,
-        split=split,
-        images=images,
-        offline=is_offline(offline),
-    )
     with console.progress("images") as advance:
-        result = run_export(config, advance)
-    console.success(ExportOutput(result.document, result.output, result.bytes), _render, as_json=as_json)
+        result = run_export(settings, advance, stdin=sys.stdin)
+    shown = ExportOutput(result.document, result.output, result.bytes)
+    console.success(shown, _render, as_json=settings.as_json)
     if result.document["parity"] is None:
         console.warn("the export was not checked: nothing on this machine runs such a file")
     console.note(f"written: {result.output}")
-
-
-def _prompts(text: str | None, file: Path | None) -> tuple[Prompt, ...]:
-    """Return what ``--classes`` or ``--classes-file`` asks for."""
-    import sys
-
-    from medrov_cli.core.text.prompts import parse_class_lines, parse_classes, read_classes_file
-
-    if file is None:
-        return () if text is None else parse_classes(text)
-    if text is not None:
-        raise MedrovError(ErrorCode.USAGE, "--classes and --classes-file contradict each other", "Give one.")
-    return parse_class_lines(sys.stdin) if str(file) == "-" else read_classes_file(file)

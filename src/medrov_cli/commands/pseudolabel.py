@@ -16,10 +16,10 @@ import typer
 from rich.console import Group, RenderableType
 from typer.core import TyperGroup
 
-from medrov_cli import console, options
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli import console
+from medrov_cli.commands.signature import with_options
 from medrov_cli.core.base.errors import ExitCode
-from medrov_cli.options import pseudolabel as labelling
+from medrov_cli.core.settings.pseudolabel import ApplySettings, PseudolabelSettings
 
 
 class _DatasetOrCommand(TyperGroup):
@@ -112,37 +112,7 @@ def _render_applied(output: ApplyOutput) -> RenderableType:
     return table
 
 
-@app.callback()
-def pseudolabel(
-    context: typer.Context,
-    dataset: labelling.Dataset,
-    presence: labelling.Presence = None,
-    splits: labelling.Splits = "train",
-    data_root: options.DataRoot = None,
-    shard: labelling.Shard = None,
-    threads: labelling.Threads = 4,
-    score: labelling.Score = 0.9,
-    calibrated: labelling.Calibrated = False,
-    nms_iou: labelling.NmsIou = 0.3,
-    truth_iou: labelling.TruthIou = 0.3,
-    flip: labelling.Flip = False,
-    scales: labelling.Scales = "1.0",
-    agree: labelling.Agree = None,
-    weights: labelling.Weights = None,
-    text_encoder: options.TextEncoder = None,
-    imgsz: options.Imgsz = None,
-    device: options.Device = "auto",
-    engine: options.Engine = "auto",
-    precision: options.Precision = "fp32",
-    batch: labelling.Batch = 8,
-    offline: options.Offline = False,
-    output: labelling.Output = None,
-    dry_run: labelling.DryRun = False,
-    review: labelling.Review = None,
-    resume: options.Resume = False,
-    overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-) -> None:
+def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
     """Label what a dataset's sources show without annotating it, and merge a person's decisions.
 
     Looked for are classes with a 0 in the presence table; the defaults are the paper's rule.
@@ -151,55 +121,21 @@ def pseudolabel(
     """
     if context.invoked_subcommand is not None:
         return
-    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.pseudolabeling.run import run_pseudolabeling
-    from medrov_cli.core.settings.choices import EngineName, Precision
-    from medrov_cli.core.settings.detect import Shard
-    from medrov_cli.core.settings.pseudolabel import OfflineConfig, OfflineRule, parse_scales, parse_splits
 
-    rule = OfflineRule(
-        score=score,
-        calibrated=calibrated,
-        nms_iou=nms_iou,
-        max_truth_iou=truth_iou,
-        flip=flip,
-        scales=parse_scales(scales),
-        agree=agree,
-    )
-    config = OfflineConfig(
-        dataset=dataset,
-        output=output,
-        data_root=data_root,
-        presence=presence,
-        splits=parse_splits(splits),
-        weights=tuple(weights or (DEFAULT_WEIGHTS,)),
-        rule=rule,
-        imgsz=imgsz,
-        device=device,
-        engine=EngineName(engine),
-        precision=Precision(precision),
-        text_encoder=text_encoder,
-        batch=batch,
-        threads=threads,
-        shard=None if shard is None else Shard.parse(shard),
-        dry_run=dry_run,
-        review=review,
-        resume=resume,
-        overwrite=overwrite,
-        offline=is_offline(offline),
-    )
     with console.progress("images") as advance:
-        result = run_pseudolabeling(config, advance)
-    shown = PseudoLabelOutput(result.manifest, output if result.is_written else None, result.waiting_for)
+        result = run_pseudolabeling(settings, advance)
+    output = settings.output.folder if result.is_written else None
     failures = result.manifest["failures"]
     for failure in failures:
         console.fail(f"{failure['path']}: {failure['error']['message']}", failure["error"]["hint"])
-    console.success(shown, _render, as_json=as_json)
+    shown = PseudoLabelOutput(result.manifest, output, result.waiting_for)
+    console.success(shown, _render, as_json=settings.output.as_json)
     if result.waiting_for:
         console.note(
             f"the dataset is written when these shards are done, too: {', '.join(result.waiting_for)}"
         )
-    for place in (shown.output, review if result.is_written else None):
+    for place in (output, settings.review if result.is_written else None):
         if place is not None:
             console.note(f"written: {place}")
     if not result.manifest["images"]:
@@ -208,17 +144,16 @@ def pseudolabel(
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-@app.command(no_args_is_help=True)
-def apply(
-    decisions: labelling.Decisions,
-    labels: labelling.Labels,
-    output: labelling.ReviewedOutput,
-    overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-) -> None:
+def apply(settings: ApplySettings) -> None:
     """Merge decisions: rejected labels go, relabelled and accepted ones are marked as reviewed."""
     from medrov_cli.core.pseudolabeling.decisions import apply_decisions
 
-    manifest = apply_decisions(decisions, labels, output, overwrite=overwrite)
-    console.success(ApplyOutput(manifest, output), _render_applied, as_json=as_json)
-    console.note(f"written: {output}")
+    manifest = apply_decisions(
+        settings.decisions, settings.labels, settings.output, overwrite=settings.overwrite
+    )
+    console.success(ApplyOutput(manifest, settings.output), _render_applied, as_json=settings.as_json)
+    console.note(f"written: {settings.output}")
+
+
+app.callback()(with_options(pseudolabel))
+app.command("apply", no_args_is_help=True)(with_options(apply))

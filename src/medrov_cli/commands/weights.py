@@ -10,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from medrov_cli import console
+from medrov_cli.commands.signature import with_options
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
-from medrov_cli.options import Json, Offline
+from medrov_cli.core.settings.weights import (
+    WeightsFileSettings,
+    WeightsImportSettings,
+    WeightsListSettings,
+    WeightsPullSettings,
+)
 
 if TYPE_CHECKING:
     from medrov_cli.core.weights.container import Verification
@@ -26,10 +32,6 @@ if TYPE_CHECKING:
     from medrov_cli.core.weights.metadata import WeightsMetadata
 
 app = typer.Typer(help="List, show, check, import and download model weights.", no_args_is_help=True)
-
-NameOrFile = Annotated[
-    str, typer.Argument(metavar="NAME|FILE", help="Name in the manifest, or a .safetensors file.")
-]
 
 
 @dataclass(frozen=True)
@@ -43,22 +45,20 @@ class Document:
         return self.content
 
 
-@app.command("list")
-def list_(as_json: Json = False) -> None:
+def list_(settings: WeightsListSettings) -> None:
     """List the weights that are known by name, and whether they are here."""
     from medrov_cli.core.weights.listing import list_weights
 
     listed = list_weights()
     document = Document({"schema": "medrov.weights.list/1", "weights": [_listed(item) for item in listed]})
-    console.success(document, lambda _: _list_table(listed), as_json=as_json)
+    console.success(document, lambda _: _list_table(listed), as_json=settings.as_json)
 
 
-@app.command(no_args_is_help=True)
-def show(weights: NameOrFile, as_json: Json = False) -> None:
+def show(settings: WeightsFileSettings) -> None:
     """Show what weights say about themselves: model, text encoder, classes, training, results."""
     from medrov_cli.core.provisioning import show_weights
 
-    shown = show_weights(weights)
+    shown = show_weights(settings.weights)
     document = Document(
         {
             "schema": "medrov.weights.show/1",
@@ -67,86 +67,51 @@ def show(weights: NameOrFile, as_json: Json = False) -> None:
             "metadata": shown.metadata.as_dict(),
         }
     )
-    console.success(document, lambda _: _metadata_table(shown.path, shown.metadata), as_json=as_json)
+    console.success(document, lambda _: _metadata_table(shown.path, shown.metadata), as_json=settings.as_json)
 
 
-@app.command(no_args_is_help=True)
-def verify(weights: NameOrFile, as_json: Json = False) -> None:
+def verify(settings: WeightsFileSettings) -> None:
     """Read weights from end to end: SHA-256, metadata, every tensor's name, shape and values."""
     from medrov_cli.core.model.verification import verify_weights
 
-    found = verify_weights(weights)
+    found = verify_weights(settings.weights)
     document = Document({"schema": "medrov.weights.verify/1", **_verification(found)})
-    console.success(document, lambda _: _verification_table(found), as_json=as_json)
+    console.success(document, lambda _: _verification_table(found), as_json=settings.as_json)
 
 
-@app.command("import", no_args_is_help=True)
-def import_(
-    checkpoint: Annotated[Path, typer.Argument(metavar="FILE.pt", help="A YOLO-World v2 checkpoint.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The .safetensors file to write; FILE.safetensors here."
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the model; the file's by default.")
-    ] = None,
-    text_encoder: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPEC",
-            help="Text encoder it was trained with, e.g. hf-hub:ORG/MODEL. By default BiomedCLIP for "
-            "MedROV's own checkpoint, OpenAI's CLIP ViT-B/32 for others.",
-        ),
-    ] = None,
-    imgsz: Annotated[
-        int | None,
-        typer.Option(metavar="PIXELS", help="Side of the model input; that of its training by default."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
-    as_json: Json = False,
-) -> None:
+def import_(settings: WeightsImportSettings) -> None:
     """Convert an ultralytics .pt file (medrov.pt, yolov8*-worldv2.pt). Nothing of its pickle is run."""
     from medrov_cli.core.provisioning import import_weights
 
-    found = import_weights(
-        checkpoint,
-        output or Path(f"{checkpoint.stem}.safetensors"),
-        name=name,
-        text_encoder=text_encoder,
-        imgsz=imgsz,
-        overwrite=overwrite,
-    )
+    found = import_weights(settings)
     document = Document(
         {
             "schema": "medrov.weights.import/1",
-            "checkpoint": str(checkpoint),
+            "checkpoint": str(settings.checkpoint),
             **_verification(found),
             "metadata": found.metadata.as_dict(),
         }
     )
-    console.success(document, lambda _: _metadata_table(found.path, found.metadata), as_json=as_json)
+    console.success(document, lambda _: _metadata_table(found.path, found.metadata), as_json=settings.as_json)
 
 
-@app.command(no_args_is_help=True)
-def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the manifest.")],
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+def pull(settings: WeightsPullSettings) -> None:
     """Download weights of the manifest into the cache. Nothing else asks the network for weights."""
-    from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.provisioning import pull_weights
 
     with console.progress("bytes") as advance:
         pulled = pull_weights(
-            name,
-            offline=is_offline(offline),
-            progress=lambda done, total: advance(done, total, f"pulling {name}"),
+            settings.name,
+            offline=settings.offline,
+            progress=lambda done, total: advance(done, total, f"pulling {settings.name}"),
         )
     document = Document({"schema": "medrov.weights.pull/1", **_listed(pulled)})
-    console.success(document, lambda _: _list_table((pulled,)), as_json=as_json)
+    console.success(document, lambda _: _list_table((pulled,)), as_json=settings.as_json)
+
+
+app.command("list")(with_options(list_))
+for _name, _function in (("show", show), ("verify", verify), ("import", import_), ("pull", pull)):
+    app.command(_name, no_args_is_help=True)(with_options(_function))
 
 
 def _listed(item: Listed) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.settings.values import check_imgsz
+from medrov_cli.core.settings.weights import WeightsImportSettings
 from medrov_cli.core.weights import catalogue, container, resolution
 from medrov_cli.core.weights.container import Verification
 from medrov_cli.core.weights.download import Progress, download
@@ -35,52 +36,30 @@ def show_weights(name_or_path: str) -> Shown:
     return Shown(path, path.stat().st_size, container.read_metadata(path))
 
 
-def import_weights(
-    source: Path,
-    output: Path,
-    *,
-    name: str | None = None,
-    text_encoder: str | None = None,
-    imgsz: int | None = None,
-    overwrite: bool = False,
-) -> Verification:
+def import_weights(settings: WeightsImportSettings) -> Verification:
     """Convert an ultralytics checkpoint to a weights file, without running its pickle.
-
-    Parameters
-    ----------
-    source
-        The ``.pt`` file.
-    output
-        The ``.safetensors`` file to write.
-    name, text_encoder, imgsz
-        What the checkpoint does not say about itself, or says wrongly; null: as found. The
-        encoder is a spec: ``minilm``, ``hf-hub:ORG/NAME``, ``local-dir:PATH``.
-    overwrite
-        Replace ``output`` where it is there.
 
     Raises
     ------
     MedrovError
         ``weights_missing``, ``weights_untrusted``, ``weights_corrupt`` for the checkpoint;
-        ``usage`` for a bad setting or if ``output`` is there and not to be overwritten;
+        ``usage`` for a bad setting or if the output is there and not to be overwritten;
         ``output_failed``.
     """
     from medrov_cli.core.model.fitting import check_fit
     from medrov_cli.core.model.importing.importer import ImportSettings, import_ultralytics_checkpoint
 
+    source = settings.checkpoint
+    output = settings.output or Path(f"{source.stem}.safetensors")
     if output.suffix != ".safetensors":
-        raise MedrovError(
-            ErrorCode.USAGE, f"--output {output} does not end in .safetensors", "Give such a name."
-        )
-    if output.exists() and not overwrite:
-        raise MedrovError(
-            ErrorCode.USAGE, f"{output} is there already", "Give another --output, or --overwrite."
-        )
-    if imgsz is not None:
-        check_imgsz(imgsz)
-    encoder = None if text_encoder is None else _encoder_info(text_encoder)
-    settings = ImportSettings(name=name, text_encoder=encoder, imgsz=imgsz)
-    tensors, metadata = import_ultralytics_checkpoint(source, settings)
+        raise usage_error(f"--output {output} does not end in .safetensors", "Give such a name.")
+    if output.exists() and not settings.overwrite:
+        raise usage_error(f"{output} is there already", "Give another --output, or --overwrite.")
+    if settings.imgsz is not None:
+        check_imgsz(settings.imgsz)
+    encoder = None if settings.text_encoder is None else _encoder_info(settings.text_encoder)
+    corrected = ImportSettings(name=settings.name, text_encoder=encoder, imgsz=settings.imgsz)
+    tensors, metadata = import_ultralytics_checkpoint(source, corrected)
     check_fit(tensors, metadata.architecture, str(source))
     container.save(output, tensors, metadata)
     return container.verify(output)

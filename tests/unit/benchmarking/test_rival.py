@@ -20,7 +20,7 @@ from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.prediction.open_predictor import open_detector
 from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.records.suppression import select
-from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.settings.choices import EngineName
 from medrov_cli.core.weights.container import EMBEDDINGS, save
 from medrov_cli.core.weights.metadata import ArchitectureInfo
@@ -32,7 +32,7 @@ CONF = 0.25
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     path = write_eager_detector(tmp_path_factory.mktemp("weights") / "eager.safetensors")
-    return Model.of(BenchmarkConfig(weights=str(path), variant=Variant()))
+    return Model.of(BenchmarkSettings(weights=str(path)))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_background_is_one_class_more(tmp_path: Path, images: np.ndarray) -> N
     path = tmp_path / "with_background.safetensors"
     info = ArchitectureInfo("n", text_adapter=True, background=True)
     save(path, tensors, metadata("with background", architecture=info, imgsz=IMGSZ))
-    model = Model.of(BenchmarkConfig(weights=str(path)))
+    model = Model.of(BenchmarkSettings(weights=str(path)))
     scores, boxes_px = Rival(model, "cpu", CONF).differences(opened(model), images)
     assert scores < 1e-4
     assert boxes_px < 0.02

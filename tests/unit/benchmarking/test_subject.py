@@ -15,8 +15,8 @@ from medrov_cli.core.benchmarking.machine import describe_machine
 from medrov_cli.core.benchmarking.meters import EnergyMeter, peak_resident_mb, resident_mb
 from medrov_cli.core.benchmarking.subject import made_up
 from medrov_cli.core.pixels.read import read_frames
-from medrov_cli.core.settings.benchmark import Variant
 from medrov_cli.core.settings.choices import EngineName, Modality, Precision
+from medrov_cli.core.settings.values import Variant
 
 CPUINFO = """processor\t: 0
 model name\t: Made-up CPU 3000

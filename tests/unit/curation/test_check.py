@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.check import CheckConfig, CheckResult, check_dataset
+from medrov_cli.core.curation.check import CheckResult, check_dataset
 from medrov_cli.core.curation.duplicates import near_duplicates
 from medrov_cli.core.curation.fingerprints import fingerprint, phash_of
 from medrov_cli.core.curation.issues import HINTS, SEVERITIES, Code, Severity
+from medrov_cli.core.settings.data import CheckSettings
 from source_folders import Picture, read_coco, smooth_noise, write_coco, write_source
 
 LUNGS = ("left lung", "right lung")
@@ -26,7 +27,7 @@ def chest(tmp_path: Path) -> Path:
 
 
 def check(*inputs: Path) -> CheckResult:
-    return check_dataset(CheckConfig(inputs))
+    return check_dataset(CheckSettings(inputs))
 
 
 def codes(*inputs: Path) -> list[Code]:

@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.plugins import Entry
-from medrov_cli.core.curation.convert import ConvertConfig, convert
+from medrov_cli.core.curation.convert import convert
 from medrov_cli.core.datasets import source_file
 from medrov_cli.core.datasets.dataset import load_dataset
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig
-from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap
 from medrov_cli.core.datasets.sample_images import load_image
 from medrov_cli.core.datasets.source_file import Images
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.data_convert import ConvertSettings, ReaderSettings
+from medrov_cli.core.settings.label_map import LabelMap
 
 HEIGHT, WIDTH = 12, 16
 
@@ -48,10 +48,17 @@ def masks_input(folder: Path, names: tuple[str, ...] = ("a.jpg", "b.png", "c.png
     return folder
 
 
-def config_of(path: Path, output: Path, form: str = "masks", **reader: Any) -> ConvertConfig:
+def config_of(path: Path, output: Path, form: str = "masks", **reader: Any) -> ConvertSettings:
     if form == "masks":
         reader.setdefault("labels", LabelMap({1: "liver", 2: "kidney"}))
-    return ConvertConfig(form, ReaderConfig(path, **reader), output, Modality.CT, "CC0", "a test")
+    return ConvertSettings(
+        format=form,
+        reader=ReaderSettings(path, **reader),
+        output=output,
+        modality=Modality.CT,
+        licence="CC0",
+        source="a test",
+    )
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -277,7 +284,7 @@ def test_images_that_differ_by_letter_case_alone_are_refused(
     from medrov_cli.core.datasets.readers import registry
     from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 
-    def twins(config: ReaderConfig) -> Reading:
+    def twins(config: ReaderSettings) -> Reading:
         def images() -> Iterator[AnnotatedImage]:
             yield from (_image("a"), _image("A"))
 

@@ -19,14 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.export import ExportConfig, Format, run_export
+from medrov_cli.core.curation.export import run_export
 from medrov_cli.core.datasets.cases import local_case
 from medrov_cli.core.datasets.readers.loading import reader_of
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig
 from medrov_cli.core.datasets.writers.images import safe_case
 from medrov_cli.core.records.annotations import AnnotatedImage
+from medrov_cli.core.settings.choices import DatasetFormat
+from medrov_cli.core.settings.data_convert import ReaderSettings
+from medrov_cli.core.settings.data_export import DataExportSettings
 
-FORMATS: tuple[Format, ...] = ("coco", "yolo", "voc", "label-studio", "cvat")
+FORMATS: tuple[DatasetFormat, ...] = ("coco", "yolo", "voc", "label-studio", "cvat")
 each_format = pytest.mark.parametrize("to", FORMATS)
 WIDTH, HEIGHT = 53, 37
 CASE = "0123456789abcdef"
@@ -83,7 +85,7 @@ def edit_categories(folder: Path, names: Sequence[str]) -> None:
 
 def read_back(name: str, path: Path, **options: Any) -> tuple[list[AnnotatedImage], tuple[str, ...]]:
     """Return the images and classes that a reader finds."""
-    reading = reader_of(name)(ReaderConfig(path, **options))
+    reading = reader_of(name)(ReaderSettings(path, **options))
     return [image for unit in reading.units for image in unit.read()], reading.class_names
 
 
@@ -116,11 +118,11 @@ def boxes(draw: st.DrawFn) -> tuple[str, float, float, float, float]:
         max_size=3,
     )
 )
-def test_what_goes_out_comes_back(to: Format, drawn: list[tuple[str, list[Any]]]) -> None:
+def test_what_goes_out_comes_back(to: DatasetFormat, drawn: list[tuple[str, list[Any]]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         items = [Item(f"image {row}.png", split, own) for row, (split, own) in enumerate(drawn)]
         source = make(Path(name) / "source", items, AWKWARD)
-        result = run_export(ExportConfig(source, to, Path(name) / "out"))
+        result = run_export(DataExportSettings(source, to, Path(name) / "out"))
         assert (result.images, result.boxes) == (len(items), sum(len(item.boxes) for item in items))
         found, classes = read_back(to, Path(name) / "out")
         if to != "voc":  # which has no list of classes
@@ -138,9 +140,9 @@ def test_what_goes_out_comes_back(to: Format, drawn: list[tuple[str, list[Any]]]
 
 
 @pytest.mark.parametrize("to", ["coco", "label-studio"])
-def test_cases_come_back_where_the_format_has_a_place_for_them(tmp_path: Path, to: Format) -> None:
+def test_cases_come_back_where_the_format_has_a_place_for_them(tmp_path: Path, to: DatasetFormat) -> None:
     items = [Item("a.png", "train", [], CASE), Item("b.png", "val", [], "patient 7"), Item("c.png", None, [])]
-    run_export(ExportConfig(make(tmp_path / "source", items, ["x"]), to, tmp_path / "out"))
+    run_export(DataExportSettings(make(tmp_path / "source", items, ["x"]), to, tmp_path / "out"))
     assert "patient 7" not in "".join(path.read_text() for path in (tmp_path / "out").glob("*.json"))
     found, _ = read_back(to, tmp_path / "out")
     cases = [image.case for image in found]
@@ -160,29 +162,29 @@ def test_a_case_is_hashed_once() -> None:
 
 
 @pytest.mark.parametrize("to", ["label-studio", "cvat"])
-def test_a_crowd_stays_one(tmp_path: Path, to: Format) -> None:
+def test_a_crowd_stays_one(tmp_path: Path, to: DatasetFormat) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [("x", 1, 2, 3, 4), ("x", 5, 6, 7, 8)])], ["x"])
     edit(source, iscrowd=1)
-    assert run_export(ExportConfig(source, to, tmp_path / "out")).written.crowds == 0
+    assert run_export(DataExportSettings(source, to, tmp_path / "out")).written.crowds == 0
     (image,), _ = read_back(to, tmp_path / "out")
     assert [a.crowd for a in image.annotations] == [True, False]
 
 
 @pytest.mark.parametrize("to", ["yolo", "voc"])
-def test_a_crowd_is_left_out_where_it_would_become_an_object(tmp_path: Path, to: Format) -> None:
+def test_a_crowd_is_left_out_where_it_would_become_an_object(tmp_path: Path, to: DatasetFormat) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [("x", 1, 2, 3, 4), ("x", 5, 6, 7, 8)])], ["x"])
     edit(source, iscrowd=1)
-    result = run_export(ExportConfig(source, to, tmp_path / "out"))
+    result = run_export(DataExportSettings(source, to, tmp_path / "out"))
     assert (result.boxes, result.written.crowds) == (1, 1)
     (image,), _ = read_back(to, tmp_path / "out")
     assert boxes_of(image) == [("x", 5, 6, 7, 8)]
 
 
 @pytest.mark.parametrize("to", ["yolo", "voc", "label-studio", "cvat"])
-def test_boxes_are_cut_to_the_image(tmp_path: Path, to: Format) -> None:
+def test_boxes_are_cut_to_the_image(tmp_path: Path, to: DatasetFormat) -> None:
     own = [("x", -3, 30, 10, 20), ("x", 60, 1, 5, 5)]
     source = make(tmp_path / "s", [Item("a.png", "train", own)], ["x"])
-    result = run_export(ExportConfig(source, to, tmp_path / "out"))
+    result = run_export(DataExportSettings(source, to, tmp_path / "out"))
     assert (result.boxes, result.written.outside) == (1, 1)
     (image,), _ = read_back(to, tmp_path / "out")
     assert boxes_of(image) == [("x", 0, 30, 7, 7)]
@@ -191,7 +193,7 @@ def test_boxes_are_cut_to_the_image(tmp_path: Path, to: Format) -> None:
 def test_coco_keeps_whatever_the_source_says_of_a_box(tmp_path: Path) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [("x", -3, 30, 10, 20)])], ["x"])
     edit(source, area=17.5, source="pseudo", score=0.93)
-    run_export(ExportConfig(source, "coco", tmp_path / "out"))
+    run_export(DataExportSettings(source, "coco", tmp_path / "out"))
     (record,) = json.loads((tmp_path / "out" / "annotations.json").read_text())["annotations"]
     assert record["bbox"] == [-3, 30, 10, 20]
     assert (record["area"], record["source"], record["score"]) == (17.5, "pseudo", 0.93)
@@ -201,7 +203,7 @@ def test_the_formats_say_what_their_tools_expect(tmp_path: Path) -> None:
     own = [("nodule", 10.6, 7.4, 5.3, 18.5)]
     source = make(tmp_path / "s", [Item("a b.png", "val", own)], ["nodule"])
     for to in FORMATS:
-        run_export(ExportConfig(source, to, tmp_path / to))
+        run_export(DataExportSettings(source, to, tmp_path / to))
     # 10.6 / 53 = 0.2 and 5.3 / 53 = 0.1; 7.4 / 37 = 0.2 and 18.5 / 37 = 0.5.
     line = (tmp_path / "yolo" / "labels" / "val" / "a b.txt").read_text().split()
     assert line[0] == "0"
@@ -226,11 +228,11 @@ def test_the_formats_say_what_their_tools_expect(tmp_path: Path) -> None:
 
 
 @each_format
-def test_the_same_source_gives_the_same_bytes(tmp_path: Path, to: Format) -> None:
+def test_the_same_source_gives_the_same_bytes(tmp_path: Path, to: DatasetFormat) -> None:
     source = make(tmp_path / "s", [Item("a.png", "test", [("x", 1, 2, 3, 4)], "me")], ["x", "y"])
     written = []
     for name in ("one", "two"):
-        run_export(ExportConfig(source, to, tmp_path / name))
+        run_export(DataExportSettings(source, to, tmp_path / name))
         files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
         written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
     assert len(written[0]) >= 2
@@ -238,10 +240,10 @@ def test_the_same_source_gives_the_same_bytes(tmp_path: Path, to: Format) -> Non
 
 
 @each_format
-def test_images_that_differ_by_suffix_or_folder_stay_apart(tmp_path: Path, to: Format) -> None:
+def test_images_that_differ_by_suffix_or_folder_stay_apart(tmp_path: Path, to: DatasetFormat) -> None:
     names = ("a.png", "a.jpg", "b/a.png", "b__a.png")
     items = [Item(name, "train", [("x", row, row, 2, 2)]) for row, name in enumerate(names)]
-    run_export(ExportConfig(make(tmp_path / "s", items, ["x"]), to, tmp_path / "out"))
+    run_export(DataExportSettings(make(tmp_path / "s", items, ["x"]), to, tmp_path / "out"))
     found, _ = read_back(to, tmp_path / "out")
     assert len({image.name for image in found}) == 4
     for image in found:
@@ -250,12 +252,12 @@ def test_images_that_differ_by_suffix_or_folder_stay_apart(tmp_path: Path, to: F
 
 
 @each_format
-def test_a_dataset_of_two_sources_or_one_of_them(tmp_path: Path, to: Format) -> None:
+def test_a_dataset_of_two_sources_or_one_of_them(tmp_path: Path, to: DatasetFormat) -> None:
     make(tmp_path / "one", [Item("a.png", "train", [("x", 1, 1, 2, 2)])], ["x"])
     make(tmp_path / "two", [Item("a.png", "val", [("y", 3, 3, 2, 2), ("x", 5, 5, 2, 2)])], ["y", "x"])
     yaml_path = tmp_path / "data.yaml"
     yaml_path.write_text("sources: [one, two]\n")
-    both = run_export(ExportConfig(yaml_path, to, tmp_path / "both"))
+    both = run_export(DataExportSettings(yaml_path, to, tmp_path / "both"))
     assert (both.images, both.boxes, both.classes) == (2, 3, ("x", "y"))
     found, _ = read_back(to, tmp_path / "both")
     assert [boxes_of(image) for image in found] == [
@@ -263,10 +265,10 @@ def test_a_dataset_of_two_sources_or_one_of_them(tmp_path: Path, to: Format) -> 
         [("y", 3, 3, 2, 2), ("x", 5, 5, 2, 2)],
     ]
     for options in ({"sources": ("two",)}, {"splits": ("val",)}):
-        part = run_export(ExportConfig(yaml_path, to, tmp_path / str(options), **options))  # type: ignore[arg-type]
+        part = run_export(DataExportSettings(yaml_path, to, tmp_path / str(options), **options))  # type: ignore[arg-type]
         assert (part.images, part.boxes) == (1, 2)
     with pytest.raises(MedrovError) as caught:
-        run_export(ExportConfig(yaml_path, to, tmp_path / "none", sources=("three",)))
+        run_export(DataExportSettings(yaml_path, to, tmp_path / "none", sources=("three",)))
     assert caught.value.code is ErrorCode.DATASET_INVALID
 
 
@@ -274,20 +276,20 @@ def test_a_missing_image_is_a_failure_and_the_rest_is_written(tmp_path: Path) ->
     items = [Item("a.png", "train", [("x", 1, 1, 2, 2)]), Item("b.png", "train", [("x", 3, 3, 2, 2)])]
     source = make(tmp_path / "s", items, ["x"])
     (source / "images" / "a.png").unlink()
-    result = run_export(ExportConfig(source, "cvat", tmp_path / "out"))
+    result = run_export(DataExportSettings(source, "cvat", tmp_path / "out"))
     ((name, error),) = result.failures
     assert (name, error.code) == ("s/a.png", ErrorCode.NOT_FOUND)
     (image,), _ = read_back("cvat", tmp_path / "out")
     assert boxes_of(image) == [("x", 3, 3, 2, 2)]
     (source / "images" / "b.png").unlink()
     with pytest.raises(MedrovError) as caught:
-        run_export(ExportConfig(source, "cvat", tmp_path / "other"))
+        run_export(DataExportSettings(source, "cvat", tmp_path / "other"))
     assert caught.value.code is ErrorCode.NO_INPUT
 
 
 def test_a_run_goes_on_with_its_own_folder_alone(tmp_path: Path) -> None:
     source = make(tmp_path / "s", [Item(f"{n}.png", "train", []) for n in "ab"], ["x"])
-    config = ExportConfig(source, "yolo", tmp_path / "out")
+    config = DataExportSettings(source, "yolo", tmp_path / "out")
     run_export(config)
     kept = tmp_path / "out" / "images" / "train" / "a.png"
     os.utime(kept, (1, 1))
@@ -309,16 +311,16 @@ def test_a_run_goes_on_with_its_own_folder_alone(tmp_path: Path) -> None:
 
 def test_links_share_the_files(tmp_path: Path) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [])], ["x"])
-    run_export(ExportConfig(source, "coco", tmp_path / "copy"))
-    run_export(ExportConfig(source, "coco", tmp_path / "link", link_images=True))
+    run_export(DataExportSettings(source, "coco", tmp_path / "copy"))
+    run_export(DataExportSettings(source, "coco", tmp_path / "link", link_images=True))
     original = source / "images" / "a.png"
     assert not original.samefile(tmp_path / "copy" / "images" / "a.png")
     assert original.samefile(tmp_path / "link" / "images" / "a.png")
 
 
 @pytest.mark.parametrize("to", ["voc", "label-studio", "cvat"])
-def test_what_xml_cannot_hold_is_refused(tmp_path: Path, to: Format) -> None:
+def test_what_xml_cannot_hold_is_refused(tmp_path: Path, to: DatasetFormat) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [("x\x07", 1, 2, 3, 4)])], ["x\x07"])
     with pytest.raises(MedrovError, match="control character") as caught:
-        run_export(ExportConfig(source, to, tmp_path / "out"))
+        run_export(DataExportSettings(source, to, tmp_path / "out"))
     assert caught.value.code is ErrorCode.DATASET_INVALID

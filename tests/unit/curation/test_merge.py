@@ -11,6 +11,7 @@ import pytest
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.merge import merge_sources
 from medrov_cli.core.datasets.dataset import load_dataset
+from medrov_cli.core.settings.data import MergeSettings
 from source_folders import Picture, read_coco, write_source
 
 
@@ -38,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_sources_without_a_map_stay_where_they_are(folders: list[Path], tmp_path: Path) -> None:
-    merged = merge_sources(folders, tmp_path / "out")
+    merged = merge_sources(MergeSettings(tuple(folders), tmp_path / "out"))
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "dataset.yaml",
         "merge.json",
@@ -60,7 +61,7 @@ synonyms: {red blood cell: rbc/erythrocyte}
 
 def test_two_classes_become_one_and_a_third_is_dropped(folders: list[Path], tmp_path: Path) -> None:
     before = contents(tmp_path / "in")
-    merged = merge_sources(folders, tmp_path / "out", class_map(tmp_path, MAP), "blood")
+    merged = merge_sources(MergeSettings(tuple(folders), tmp_path / "out", class_map(tmp_path, MAP), "blood"))
     assert contents(tmp_path / "in") == before
     new = read_coco(tmp_path / "out" / "smear")
     assert new["categories"] == [{"id": 1, "name": "red blood cell"}]
@@ -80,7 +81,7 @@ def test_two_classes_become_one_and_a_third_is_dropped(folders: list[Path], tmp_
 
 
 def test_the_record_says_what_was_done(folders: list[Path], tmp_path: Path) -> None:
-    merged = merge_sources(folders, tmp_path / "out", class_map(tmp_path, MAP))
+    merged = merge_sources(MergeSettings(tuple(folders), tmp_path / "out", class_map(tmp_path, MAP)))
     record = json.loads((tmp_path / "out" / "merge.json").read_text())
     assert record == merged.as_dict()
     assert record["sources"][0]["renamed"] == {"rbc": "red blood cell", "erythrocyte": "red blood cell"}
@@ -89,14 +90,14 @@ def test_the_record_says_what_was_done(folders: list[Path], tmp_path: Path) -> N
 
 def test_rules_of_one_source_count_more(folders: list[Path], tmp_path: Path) -> None:
     text = "drop: [dirt]\nsources: {smear: {rename: {dirt: artefact}}}\n"
-    merge_sources(folders, tmp_path / "out", class_map(tmp_path, text))
+    merge_sources(MergeSettings(tuple(folders), tmp_path / "out", class_map(tmp_path, text)))
     names = [c["name"] for c in read_coco(tmp_path / "out" / "smear")["categories"]]
     assert names == ["rbc", "erythrocyte", "artefact"]
 
 
 def test_names_are_mapped_once(folders: list[Path], tmp_path: Path) -> None:
     text = "rename: {rbc: erythrocyte, erythrocyte: rbc}\n"
-    merge_sources(folders, tmp_path / "out", class_map(tmp_path, text))
+    merge_sources(MergeSettings(tuple(folders), tmp_path / "out", class_map(tmp_path, text)))
     categories = read_coco(tmp_path / "out" / "smear")["categories"]
     assert [c["name"] for c in categories] == ["erythrocyte", "rbc", "dirt"]
 
@@ -124,7 +125,7 @@ def test_maps_that_do_not_fit_are_refused(
     folders: list[Path], tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(MedrovError) as caught:
-        merge_sources(folders, tmp_path / "out", class_map(tmp_path, text))
+        merge_sources(MergeSettings(tuple(folders), tmp_path / "out", class_map(tmp_path, text)))
     assert caught.value.code is ErrorCode.DATASET_INVALID
     assert message in caught.value.message
     assert not (tmp_path / "out").exists()
@@ -132,31 +133,31 @@ def test_maps_that_do_not_fit_are_refused(
 
 def test_a_dataset_is_not_replaced_unasked(folders: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    merge_sources(folders, out, class_map(tmp_path, MAP))
+    merge_sources(MergeSettings(tuple(folders), out, class_map(tmp_path, MAP)))
     first = contents(out)
     (out / "presence.csv").write_text("edited by hand")
     with pytest.raises(MedrovError) as caught:
-        merge_sources(folders, out)
+        merge_sources(MergeSettings(tuple(folders), out))
     assert caught.value.code is ErrorCode.USAGE
     assert (out / "presence.csv").read_text() == "edited by hand"
-    merge_sources(folders, out, class_map(tmp_path, MAP), overwrite=True)
+    merge_sources(MergeSettings(tuple(folders), out, class_map(tmp_path, MAP), overwrite=True))
     assert contents(out) == first
 
 
 def test_a_killed_merge_goes_on(folders: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    merge_sources(folders, out, class_map(tmp_path, MAP))
+    merge_sources(MergeSettings(tuple(folders), out, class_map(tmp_path, MAP)))
     first = contents(out)
     (out / "dataset.yaml").unlink()  # it is written last
     (out / "smear" / "images" / "002.png").unlink()
-    merge_sources(folders, out, class_map(tmp_path, MAP))
+    merge_sources(MergeSettings(tuple(folders), out, class_map(tmp_path, MAP)))
     assert contents(out) == first
 
 
 def test_a_source_is_never_written_over_itself(folders: list[Path], tmp_path: Path) -> None:
     before = contents(tmp_path / "in")
     with pytest.raises(MedrovError) as caught:
-        merge_sources(folders, tmp_path / "in", class_map(tmp_path, MAP))
+        merge_sources(MergeSettings(tuple(folders), tmp_path / "in", class_map(tmp_path, MAP)))
     assert caught.value.code is ErrorCode.USAGE
     assert contents(tmp_path / "in") == before
 
@@ -164,10 +165,10 @@ def test_a_source_is_never_written_over_itself(folders: list[Path], tmp_path: Pa
 def test_names_must_differ_and_splits_must_be_there(folders: list[Path], tmp_path: Path) -> None:
     twin = write_source(tmp_path / "other" / "ct", [Picture("train")], ["liver"])
     with pytest.raises(MedrovError, match="two folders have the name 'ct'"):
-        merge_sources([*folders, twin], tmp_path / "out")
+        merge_sources(MergeSettings((*folders, twin), tmp_path / "out"))
     bare = write_source(tmp_path / "bare", [Picture(None)], ["liver"])
     with pytest.raises(MedrovError, match="no split"):
-        merge_sources([bare], tmp_path / "out")
+        merge_sources(MergeSettings((bare,), tmp_path / "out"))
 
 
 def test_images_are_copied_where_there_are_no_hard_links(
@@ -177,7 +178,7 @@ def test_images_are_copied_where_there_are_no_hard_links(
         raise OSError(18, "another file system")
 
     monkeypatch.setattr("os.link", refuse)
-    merge_sources(folders, tmp_path / "out", class_map(tmp_path, MAP))
+    merge_sources(MergeSettings(tuple(folders), tmp_path / "out", class_map(tmp_path, MAP)))
     copy = tmp_path / "out" / "smear" / "images" / "001.png"
     assert copy.read_bytes() == (folders[0] / "images" / "001.png").read_bytes()
     assert not copy.samefile(folders[0] / "images" / "001.png")
@@ -186,7 +187,7 @@ def test_images_are_copied_where_there_are_no_hard_links(
 def test_a_missing_image_is_named(folders: list[Path], tmp_path: Path) -> None:
     (folders[0] / "images" / "001.png").unlink()
     with pytest.raises(MedrovError, match=r"001\.png is missing"):
-        merge_sources(folders, tmp_path / "out", class_map(tmp_path, MAP))
+        merge_sources(MergeSettings(tuple(folders), tmp_path / "out", class_map(tmp_path, MAP)))
     assert not (tmp_path / "out" / "dataset.yaml").exists()
 
 
@@ -194,7 +195,7 @@ def test_class_names_with_commas_survive(tmp_path: Path) -> None:
     folder = write_source(
         tmp_path / "a", [Picture("train", [('cyst, "large"', 1, 1, 5, 5)])], ['cyst, "large"']
     )
-    merge_sources([folder], tmp_path / "out")
+    merge_sources(MergeSettings((folder,), tmp_path / "out"))
     assert load_dataset(tmp_path / "out" / "dataset.yaml").classes == ('cyst, "large"',)
     with (tmp_path / "out" / "presence.csv").open(newline="") as stream:
         assert list(csv.reader(stream)) == [["dataset", 'cyst, "large"'], ["a", "1"]]

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.near_copies import CopyRule, join, join_near_copies
+from medrov_cli.core.curation.near_copies import join, join_near_copies
 from medrov_cli.core.curation.split import case_key
 from medrov_cli.core.datasets.opened import open_source
+from medrov_cli.core.settings.data import CopySettings
 from source_folders import Picture, write_source
 
 names = st.lists(st.sampled_from("abcdef").map(lambda name: ("case", name)), min_size=1, max_size=12)
@@ -44,7 +45,7 @@ def test_the_order_of_the_pairs_does_not_matter(cases, data) -> None:
 
 def joined(folder: Path, **rule: float):
     source = open_source(folder)
-    return join_near_copies(source, [case_key(image) for image in source.images], CopyRule(**rule))
+    return join_near_copies(source, [case_key(image) for image in source.images], CopySettings(**rule))
 
 
 @pytest.fixture

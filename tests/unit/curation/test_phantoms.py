@@ -13,17 +13,19 @@ import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.phantom_folders import PhantomSource
-from medrov_cli.core.curation.phantoms import PhantomConfig, run_phantoms
+from medrov_cli.core.curation.phantoms import run_phantoms
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.readers.dicom_csv import read as read_table
 from medrov_cli.core.datasets.readers.masks import read as read_masks
 from medrov_cli.core.datasets.readers.nifti import read as read_volumes
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig
+from medrov_cli.core.datasets.readers.protocol import Reader
 from medrov_cli.core.datasets.sample_images import load_image
 from medrov_cli.core.phantoms.abdomen import abdomen_volume
 from medrov_cli.core.phantoms.kinds import KINDS, ct_slice, phantom_seed
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.data import PhantomSettings
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 Rows = list[tuple[Any, ...]]
 
@@ -33,7 +35,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def images_of(read: Reader, path: Path, **options: Any) -> list[AnnotatedImage]:
-    return [image for unit in read(ReaderConfig(path, **options)).units for image in unit.read()]
+    return [image for unit in read(ReaderSettings(path, **options)).units for image in unit.read()]
 
 
 def rows(image: AnnotatedImage) -> Rows:
@@ -47,7 +49,7 @@ def drawn_rows(objects: Any) -> Rows:
 
 @pytest.mark.slow
 def test_source_folders_of_all_nine_modalities_are_a_dataset(tmp_path: Path) -> None:
-    sources = run_phantoms(PhantomConfig(tmp_path, count=2, seed=4))
+    sources = run_phantoms(PhantomSettings(tmp_path, count=2, seed=4))
     assert [source.modality for source in sources] == list(Modality)
     names = [source.name for source in sources]
     (tmp_path / "data.yaml").write_text(f"sources: [{', '.join(names)}]\n")
@@ -70,7 +72,7 @@ def test_source_folders_of_all_nine_modalities_are_a_dataset(tmp_path: Path) -> 
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_longer_run_begins_with_them(tmp_path: Path) -> None:
-    config = PhantomConfig(tmp_path / "a", count=2, modalities=(Modality.MRI,))
+    config = PhantomSettings(tmp_path / "a", count=2, modalities=(Modality.MRI,))
     for name, changes in {"a": {}, "b": {}, "long": {"count": 3}, "other": {"seed": 1}}.items():
         run_phantoms(replace(config, output=tmp_path / name, **changes))  # type: ignore[arg-type]
     first, again, longer, other = (written(tmp_path / name) for name in ("a", "b", "long", "other"))
@@ -82,7 +84,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_longer_run_begins_with_them(tm
 
 
 def test_a_run_goes_on_with_its_own_folder_alone(tmp_path: Path) -> None:
-    config = PhantomConfig(tmp_path, count=2, modalities=(Modality.MRI,))
+    config = PhantomSettings(tmp_path, count=2, modalities=(Modality.MRI,))
     run_phantoms(config)
     whole = written(tmp_path)
     (tmp_path / "phantom_mri" / "annotations.json").unlink()
@@ -98,7 +100,7 @@ def test_a_run_goes_on_with_its_own_folder_alone(tmp_path: Path) -> None:
 
 def test_masks_have_the_boxes_of_the_drawings(tmp_path: Path) -> None:
     modalities = (Modality.XRAY, Modality.FUNDOSCOPY)
-    sources = run_phantoms(PhantomConfig(tmp_path, count=2, modalities=modalities, form="masks"))
+    sources = run_phantoms(PhantomSettings(tmp_path, count=2, modalities=modalities, format="masks"))
     for source in sources:
         (kind,) = (kind for kind in KINDS if kind.name == source.name)
         found = images_of(read_masks, tmp_path / source.name, components=False)
@@ -110,7 +112,7 @@ def test_masks_have_the_boxes_of_the_drawings(tmp_path: Path) -> None:
 
 
 def test_slices_and_their_table_have_the_boxes_of_the_drawings(tmp_path: Path) -> None:
-    (source,) = run_phantoms(PhantomConfig(tmp_path, count=2, form="dicom"))
+    (source,) = run_phantoms(PhantomSettings(tmp_path, count=2, format="dicom"))
     folder = tmp_path / source.name
     found = images_of(read_table, folder / "boxes.csv", images=folder / "images")
     drawn = [ct_slice(phantom_seed(0, index)) for index in range(2)]
@@ -125,7 +127,7 @@ def test_slices_and_their_table_have_the_boxes_of_the_drawings(tmp_path: Path) -
 
 
 def test_volumes_have_the_boxes_of_the_drawings(tmp_path: Path) -> None:
-    (source,) = run_phantoms(PhantomConfig(tmp_path, count=1, form="nifti"))
+    (source,) = run_phantoms(PhantomSettings(tmp_path, count=1, format="nifti"))
     found = images_of(read_volumes, tmp_path / source.name, components=False)
     drawn = abdomen_volume(phantom_seed(0, 0), slices=24, size=160).slices
     assert len(found) == len(drawn) == 24
@@ -137,13 +139,13 @@ def test_volumes_have_the_boxes_of_the_drawings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["dicom", "nifti"])
 def test_forms_of_ct_refuse_other_modalities(tmp_path: Path, form: Any) -> None:
     with pytest.raises(MedrovError, match="for CT, not for MRI") as caught:
-        run_phantoms(PhantomConfig(tmp_path / "out", form=form, modalities=(Modality.CT, Modality.MRI)))
+        run_phantoms(PhantomSettings(tmp_path / "out", format=form, modalities=(Modality.CT, Modality.MRI)))
     assert caught.value.code is ErrorCode.USAGE
     assert not (tmp_path / "out").exists()
 
 
 def test_the_document_says_that_it_is_synthetic(tmp_path: Path) -> None:
-    (source,) = run_phantoms(PhantomConfig(tmp_path, count=1, modalities=(Modality.DERMOSCOPY,)))
+    (source,) = run_phantoms(PhantomSettings(tmp_path, count=1, modalities=(Modality.DERMOSCOPY,)))
     info = json.loads((tmp_path / source.name / "annotations.json").read_text())["info"]
     assert (info["modality"], info["licence"]) == ("dermoscopy", "CC0 (synthetic, ours)")
     assert "synthetic" in info["notes"]

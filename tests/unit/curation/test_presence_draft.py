@@ -16,6 +16,7 @@ from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.omnis import omnis_presence
 from medrov_cli.core.datasets.presence import presence_from_annotations, read_presence
 from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.data import PresenceSettings
 from source_folders import Picture, write_source
 
 
@@ -160,7 +161,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def test_the_draft_of_a_yaml_is_what_the_yaml_takes(dataset: Path) -> None:
-    result = draft_for_dataset(dataset, reasons=dataset.parent / "why.csv")
+    result = draft_for_dataset(PresenceSettings(dataset, reasons=dataset.parent / "why.csv"))
     assert result.path == dataset.parent / "presence.csv"
     assert result.in_yaml
     assert load_dataset(dataset).presence.tolist() == [[1, 0], [0, 1]]
@@ -178,10 +179,10 @@ def test_a_table_edited_by_hand_is_not_replaced_unasked(dataset: Path) -> None:
     table = dataset.parent / "presence.csv"
     table.write_text("mine")
     with pytest.raises(MedrovError) as caught:
-        draft_for_dataset(dataset)
+        draft_for_dataset(PresenceSettings(dataset))
     assert caught.value.code is ErrorCode.USAGE
     assert table.read_text() == "mine"
-    draft_for_dataset(dataset, overwrite=True)
+    draft_for_dataset(PresenceSettings(dataset, overwrite=True))
     first = table.read_bytes()
-    draft_for_dataset(dataset, overwrite=True)
+    draft_for_dataset(PresenceSettings(dataset, overwrite=True))
     assert table.read_bytes() == first

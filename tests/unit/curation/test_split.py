@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.split import SplitConfig, case_key, split_source
-from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Shares, deal
+from medrov_cli.core.curation.split import case_key, split_source
+from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, deal
+from medrov_cli.core.settings.data_split import Shares, SplitSettings
 from source_folders import Picture, read_coco, write_source
 
 CLASSES = ("liver", "kidney", "spleen")
@@ -86,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_file_is_the_same_but_for_its_splits(folder: Path) -> None:
     before = read_coco(folder)
-    result = split_source(folder, SplitConfig(Shares(val=0.2, test=0.2)))
+    result = split_source(SplitSettings(folder, val=0.2, test=0.2))
     after = read_coco(folder)
     by_case = {}
     for image in after["images"]:
@@ -102,14 +104,14 @@ def test_the_file_is_the_same_but_for_its_splits(folder: Path) -> None:
 
 
 def test_a_rerun_gives_the_same_bytes(folder: Path) -> None:
-    split_source(folder, SplitConfig())
+    split_source(SplitSettings(folder))
     first = (folder / "annotations.json").read_bytes()
-    split_source(folder, SplitConfig())
+    split_source(SplitSettings(folder))
     assert (folder / "annotations.json").read_bytes() == first
 
 
 def test_a_kept_test_split_stays_and_nothing_joins_it(folder: Path) -> None:
-    result = split_source(folder, SplitConfig(Shares(val=0.2, keep_test=True)))
+    result = split_source(SplitSettings(folder, val=0.2, keep_test=True))
     kept = {image["file_name"] for image in read_coco(folder)["images"] if image["split"] == "test"}
     assert kept == {f"{n:03}.png" for n in range(1, 7)}
     assert result.images == {"train": 18, "val": 6, "test": 6}
@@ -117,7 +119,7 @@ def test_a_kept_test_split_stays_and_nothing_joins_it(folder: Path) -> None:
 
 def test_the_output_is_written_elsewhere_if_asked(folder: Path, tmp_path: Path) -> None:
     before = (folder / "annotations.json").read_bytes()
-    split_source(folder, SplitConfig(), tmp_path / "new.json")
+    split_source(SplitSettings(folder, output=tmp_path / "new.json"))
     assert (folder / "annotations.json").read_bytes() == before
     assert b'"split"' in (tmp_path / "new.json").read_bytes()
 
@@ -125,16 +127,16 @@ def test_the_output_is_written_elsewhere_if_asked(folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     "shares",
     [
-        Shares(val=0.5, test=0.5),
-        Shares(val=float("nan")),
-        Shares(val=-0.1),
-        Shares(val=0.85, test=0, keep_test=True),
+        {"val": 0.5, "test": 0.5},
+        {"val": float("nan")},
+        {"val": -0.1},
+        {"val": 0.85, "test": 0, "keep_test": True},
     ],
 )
-def test_shares_that_leave_nothing_to_train_on_are_refused(folder: Path, shares: Shares) -> None:
+def test_shares_that_leave_nothing_to_train_on_are_refused(folder: Path, shares: dict[str, Any]) -> None:
     before = (folder / "annotations.json").read_bytes()
     with pytest.raises(MedrovError) as caught:
-        split_source(folder, SplitConfig(shares))
+        split_source(SplitSettings(folder, **shares))
     assert caught.value.code is ErrorCode.USAGE
     assert (folder / "annotations.json").read_bytes() == before
 

@@ -12,14 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.check import CheckConfig, check_dataset
+from medrov_cli.core.curation.check import check_dataset
 from medrov_cli.core.curation.issues import Code
-from medrov_cli.core.curation.split import SplitConfig, split_source
-from medrov_cli.core.curation.split_assignment import Shares
+from medrov_cli.core.curation.split import split_source
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
+from medrov_cli.core.settings.data import CheckSettings
+from medrov_cli.core.settings.data_split import SplitSettings
 from source_folders import Picture, read_coco, write_source
 
-REPAIR = SplitConfig(repair=True)
+REPAIR = {"repair": True}
 ORDER = ("train", "val", "test")
 
 groups = st.sampled_from([("case", name) for name in "abcde"])
@@ -63,26 +64,26 @@ pictures = st.lists(
     min_size=1,
     max_size=24,
 )
-both_ways = pytest.mark.parametrize("config", [REPAIR, SplitConfig(Shares(val=0.2, test=0.3))])
+both_ways = pytest.mark.parametrize("config", [REPAIR, {"val": 0.2, "test": 0.3}])
 
 
 @both_ways
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=pictures)
-def test_a_check_finds_no_leak_after_either_way(config: SplitConfig, drawn: list[Picture]) -> None:
+def test_a_check_finds_no_leak_after_either_way(config: dict[str, Any], drawn: list[Picture]) -> None:
     leaks = {Code.NEAR_DUPLICATE, Code.CASE_IN_TWO_SPLITS}
     with tempfile.TemporaryDirectory() as folder:
         source = write_source(Path(folder) / "s", drawn, ["x"])
         before = read_coco(source)
-        result = split_source(source, config)
+        result = split_source(SplitSettings(source, **config))
         after = read_coco(source)
-        assert leaks.isdisjoint(found.code for found in check_dataset(CheckConfig((source,))).findings)
+        assert leaks.isdisjoint(found.code for found in check_dataset(CheckSettings((source,))).findings)
     changed = [
         (old["split"], new["split"], new["file_name"])
         for old, new in zip(before["images"], after["images"], strict=True)
         if old["split"] != new["split"]
     ]
-    if config.repair:
+    if "repair" in config:
         assert result.moved is not None
         assert [(one.before, one.after, one.file_name) for one in result.moved] == changed
         assert all(ORDER.index(new) > ORDER.index(old) for old, new, _ in changed)
@@ -108,7 +109,7 @@ def leaking(tmp_path: Path) -> Path:
 
 
 def test_what_leaks_is_moved_and_told(leaking: Path) -> None:
-    result = split_source(leaking, REPAIR)
+    result = split_source(SplitSettings(leaking, **REPAIR))
     assert result.moved == (
         Moved("001.png", "train", "val", Code.CASE_IN_TWO_SPLITS),
         Moved("003.png", "train", "test", Code.NEAR_DUPLICATE),
@@ -117,30 +118,30 @@ def test_what_leaks_is_moved_and_told(leaking: Path) -> None:
     assert (result.copy_pairs, result.joined_cases, result.joined_groups) == (1, 2, 1)
     assert result.images == {"train": 5, "val": 2, "test": 2}
     assert result.cases == {"train": 5, "val": 1, "test": 2}
-    assert split_source(leaking, REPAIR).moved == ()
+    assert split_source(SplitSettings(leaking, **REPAIR)).moved == ()
 
 
 def test_copies_can_be_left_alone(leaking: Path) -> None:
     for image in (leaking / "images").iterdir():
         image.unlink()  # and then no image is read
-    result = split_source(leaking, SplitConfig(repair=True, copies=None))
+    result = split_source(SplitSettings(leaking, repair=True, join_copies=False))
     assert [one.file_name for one in result.moved or ()] == ["001.png"]
     assert (result.copy_pairs, result.joined_cases, result.joined_groups) == (None, None, None)
 
 
 def test_a_clean_source_stays_byte_for_byte(leaking: Path, tmp_path: Path) -> None:
     file = leaking / "annotations.json"
-    split_source(leaking, REPAIR)
+    split_source(SplitSettings(leaking, **REPAIR))
     file.write_text(json.dumps(json.loads(file.read_text()), indent=3))  # not as we write it
     before, state = file.read_bytes(), file.stat()
-    assert split_source(leaking, REPAIR).moved == ()
+    assert split_source(SplitSettings(leaking, **REPAIR)).moved == ()
     assert (file.read_bytes(), file.stat().st_ino) == (before, state.st_ino)
-    split_source(leaking, REPAIR, tmp_path / "new.json")
+    split_source(SplitSettings(leaking, **REPAIR, output=tmp_path / "new.json"))
     assert (tmp_path / "new.json").read_bytes() == before
 
 
 def test_a_kept_test_split_takes_in_the_copies_of_its_images(leaking: Path) -> None:
-    split_source(leaking, SplitConfig(Shares(keep_test=True)))
+    split_source(SplitSettings(leaking, keep_test=True))
     kept = {image["file_name"] for image in read_coco(leaking)["images"] if image["split"] == "test"}
     assert kept == {"003.png", "004.png"}
 
@@ -149,7 +150,7 @@ def test_images_without_a_split_have_none_to_keep(tmp_path: Path) -> None:
     folder = write_source(tmp_path / "ct", [Picture("train"), Picture(None)], ["x"])
     before = (folder / "annotations.json").read_bytes()
     with pytest.raises(MedrovError) as caught:
-        split_source(folder, REPAIR)
+        split_source(SplitSettings(folder, **REPAIR))
     assert caught.value.code is ErrorCode.DATASET_INVALID
     assert "002.png" in caught.value.message
     assert (folder / "annotations.json").read_bytes() == before

@@ -12,6 +12,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.stats import stats_of
 from medrov_cli.core.datasets.opened import open_inputs
 from medrov_cli.core.reports.statistics import choose, count_dataset
+from medrov_cli.core.settings.data import StatsSettings
 from source_folders import Picture, write_source
 
 SPLITS = ("train", "val", "test", "none")
@@ -45,7 +46,7 @@ def test_numbers_by_hand(folder: Path) -> None:
 
 def test_the_page_holds_everything_and_asks_for_nothing(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    count_dataset([folder], html=page)
+    count_dataset(StatsSettings((folder,), html=page))
     text = page.read_text(encoding="utf-8")
     assert RESEARCH_NOTICE in text
     assert len(re.findall(r'src="data:image/jpeg;base64,', text)) == 4
@@ -53,13 +54,13 @@ def test_the_page_holds_everything_and_asks_for_nothing(folder: Path, tmp_path: 
     assert "&lt;b&gt;&amp;" in text
     assert not re.search(r'(?:src|href)="(?!data:|#)', text)
     assert "no boxes" in text  # of the stone
-    count_dataset([folder], html=tmp_path / "again.html")
+    count_dataset(StatsSettings((folder,), html=tmp_path / "again.html"))
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
 def test_an_unreadable_image_has_a_placeholder(folder: Path, tmp_path: Path) -> None:
     (folder / "images" / "003.png").unlink()
-    count_dataset([folder], html=tmp_path / "page.html")
+    count_dataset(StatsSettings((folder,), html=tmp_path / "page.html"))
     assert "image not readable" in (tmp_path / "page.html").read_text()
 
 
@@ -77,5 +78,5 @@ def test_boxes_are_drawn_by_the_seed_and_from_each_source_in_turn(tmp_path: Path
 
 def test_a_source_that_cannot_be_opened_is_an_error(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(MedrovError) as caught:
-        count_dataset([folder, tmp_path / "nowhere"])
+        count_dataset(StatsSettings((folder, tmp_path / "nowhere")))
     assert caught.value.code is ErrorCode.DATASET_INVALID

@@ -7,7 +7,8 @@ import hashlib
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.cases import case_in_path, hashed_case, local_case, parse_case_pattern
+from medrov_cli.core.datasets.cases import case_in_path, hashed_case, local_case
+from medrov_cli.core.settings.data_convert import parse_case_pattern
 
 
 def test_a_case_is_sixteen_hexadecimal_digits_of_a_hash() -> None:

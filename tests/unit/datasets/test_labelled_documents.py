@@ -16,7 +16,7 @@ from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of, und
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.evaluation.run import export_truth
 from medrov_cli.core.settings.choices import SPLITS
-from medrov_cli.core.settings.evaluate import EvalConfig
+from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.training.run import run_training
 from training_data import IMAGES, make_source, quick_config
 
@@ -121,7 +121,7 @@ def test_they_are_boxes_of_the_train_split_alone(data: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_an_evaluation_does_not_count_them_as_truth(data: Path, tmp_path: Path, split: Any) -> None:
-    export_truth(EvalConfig(data, split=split), tmp_path / "truth.json")
+    export_truth(DatasetSettings(dataset=data, split=split), tmp_path / "truth.json")
     truth = json.loads((tmp_path / "truth.json").read_text())
     assert len(truth["annotations"]) == 2 * IMAGES[split]
 
@@ -138,7 +138,7 @@ def test_images_can_be_elsewhere(data: Path, tmp_path: Path) -> None:
     assert all(path.is_file() for path in paths)
     assert [p.name for p in paths] == [s.image_path.name for s in plain.samples["train"]]
     assert dataset.sources[0].images == tmp_path / "elsewhere" / "pictures"
-    export_truth(EvalConfig(data, split="val"), tmp_path / "truth.json")
+    export_truth(DatasetSettings(dataset=data, split="val"), tmp_path / "truth.json")
     names = [i["file_name"] for i in json.loads((tmp_path / "truth.json").read_text())["images"]]
     assert names[0] == f"smear/images/{IMAGES['train'] + 1}.png"
 

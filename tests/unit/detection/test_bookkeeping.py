@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from changed_settings import with_changes
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
 from medrov_cli.core.detection.summary import Tally
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.settings.choices import OutputFormat
-from medrov_cli.core.settings.detect import DetectConfig, Shard
+from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.settings.values import Shard
 
-CONFIG = DetectConfig(inputs=("a.png",))
+CONFIG = DetectSettings(inputs=("a.png",))
 
 
 def record(path: str, frame: int = 0, frames: int | None = 1, *classes: str) -> dict[str, Any]:
@@ -152,17 +153,17 @@ def test_a_run_is_described_by_names_and_sizes_of_its_inputs(tmp_path: Path) -> 
         ({"imgsz": 100}, "--imgsz"),
         ({"device": "gpu"}, "--device"),
         ({"text_encoder": "minilm"}, "--text-encoder needs --classes"),
-        ({"resume": True, "overwrite": True, "output": Path("x")}, "--resume and --overwrite"),
+        ({"resume": True, "overwrite": True, "folder": Path("x")}, "--resume and --overwrite"),
         ({"resume": True}, "--resume needs --output"),
         ({"overwrite": True}, "--overwrite needs --output"),
         ({"formats": (OutputFormat.PNG,)}, "--format png needs --output"),
-        ({"output": Path(__file__)}, "--output .* is a file"),
+        ({"folder": Path(__file__)}, "--output .* is a file"),
     ],
 )
 def test_bad_settings_are_refused_by_name(change: dict[str, Any], named: str) -> None:
     CONFIG.check()
     with pytest.raises(MedrovError, match=named) as caught:
-        replace(CONFIG, **change).check()
+        with_changes(CONFIG, **change).check()
     assert caught.value.code is ErrorCode.USAGE
     assert caught.value.hint
 

@@ -21,7 +21,10 @@ from medrov_cli.core.prediction.ensemble import Searcher, View, search_samples
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.records.boxes import flip_boxes
 from medrov_cli.core.records.detections import Candidates, Found
-from medrov_cli.core.settings.pseudolabel import OfflineConfig, OfflineRule
+from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.settings.io_groups import DatasetSettings
+from medrov_cli.core.settings.label_rule import LabelRule
+from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
 from weights_fixtures import made_up_calibration
 
 CLASSES = ("left lung", "right lung", "heart", "left kidney")
@@ -56,9 +59,9 @@ def picture(folder: Path, name: str = "1.png", left: int = 10) -> Sample:
 
 
 def look(
-    sample: Sample, views: list[View], rule: OfflineRule | None = None
+    sample: Sample, views: list[View], rule: LabelRule | None = None
 ) -> list[tuple[list[float], str, float]]:
-    searcher = Searcher(views, rule or OfflineRule(score=0.5))
+    searcher = Searcher(views, rule or LabelRule(score=0.5))
     (found,) = searcher.look([searcher.prepare(sample)])
     rows = zip(found.boxes_xyxy.tolist(), found.labels, found.scores, strict=True)
     return [(box, CLASSES[label], round(float(score), 4)) for box, label, score in rows]
@@ -96,7 +99,7 @@ def test_a_detector_that_calls_both_sides_the_same_does_not_agree_with_itself(tm
         View(confused, 160, RAW, mirror_rows(CLASSES), flip=True),
     ]
     assert look(picture(tmp_path), views) == []
-    assert len(look(picture(tmp_path), views, OfflineRule(score=0.5, agree=1))) == 1
+    assert len(look(picture(tmp_path), views, LabelRule(score=0.5, agree=1))) == 1
 
 
 def test_a_class_whose_mirror_image_is_no_class_is_taken_from_the_straight_view(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_views_of_other_sizes_and_detectors_must_agree(tmp_path: Path) -> None:
     blind = View(white_square(lambda _: (1, 0.1)), 160, RAW, np.arange(4))
     assert len(look(picture(tmp_path), views)) == 1
     assert look(picture(tmp_path), [*views, blind]) == []
-    assert len(look(picture(tmp_path), [*views, blind], OfflineRule(agree=3))) == 1
+    assert len(look(picture(tmp_path), [*views, blind], LabelRule(agree=3))) == 1
 
 
 def test_calibrated_scores_have_a_raw_threshold_for_each_class(tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ def test_mirrored_twice_is_where_it_was() -> None:
 
 def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path: Path) -> None:
     samples = [picture(tmp_path, f"{number}.png", left=number) for number in range(40)]
-    searcher = Searcher([View(white_square(by_side), 80, RAW, np.arange(4))], OfflineRule())
+    searcher = Searcher([View(white_square(by_side), 80, RAW, np.arange(4))], LabelRule())
     read, most = [0], [0]
     lock, prepare, searched = threading.Lock(), searcher.prepare, [0]
 
@@ -146,7 +149,7 @@ def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path:
         return prepare(sample)
 
     searcher.prepare = counted  # type: ignore[method-assign]
-    config = OfflineConfig(tmp_path / "no.yaml", batch=4, threads=2)
+    config = settings_of(tmp_path / "no.yaml", batch=4, threads=2)
     journal = DetectionJournal(None, {}, resume=False)
 
     def advance(done: int, total: int) -> None:
@@ -157,6 +160,11 @@ def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path:
     assert [own.boxes_xyxy[0, 0] for own in journal.found] == list(range(40))
     assert searched == [40]
     assert most[0] <= 4 + 2 * 2 + 3 + 4  # a batch, the readers' queues, and the batch in the network
+
+
+def settings_of(dataset: Path, *, batch: int, threads: int = 4) -> PseudolabelSettings:
+    data = DatasetSettings(dataset=dataset)
+    return PseudolabelSettings(data=data, runtime=RuntimeSettings(batch=batch), threads=threads)
 
 
 def searched(
@@ -171,10 +179,10 @@ def searched(
         batches.append([round(float(one.boxes_xyxy[0, 0])) for one in found])
         return found
 
-    searcher = Searcher([View(predict, 80, RAW, np.arange(4))], OfflineRule())
+    searcher = Searcher([View(predict, 80, RAW, np.arange(4))], LabelRule())
     progress: list[tuple[int, int]] = []
     with closing(DetectionJournal(path, {"batch": batch, "images": len(samples)}, resume=resume)) as journal:
-        config = OfflineConfig(path, batch=batch)
+        config = settings_of(path, batch=batch)
         search_samples(searcher, samples, config, journal, lambda *now: progress.append(now))
     return batches, progress, journal
 

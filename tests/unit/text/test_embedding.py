@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.values import parse_classes
 from medrov_cli.core.text import vocabulary
 from medrov_cli.core.text.embedding import embed_prompts, embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon
 from medrov_cli.core.text.minilm.encoder import MINILM
-from medrov_cli.core.text.prompts import parse_classes
 from medrov_cli.core.text.protocol import TextEncoder
 from medrov_cli.core.text.vocabulary import VOCABULARY, build_vocabulary, shipped_embeddings
 
@@ -115,7 +115,7 @@ def test_a_damaged_vocabulary_is_not_trusted(tmp_path: Path, monkeypatch: pytest
 SHIPPED = """
 import sys
 from medrov_cli.core.text.embedding import embed_prompts
-from medrov_cli.core.text.prompts import parse_classes
+from medrov_cli.core.settings.values import parse_classes
 rows = embed_prompts(parse_classes("Lung Nodule/pulmonary nodule, RBC, left  lung"), offline=True)
 assert rows.shape == (3, 512)
 heavy = {"torch", "transformers", "tokenizers", "open_clip", "huggingface_hub"} & set(sys.modules)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.settings.values import Prompt
-from medrov_cli.core.text.prompts import parse_class_lines, parse_classes, read_classes_file
+from medrov_cli.core.settings.values import Prompt, parse_classes
+from medrov_cli.core.text.prompts import parse_class_lines, read_classes_file
 
 WORD = st.text(st.characters(categories=["Ll", "Lo", "Nd"], exclude_characters="ßſ"), min_size=1, max_size=8)
 PARTS = st.lists(WORD, min_size=1, max_size=3, unique_by=str.casefold)

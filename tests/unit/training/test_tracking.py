@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.settings.choices import Tracker
-from medrov_cli.core.settings.train import TrainConfig, TrainProgress, settings_of
+from medrov_cli.core.settings.train import TrainSettings, config_record
 from medrov_cli.core.training import tracking
+from medrov_cli.core.training.progress import TrainProgress
 from medrov_cli.core.training.reporting import reported_settings, tracked
 from medrov_cli.core.training.run import run_training
 from medrov_cli.core.training.tracking import check_trackers
@@ -62,7 +63,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def config(tmp_path: Path, narrow: None) -> TrainConfig:
+def config(tmp_path: Path, narrow: None) -> TrainSettings:
     return quick_config(tmp_path)
 
 
@@ -73,7 +74,7 @@ def all_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "find_spec", lambda name: SimpleNamespace())
 
 
-def _train(run_medrov: Any, config: TrainConfig, *arguments: object) -> list[dict[str, Any]]:
+def _train(run_medrov: Any, config: TrainSettings, *arguments: object) -> list[dict[str, Any]]:
     """Run the command in an empty folder; return the metrics, having seen that all else is in its place."""
     elsewhere = config.output.parent / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
@@ -123,7 +124,7 @@ def _assert_same(found: dict[str, list[tuple[int, float]]], metrics: list[dict[s
 
 
 @pytest.mark.slow
-def test_tensorboard_has_the_numbers_of_the_metrics(run_medrov: Any, config: TrainConfig) -> None:
+def test_tensorboard_has_the_numbers_of_the_metrics(run_medrov: Any, config: TrainSettings) -> None:
     metrics = _train(run_medrov, config, "--log-to", "tensorboard")
     _assert_same(_tensorboard(config.output), metrics)
     assert {p.name for p in config.output.iterdir() if p.is_dir()} == {"tensorboard"}
@@ -132,7 +133,7 @@ def test_tensorboard_has_the_numbers_of_the_metrics(run_medrov: Any, config: Tra
     assert str(config.output.parent) not in settings
 
 
-def test_mlflow_has_the_numbers_of_the_metrics(run_medrov: Any, config: TrainConfig) -> None:
+def test_mlflow_has_the_numbers_of_the_metrics(run_medrov: Any, config: TrainSettings) -> None:
     pytest.importorskip("mlflow")
     pytest.importorskip("sqlalchemy")
     pytest.importorskip("alembic")
@@ -157,7 +158,7 @@ def _mlflow(output: Path) -> tuple[list[Any], dict[str, list[tuple[int, float]]]
     return list(runs), {name: [(m.step, m.value) for m in values] for name, values in history.items()}
 
 
-def test_wandb_has_the_numbers_of_the_metrics(run_medrov: Any, config: TrainConfig) -> None:
+def test_wandb_has_the_numbers_of_the_metrics(run_medrov: Any, config: TrainSettings) -> None:
     pytest.importorskip("wandb")
     metrics = _train(run_medrov, config, "--log-to", "wandb", "--offline")
     (file,) = (config.output / "wandb").glob("offline-run-*/*.wandb")
@@ -208,7 +209,7 @@ def _kill(progress: TrainProgress) -> None:
         raise _Killed
 
 
-def test_a_resumed_run_goes_on_in_tensorboard_s_folder(config: TrainConfig) -> None:
+def test_a_resumed_run_goes_on_in_tensorboard_s_folder(config: TrainSettings) -> None:
     config = dataclasses.replace(config, epochs=2, trackers=(Tracker.TENSORBOARD,))
     with pytest.raises(_Killed):
         run_training(config, _kill)
@@ -218,7 +219,9 @@ def test_a_resumed_run_goes_on_in_tensorboard_s_folder(config: TrainConfig) -> N
     _assert_same(_tensorboard(config.output), list(metrics))
 
 
-def test_trackers_are_closed_when_the_run_fails(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trackers_are_closed_when_the_run_fails(
+    config: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writers: list[Any] = []
     finish = TensorBoardTracker.finish
     monkeypatch.setattr(
@@ -229,7 +232,7 @@ def test_trackers_are_closed_when_the_run_fails(config: TrainConfig, monkeypatch
     assert [writer.file_writer for writer in writers] == [None]  # torch's way to say that it is closed
 
 
-def test_mlflow_knows_a_failed_run(config: TrainConfig) -> None:
+def test_mlflow_knows_a_failed_run(config: TrainSettings) -> None:
     pytest.importorskip("mlflow")
     pytest.importorskip("sqlalchemy")
     config = dataclasses.replace(config, epochs=2, trackers=(Tracker.MLFLOW,), offline=True)
@@ -240,7 +243,7 @@ def test_mlflow_knows_a_failed_run(config: TrainConfig) -> None:
     assert [run.info.status for run in _mlflow(config.output)[0]] == ["FINISHED", "FAILED"]
 
 
-def test_a_run_leaves_the_environment_to_the_next(config: TrainConfig) -> None:
+def test_a_run_leaves_the_environment_to_the_next(config: TrainSettings) -> None:
     before = dict(os.environ)
     run_training(dataclasses.replace(config, epochs=1, trackers=(Tracker.TENSORBOARD,)))
     assert not [
@@ -251,14 +254,14 @@ def test_a_run_leaves_the_environment_to_the_next(config: TrainConfig) -> None:
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"
 
 
-def test_a_run_without_trackers_sets_nothing(config: TrainConfig) -> None:
+def test_a_run_without_trackers_sets_nothing(config: TrainSettings) -> None:
     run_training(dataclasses.replace(config, epochs=1))
     assert not [name for name in os.environ if name.startswith(("MLFLOW_", "WANDB_"))]
     assert [path for path in config.output.iterdir() if path.is_dir()] == []
 
 
 def test_a_tracker_that_fails_stops_the_run_clearly(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    config: TrainSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         sys.stdout.write("a library's chatter\n")
@@ -274,7 +277,7 @@ def test_a_tracker_that_fails_stops_the_run_clearly(
 
 
 def test_a_tracker_that_does_not_start_is_said_clearly(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+    config: TrainSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.__init__", lambda *_, **__: 1 / 0)
     with pytest.raises(MedrovError, match="ZeroDivisionError") as caught:
@@ -283,7 +286,7 @@ def test_a_tracker_that_does_not_start_is_said_clearly(
 
 
 @pytest.mark.parametrize("tracker", list(Tracker))
-def test_missing_package(config: TrainConfig, tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package(config: TrainSettings, tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accelerate.tracking._available_trackers", [])
     with pytest.raises(MedrovError, match=f"needs the package {tracker}") as caught:
         run_training(dataclasses.replace(config, trackers=(tracker,)))
@@ -294,7 +297,7 @@ def test_missing_package(config: TrainConfig, tracker: Tracker, monkeypatch: pyt
 
 @pytest.mark.usefixtures("all_installed")
 def test_mlflow_needs_a_database_only_without_a_server(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+    config: TrainSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     config = dataclasses.replace(config, trackers=(Tracker.MLFLOW,))
@@ -321,7 +324,7 @@ def test_mlflow_needs_a_database_only_without_a_server(
     ],
 )
 def test_offline_allows_files_of_mlflow_only(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, uri: str, allowed: bool
+    config: TrainSettings, monkeypatch: pytest.MonkeyPatch, uri: str, allowed: bool
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     online = dataclasses.replace(config, trackers=(Tracker.MLFLOW,))
@@ -339,7 +342,7 @@ def test_offline_allows_files_of_mlflow_only(
 
 
 @pytest.mark.usefixtures("all_installed")
-def test_wandb_needs_a_login_unless_offline(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_needs_a_login_unless_offline(config: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     class Error(Exception):
         pass
 
@@ -361,7 +364,7 @@ def test_wandb_needs_a_login_unless_offline(config: TrainConfig, monkeypatch: py
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_wandb_never_asks(config: TrainConfig) -> None:
+def test_wandb_never_asks(config: TrainSettings) -> None:
     pytest.importorskip("wandb")
     import pty
 
@@ -384,21 +387,21 @@ def test_wandb_never_asks(config: TrainConfig) -> None:
     assert not config.output.exists()
 
 
-def test_settings_are_reported_without_folders(config: TrainConfig, tmp_path: Path) -> None:
+def test_settings_are_reported_without_folders(config: TrainSettings, tmp_path: Path) -> None:
     config = dataclasses.replace(
         config,
         data_root=tmp_path / "images",
         weights=str(tmp_path / "old.safetensors"),
         text_encoder=f"local-dir:{tmp_path / 'encoder'}",
     )
-    found = reported_settings(settings_of(config))
+    found = reported_settings(config_record(config))
     assert not [key for key, value in found.items() if str(tmp_path) in str(value)]
     assert (found["dataset"], found["output"], found["data_root"]) == ("data.yaml", "run", "images")
     assert (found["weights"], found["text_encoder"]) == ("old.safetensors", "local-dir:encoder")
     assert found["schedule/learning_rate"] == config.schedule.learning_rate
     assert (found["freeze"], found["pseudo_labels"], found["text_adapter"]) == ("none", "none", True)
     hub = dataclasses.replace(config, text_encoder="hf-hub:org/name", weights="medrov-n")
-    names = reported_settings(settings_of(hub))
+    names = reported_settings(config_record(hub))
     assert (names["text_encoder"], names["weights"]) == ("hf-hub:org/name", "medrov-n")
 
 

@@ -13,12 +13,14 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.settings.choices import OptimizerName, TextStart
-from medrov_cli.core.settings.train import TrainConfig, TrainProgress, workers_for
-from medrov_cli.core.settings.train_groups import AppearanceConfig, AugmentationConfig
+from medrov_cli.core.settings.train import TrainSettings
+from medrov_cli.core.settings.train_groups import AppearanceSettings, AugmentationSettings
 from medrov_cli.core.training.data.batch import Batch
+from medrov_cli.core.training.progress import TrainProgress
 from medrov_cli.core.training.run import run_training
 from medrov_cli.core.training.trainer import Trainer
 from medrov_cli.core.weights.container import load_embeddings, read_metadata
@@ -26,12 +28,12 @@ from training_data import IMAGES, quick_config
 
 
 @pytest.fixture
-def config(tmp_path: Path, narrow: None) -> TrainConfig:
+def config(tmp_path: Path, narrow: None) -> TrainSettings:
     return quick_config(tmp_path)
 
 
 @pytest.fixture
-def whole_config(tmp_path: Path) -> TrainConfig:
+def whole_config(tmp_path: Path) -> TrainSettings:
     """Return settings for a network of full width."""
     return quick_config(tmp_path)
 
@@ -56,7 +58,7 @@ def _weights(path: Path) -> dict[str, np.ndarray]:
     ],
 )
 def test_killed_run_ends_as_an_undisturbed_one(
-    config: TrainConfig, tmp_path: Path, save_steps: int, epoch: int, step: int, optimizer: OptimizerName
+    config: TrainSettings, tmp_path: Path, save_steps: int, epoch: int, step: int, optimizer: OptimizerName
 ) -> None:
     config = dataclasses.replace(config, schedule=dataclasses.replace(config.schedule, optimizer=optimizer))
     undisturbed = run_training(dataclasses.replace(config, save_steps=save_steps))
@@ -87,7 +89,7 @@ def test_killed_run_ends_as_an_undisturbed_one(
     assert plain == [{k: v for k, v in entry.items() if k != "seconds"} for entry in resumed.history]
 
 
-def test_files_of_a_run(config: TrainConfig) -> None:
+def test_files_of_a_run(config: TrainSettings) -> None:
     stages: list[str] = []
     result = run_training(dataclasses.replace(config, epochs=1), lambda p: stages.append(p.stage))
     assert set(stages) == {"precision", "read", "train", "val", "epoch"}
@@ -110,10 +112,10 @@ def test_files_of_a_run(config: TrainConfig) -> None:
 
 
 @pytest.mark.slow
-def test_learns_to_find_bright_squares(whole_config: TrainConfig) -> None:
+def test_learns_to_find_bright_squares(whole_config: TrainSettings) -> None:
     schedule = dataclasses.replace(whole_config.schedule, warmup_steps=5, learning_rate=2e-3)
-    still = AppearanceConfig(blur=0, noise=0)
-    calm = AugmentationConfig(mosaic=0, scale=0.2, flip=0, appearance=still)
+    still = AppearanceSettings(blur=0, noise=0)
+    calm = AugmentationSettings(mosaic=0, scale=0.2, flip=0, appearance=still)
     history = run_training(
         dataclasses.replace(whole_config, epochs=40, schedule=schedule, augmentation=calm)
     ).history
@@ -122,14 +124,14 @@ def test_learns_to_find_bright_squares(whole_config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_folder_holds_one_run(config: TrainConfig, resume: bool) -> None:
+def test_a_folder_holds_one_run(config: TrainSettings, resume: bool) -> None:
     run_training(dataclasses.replace(config, epochs=1))
     with pytest.raises(MedrovError, match="epochs|already holds") as caught:
         run_training(dataclasses.replace(config, epochs=2, resume=resume))
     assert caught.value.code is ErrorCode.USAGE
 
 
-def test_fine_tuning_starts_from_weights(config: TrainConfig, tmp_path: Path) -> None:
+def test_fine_tuning_starts_from_weights(config: TrainSettings, tmp_path: Path) -> None:
     first = run_training(dataclasses.replace(config, epochs=1))
     still = dataclasses.replace(config.schedule, learning_rate=0.0)
     tuned = dataclasses.replace(
@@ -144,7 +146,7 @@ def test_fine_tuning_starts_from_weights(config: TrainConfig, tmp_path: Path) ->
 
 
 def test_a_wider_network_starts_with_what_a_narrower_one_knows(
-    whole_config: TrainConfig, tmp_path: Path
+    whole_config: TrainSettings, tmp_path: Path
 ) -> None:
     first = run_training(whole_config)
     still = dataclasses.replace(whole_config.schedule, learning_rate=0.0)
@@ -168,7 +170,7 @@ def test_a_wider_network_starts_with_what_a_narrower_one_knows(
 
 @pytest.mark.parametrize("start", list(TextStart))
 def test_weights_without_a_text_adapter_get_one_that_starts_as_asked(
-    config: TrainConfig, tmp_path: Path, start: TextStart
+    config: TrainSettings, tmp_path: Path, start: TextStart
 ) -> None:
     bare = run_training(dataclasses.replace(config, epochs=1, text_adapter=False, weights=None))
     still = dataclasses.replace(config.schedule, learning_rate=0.0)
@@ -187,7 +189,7 @@ def test_weights_without_a_text_adapter_get_one_that_starts_as_asked(
     assert np.abs(tensors["text_adapter.bias"]).max() > 0, "what all texts share is taken off"
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run(config: TrainSettings) -> None:
     absurd = dataclasses.replace(config.schedule, learning_rate=1e30, warmup_steps=1)
     with pytest.raises(MedrovError, match="not finite") as caught:
         run_training(dataclasses.replace(config, schedule=absurd))
@@ -199,7 +201,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig) -> None:
 
 
 def test_no_memory_is_said_clearly_and_can_be_resumed(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = run_training(dataclasses.replace(config, epochs=2))
     other = dataclasses.replace(config, epochs=2, output=tmp_path / "other")
@@ -238,7 +240,7 @@ def test_how_many_processes_make_batches(
     assert workers_for(device, processes) == workers
 
 
-def test_too_few_images(config: TrainConfig) -> None:
+def test_too_few_images(config: TrainSettings) -> None:
     with pytest.raises(MedrovError, match="16 training images") as caught:
         run_training(dataclasses.replace(config, batch=17))
     assert caught.value.code is ErrorCode.DATASET_INVALID

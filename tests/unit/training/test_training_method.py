@@ -16,9 +16,9 @@ from torch._dynamo.utils import counters
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.settings.choices import Balance, Part, Teacher
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
-from medrov_cli.core.settings.train import DistillationConfig, TrainConfig
-from medrov_cli.core.settings.train_groups import BalanceConfig, NegativesConfig
+from medrov_cli.core.settings.proposals import DistillationSettings, ProposalSettings
+from medrov_cli.core.settings.train import TrainSettings
+from medrov_cli.core.settings.train_groups import BalanceSettings, NegativeSettings
 from medrov_cli.core.training import assembly
 from medrov_cli.core.training.pseudolabels.proposals import PseudoLabeller
 from medrov_cli.core.training.run import run_training
@@ -31,29 +31,31 @@ PRESENCE = "dataset,left lung,right lung,nuclei\nchest,1,1,0\nsmear,0,-1,1\n"
 
 
 @pytest.fixture
-def config(tmp_path: Path, narrow: None) -> TrainConfig:
+def config(tmp_path: Path, narrow: None) -> TrainSettings:
     """Return a run of a narrow network on sources that may show what they do not annotate."""
     return make_config(tmp_path)
 
 
 @pytest.fixture
-def whole_config(tmp_path: Path) -> TrainConfig:
+def whole_config(tmp_path: Path) -> TrainSettings:
     """Return the same of a network of full width."""
     return make_config(tmp_path)
 
 
-def make_config(tmp_path: Path) -> TrainConfig:
+def make_config(tmp_path: Path) -> TrainSettings:
     config = dataclasses.replace(quick_config(tmp_path), epochs=2)
     (tmp_path / "presence.csv").write_text(PRESENCE)
     config.dataset.write_text("sources: [chest, smear]\npresence: presence.csv\n")
     return config
 
 
-def state_of(config: TrainConfig) -> dict[str, np.ndarray]:
+def state_of(config: TrainSettings) -> dict[str, np.ndarray]:
     return load_file(config.output / "last.state.safetensors")
 
 
-def run_and_state(config: TrainConfig, **changes: Any) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+def run_and_state(
+    config: TrainSettings, **changes: Any
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     changed = dataclasses.replace(config, **changes)
     history = run_training(changed).history
     return state_of(changed), list(history)
@@ -62,13 +64,15 @@ def run_and_state(config: TrainConfig, **changes: Any) -> tuple[dict[str, np.nda
 @pytest.mark.parametrize("teacher", list(Teacher))
 @pytest.mark.parametrize("unknown_objects", [False, True])
 def test_with_a_threshold_above_one_training_is_the_same_to_the_bit(
-    config: TrainConfig, tmp_path: Path, teacher: Teacher, unknown_objects: bool
+    config: TrainSettings, tmp_path: Path, teacher: Teacher, unknown_objects: bool
 ) -> None:
     encoder = f"local-dir:{tiny_clip(tmp_path)}" if unknown_objects else "minilm"
     config = dataclasses.replace(config, text_encoder=encoder)
     plain, before = run_and_state(config)
-    rules = PseudoLabelConfig(teacher, 0, min_score=1.01, unknown_objects=unknown_objects)
-    taught, after = run_and_state(config, output=tmp_path / "taught", pseudo_labels=rules)
+    rules = ProposalSettings(teacher=teacher, first_epoch=0, min_score=1.01, unknown_objects=unknown_objects)
+    taught, after = run_and_state(
+        config, output=tmp_path / "taught", uses_pseudo_labels=True, pseudo_rules=rules
+    )
     assert plain.keys() == taught.keys()
     for name, value in plain.items():
         np.testing.assert_array_equal(value, taught[name], err_msg=name)
@@ -81,10 +85,12 @@ def tiny_clip(tmp_path: Path) -> Path:
     return write_clip(folder)
 
 
-def test_pseudo_labels_are_learned_from_and_counted(config: TrainConfig, tmp_path: Path) -> None:
+def test_pseudo_labels_are_learned_from_and_counted(config: TrainSettings, tmp_path: Path) -> None:
     plain, before = run_and_state(config)
-    rules = PseudoLabelConfig(first_epoch=1, min_score=0.0, candidate_score=0.0)
-    taught, after = run_and_state(config, output=tmp_path / "taught", pseudo_labels=rules)
+    rules = ProposalSettings(first_epoch=1, min_score=0.0, candidate_score=0.0)
+    taught, after = run_and_state(
+        config, output=tmp_path / "taught", uses_pseudo_labels=True, pseudo_rules=rules
+    )
     assert before[0]["added_a_step"] == {"pseudo": 0, "unknown": 0}
     assert after[0] | {"seconds": None} == before[0] | {"seconds": None}, "the first epoch is without"
     assert after[1]["added_a_step"]["pseudo"] > 1
@@ -93,7 +99,7 @@ def test_pseudo_labels_are_learned_from_and_counted(config: TrainConfig, tmp_pat
 
 
 def test_unknown_objects_end_to_end(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config.dataset.write_text("sources: [chest, smear]\n")  # nothing is possible without being annotated
     seen: list[tuple[Any, ...]] = []
@@ -105,7 +111,7 @@ def test_unknown_objects_end_to_end(
         return taught, counts
 
     monkeypatch.setattr(PseudoLabeller, "__call__", spy)
-    rules = PseudoLabelConfig(
+    rules = ProposalSettings(
         first_epoch=0,
         min_score=0.0,
         candidate_score=0.0,
@@ -116,7 +122,8 @@ def test_unknown_objects_end_to_end(
     _, history = run_and_state(
         config,
         text_encoder=f"local-dir:{tiny_clip(tmp_path)}",
-        pseudo_labels=rules,
+        uses_pseudo_labels=True,
+        pseudo_rules=rules,
         text_adapter=False,
         augmentation=dataclasses.replace(config.augmentation, mosaic=0.0),
     )
@@ -131,9 +138,13 @@ def test_unknown_objects_end_to_end(
         assert len(taught.targets.labels) - len(lesson.targets.labels) == counts.known + counts.unknown
 
 
-def test_unknown_objects_want_an_image_tower(config: TrainConfig) -> None:
+def test_unknown_objects_want_an_image_tower(config: TrainSettings) -> None:
     with pytest.raises(MedrovError, match="image tower") as caught:
-        run_training(dataclasses.replace(config, pseudo_labels=PseudoLabelConfig(unknown_objects=True)))
+        run_training(
+            dataclasses.replace(
+                config, uses_pseudo_labels=True, pseudo_rules=ProposalSettings(unknown_objects=True)
+            )
+        )
     assert caught.value.code is ErrorCode.USAGE
     assert not config.output.exists()
 
@@ -149,25 +160,25 @@ def test_unknown_objects_want_an_image_tower(config: TrainConfig) -> None:
     ids=["random", "federated", "background", "hard"],
 )
 def test_each_kind_of_negative_makes_a_difference(
-    config: TrainConfig, tmp_path: Path, one: dict[str, bool], other: dict[str, bool]
+    config: TrainSettings, tmp_path: Path, one: dict[str, bool], other: dict[str, bool]
 ) -> None:
     losses = []
     for name, kinds in (("one", one), ("other", other)):
-        negatives = NegativesConfig(**kinds)
+        negatives = NegativeSettings(**kinds)
         _, history = run_and_state(config, epochs=1, output=tmp_path / name, negatives=negatives)
         losses.append(history[0]["loss"]["text"])
     assert losses[0] != losses[1]
 
 
 @pytest.mark.parametrize("by", [Balance.OFF, Balance.MODALITY, Balance.CLASS])
-def test_balance_is_a_setting(config: TrainConfig, tmp_path: Path, by: Balance) -> None:
-    _, history = run_and_state(config, epochs=1, balance=BalanceConfig(by))
+def test_balance_is_a_setting(config: TrainSettings, tmp_path: Path, by: Balance) -> None:
+    _, history = run_and_state(config, epochs=1, balance=BalanceSettings(by))
     assert np.isfinite(history[0]["loss"]["total"])
     assert json.loads((config.output / "config.json").read_text())["balance"]["by"] == by
 
 
-def test_the_background_stays_with_the_weights(config: TrainConfig, tmp_path: Path) -> None:
-    result = run_training(dataclasses.replace(config, epochs=1, negatives=NegativesConfig(background=True)))
+def test_the_background_stays_with_the_weights(config: TrainSettings, tmp_path: Path) -> None:
+    result = run_training(dataclasses.replace(config, epochs=1, negatives=NegativeSettings(background=True)))
     assert read_metadata(result.weights).architecture.background
     detector = load_detector(result.weights)
     text = torch.nn.functional.normalize(torch.randn(3, 512), dim=-1)
@@ -184,7 +195,7 @@ def test_the_background_stays_with_the_weights(config: TrainConfig, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["box", "text", "distribution"])
-def test_a_gain_weighs_its_term_alone(config: TrainConfig, tmp_path: Path, name: str) -> None:
+def test_a_gain_weighs_its_term_alone(config: TrainSettings, tmp_path: Path, name: str) -> None:
     losses = []
     for gain in (getattr(config.gains, name), 0.0):
         changed = dataclasses.replace(config.gains, **{name: gain})
@@ -196,7 +207,7 @@ def test_a_gain_weighs_its_term_alone(config: TrainConfig, tmp_path: Path, name:
 
 
 def test_without_a_moving_average_the_weights_are_kept_as_they_are(
-    config: TrainConfig, tmp_path: Path
+    config: TrainSettings, tmp_path: Path
 ) -> None:
     for decay, name in ((0.0, "as they are"), (0.999, "average")):
         run = dataclasses.replace(
@@ -212,14 +223,14 @@ def test_without_a_moving_average_the_weights_are_kept_as_they_are(
 
 
 @pytest.mark.slow
-def test_a_student_comes_nearer_to_its_teacher(whole_config: TrainConfig, tmp_path: Path) -> None:
+def test_a_student_comes_nearer_to_its_teacher(whole_config: TrainSettings, tmp_path: Path) -> None:
     distances = []
     for gain in (1e-3, 5.0):
         student = dataclasses.replace(
             whole_config,
             output=tmp_path / f"student-{gain}",
             epochs=6,
-            distillation=DistillationConfig("medrov-n", gain),
+            distiller=DistillationSettings("medrov-n", gain),
         )
         losses = [entry["loss"] for entry in run_training(student).history]
         parts = sum(value for name, value in losses[-1].items() if name != "total")
@@ -228,18 +239,18 @@ def test_a_student_comes_nearer_to_its_teacher(whole_config: TrainConfig, tmp_pa
     assert 0 < distances[1] < 0.8 * distances[0]
 
 
-def test_a_teacher_of_another_text_encoder_is_refused(whole_config: TrainConfig, tmp_path: Path) -> None:
+def test_a_teacher_of_another_text_encoder_is_refused(whole_config: TrainSettings, tmp_path: Path) -> None:
     weights = tmp_path / "other.safetensors"
     metadata = read_metadata(resolve("medrov-n"))
     encoder = dataclasses.replace(metadata.text_encoder, identity="another encoder")
     save(weights, load_tensors(resolve("medrov-n")), dataclasses.replace(metadata, text_encoder=encoder))
     with pytest.raises(MedrovError, match="another encoder") as caught:
-        run_training(dataclasses.replace(whole_config, distillation=DistillationConfig(str(weights))))
+        run_training(dataclasses.replace(whole_config, distiller=DistillationSettings(str(weights))))
     assert caught.value.code is ErrorCode.USAGE
     assert not whole_config.output.exists()
 
 
-def test_novel_classes_are_held_out_and_reported(config: TrainConfig) -> None:
+def test_novel_classes_are_held_out_and_reported(config: TrainSettings) -> None:
     plain = run_training(config).history[-1]
     assert plain["novel"] is None
     assert plain["base"] == {"map50": plain["map50"], "map50_95": plain["map50_95"]}
@@ -255,7 +266,7 @@ def test_novel_classes_are_held_out_and_reported(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize("part", list(Part))
-def test_frozen_parts_stay_as_they_are(config: TrainConfig, tmp_path: Path, part: Part) -> None:
+def test_frozen_parts_stay_as_they_are(config: TrainSettings, tmp_path: Path, part: Part) -> None:
     first = run_training(dataclasses.replace(config, epochs=1))
     tuned = dataclasses.replace(config, weights=str(first.weights), freeze=(part,), output=tmp_path / "tuned")
     run_training(tuned)
@@ -276,13 +287,13 @@ def test_frozen_parts_stay_as_they_are(config: TrainConfig, tmp_path: Path, part
             assert (changed[place] == 0) == (owner is part), place
 
 
-def test_all_parts_frozen_is_refused(config: TrainConfig) -> None:
+def test_all_parts_frozen_is_refused(config: TrainSettings) -> None:
     with pytest.raises(MedrovError, match="nothing to train") as caught:
         run_training(dataclasses.replace(config, freeze=tuple(Part)))
     assert caught.value.code is ErrorCode.USAGE
 
 
-def test_parts_of_a_step_are_one_step(config: TrainConfig, tmp_path: Path) -> None:
+def test_parts_of_a_step_are_one_step(config: TrainSettings, tmp_path: Path) -> None:
     """Frozen, all batch norms but none of the weights' gradients depend on who shares a part."""
     first = run_training(dataclasses.replace(config, epochs=1))
     still = dataclasses.replace(
@@ -302,7 +313,7 @@ def test_parts_of_a_step_are_one_step(config: TrainConfig, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "change", [{"deterministic": True}, {"max_gradient_norm": 0.0}, {"precision": "bf16"}]
 )
-def test_settings_of_the_engine(config: TrainConfig, change: dict[str, Any]) -> None:
+def test_settings_of_the_engine(config: TrainSettings, change: dict[str, Any]) -> None:
     _, history = run_and_state(config, epochs=1, **change)
     assert np.isfinite(history[0]["loss"]["total"])
     assert torch.are_deterministic_algorithms_enabled() == change.get("deterministic", False)
@@ -311,7 +322,7 @@ def test_settings_of_the_engine(config: TrainConfig, change: dict[str, Any]) -> 
 
 @pytest.mark.slow
 def test_a_compiled_network_learns_the_same(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the compiler's first half alone: generating code takes minutes."""
     plain, before = run_and_state(config, epochs=1)
@@ -324,7 +335,7 @@ def test_a_compiled_network_learns_the_same(
     assert counters["stats"]["unique_graphs"] > 0, "it was compiled"
 
 
-def test_clipped_gradients_teach_otherwise(config: TrainConfig, tmp_path: Path) -> None:
+def test_clipped_gradients_teach_otherwise(config: TrainSettings, tmp_path: Path) -> None:
     strict, _ = run_and_state(config, epochs=1, max_gradient_norm=1e-6)
     free, _ = run_and_state(config, epochs=1, output=tmp_path / "free", max_gradient_norm=0.0)
     moments = [name for name in free if name.endswith("exp_avg")]
@@ -332,7 +343,7 @@ def test_clipped_gradients_teach_otherwise(config: TrainConfig, tmp_path: Path) 
     assert max(np.abs(free[name]).max() for name in moments) > 1e-4
 
 
-def test_half_precision_wants_a_gpu(config: TrainConfig) -> None:
+def test_half_precision_wants_a_gpu(config: TrainSettings) -> None:
     with pytest.raises(MedrovError, match="--precision fp16") as caught:
         run_training(dataclasses.replace(config, precision="fp16"))
     assert caught.value.code is ErrorCode.USAGE

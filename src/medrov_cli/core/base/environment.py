@@ -28,3 +28,20 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def workers_for(device: str, processes: int = 1) -> int:
+    """Return how many processes should make batches for one training process.
+
+    A GPU waits for batches, so it gets up to eight. On a CPU they take cores from the network:
+    of two cores none is left for them (measured), of many one or two are.
+
+    Parameters
+    ----------
+    device
+        Torch's type of it.
+    processes
+        Training processes on this machine.
+    """
+    cores = (os.cpu_count() or 1) // processes
+    return min(cores // 4, 2) if device == "cpu" else min(cores, 8)

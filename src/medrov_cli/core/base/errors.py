@@ -121,7 +121,12 @@ def requires(flag: str, other: str, hint: str) -> MedrovError:
 
 def excludes(flag: str, other: str, hint: str = "Give one of them.") -> MedrovError:
     """Return the error of two options of which only one may be given."""
-    return usage_error(f"{flag} and {other} contradict each other", hint)
+    return usage_error(contradiction(flag, other), hint)
+
+
+def contradiction(first: str, second: str) -> str:
+    """Return the sentence that two statements exclude each other."""
+    return f"{first} and {second} contradict each other"
 
 
 def out_of_range(flag: str, value: float, low: float | None, high: float | None) -> MedrovError:

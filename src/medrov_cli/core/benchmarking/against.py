@@ -14,7 +14,7 @@ from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
 from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
 from medrov_cli.core.prediction.open_predictor import open_detector
-from medrov_cli.core.settings.benchmark import BenchmarkConfig
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.settings.choices import EngineName
 
 CONF = 0.25
@@ -30,7 +30,7 @@ Advance = Callable[[int, int | None, str], None]
 
 
 def time_against_rival(
-    config: BenchmarkConfig,
+    config: BenchmarkSettings,
     contestants: Sequence[Contestant],
     model: Model,
     folder: Path,

@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, take_turns
 from medrov_cli.core.benchmarking.subject import Model
-from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkConfig
+from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkSettings
 
 # A process counts the memory of the one that started it until it becomes another program. Between us and
 # what is measured there is therefore a small one, which also tells the time.
@@ -42,7 +42,7 @@ sys.stdout.write(json.dumps(result.boxes.data.tolist()))
 
 
 def time_cold_starts(
-    config: BenchmarkConfig, model: Model, image: str, folder: Path, *, rounds: int | None
+    config: BenchmarkSettings, model: Model, image: str, folder: Path, *, rounds: int | None
 ) -> dict[str, Any]:
     """Return the ``cold`` object of the document.
 
@@ -65,9 +65,7 @@ def time_cold_starts(
         ``USAGE`` where the system does not tell a process's memory; ``INTERNAL`` if one of them fails.
     """
     if not hasattr(os, "wait4"):
-        raise MedrovError(
-            ErrorCode.USAGE, "--cold: this system does not tell what a process used", "Use Linux or macOS."
-        )
+        raise usage_error("--cold: this system does not tell what a process used", "Use Linux or macOS.")
     from medrov_cli.core.benchmarking.rival import check_raster
     from medrov_cli.core.benchmarking.transplant import save_checkpoint
 
@@ -90,15 +88,15 @@ def time_cold_starts(
     }
 
 
-def _our_command(config: BenchmarkConfig, model: Model, image: str) -> list[str]:
+def _our_command(config: BenchmarkSettings, model: Model, image: str) -> list[str]:
     variant = config.variants[0]
     command = [sys.executable, "-m", "medrov_cli", "detect", image, "--format", "jsonl"]
-    command += ["--weights", str(model.path), "--imgsz", str(model.imgsz), "--device", config.device]
+    command += ["--weights", str(model.path), "--imgsz", str(model.imgsz), "--device", config.runtime.device]
     return [*command, "--engine", variant.engine.value, "--precision", variant.precision.value]
 
 
-def _their_command(config: BenchmarkConfig, model: Model, image: str, checkpoint: Path) -> list[str]:
-    device = None if config.device == "auto" else config.device
+def _their_command(config: BenchmarkSettings, model: Model, image: str, checkpoint: Path) -> list[str]:
+    device = None if config.runtime.device == "auto" else config.runtime.device
     settings = json.dumps({"imgsz": model.imgsz, "device": device})
     return [sys.executable, "-c", _RIVAL, str(checkpoint), image, settings]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.benchmarking.meters import resident_mb
 from medrov_cli.core.benchmarking.rounds import rounded
 from medrov_cli.core.benchmarking.throughput import run_end_to_end
@@ -28,9 +28,7 @@ def watch_memory(session: Session, paths: Sequence[str], images: int) -> dict[st
         ``USAGE`` where the system does not tell what a process holds.
     """
     if resident_mb() is None:
-        raise MedrovError(
-            ErrorCode.USAGE, "--memory: this system does not tell what a process holds", "Install psutil."
-        )
+        raise usage_error("--memory: this system does not tell what a process holds", "Install psutil.")
     settled = min(SETTLED_AFTER, images // 2)
     step = max(1, images // SAMPLES)
     samples: list[tuple[int, float]] = []

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from medrov_cli.core.base.environment import usable_cores
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.benchmarking.subject import IOU, MAX_DET, Model
 from medrov_cli.core.benchmarking.transplant import as_world_model, as_yolo, quiet
 from medrov_cli.core.engines.interface import Engine
@@ -188,8 +188,7 @@ def check_raster(paths: Sequence[str]) -> None:
     """
     for path in paths:
         if Path(path).suffix.lower() not in SUFFIXES:
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"--against ultralytics: it cannot read {path}",
                 "Give PNG, JPEG, BMP, WebP or TIFF files.",
             )

@@ -17,7 +17,7 @@ from medrov_cli.core.benchmarking.rounds import rounded
 from medrov_cli.core.benchmarking.subject import Model, open_subject
 from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
 from medrov_cli.core.prediction.classes import stored_classes
-from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkConfig
+from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkSettings
 from medrov_cli.core.weights import container
 
 SCHEMA = "medrov.benchmark/1"
@@ -26,7 +26,7 @@ Advance = Callable[[int, int | None, str], None]
 
 
 def run_benchmark(
-    config: BenchmarkConfig, advance: Advance = lambda *_: None, *, stdin: Iterable[str] | None = None
+    config: BenchmarkSettings, advance: Advance = lambda *_: None, *, stdin: Iterable[str] | None = None
 ) -> dict[str, Any]:
     """Take all figures that are asked for; return the document of schema ``medrov.benchmark/1``.
 
@@ -53,7 +53,7 @@ def run_benchmark(
         folder = Path(name)
         paths: list[str] = []
         if config.needs_images:
-            raster = config.rival or config.cold
+            raster = config.against is not None or config.cold
             paths = gather(
                 config.inputs, folder / "images", config.images, raster=raster, advance=advance, stdin=stdin
             )
@@ -69,7 +69,7 @@ def run_benchmark(
 
 
 def _sections(
-    config: BenchmarkConfig, model: Model, paths: Sequence[str], folder: Path, advance: Advance
+    config: BenchmarkSettings, model: Model, paths: Sequence[str], folder: Path, advance: Advance
 ) -> dict[str, Any]:
     """Return the sections of the document, each null where it was not asked for."""
     rounds = None if config.seconds is not None else config.rounds or ROUNDS
@@ -97,13 +97,15 @@ def _sections(
         from medrov_cli.core.benchmarking.memory import watch_memory
 
         advance(0, None, "memory")
-        session = open_subject(model, config.variants[0], device=config.device, many=True, batch=config.batch)
+        session = open_subject(
+            model, config.variants[0], device=config.runtime.device, many=True, batch=config.runtime.batch
+        )
         found["memory"] = watch_memory(session, paths, config.memory)
     return found
 
 
 def _time_engines(
-    config: BenchmarkConfig,
+    config: BenchmarkSettings,
     model: Model,
     paths: Sequence[str],
     folder: Path,
@@ -112,7 +114,7 @@ def _time_engines(
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Return the rows of the engines, and what the rival reached, if there is one."""
     threads = cv2.getNumThreads()  # importing ultralytics, as torch needs it, sets them to 0
-    if config.rival:
+    if config.against is not None:
         from medrov_cli.core.benchmarking.against import CONF
 
         model = replace(model, conf=CONF, raw_scores=True)
@@ -120,11 +122,16 @@ def _time_engines(
     for done, variant in enumerate(config.variants, start=1):
         contestants.append(
             Contestant.open(
-                model, variant, device=config.device, batch=config.batch, paths=paths, images=config.images
+                model,
+                variant,
+                device=config.runtime.device,
+                batch=config.runtime.batch,
+                paths=paths,
+                images=config.images,
             )
         )
         advance(done, len(config.variants), "open engines")
-    if config.rival:
+    if config.against is not None:
         from medrov_cli.core.benchmarking.against import time_against_rival
 
         cv2.setNumThreads(threads)

@@ -12,7 +12,7 @@ from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.benchmarking.rounds import over_rounds, take_turns
 from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.benchmarking.throughput import Contestant
-from medrov_cli.core.settings.benchmark import BenchmarkConfig
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ Advance = Callable[[int, int | None, str], None]
 
 
 def measure_scaling(
-    config: BenchmarkConfig,
+    config: BenchmarkSettings,
     model: Model,
     paths: Sequence[str],
     folder: Path,
@@ -57,7 +57,7 @@ def measure_scaling(
 
 
 def _measure_curve(
-    config: BenchmarkConfig, model: Model, paths: Sequence[str], axis: str, rounds: int | None
+    config: BenchmarkSettings, model: Model, paths: Sequence[str], axis: str, rounds: int | None
 ) -> list[dict[str, Any]]:
     """Return the points of one curve: their value, and images per second both ways."""
     values: tuple[int, ...] = getattr(config.curves, axis)
@@ -77,15 +77,20 @@ def _measure_curve(
 
 
 def _at_point(
-    config: BenchmarkConfig, model: Model, paths: Sequence[str], axis: str, value: int
+    config: BenchmarkSettings, model: Model, paths: Sequence[str], axis: str, value: int
 ) -> Contestant:
-    batch = value if axis == "batch" else config.batch
+    batch = value if axis == "batch" else config.runtime.batch
     if axis == "classes":
         model = model.with_classes(value)
     elif axis == "imgsz":
         model = replace(model, imgsz=value)
     return Contestant.open(
-        model, config.variants[0], device=config.device, batch=batch, paths=paths, images=config.images
+        model,
+        config.variants[0],
+        device=config.runtime.device,
+        batch=batch,
+        paths=paths,
+        images=config.images,
     )
 
 

@@ -11,13 +11,13 @@ from medrov_cli.core.prediction.classes import ClassList, stored_classes
 from medrov_cli.core.prediction.opening import open_session
 from medrov_cli.core.prediction.session import Session
 from medrov_cli.core.records.frame import Float32Array
-from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
-from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
+from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
+from medrov_cli.core.settings.values import Variant
 from medrov_cli.core.weights import container, resolution
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
-IOU = 0.7
-MAX_DET = 300
+IOU, MAX_DET = SelectionSettings().iou, SelectionSettings().max_det
 """Both as ``detect`` has them by default, and ultralytics' predictor as well."""
 
 _SEED = 20250711  # any: only that it stays the same matters
@@ -49,7 +49,7 @@ class Model:
     raw_scores: bool = False
 
     @classmethod
-    def of(cls, config: BenchmarkConfig) -> Model:
+    def of(cls, config: BenchmarkSettings) -> Model:
         """Return what a benchmark times.
 
         See :func:`medrov_cli.core.weights.resolution.resolve` for errors.
@@ -57,7 +57,9 @@ class Model:
         path = resolution.resolve(config.weights)
         metadata = container.read_metadata(path)
         stored = None if config.classes is not None else stored_classes(path, metadata)
-        return cls(path, metadata, stored or made_up(config.classes or 1), config.imgsz or metadata.imgsz)
+        return cls(
+            path, metadata, stored or made_up(config.classes or 1), config.runtime.imgsz or metadata.imgsz
+        )
 
     def with_classes(self, count: int) -> Model:
         """Return the same with so many made-up classes."""
@@ -102,17 +104,12 @@ def open_subject(model: Model, variant: Variant, *, device: str, many: bool, bat
     batch
         Images a forward pass; null: as ``detect`` chooses it.
     """
-    config = DetectConfig(
-        ("-",),  # no input: only what is opened for one is wanted
-        weights=str(variant.exported or model.path),
+    runtime = RuntimeSettings(
         imgsz=None if variant.exported else model.imgsz,
         device=device,
         engine=variant.engine,
         precision=variant.precision,
         batch=batch if many else 1,
-        conf=model.conf,
-        raw_scores=model.raw_scores,
-        iou=IOU,
-        max_det=MAX_DET,
     )
-    return open_session(config, classes=model.classes, many=many)
+    selection = SelectionSettings(conf=model.conf, raw_scores=model.raw_scores)
+    return open_session(str(variant.exported or model.path), model.classes, runtime, selection, many=many)

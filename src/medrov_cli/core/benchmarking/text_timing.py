@@ -59,8 +59,8 @@ def probe(path: str, classes: int, rounds: int, answer: str) -> None:
     """Take the figures of a running process, and write them as JSON: run in a process of its own."""
     from medrov_cli.core.model.folding import fold_text
     from medrov_cli.core.prediction.classes import asked_classes
+    from medrov_cli.core.settings.values import parse_classes
     from medrov_cli.core.text.encoders import open_encoder
-    from medrov_cli.core.text.prompts import parse_classes
 
     file = Path(path)
     metadata, tensors = container.read_metadata(file), container.load_tensors(file)

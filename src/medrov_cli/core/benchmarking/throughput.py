@@ -24,9 +24,10 @@ from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.perimage import Prepared, finished, prepare
 from medrov_cli.core.prediction.session import Session
 from medrov_cli.core.records.frame import UInt8Array
-from medrov_cli.core.settings.benchmark import Variant
 from medrov_cli.core.settings.choices import Phi
-from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.settings.io_groups import OutputSettings
+from medrov_cli.core.settings.values import Variant
 from medrov_cli.core.writers.sink import OutputFolder
 
 STAGES = ("decode", "letterbox", "forward", "suppression", "write")
@@ -174,7 +175,9 @@ def run_end_to_end(
     """
     inputs = of_length(paths, images)
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
-        config = DetectConfig(tuple(item.path for item in inputs), output=Path(name) / "out")
+        config = DetectSettings(
+            inputs=tuple(item.path for item in inputs), output=OutputSettings(folder=Path(name) / "out")
+        )
         with closing(DetectRun(config, session, inputs, on_record, None)) as run:
             started = time.perf_counter()
             summary = run.execute()

@@ -18,7 +18,7 @@ from medrov_cli.core.curation.box_checks import (
     check_sides,
     check_splits,
 )
-from medrov_cli.core.curation.duplicates import MAX_HAMMING, MIN_CORRELATION, near_duplicates
+from medrov_cli.core.curation.duplicates import near_duplicates
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code, Finding, Severity
 from medrov_cli.core.datasets.dataset import load_dataset
@@ -31,31 +31,9 @@ from medrov_cli.core.datasets.opened import (
     open_inputs,
     split_of,
 )
+from medrov_cli.core.settings.data import CheckSettings
 
 SCHEMA = "medrov.data.check/1"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckConfig:
-    """What is looked at.
-
-    Attributes
-    ----------
-    inputs
-        One dataset yaml, or source folders.
-    data_root
-        In place of the yaml's own ``root``.
-    max_hamming, min_correlation
-        See :mod:`medrov_cli.core.curation.duplicates`.
-    threads
-        Files that are read at once.
-    """
-
-    inputs: tuple[Path, ...]
-    data_root: Path | None = None
-    max_hamming: int = MAX_HAMMING
-    min_correlation: float = MIN_CORRELATION
-    threads: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +69,7 @@ class CheckResult:
         }
 
 
-def check_dataset(config: CheckConfig, progress: Progress = no_progress) -> CheckResult:
+def check_dataset(config: CheckSettings, progress: Progress = no_progress) -> CheckResult:
     """Return all findings about a dataset.
 
     Raises
@@ -133,11 +111,11 @@ def _openable(opened: Opened, data_root: Path | None) -> Iterator[Finding]:
 
 
 def _check_images(
-    sources: Sequence[OpenSource], config: CheckConfig, progress: Progress
+    sources: Sequence[OpenSource], config: CheckSettings, progress: Progress
 ) -> Iterator[Finding]:
     records = [(source, image) for source in sources for image in source.images]
     files = [(s.path_of(image), (int(image["height"]), int(image["width"]))) for s, image in records]
-    prints = fingerprints(files, config.threads, lambda done: progress(done, len(files), "reading"))
+    prints = fingerprints(files, config.copies.threads, lambda done: progress(done, len(files), "reading"))
     for (source, image), one in zip(records, prints, strict=True):
         if one.problem is not None:
             yield Finding(one.problem[0], source.where(image), one.problem[1])
@@ -150,7 +128,7 @@ def _check_images(
 
 
 def _check_duplicates(
-    records: Sequence[tuple[OpenSource, Any]], prints: Sequence[Fingerprint], config: CheckConfig
+    records: Sequence[tuple[OpenSource, Any]], prints: Sequence[Fingerprint], config: CheckSettings
 ) -> Iterator[Finding]:
     if not records:
         return
@@ -160,8 +138,8 @@ def _check_duplicates(
         [split_of(image) for _, image in records],
         [source.name for source, _ in records],
         [source.modality.value for source, _ in records],
-        config.max_hamming,
-        config.min_correlation,
+        config.copies.max_hamming,
+        config.copies.min_correlation,
     )
     for pair in pairs:
         (source, image), (other, twin) = records[pair.first], records[pair.second]

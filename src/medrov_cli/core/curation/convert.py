@@ -10,67 +10,23 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.ordered import OrderedReader
 from medrov_cli.core.datasets.opened import write_annotations
 from medrov_cli.core.datasets.readers.loading import reader_of
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 from medrov_cli.core.datasets.source_file import Box, Entry, Images, source_document
 from medrov_cli.core.datasets.sources import ANNOTATIONS
 from medrov_cli.core.runs.claims import claim_folder
-from medrov_cli.core.settings.choices import Modality, Split
+from medrov_cli.core.settings.data_convert import UNSTATED, ConvertSettings
 
 RUN_FILE = "convert.json"
-UNSTATED = "unstated"
-"""The source of data of which nobody says where it is from."""
-
 RUN_SCHEMA = "medrov.data.convert-run/1"
 
 Progress = Callable[[int, int | None, str], None]
 """Called with the number of inputs done, their total, and what is being done."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConvertConfig:
-    """What to convert, and into what.
-
-    Attributes
-    ----------
-    format
-        A name in `readers.registry.READERS`.
-    reader
-        The input, and how to read it.
-    output
-        Folder of the new source.
-    modality
-        One of the nine.
-    licence
-        Of the data, in the user's words.
-    source
-        Where the data comes from, in the user's words; with `UNSTATED` the folder's name tells sources apart.
-    split
-        Of the images of which the input does not say it.
-    drop_repeats
-        Whether of equal boxes of a class on an image only the first is kept.
-    workers
-        Units that are read at once.
-    resume
-        Whether images that are in ``output`` already are kept.
-    """
-
-    format: str
-    reader: ReaderConfig
-    output: Path
-    modality: Modality
-    licence: str
-    source: str
-    split: Split = "train"
-    drop_repeats: bool = False
-    workers: int = 2
-    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +71,7 @@ class Converted:
     failures: tuple[FailedInput, ...]
 
 
-def convert(config: ConvertConfig, progress: Progress | None = None) -> Converted:
+def convert(config: ConvertSettings, progress: Progress | None = None) -> Converted:
     """Read an input and write it as a source folder.
 
     Raises
@@ -125,7 +81,7 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
         ``dataset_invalid``: there is nothing to read; ``output_failed``. An input that fails alone is a
         record in the result.
     """
-    _check(config)
+    config.check()
     reading = reader_of(config.format)(dataclasses.replace(config.reader, source=_source_of(config)))
     claim_folder(config.output, RUN_FILE, _describe(config, reading), resume=config.resume)
     images = Images(config.output, config.split, keep=config.resume, drop_repeats=config.drop_repeats)
@@ -166,18 +122,9 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
     )
 
 
-def _source_of(config: ConvertConfig) -> str:
+def _source_of(config: ConvertSettings) -> str:
     """Return what the source is called: what the user says of it, else the name of its folder."""
     return config.source if config.source != UNSTATED else config.output.resolve().name
-
-
-def _check(config: ConvertConfig) -> None:
-    if config.reader.readers == "merge" and config.format != "dicom-csv":
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--readers merge is for --from dicom-csv, not for {config.format}.",
-            "Other formats do not say who has drawn a box: leave --readers out.",
-        )
 
 
 def _class_names(reading: Reading, boxes: list[Box]) -> tuple[str, ...]:
@@ -200,7 +147,7 @@ def _refuse_twins(entries: list[Entry]) -> None:
         seen.add(name)
 
 
-def _describe(config: ConvertConfig, reading: Reading) -> dict[str, Any]:
+def _describe(config: ConvertSettings, reading: Reading) -> dict[str, Any]:
     """Return what makes up a conversion, without the places of its folders."""
     paths = "\n".join(unit.path for unit in reading.units)
     own = config.reader

@@ -20,14 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.settings.data import CopySettings
 
-MAX_HAMMING = 10
-"""Bits of 64 in which the hashes of candidates may differ. Scaling, contrast and strong JPEG change 4."""
-
-MIN_CORRELATION = 0.95
-"""Of what is left of two thumbnails. On 7,228 images of nine modalities this keeps no false pair
-(41 pairs of different cases, seen one by one); scaling, other contrast and strong JPEG leave 0.976
-at least."""
+_USUAL = CopySettings()
 
 _SAME = 0.9995
 """From this correlation of whole thumbnails on, two images are the same, whatever else their source holds."""
@@ -59,8 +54,8 @@ def near_duplicates(
     splits: Sequence[str],
     sources: Sequence[str],
     modalities: Sequence[str],
-    max_hamming: int = MAX_HAMMING,
-    min_correlation: float = MIN_CORRELATION,
+    max_hamming: int = _USUAL.max_hamming,
+    min_correlation: float = _USUAL.min_correlation,
 ) -> list[Pair]:
     """Return, for each image, the one of another split that is most like it, if it is like enough.
 
@@ -93,8 +88,8 @@ def near_duplicates(
 def near_pairs(
     thumbnails: npt.NDArray[np.uint8],
     phashes: npt.NDArray[np.uint64],
-    max_hamming: int = MAX_HAMMING,
-    min_correlation: float = MIN_CORRELATION,
+    max_hamming: int = _USUAL.max_hamming,
+    min_correlation: float = _USUAL.min_correlation,
 ) -> Iterator[Pair]:
     """Yield every pair of images of one source that are nearly the same, whatever their splits.
 

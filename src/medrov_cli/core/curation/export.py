@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import bring_file
@@ -16,13 +16,14 @@ from medrov_cli.core.datasets.opened import Opened, open_inputs
 from medrov_cli.core.datasets.writers import coco, cvat, label_studio, voc, yolo
 from medrov_cli.core.datasets.writers.images import ExportedImage, Written, classes_of, collect
 from medrov_cli.core.runs.claims import claim_folder
+from medrov_cli.core.settings.choices import DatasetFormat
+from medrov_cli.core.settings.data_export import DataExportSettings
 
 RUN_FILE = "export.json"
 """In the output: what it was begun with."""
 
 RUN_SCHEMA = "medrov.data.export-run/1"
 
-Format = Literal["coco", "yolo", "voc", "label-studio", "cvat"]
 Advance = Callable[[int, int | None, str], None]
 _MAIN_FILES = {
     "coco": coco.MAIN_FILE,
@@ -31,43 +32,6 @@ _MAIN_FILES = {
     "label-studio": label_studio.MAIN_FILE,
     "cvat": cvat.MAIN_FILE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ExportConfig:
-    """What to write, and where.
-
-    Attributes
-    ----------
-    path
-        A dataset yaml or a source folder.
-    to
-        The format.
-    output
-        Folder to write to.
-    splits
-        Only images of these (``train``, ``val``, ``test``, ``none``); empty: all.
-    sources
-        Only these sources of the yaml; empty: all.
-    data_root
-        In place of the yaml's ``root``.
-    link_images
-        Hard links in place of copies, where the file system can.
-    image_url
-        What stands before ``images/...`` in the addresses of Label Studio's tasks.
-    resume
-        Go on with an interrupted export.
-    """
-
-    path: Path
-    to: Format
-    output: Path
-    splits: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    data_root: Path | None = None
-    link_images: bool = False
-    image_url: str = label_studio.LOCAL_FILES
-    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +60,7 @@ class ExportResult:
     failures: tuple[tuple[str, MedrovError], ...]
 
 
-def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> ExportResult:
+def run_export(config: DataExportSettings, progress: Advance = lambda *_: None) -> ExportResult:
     """Copy the images, then write the annotations of those that could be copied.
 
     Files that are there already are not copied again.
@@ -107,7 +71,8 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
         ``DATASET_INVALID``, ``NO_INPUT``: no image of the splits, or not one could be read. ``USAGE``:
         the output holds something else. ``OUTPUT_FAILED``.
     """
-    opened = open_inputs([config.path], config.data_root)
+    config.check()
+    opened = open_inputs([config.dataset], config.data_root)
     images = collect(opened, splits=config.splits, sources=config.sources)
     if not images:
         raise MedrovError(ErrorCode.NO_INPUT, "there is no image to export", "Check --split and --source.")
@@ -139,7 +104,7 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
     )
 
 
-def _describe(config: ExportConfig, opened: Opened) -> dict[str, Any]:
+def _describe(config: DataExportSettings, opened: Opened) -> dict[str, Any]:
     """Return what makes up an export, without the places of its folders."""
     inputs = [[source.name, source.document] for source in opened.sources]
     return {
@@ -148,7 +113,7 @@ def _describe(config: ExportConfig, opened: Opened) -> dict[str, Any]:
             "to": config.to,
             "splits": list(config.splits),
             "sources": list(config.sources),
-            "image_url": config.image_url,
+            "image_url": _image_url(config),
         },
         "inputs": {
             "count": len(inputs),
@@ -157,7 +122,11 @@ def _describe(config: ExportConfig, opened: Opened) -> dict[str, Any]:
     }
 
 
-def _places(to: Format, images: Sequence[ExportedImage]) -> dict[str, str]:
+def _image_url(config: DataExportSettings) -> str:
+    return label_studio.LOCAL_FILES if config.image_url is None else config.image_url
+
+
+def _places(to: DatasetFormat, images: Sequence[ExportedImage]) -> dict[str, str]:
     """Return where each image stands below the output, by its name."""
     if to == "yolo":
         return {name: f"images/{place}" for name, place in yolo.image_places(images).items()}
@@ -166,7 +135,7 @@ def _places(to: Format, images: Sequence[ExportedImage]) -> dict[str, str]:
     return {image.name: f"images/{image.name}" for image in images}
 
 
-def _write(config: ExportConfig, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
+def _write(config: DataExportSettings, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
     match config.to:
         case "coco":
             return coco.write(config.output, images, classes)
@@ -175,7 +144,7 @@ def _write(config: ExportConfig, images: Sequence[ExportedImage], classes: Seque
         case "voc":
             return voc.write(config.output, images, classes)
         case "label-studio":
-            return label_studio.write(config.output, images, classes, config.image_url)
+            return label_studio.write(config.output, images, classes, _image_url(config))
         case "cvat":
             return cvat.write(config.output, images, classes)
 

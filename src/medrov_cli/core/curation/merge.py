@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import bring_file, whole_file
 from medrov_cli.core.curation.class_map import ClassMap, read_class_map
 from medrov_cli.core.curation.presence_draft import SourceFacts, draft_presence
@@ -31,6 +31,7 @@ from medrov_cli.core.datasets.opened import (
     write_annotations,
 )
 from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
+from medrov_cli.core.settings.data import MergeSettings
 
 DATASET = "dataset.yaml"
 PRESENCE = "presence.csv"
@@ -98,28 +99,11 @@ class Merged:
         }
 
 
-def merge_sources(
-    folders: Sequence[Path],
-    output: Path,
-    class_map: Path | None = None,
-    name: str | None = None,
-    *,
-    overwrite: bool = False,
-    progress: Progress = no_progress,
-) -> Merged:
+def merge_sources(settings: MergeSettings, progress: Progress = no_progress) -> Merged:
     """Write one dataset of several source folders.
 
-    Parameters
-    ----------
-    folders
-        Each becomes a source with the name of its folder.
-    output
-        Gets ``dataset.yaml`` (last), ``presence.csv``, ``merge.json``, and a folder for each source
-        whose classes change.
-    class_map
-        See :mod:`medrov_cli.core.curation.class_map`.
-    overwrite
-        Replace a dataset that is there already, and with it a presence table edited by hand.
+    The output gets ``dataset.yaml`` (last), ``presence.csv``, ``merge.json``, and a folder for each source
+    whose classes change.
 
     Raises
     ------
@@ -127,15 +111,15 @@ def merge_sources(
         ``DATASET_INVALID``: a source cannot be used, two have one name, or the map does not fit.
         ``USAGE``: there is a dataset already. ``OUTPUT_FAILED``.
     """
-    if (output / DATASET).exists() and not overwrite:
-        raise MedrovError(
-            ErrorCode.USAGE,
+    output = settings.output
+    if (output / DATASET).exists() and not settings.overwrite:
+        raise usage_error(
             f"{output / DATASET} is there already",
             "Give another --output, or --overwrite to replace it and its presence.csv.",
         )
-    sources = [open_source(folder) for folder in folders]
+    sources = [open_source(folder) for folder in settings.sources]
     _check_sources(sources)
-    chosen = read_class_map(class_map, sources) if class_map is not None else ClassMap()
+    chosen = read_class_map(settings.class_map, sources) if settings.class_map is not None else ClassMap()
     mapped = [_mapped(source, chosen) for source in sources]
     changed = [source for source, document in zip(sources, mapped, strict=True) if document is not None]
     total = sum(len(source.images) for source in changed)
@@ -148,7 +132,7 @@ def merge_sources(
             progress(done, total, "images")
         merged.append(_merged_source(source, document, chosen, output))
     classes = tuple(dict.fromkeys(c for own in merged for c in own.classes))
-    result = Merged(name or output.resolve().name, classes, tuple(merged))
+    result = Merged(settings.name or output.resolve().name, classes, tuple(merged))
     facts = [
         SourceFacts(own.name, source.modality, own.classes)
         for own, source in zip(merged, sources, strict=True)
@@ -200,8 +184,7 @@ def _mapped(source: OpenSource, chosen: ClassMap) -> dict[str, Any] | None:
 
 def _write_source(folder: Path, source: OpenSource, document: Mapping[str, Any]) -> None:
     if folder.resolve() == source.folder.resolve():
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"{folder} would be written over itself",
             "Give an --output that is not the folder of the sources.",
         )

@@ -8,34 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.duplicates import MAX_HAMMING, MIN_CORRELATION, near_pairs
+from medrov_cli.core.curation.duplicates import near_pairs
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code
 from medrov_cli.core.curation.split_assignment import Case
 from medrov_cli.core.datasets.opened import OpenSource, Progress, no_progress
+from medrov_cli.core.settings.data import CopySettings
 
 _SLACK = 1e-4
 """A check adds up other numbers in another order: what it finds by a hair must be found here, too."""
 
 Failure = tuple[str, MedrovError]
 """File of an image, and why it could not be compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class CopyRule:
-    """What is a near-copy: see :mod:`medrov_cli.core.curation.duplicates`.
-
-    Attributes
-    ----------
-    max_hamming, min_correlation
-        Those of the check.
-    threads
-        Files that are read at once.
-    """
-
-    max_hamming: int = MAX_HAMMING
-    min_correlation: float = MIN_CORRELATION
-    threads: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +42,7 @@ class Joined:
 
 
 def join_near_copies(
-    source: OpenSource, cases: Sequence[Case], rule: CopyRule, progress: Progress = no_progress
+    source: OpenSource, cases: Sequence[Case], rule: CopySettings, progress: Progress = no_progress
 ) -> Joined:
     """Read all images of a source, and put cases together that hold near-copies of each other.
 

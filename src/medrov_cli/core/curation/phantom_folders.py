@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,8 @@ from medrov_cli.core.phantoms.abdomen import abdomen_volume
 from medrov_cli.core.phantoms.image_files import dicom_bytes, label_bytes, nifti_bytes, png_bytes
 from medrov_cli.core.phantoms.kinds import VOLUME_CLASSES, PhantomKind, ct_slice, phantom_seed, split_of
 from medrov_cli.core.phantoms.shapes import PhantomObject
-from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.choices import Modality, PhantomFormat
 
-Form = Literal["png", "masks", "dicom", "nifti"]
 Step = Callable[[], None]
 """Called after each image."""
 
@@ -153,7 +152,7 @@ def _write_volumes(folder: Path, kind: PhantomKind, count: int, seed: int, step:
     return PhantomSource(kind.name, kind.modality, count, boxes, VOLUME_CLASSES)
 
 
-WRITERS: Mapping[Form, Writer] = {
+WRITERS: Mapping[PhantomFormat, Writer] = {
     "png": _write_pictures,
     "masks": _write_masks,
     "dicom": _write_slices,

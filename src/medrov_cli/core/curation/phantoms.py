@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.phantom_folders import WRITERS, Form, PhantomSource
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.curation.phantom_folders import WRITERS, PhantomSource
 from medrov_cli.core.phantoms.kinds import KINDS, PhantomKind
 from medrov_cli.core.runs.claims import claim_folder
 from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.data import PhantomSettings
 
 Advance = Callable[[int, int | None, str], None]
 
@@ -20,36 +19,7 @@ RUN_FILE = "phantom.json"
 RUN_SCHEMA = "medrov.data.phantom-run/1"
 
 
-@dataclass(frozen=True, slots=True)
-class PhantomConfig:
-    """What to draw.
-
-    Attributes
-    ----------
-    output
-        Folder for one folder a modality.
-    count
-        Images (or volumes) a modality.
-    seed
-        Other seeds give other images.
-    modalities
-        Which; empty: all that the form can hold.
-    form
-        ``png``: source folders. ``masks``: PNG with a mask a class. ``dicom``: CT slices with a table of
-        boxes. ``nifti``: CT volumes with label volumes. The latter three are for ``data convert``.
-    resume
-        Go on with an interrupted run.
-    """
-
-    output: Path
-    count: int = 100
-    seed: int = 0
-    modalities: tuple[Modality, ...] = ()
-    form: Form = "png"
-    resume: bool = False
-
-
-def run_phantoms(config: PhantomConfig, progress: Advance = lambda *_: None) -> tuple[PhantomSource, ...]:
+def run_phantoms(config: PhantomSettings, progress: Advance = lambda *_: None) -> tuple[PhantomSource, ...]:
     """Write one folder a modality; what makes it whole is written last.
 
     Raises
@@ -59,7 +29,7 @@ def run_phantoms(config: PhantomConfig, progress: Advance = lambda *_: None) -> 
     """
     kinds = _kinds(config)
     for kind in kinds:
-        settings = {"format": config.form, "count": config.count, "seed": config.seed}
+        settings = {"format": config.format, "count": config.count, "seed": config.seed}
         described = {"schema": RUN_SCHEMA, "settings": settings}
         claim_folder(config.output / kind.name, RUN_FILE, described, resume=config.resume)
     done = 0
@@ -71,17 +41,17 @@ def run_phantoms(config: PhantomConfig, progress: Advance = lambda *_: None) -> 
             done += 1
             progress(done, config.count * len(kinds), name)
 
-        sources.append(WRITERS[config.form](config.output / kind.name, kind, config.count, config.seed, step))
+        write = WRITERS[config.format]
+        sources.append(write(config.output / kind.name, kind, config.count, config.seed, step))
     return tuple(sources)
 
 
-def _kinds(config: PhantomConfig) -> tuple[PhantomKind, ...]:
-    only_ct = config.form in ("dicom", "nifti")
+def _kinds(config: PhantomSettings) -> tuple[PhantomKind, ...]:
+    only_ct = config.format in ("dicom", "nifti")
     other = [modality for modality in config.modalities if only_ct and modality is not Modality.CT]
     if other:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--format {config.form} is for CT, not for {other[0].value}.",
+        raise usage_error(
+            f"--format {config.format} is for CT, not for {other[0].value}.",
             "Leave --modality out, or take --format png.",
         )
     wanted = config.modalities or ((Modality.CT,) if only_ct else tuple(Modality))

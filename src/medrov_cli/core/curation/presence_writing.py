@@ -6,11 +6,12 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.curation.presence_draft import Draft, SourceFacts, draft_presence
 from medrov_cli.core.datasets.opened import Opened, open_inputs
 from medrov_cli.core.datasets.presence import presence_csv
+from medrov_cli.core.settings.data import PresenceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,45 +24,31 @@ class PresenceResult:
     in_yaml: bool
 
 
-def draft_for_dataset(
-    yaml_path: Path,
-    output: Path | None = None,
-    reasons: Path | None = None,
-    data_root: Path | None = None,
-    *,
-    overwrite: bool = False,
-) -> PresenceResult:
+def draft_for_dataset(settings: PresenceSettings) -> PresenceResult:
     """Write the presence draft of a dataset yaml, whatever table the yaml names now.
-
-    Parameters
-    ----------
-    output
-        The table; ``presence.csv`` beside the yaml by default.
-    reasons
-        A CSV with a row a cell: source, class, value, reason, text.
 
     Raises
     ------
     MedrovError
         ``DATASET_INVALID``; ``USAGE``: the file is there already; ``OUTPUT_FAILED``.
     """
-    target = output if output is not None else yaml_path.parent / "presence.csv"
-    if target.exists() and not overwrite:
-        raise MedrovError(
-            ErrorCode.USAGE,
+    yaml_path = settings.dataset
+    target = settings.output if settings.output is not None else yaml_path.parent / "presence.csv"
+    if target.exists() and not settings.overwrite:
+        raise usage_error(
             f"{target} is there already, perhaps edited by hand",
             "Give another --output, or --overwrite.",
         )
-    opened = open_inputs([yaml_path], data_root)
+    opened = open_inputs([yaml_path], settings.data_root)
     if opened.yaml_path is None:
-        raise MedrovError(ErrorCode.USAGE, f"{yaml_path} is not a dataset yaml", "Give one, as for training.")
+        raise usage_error(f"{yaml_path} is not a dataset yaml", "Give one, as for training.")
     if opened.failures:
         raise opened.failures[0][1]
     facts = [SourceFacts(s.name, s.modality, s.classes) for s in opened.sources]
     draft = draft_presence(facts, opened.classes, opened.synonyms)
     write_presence(target, draft)
-    if reasons is not None:
-        _write_reasons(reasons, draft)
+    if settings.reasons is not None:
+        _write_reasons(settings.reasons, draft)
     return PresenceResult(opened.name, draft, target, _is_named(opened, target))
 
 

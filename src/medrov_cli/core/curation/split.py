@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import bring_file
-from medrov_cli.core.curation.near_copies import CopyRule, Failure, Joined, join_near_copies
-from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, Shares, deal
+from medrov_cli.core.curation.near_copies import Failure, Joined, join_near_copies
+from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, deal
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
@@ -27,25 +26,7 @@ from medrov_cli.core.datasets.opened import (
 )
 from medrov_cli.core.datasets.sources import ANNOTATIONS, invalid
 from medrov_cli.core.settings.choices import SPLITS, Split
-
-
-@dataclass(frozen=True, slots=True)
-class SplitConfig:
-    """What to do.
-
-    Attributes
-    ----------
-    shares
-        How to deal.
-    repair
-        Do not deal: keep the splits, and only bring together what must not be parted.
-    copies
-        What counts as a near-copy; null if images are not to be compared.
-    """
-
-    shares: Shares = field(default_factory=Shares)
-    repair: bool = False
-    copies: CopyRule | None = field(default_factory=CopyRule)
+from medrov_cli.core.settings.data_split import SplitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +66,10 @@ class SplitResult:
     failures: tuple[Failure, ...] = ()
 
 
-def split_source(
-    folder: Path, config: SplitConfig, output: Path | None = None, progress: Progress = no_progress
-) -> SplitResult:
+def split_source(settings: SplitSettings, progress: Progress = no_progress) -> SplitResult:
     """Put the images of a source folder into splits, and write its ``annotations.json`` with them.
 
     A repair without anything to move leaves the file as it is, byte for byte.
-
-    Parameters
-    ----------
-    output
-        The file to write, in place of the source's own.
 
     Raises
     ------
@@ -103,17 +77,14 @@ def split_source(
         ``USAGE``: the shares leave nothing for training. ``DATASET_INVALID``: also if a repair finds
         images without a split. ``NO_INPUT``: not one image can be compared. ``OUTPUT_FAILED``.
     """
-    shares = config.shares
-    if not (shares.val >= 0 and shares.test >= 0 and shares.val + shares.test < 1):
-        raise MedrovError(
-            ErrorCode.USAGE, "--val and --test leave nothing to train on", "Let their sum stay below 1."
-        )
-    source = open_source(folder)
-    before = _present_splits(source) if config.repair else None
+    settings.check()
+    shares = settings.shares
+    source = open_source(settings.source)
+    before = _present_splits(source) if settings.repair else None
     cases = [case_key(image) for image in source.images]
     joined = Joined(tuple(cases), 0, ())
-    if config.copies is not None:
-        joined = join_near_copies(source, cases, config.copies, progress)
+    if settings.join_copies:
+        joined = join_near_copies(source, cases, settings.copies, progress)
     groups = joined.groups
     if before is None:
         kept = _kept(source, groups) if shares.keep_test else {}
@@ -121,8 +92,8 @@ def split_source(
         splits = [split_by_group[group] for group in groups]
     else:
         splits = repaired(groups, before)
-    _write(source, splits, output, unchanged=splits == before)
-    return _result(source, cases, splits, before, joined if config.copies is not None else None)
+    _write(source, splits, settings.output, unchanged=splits == before)
+    return _result(source, cases, splits, before, joined if settings.join_copies else None)
 
 
 def case_key(image: Mapping[str, Any]) -> Case:

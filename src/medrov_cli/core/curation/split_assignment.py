@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.settings.choices import SPLITS, Split
+from medrov_cli.core.settings.data_split import Shares
 
 Case = tuple[str, str]
 """What must stay together: a patient, an image without one, or a group of them."""
@@ -26,26 +26,6 @@ SHOWS = "="
 
 _TIES: tuple[Split, ...] = ("test", "val", "train")
 """Who is served first where two splits lack the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """How to deal.
-
-    Attributes
-    ----------
-    val, test
-        Shares of the images, 0 to 1; the rest is for training.
-    seed
-        Of the order in which equal cases are dealt.
-    keep_test
-        Cases with an image in the test split stay there, nothing joins them, and ``test`` is not used.
-    """
-
-    val: float = 0.1
-    test: float = 0.2
-    seed: int = 0
-    keep_test: bool = False
 
 
 def deal(
@@ -74,9 +54,7 @@ def deal(
         held = sum(table[key][IMAGES] for key in kept)
         rest = totals[IMAGES] * (1 - config.val) - held
         if rest <= 0:
-            raise MedrovError(
-                ErrorCode.USAGE, "--val and the kept test split leave nothing to train on", "Lower --val."
-            )
+            raise usage_error("--val and the kept test split leave nothing to train on", "Lower --val.")
         share = held / totals[IMAGES]
         shares = {"train": 1 - config.val - share, "val": config.val, "test": share}
     lacks = {split: Counter({name: shares[split] * n for name, n in totals.items()}) for split in SPLITS}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
-
 _DIGITS = 16
 
 
@@ -48,23 +46,3 @@ def case_in_path(path: str, pattern: re.Pattern[str] | None) -> str | None:
         return None
     text = found[1] if found.re.groups else found[0]
     return hashed_case(text) if text else None
-
-
-def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
-    """Compile a regular expression of the user.
-
-    Raises
-    ------
-    MedrovError
-        ``usage`` if it is none.
-    """
-    if text is None:
-        return None
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"--case {text!r} is not a regular expression: {error}",
-            "Such as '^(patient[0-9]+)_'; it is searched in the path below the folder of images.",
-        ) from error

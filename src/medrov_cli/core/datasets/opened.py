@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.dataset import read_dataset_yaml
 from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
@@ -130,8 +130,7 @@ def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
     """
     yamls = [path for path in paths if not path.is_dir() and path.suffix.lower() in (".yaml", ".yml")]
     if yamls and len(paths) > 1:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             "more than one input, and one is a yaml",
             "Give one dataset yaml, or source folders.",
         )

@@ -10,12 +10,13 @@ from medrov_cli.core.detection.stream import DetectRun, ProgressCallback, Record
 from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.inputs import Input, expand_inputs
 from medrov_cli.core.prediction.opening import open_session
-from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.writers.sink import OutputFolder
 
 
 def run_detection(
-    config: DetectConfig,
+    config: DetectSettings,
     *,
     stdin: Iterable[str] | None = None,
     on_record: RecordCallback | None = None,
@@ -42,21 +43,29 @@ def run_detection(
         input that fails is a record, not an exception.
     """
     config.check()
-    if config.output is not None and not (config.resume or config.overwrite):
-        OutputFolder.require_free(config.output)
+    prompts = read_classes(config.classes, stdin)
+    if config.output.folder is not None and not (config.output.resume or config.output.overwrite):
+        OutputFolder.require_free(config.output.folder)
     inputs = _inputs(config, stdin)
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
-    session = open_session(config)
+    session = open_session(
+        config.weights,
+        prompts,
+        config.runtime,
+        config.selection,
+        text_encoder=config.text_encoder,
+        timings=config.timings,
+    )
     with closing(DetectRun(config, session, inputs, on_record, on_progress)) as run:
         return run.execute()
 
 
-def _inputs(config: DetectConfig, stdin: Iterable[str] | None) -> list[Input]:
+def _inputs(config: DetectSettings, stdin: Iterable[str] | None) -> list[Input]:
     """Return what is to be searched: the run's share of what was given."""
     inputs = expand_inputs(config.inputs, stdin=stdin)
-    if config.output is not None:  # a folder that holds the output: what is written is no input
-        inputs = [item for item in inputs if not OutputFolder.is_overlay(config.output, item.path)]
+    if config.output.folder is not None:  # a folder that holds the output: what is written is no input
+        inputs = [item for item in inputs if not OutputFolder.is_overlay(config.output.folder, item.path)]
     if not inputs:
         raise MedrovError(
             ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."

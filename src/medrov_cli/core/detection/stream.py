@@ -19,7 +19,8 @@ from medrov_cli.core.prediction.session import Searched, Session
 from medrov_cli.core.records.detections import ErrorRecord, Record
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.choices import OutputFormat, Phi
-from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.settings.record import results_record
 from medrov_cli.core.writers.sink import OutputFolder
 
 RecordCallback = Callable[[dict[str, Any]], None]
@@ -43,7 +44,7 @@ class DetectRun:
 
     def __init__(
         self,
-        config: DetectConfig,
+        config: DetectSettings,
         session: Session,
         inputs: Sequence[Input],
         on_record: RecordCallback | None,
@@ -58,15 +59,17 @@ class DetectRun:
         self._read_options = replace(config.read, patient=config.phi is Phi.KEEP)
         self._draws = OutputFormat.PNG in config.formats
         self._folder: OutputFolder | None = None
-        if config.output is not None:
-            self._folder = OutputFolder(config.output, config.formats, session.classes.names)
+        if config.output.folder is not None:
+            self._folder = OutputFolder(config.output.folder, config.formats, session.classes.names)
 
     def execute(self) -> DetectionSummary:
         """Search what is not done yet; return what came of everything."""
         position = (0, 0)
         if self._folder is not None:
             config = self._config
-            self._folder.claim(self._description(), resume=config.resume, overwrite=config.overwrite)
+            self._folder.claim(
+                self._description(), resume=config.output.resume, overwrite=config.output.overwrite
+            )
             if self._folder.is_complete:
                 self._replay(self._folder)
                 return self._tally.summary()
@@ -90,7 +93,7 @@ class DetectRun:
         if sources:
             sources[0] = (sources[0][0], first_frame)
         with (
-            OrderedReader(sources, self._read, self._config.threads) as reader,
+            OrderedReader(sources, self._read, self._config.read.threads) as reader,
             OrderedWriter(waiting=2 * self._session.batch) as writer,
         ):
             items = (
@@ -159,7 +162,7 @@ class DetectRun:
 
     def _description(self) -> dict[str, Any]:
         classes = self._session.classes
-        settings = {**self._config.settings(), "batch": self._session.batch}
+        settings = {**results_record(self._config), "batch": self._session.batch}
         named = [
             {"name": name, "synonyms": list(synonyms)}
             for name, synonyms in zip(classes.names, classes.synonyms, strict=True)

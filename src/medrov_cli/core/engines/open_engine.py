@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.plugins import find_entry, load
 from medrov_cli.core.engines.interface import Engine, EngineOpener, EngineRequest, Loaders
 from medrov_cli.core.engines.registry import ENGINES
@@ -82,14 +82,12 @@ def choose_engine(engine: EngineName, device: str, precision: Precision) -> Engi
     if engine is EngineName.TORCH:
         return engine
     if device not in ("auto", "cpu"):
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--engine {engine} runs on the CPU alone, not on --device {device}",
             "Use --engine torch, or leave --device out.",
         )
     if engine is EngineName.ONNX and precision is not Precision.FP32:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--engine onnx does not compute in {precision} on a CPU",
             "Use --engine openvino or torch.",
         )

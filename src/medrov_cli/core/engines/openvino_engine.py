@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.engines.anchors import PARTS, work_out
 from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
 from medrov_cli.core.engines.openvino_streams import OpenVinoStreams, computes_in_bf16
@@ -53,9 +53,7 @@ class OpenVinoEngine:
         streams: int,
     ) -> None:
         if precision is Precision.BF16 and not computes_in_bf16():
-            raise MedrovError(
-                ErrorCode.USAGE, "--precision bf16: this CPU does not compute in bf16", "Use fp32."
-            )
+            raise usage_error("--precision bf16: this CPU does not compute in bf16", "Use fp32.")
         self.name = "openvino-cpu" + ("" if precision is Precision.FP32 else f"-{precision}")
         self.imgsz = imgsz
         self.streams = streams

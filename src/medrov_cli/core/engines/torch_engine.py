@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medrov_cli.core.base.environment import usable_cores
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.engines.anchors import above
 from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
 from medrov_cli.core.records.detections import Candidates
@@ -97,9 +97,7 @@ def _has_mps() -> bool:
 
 
 def _absent(device: str, why: str) -> MedrovError:
-    return MedrovError(
-        ErrorCode.USAGE, f"--device {device}: {why}", "Leave --device out to use what is here."
-    )
+    return usage_error(f"--device {device}: {why}", "Leave --device out to use what is here.")
 
 
 def open_torch(request: EngineRequest) -> TorchEngine:

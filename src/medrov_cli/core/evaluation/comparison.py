@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.foreign_coco import read_predictions
 from medrov_cli.core.evaluation.accuracy import ap50_samples
 from medrov_cli.core.evaluation.scored_split import Scene
 from medrov_cli.core.metrics.bootstrap import interval
 from medrov_cli.core.records.boxes import FloatArray
-from medrov_cli.core.settings.evaluate import usage
 
 PREDICTIONS = "predictions.json"
 REPORT = "report.json"
@@ -41,9 +41,9 @@ def read_other(path: Path, scene: Scene, split: str, truth_sha256: str) -> tuple
         report = json.loads(path.read_text(encoding="utf-8"))
         other = report["dataset"]["truth_sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise usage(f"--compare {path} is no report of medrov eval", "Give DIR/report.json.") from error
+        raise usage_error(f"--compare {path} is no report of medrov eval", "Give DIR/report.json.") from error
     if other != truth_sha256:
-        raise usage(
+        raise usage_error(
             f"--compare {path} is a report on other images or annotations",
             "Evaluate both on the same dataset and split.",
         )

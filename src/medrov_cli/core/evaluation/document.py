@@ -17,7 +17,8 @@ from medrov_cli.core.evaluation.scored_split import Scene
 from medrov_cli.core.metrics.error_analysis import Outcome, outcome_of
 from medrov_cli.core.prediction.weights_file import Judged
 from medrov_cli.core.records.score_maps import CalibrationInfo
-from medrov_cli.core.settings.evaluate import EvalConfig
+from medrov_cli.core.settings.evaluate import EvaluateSettings
+from medrov_cli.core.settings.record import results_record
 
 SCHEMA = "medrov.eval/1"
 
@@ -42,7 +43,7 @@ class Subject:
         What a reader should know.
     """
 
-    config: EvalConfig
+    config: EvaluateSettings
     truth_sha256: str
     detector: Judged | None
     calibration: CalibrationInfo | None
@@ -84,7 +85,7 @@ def build_document(
         "dataset": _dataset(scene, subject),
         "model": None if subject.detector is None else _model(subject.detector, config),
         "predictions": _predictions(scene, subject),
-        "settings": config.settings(),
+        "settings": results_record(config),
         "warnings": list(subject.warnings),
         "coco": {
             **coco,
@@ -104,7 +105,7 @@ def build_document(
     }
     progress(5, _SECTIONS)
     if config.compare is not None:
-        other = read_other(config.compare, scene, config.split, subject.truth_sha256)
+        other = read_other(config.compare, scene, config.data.split, subject.truth_sha256)
         document["comparison"] = comparison_section((document, scene), other, drawn, str(config.compare))
     progress(6, _SECTIONS)
     return document, outcome
@@ -113,8 +114,8 @@ def build_document(
 def _dataset(scene: Scene, subject: Subject) -> dict[str, Any]:
     return {
         "name": scene.dataset.name,
-        "path": str(subject.config.dataset),
-        "split": subject.config.split,
+        "path": str(subject.config.data.dataset),
+        "split": subject.config.data.split,
         "images": len(scene.samples),
         "boxes": int((~scene.table.is_crowd).sum()),
         "cases": len(np.unique(scene.units)) if scene.unit == "case" else None,
@@ -133,12 +134,12 @@ def _predictions(scene: Scene, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _model(detector: Judged, config: EvalConfig) -> dict[str, Any]:
+def _model(detector: Judged, config: EvaluateSettings) -> dict[str, Any]:
     return {
         "name": detector.metadata.name,
         "sha256": detector.sha256,
         "imgsz": detector.imgsz,
         "text_encoder": detector.text_encoder,
-        "engine": detector.engine(config),
+        "engine": detector.engine(config.runtime),
         "exported": detector.exported,
     }

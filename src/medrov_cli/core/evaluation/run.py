@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.foreign_coco import read_predictions, write_predictions, write_truth
@@ -38,7 +38,9 @@ from medrov_cli.core.records.detections import Found
 from medrov_cli.core.records.score_maps import CalibrationInfo
 from medrov_cli.core.reports.page import write_report_html
 from medrov_cli.core.reports.plots import write_plots
-from medrov_cli.core.settings.evaluate import EvalConfig, usage
+from medrov_cli.core.settings.evaluate import EvaluateSettings
+from medrov_cli.core.settings.groups import COCO_BATCH
+from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.weights import container, resolution
 
 LIMIT_FOLDS = 5
@@ -64,7 +66,7 @@ class EvalResult:
     fitted: Path | None
 
 
-def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> EvalResult:
+def run_evaluation(config: EvaluateSettings, advance: Advance = lambda *_: None) -> EvalResult:
     """Score a detector, or a file of predictions, on a split.
 
     Parameters
@@ -81,12 +83,12 @@ def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> Ev
         code of weights and text encoder.
     """
     config.check()
-    dataset = load_dataset(config.dataset, config.data_root, pseudo=())
-    samples = dataset.samples[config.split]
+    dataset = load_dataset(config.data.dataset, config.data.data_root, pseudo=())
+    samples = dataset.samples[config.data.split]
     if not samples:
         raise MedrovError(
             ErrorCode.NO_INPUT,
-            f"{config.dataset} has no image in the split {config.split!r}",
+            f"{config.data.dataset} has no image in the split {config.data.split!r}",
             "Choose another --split.",
         )
     _require_free(config)
@@ -101,22 +103,22 @@ def run_evaluation(config: EvalConfig, advance: Advance = lambda *_: None) -> Ev
     report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
     if config.synonyms and detector is not None:
         report["synonyms"] = evaluation.synonyms(scene, detector)
-    if config.output is not None:
-        evaluation.write(config.output, report, scene, outcome)
-    return EvalResult(report, config.output, config.fit)
+    if config.output.folder is not None:
+        evaluation.write(config.output.folder, report, scene, outcome)
+    return EvalResult(report, config.output.folder, config.fit)
 
 
-def _resolve(config: EvalConfig, dataset: Dataset) -> Judged:
+def _resolve(config: EvaluateSettings, dataset: Dataset) -> Judged:
     """Return the weights, or the exported model, that the settings name."""
     path = resolution.resolve(config.weights, exported=True)
     if path.suffix.lower() not in EXPORTED_SUFFIXES:
-        return Detector.resolve(config)
+        return Detector.resolve(config.weights, imgsz=config.runtime.imgsz, text_encoder=config.text_encoder)
     from medrov_cli.core.prediction.exported_file import ExportedDetector
 
     return ExportedDetector.resolve(path, config, dataset)
 
 
-def export_truth(config: EvalConfig, path: Path) -> int:
+def export_truth(data: DatasetSettings, path: Path) -> int:
     """Write the truth of the split as one COCO file; return the number of its images.
 
     Raises
@@ -124,17 +126,17 @@ def export_truth(config: EvalConfig, path: Path) -> int:
     MedrovError
         ``DATASET_INVALID``, ``OUTPUT_FAILED``.
     """
-    dataset = load_dataset(config.dataset, config.data_root, pseudo=())
-    write_truth(path, dataset, config.split)
-    return len(dataset.samples[config.split])
+    dataset = load_dataset(data.dataset, data.data_root, pseudo=())
+    write_truth(path, dataset, data.split)
+    return len(dataset.samples[data.split])
 
 
-def _require_free(config: EvalConfig) -> None:
-    if config.output is None or config.resume or config.overwrite:
+def _require_free(config: EvaluateSettings) -> None:
+    if config.output.folder is None or config.output.resume or config.output.overwrite:
         return
-    if (config.output / REPORT).exists() or any(config.output.glob(".predictions*.partial")):
-        raise usage(
-            f"--output {config.output} already holds an evaluation",
+    if (config.output.folder / REPORT).exists() or any(config.output.folder.glob(".predictions*.partial")):
+        raise usage_error(
+            f"--output {config.output.folder} already holds an evaluation",
             "Add --resume to use its predictions, --overwrite, or give another --output.",
         )
 
@@ -143,7 +145,7 @@ def _require_free(config: EvalConfig) -> None:
 class _Evaluation:
     """What the steps share."""
 
-    config: EvalConfig
+    config: EvaluateSettings
     dataset: Dataset
     truth_sha256: str
     advance: Advance
@@ -151,7 +153,7 @@ class _Evaluation:
     def detections(self, detector: Judged | None) -> tuple[Sequence[Found], list[str]]:
         """Return detections image by image, and warnings about them."""
         warnings = []
-        left_out = sum(sample.left_out for sample in self.dataset.samples[self.config.split])
+        left_out = sum(sample.left_out for sample in self.dataset.samples[self.config.data.split])
         if left_out:
             warnings.append(f"{left_out} annotation(s) without an area inside their image are left out")
         if detector is not None:
@@ -159,7 +161,7 @@ class _Evaluation:
             return self.detect(detector, names_of_classes(self.dataset), "", "detecting"), warnings
         if self.config.predictions is None:
             raise ValueError("neither a detector nor predictions")
-        found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.split)
+        found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.data.split)
         if elsewhere:
             warnings.append(f"{elsewhere} prediction(s) are of images in other splits and are left out")
         return found, warnings
@@ -168,29 +170,33 @@ class _Evaluation:
         self, detector: Judged, names: Sequence[Sequence[str]], suffix: str, what: str
     ) -> Sequence[Found]:
         """Return a detector's detections for some names of the classes."""
-        config, samples = self.config, self.dataset.samples[self.config.split]
+        config, samples = self.config, self.dataset.samples[self.config.data.split]
+        selection, batch = config.selection, config.runtime.batch or COCO_BATCH
         identity = {
             "weights": detector.content_sha256,
             "truth": self.truth_sha256,
             "images": len(samples),
             "imgsz": detector.imgsz,
             "names": hashlib.sha256(json.dumps([detector.text_encoder, names]).encode()).hexdigest(),
-            "engine": detector.engine(config),
-            "precision": config.precision.value,
-            **dataclasses.asdict(config.selection),
+            "engine": detector.engine(config.runtime),
+            "precision": config.runtime.precision.value,
+            "conf": selection.conf,
+            "iou": selection.iou,
+            "max_det": selection.max_det,
+            "batch": batch,
         }
-        path = None if config.output is None else config.output / f"predictions{suffix}.jsonl"
+        path = None if config.output.folder is None else config.output.folder / f"predictions{suffix}.jsonl"
 
         def report(done: int, total: int) -> None:
             self.advance(done, total, what)
 
-        with closing(DetectionJournal(path, identity, resume=config.resume)) as journal:
+        with closing(DetectionJournal(path, identity, resume=config.output.resume)) as journal:
             if len(journal.found) == len(samples):
                 report(len(samples), len(samples))
                 journal.finish()
                 return journal.found
-            predict = detector.predictor(names, config)
-            return detect_split(predict, samples, detector.imgsz, config, journal, report)
+            predict = detector.predictor(names, config.runtime)
+            return detect_split(predict, samples, detector.imgsz, selection, batch, journal, report)
 
     def fit(self, scene: Scene, detector: Detector, target: Path) -> CalibrationInfo:
         """Fit calibration and operating points, and write weights that have them."""
@@ -208,7 +214,7 @@ class _Evaluation:
             folds=[Fold(scores(~held_out), scores(held_out), int((~held_out).sum())) for held_out in parts],
             method=self.config.calibration,
             dataset=self.dataset.name,
-            split=self.config.split,
+            split=self.config.data.split,
             imgsz=detector.imgsz,
         )
         metadata = dataclasses.replace(detector.metadata, calibration=info)
@@ -217,7 +223,7 @@ class _Evaluation:
 
     def write(self, folder: Path, report: dict[str, Any], scene: Scene, outcome: Outcome) -> None:
         """Write the report in all its forms; ``report.json`` last, which says that all is there."""
-        write_predictions(folder / PREDICTIONS, self.dataset, self.config.split, scene.found)
+        write_predictions(folder / PREDICTIONS, self.dataset, self.config.data.split, scene.found)
         write_images_csv(folder / "images.csv", scene, outcome)
         write_plots(folder / "curves", report)
         write_report_html(folder / "report.html", report, gallery_of(scene, outcome))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.columns import ABSENT, columns_of, with_columns
@@ -60,8 +60,7 @@ def map50_change(
         ]
     before, after = scores.values()
     if not before:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--data: none of the model's classes has a box in {dataset.name}, {split}",
             "Name a dataset with classes of the model, or leave --data out.",
         )

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.sample_images import load_image
 from medrov_cli.core.phantoms.kinds import KINDS, phantom_seed
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
-from medrov_cli.core.settings.export import FEWEST_IMAGES, ExportConfig
+from medrov_cli.core.settings.export import FEWEST_IMAGES, ExportSettings
 
 Advance = Callable[[int, int | None, str], None]
 
@@ -45,7 +45,7 @@ class CheckImages:
         return np.stack([Letterbox.fit(image.shape[:2], imgsz).apply(image) for image in some])
 
 
-def check_images(config: ExportConfig, imgsz: int, advance: Advance) -> CheckImages:
+def check_images(config: ExportSettings, imgsz: int, advance: Advance) -> CheckImages:
     """Return the images, the same ones for the same settings.
 
     Raises
@@ -58,8 +58,7 @@ def check_images(config: ExportConfig, imgsz: int, advance: Advance) -> CheckIma
     dataset = load_dataset(config.data, config.data_root)
     samples = dataset.samples[config.split]
     if len(samples) < FEWEST_IMAGES:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--data {config.data}: {config.split} has {len(samples)} images, fewer than {FEWEST_IMAGES}",
             "Name another split, or leave --data out: phantoms check the export then.",
         )

@@ -13,7 +13,7 @@ from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import EngineName, ExportPrecision
-from medrov_cli.core.settings.export import ExportConfig
+from medrov_cli.core.settings.export import ExportSettings
 from medrov_cli.core.weights import container
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Subject:
         Images for int8, uint8, (n, imgsz, imgsz, 3).
     """
 
-    config: ExportConfig
+    config: ExportSettings
     path: Path
     classes: ClassList
     vocabulary: Float32Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import bring_file, sha256_of_file, whole_file
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.engines.exported.metadata import ExportMetadata, Suppression
@@ -25,7 +25,9 @@ from medrov_cli.core.exporting.request import Draft, Subject
 from medrov_cli.core.prediction.classes import ClassList, asked_classes, stored_classes
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
-from medrov_cli.core.settings.export import SUFFIXES, ExportConfig, usage
+from medrov_cli.core.settings.export import SUFFIXES, ExportSettings
+from medrov_cli.core.settings.values import Prompt
+from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.weights import container, resolution
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 
@@ -55,8 +57,15 @@ class ExportResult:
     bytes: int
 
 
-def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> ExportResult:
+def run_export(
+    config: ExportSettings, progress: Advance = lambda *_: None, *, stdin: Iterable[str] | None = None
+) -> ExportResult:
     """Export weights.
+
+    Parameters
+    ----------
+    stdin
+        Lines of standard input, for ``--classes-file -``.
 
     Raises
     ------
@@ -65,13 +74,14 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
         ``OUTPUT_FAILED``; the codes of weights and text encoders.
     """
     config.check()
+    prompts = read_classes(config.classes, stdin)
     _check_packages(config)
     path = resolution.resolve(config.weights)
     metadata = container.read_metadata(path)
     output = config.output or Path(metadata.name + (SUFFIXES[config.to] or f"-{config.to}"))
     _check_output(output, config)
     imgsz = config.imgsz or metadata.imgsz
-    classes = _classes(config, path, metadata)
+    classes = _classes(config, prompts, path, metadata)
     images = check_images(config, imgsz, progress)
     vocabulary = container.load_embeddings(path) if config.is_open else np.zeros((0, TEXT_WIDTH), np.float32)
     subject = Subject(config, path, classes, vocabulary, imgsz, images.squares_rgb)
@@ -86,7 +96,7 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
         return _placed(files, made, output, is_folder=config.to in _FOLDERS)
 
 
-def _check_packages(config: ExportConfig) -> None:
+def _check_packages(config: ExportSettings) -> None:
     """Refuse what is not installed, before anything takes time."""
     if config.precision is ExportPrecision.INT8:
         check_nncf()
@@ -125,16 +135,17 @@ def _draft(subject: Subject) -> Draft:
             return CoreMlDraft(subject)
 
 
-def _classes(config: ExportConfig, path: Path, metadata: WeightsMetadata) -> ClassList:
-    if config.classes:
-        return asked_classes(config.classes, metadata, encoder=config.text_encoder, offline=config.offline)
+def _classes(
+    config: ExportSettings, prompts: Sequence[Prompt], path: Path, metadata: WeightsMetadata
+) -> ClassList:
+    if prompts:
+        return asked_classes(prompts, metadata, encoder=config.text_encoder, offline=config.offline)
     if config.is_open and not metadata.vocabulary:
         from medrov_cli.core.phantoms.kinds import KINDS
-        from medrov_cli.core.settings.values import Prompt
 
         # Only to check with: a model that is open has no classes of its own.
-        prompts = [Prompt(kind.classes[0], (kind.classes[0],)) for kind in KINDS]
-        return asked_classes(prompts, metadata, encoder=None, offline=config.offline)
+        shown = [Prompt(kind.classes[0], (kind.classes[0],)) for kind in KINDS]
+        return asked_classes(shown, metadata, encoder=None, offline=config.offline)
     return stored_classes(path, metadata)
 
 
@@ -163,26 +174,28 @@ def _suppression(subject: Subject, own: WeightsMetadata) -> Suppression:
     names: list[Sequence[str]] = [
         (name, *synonyms) for name, synonyms in zip(classes.names, classes.synonyms, strict=True)
     ]
-    scoring = Scoring.of([("",)] if config.is_open else names, own, conf=config.conf, raw_scores=False)
+    scoring = Scoring.of(
+        [("",)] if config.is_open else names, own, conf=config.selection.conf, raw_scores=False
+    )
     # A threshold above 1 is one that no score reaches: 1 says nearly the same.
     thresholds = tuple(float(min(value, 1.0)) for value in scoring.thresholds)
-    return Suppression(thresholds, config.iou, config.max_det)
+    return Suppression(thresholds, config.selection.iou, config.selection.max_det)
 
 
-def _check_output(output: Path, config: ExportConfig) -> None:
+def _check_output(output: Path, config: ExportSettings) -> None:
     if config.to in _FOLDERS and output.exists() and not output.is_dir():
-        raise usage(f"--output {output} is a file", f"--to {config.to} writes a folder.")
+        raise usage_error(f"--output {output} is a file", f"--to {config.to} writes a folder.")
     if config.to not in _FOLDERS and output.is_dir():
-        raise usage(
+        raise usage_error(
             f"--output {output} is a folder", f"Name the file: {output / 'model'}{SUFFIXES[config.to]}"
         )
     if config.to not in _FOLDERS and output.suffix.lower() != SUFFIXES[config.to]:
-        raise usage(
+        raise usage_error(
             f"--output {output} does not end in {SUFFIXES[config.to]}", "That ending tells what the file is."
         )
     taken = any(output.iterdir()) if output.is_dir() else output.exists()
     if taken and not config.overwrite:
-        raise usage(f"{output} is there already", "Give another --output, or --overwrite.")
+        raise usage_error(f"{output} is there already", "Give another --output, or --overwrite.")
 
 
 @contextmanager

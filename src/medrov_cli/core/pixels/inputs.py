@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.pixels.sniff import Kind, kind_of_name, sniff
 
 STDIN = "-"
@@ -69,8 +69,7 @@ def _expand(argument: str, stdin: Iterable[str] | None) -> Iterator[str]:
         yield from _expand_path(argument, patterns=True)
         return
     if stdin is None:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             "'-' was given, but there is no standard input to read paths from.",
             "Pipe a list of paths into the command, one a line.",
         )

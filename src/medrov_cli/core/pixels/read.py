@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, kind_of_name, sniff_head
 from medrov_cli.core.records.frame import Frame
-from medrov_cli.core.settings.groups import DEFAULT_OPTIONS, ReadOptions
+from medrov_cli.core.settings.io_groups import ReadSettings
 
 _FORMATS_HINT = (
     "Give DICOM, NIfTI (.nii, .nii.gz), PNG, JPEG, TIFF, WebP, BMP, GIF, "
@@ -20,7 +20,7 @@ _FORMATS_HINT = (
 )
 
 
-def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[Frame]:
+def read_frames(path: str, options: ReadSettings | None = None) -> Iterator[Frame]:
     """Yield the frames, slices or pages of one file, decoding each when it is asked for.
 
     The format is told by the file's content, not by its name. Memory holds one frame at a
@@ -49,10 +49,10 @@ def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[F
         holds anything of the file's content.
     """
     with input_errors():
-        yield from _frames(path, _kind_of(path), options)
+        yield from _frames(path, _kind_of(path), options or ReadSettings())
 
 
-def _frames(path: str, kind: Kind, options: ReadOptions) -> Iterator[Frame]:
+def _frames(path: str, kind: Kind, options: ReadSettings) -> Iterator[Frame]:
     """Choose the reader; each is imported only when a file of its kind comes."""
     if kind is Kind.DICOM:
         from medrov_cli.core.pixels.dicom.frames import read_dicom

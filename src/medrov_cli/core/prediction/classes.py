@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.choices import Modality
@@ -94,8 +94,7 @@ def stored_classes(path: Path, metadata: WeightsMetadata) -> ClassList:
     """
     entries = metadata.vocabulary
     if not entries:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"weights {metadata.name!r} come without a vocabulary, so --classes is needed",
             'Name what to find: --classes "lung nodule, liver".',
         )

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.detections import Found
 from medrov_cli.core.runs.journal import Journal, json_line, read_records
-from medrov_cli.core.settings.evaluate import usage
 
 Looked = Found | MedrovError
 """What came of an image: its detections, or why it could not be read."""
@@ -66,7 +65,7 @@ class DetectionJournal:
         if first is None:
             return 0
         if changed := sorted(key for key in self._identity if first.get(key) != self._identity[key]):
-            raise usage(
+            raise usage_error(
                 f"--resume: the predictions in {path.parent} were made with another {', '.join(changed)}",
                 "Repeat the settings of that run, give another --output, or --overwrite.",
             )

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.base.ordered import OrderedReader
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.datasets.sample_images import read_image
@@ -23,8 +23,8 @@ from medrov_cli.core.records.boxes import IntArray, clip_boxes, flip_boxes
 from medrov_cli.core.records.detections import Candidates, Found
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
-from medrov_cli.core.settings.evaluate import usage
-from medrov_cli.core.settings.pseudolabel import AGREE_IOU, OfflineConfig, OfflineRule
+from medrov_cli.core.settings.label_rule import AGREE_IOU, LabelRule
+from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
 
 Item = TypeVar("Item")
 
@@ -66,7 +66,7 @@ def open_views(
     detectors: Sequence[Detector],
     names: Sequence[Sequence[str]],
     classes: tuple[str, ...],
-    config: OfflineConfig,
+    config: PseudolabelSettings,
 ) -> list[View]:
     """Load the networks, for every way to look at an image.
 
@@ -91,14 +91,14 @@ def open_views(
     views = []
     for detector, given in zip(detectors, config.weights, strict=True):
         if rule.calibrated and detector.metadata.calibration is None:
-            raise usage(
+            raise usage_error(
                 f"--calibrated: the weights {given} carry no calibration",
                 "'medrov eval --fit' writes weights with one; or leave --calibrated out.",
             )
         scoring = Scoring.of(names, detector.metadata, conf=rule.score, raw_scores=not rule.calibrated)
-        embeddings = embed_names(names, detector.text_encoder, offline=config.offline)
+        embeddings = embed_names(names, detector.text_encoder, offline=config.runtime.offline)
         for side in rule.sides(detector.imgsz):
-            engine = dataclasses.replace(detector, imgsz=side).open(embeddings, config.of_detector(given))
+            engine = dataclasses.replace(detector, imgsz=side).open(embeddings, config.runtime)
             views.append(View(engine.infer, side, scoring, straight))
             if rule.flip:
                 views.append(View(engine.infer, side, scoring, mirrored, flip=True))
@@ -116,7 +116,7 @@ class Searcher:
         Thresholds.
     """
 
-    def __init__(self, views: Sequence[View], rule: OfflineRule) -> None:
+    def __init__(self, views: Sequence[View], rule: LabelRule) -> None:
         self._views = views
         self._rule = rule
         able = [view.answers[view.answers >= 0] for view in views]
@@ -163,7 +163,7 @@ class Searcher:
 def search_samples(
     searcher: Searcher,
     samples: Sequence[Sample],
-    config: OfflineConfig,
+    config: PseudolabelSettings,
     journal: DetectionJournal,
     advance: Callable[[int, int], None],
 ) -> None:
@@ -173,7 +173,7 @@ def search_samples(
     read is left out of its batch. Batches are always of the same images, so that a file that was
     repaired gives what it would have given at first: its whole batch is looked at again.
     """
-    batch = config.batch
+    batch = config.runtime.batch or len(samples)
     done = len(journal.found)
     stale = sorted({row // batch for row in journal.failures})
     again = [row for number in stale for row in range(number * batch, min((number + 1) * batch, done))]
@@ -192,14 +192,14 @@ def search_samples(
         journal.replace(dict(look(again, len(samples) - len(again))))
 
 
-def _looked(searcher: Searcher, samples: Sequence[Sample], config: OfflineConfig) -> Iterator[Looked]:
+def _looked(searcher: Searcher, samples: Sequence[Sample], config: PseudolabelSettings) -> Iterator[Looked]:
     """Yield what comes of some images, batch by batch, in their order."""
 
     def read(sample: Sample) -> Iterator[Squares]:
         yield searcher.prepare(sample)
 
     with OrderedReader(samples, read, config.threads) as reader:
-        for items in _batches((item for _, item in reader), config.batch):
+        for items in _batches((item for _, item in reader), config.runtime.batch or len(samples)):
             squares = [item for item in items if not isinstance(item, MedrovError)]
             found = iter(searcher.look(squares) if squares else ())
             for item in items:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.environment import usable_cores
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.engines.exported.open_exported import (
     ExportedModel,
@@ -21,7 +21,8 @@ from medrov_cli.core.prediction.columns import ABSENT, columns_of, with_columns
 from medrov_cli.core.prediction.split_detection import Predictor
 from medrov_cli.core.prediction.weights_file import embed_names
 from medrov_cli.core.records.frame import Float32Array
-from medrov_cli.core.settings.evaluate import EvalConfig, usage
+from medrov_cli.core.settings.evaluate import EvaluateSettings
+from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
 
@@ -52,7 +53,7 @@ class ExportedDetector:
     warnings: tuple[str, ...]
 
     @classmethod
-    def resolve(cls, path: Path, config: EvalConfig, dataset: Dataset) -> ExportedDetector:
+    def resolve(cls, path: Path, config: EvaluateSettings, dataset: Dataset) -> ExportedDetector:
         """Return the model in a file, with the dataset's classes found in it.
 
         Raises
@@ -64,7 +65,7 @@ class ExportedDetector:
         model = read_exported(path)
         metadata = model.metadata
         if config.fit is not None:
-            raise usage(
+            raise usage_error(
                 f"--fit writes weights, and {path.name} is an exported model",
                 "Fit the .safetensors weights, and export those again.",
             )
@@ -75,7 +76,7 @@ class ExportedDetector:
                 ("--text-encoder", config.text_encoder not in (None, metadata.text_encoder)),
             ):
                 if is_given:
-                    raise usage(
+                    raise usage_error(
                         f"{flag}: the classes are worked into {path.name}",
                         "Leave it out, or export again with --open for any classes.",
                     )
@@ -86,7 +87,7 @@ class ExportedDetector:
                 f"{path.name} suppresses inside: what is below its own thresholds takes no part, "
                 "which lowers AP"
             )
-        imgsz = config.imgsz or metadata.imgsz or metadata.weights.imgsz
+        imgsz = config.runtime.imgsz or metadata.imgsz or metadata.weights.imgsz
         return cls(model, columns, imgsz, encoder, tuple(warnings))
 
     @property
@@ -114,25 +115,25 @@ class ExportedDetector:
             "weights_sha256": metadata.weights_sha256,
         }
 
-    def engine(self, config: EvalConfig) -> str:
+    def engine(self, runtime: RuntimeSettings) -> str:
         """Return the name of the engine that the settings choose."""
-        return chosen_engine(self.model, config.device, config.engine, config.precision).value
+        return chosen_engine(self.model, runtime.device, runtime.engine, runtime.precision).value
 
-    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
+    def predictor(self, names: Sequence[Sequence[str]], runtime: RuntimeSettings) -> Predictor:
         """Open the model for some names of the dataset's classes."""
         if self.columns is not None:
-            return with_columns(self._open(None, config).infer, self.columns)
-        embeddings = embed_names(names, self.text_encoder, offline=config.offline)
-        return self._open(embeddings, config).infer
+            return with_columns(self._open(None, runtime).infer, self.columns)
+        embeddings = embed_names(names, self.text_encoder, offline=runtime.offline)
+        return self._open(embeddings, runtime).infer
 
-    def _open(self, embeddings: Float32Array | None, config: EvalConfig) -> Engine:
+    def _open(self, embeddings: Float32Array | None, runtime: RuntimeSettings) -> Engine:
         return open_exported(
             self.model,
             embeddings,
             imgsz=self.imgsz,
-            device=config.device,
-            engine=config.engine,
-            precision=config.precision,
+            device=runtime.device,
+            engine=runtime.engine,
+            precision=runtime.precision,
             streams=usable_cores(),
         )
 
@@ -141,8 +142,7 @@ def _missing(path: Path, columns: Sequence[int], dataset: Dataset) -> list[str]:
     """Return a warning of the classes that a model does not have, if there are any."""
     missing = [name for name, column in zip(dataset.classes, columns, strict=True) if column == ABSENT]
     if len(missing) == len(columns):
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"{path.name} has no class of {dataset.name}",
             "Export the weights with --classes of the dataset, or with --open for any.",
         )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from medrov_cli.core.datasets.presence import NOBODY, POSSIBLE, PresenceTable
 from medrov_cli.core.records.boxes import FloatArray, IntArray, iou_matrix
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
+from medrov_cli.core.settings.proposals import ProposalSettings
 
 
 class Proposals(NamedTuple):
@@ -34,7 +34,7 @@ class Proposals(NamedTuple):
         return Proposals(self.boxes_xyxy[rows], self.scores[rows], self.columns[rows])
 
 
-def unannotated(proposals: Proposals, truth_xyxy: FloatArray, config: PseudoLabelConfig) -> Proposals:
+def unannotated(proposals: Proposals, truth_xyxy: FloatArray, config: ProposalSettings) -> Proposals:
     """Return the proposals that no ground-truth box, (m, 4), explains."""
     if not len(truth_xyxy):
         return proposals

@@ -13,7 +13,7 @@ from medrov_cli.core.metrics.average_precision import AveragePrecision, average_
 from medrov_cli.core.metrics.detection_table import ImageResult
 from medrov_cli.core.prediction.split_detection import Predictor, detect_batch, with_truth
 from medrov_cli.core.settings.choices import Split
-from medrov_cli.core.settings.groups import SelectionConfig
+from medrov_cli.core.settings.groups import COCO_BATCH, COCO_SELECTION, SelectionSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def evaluate(
     dataset: Dataset,
     split: Split,
     imgsz: int,
-    config: SelectionConfig | None = None,
+    selection: SelectionSettings = COCO_SELECTION,
     progress: Callable[[int, int], None] | None = None,
     exchange: Exchange | None = None,
 ) -> dict[str, SourceScore]:
@@ -81,23 +81,22 @@ def evaluate(
         What to score.
     imgsz
         Side of the square that images are fitted into, in pixels.
-    config
+    selection
         How detections are chosen.
     progress
         Called with the number of images done and their total.
     exchange
         The processes that share the work; each gets all scores.
     """
-    config = config or SelectionConfig()
     exchange = exchange or Exchange()
     samples = dataset.samples[split]
     mine: list[tuple[int, ImageResult]] = []
-    for start in range(exchange.process * config.batch, len(samples), exchange.processes * config.batch):
-        part = samples[start : start + config.batch]
-        found = detect_batch(predict, part, imgsz, config)
+    for start in range(exchange.process * COCO_BATCH, len(samples), exchange.processes * COCO_BATCH):
+        part = samples[start : start + COCO_BATCH]
+        found = detect_batch(predict, part, imgsz, selection)
         mine.extend(enumerate(map(with_truth, part, found), start))
         if progress is not None:
-            progress(min(start + exchange.processes * config.batch, len(samples)), len(samples))
+            progress(min(start + exchange.processes * COCO_BATCH, len(samples)), len(samples))
     by_position: dict[int, ImageResult] = dict(exchange.gather(mine))
     results = [by_position[position] for position in range(len(samples))]
     scores = {}

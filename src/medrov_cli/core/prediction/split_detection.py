@@ -14,27 +14,28 @@ from medrov_cli.core.records.detections import Candidates, Found
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.records.suppression import select
-from medrov_cli.core.settings.groups import SelectionConfig
+from medrov_cli.core.settings.groups import SelectionSettings
 
 Predictor = Callable[[UInt8Array, float], list[Candidates]]
 """See :meth:`medrov_cli.core.engines.interface.Engine.infer`."""
 
 
 def detect_batch(
-    predict: Predictor, samples: Sequence[Sample], imgsz: int, config: SelectionConfig
+    predict: Predictor, samples: Sequence[Sample], imgsz: int, selection: SelectionSettings
 ) -> list[Found]:
     """Return the detections of some images, which go through the network together."""
     letterboxes = [Letterbox.fit((sample.height, sample.width), imgsz) for sample in samples]
     images = [box.apply(load_image(sample)) for box, sample in zip(letterboxes, samples, strict=True)]
-    candidates = predict(np.stack(images), config.conf)
+    conf = selection.conf or 0.0
+    candidates = predict(np.stack(images), conf)
     results = []
     for row, (sample, letterbox) in enumerate(zip(samples, letterboxes, strict=True)):
         found, score, label = select(
             candidates[row].boxes_xyxy,
             candidates[row].scores,
-            conf=config.conf,
-            iou=config.iou,
-            max_det=config.max_det,
+            conf=conf,
+            iou=selection.iou,
+            max_det=selection.max_det,
         )
         results.append(
             Found(clip_boxes(letterbox.to_source(found), sample.height, sample.width), score, label)

@@ -21,7 +21,7 @@ from medrov_cli.core.prediction.open_predictor import open_detector
 from medrov_cli.core.prediction.split_detection import Predictor, detect_batch
 from medrov_cli.core.records.detections import Found
 from medrov_cli.core.records.frame import Float32Array
-from medrov_cli.core.settings.evaluate import EvalConfig
+from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import synonyms_of
 from medrov_cli.core.weights import container, resolution
@@ -67,10 +67,10 @@ class Judged(Protocol):
     @property
     def warnings(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def engine(self, config: EvalConfig) -> str:
+    def engine(self, runtime: RuntimeSettings) -> str:
         """Return the name of the engine that the settings choose."""
 
-    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
+    def predictor(self, names: Sequence[Sequence[str]], runtime: RuntimeSettings) -> Predictor:
         """Return what finds the dataset's classes, each asked for by the mean of its names."""
 
 
@@ -98,20 +98,24 @@ class Detector:
     text_encoder: str
 
     @classmethod
-    def resolve(cls, config: EvalConfig) -> Detector:
-        """Return the weights that the settings name.
+    def resolve(cls, weights: str, *, imgsz: int | None, text_encoder: str | None) -> Detector:
+        """Return weights by their name or file; size and text encoder are theirs where null.
 
         Raises
         ------
         MedrovError
             The codes of weights.
         """
-        path = resolution.resolve(config.weights)
+        path = resolution.resolve(weights)
         metadata = container.read_metadata(path)
-        encoder = config.text_encoder or metadata.text_encoder.spec
-        imgsz = config.imgsz or metadata.imgsz
+        encoder = text_encoder or metadata.text_encoder.spec
         return cls(
-            path, container.sha256_of(path), container.sha256_of_tensors(path), metadata, imgsz, encoder
+            path,
+            container.sha256_of(path),
+            container.sha256_of_tensors(path),
+            metadata,
+            imgsz or metadata.imgsz,
+            encoder,
         )
 
     @property
@@ -124,24 +128,24 @@ class Detector:
         """Nothing to warn of."""
         return ()
 
-    def engine(self, config: EvalConfig) -> str:
+    def engine(self, runtime: RuntimeSettings) -> str:
         """Return the name of the engine that the settings choose."""
-        return choose_engine(config.engine, config.device, config.precision).value
+        return choose_engine(runtime.engine, runtime.device, runtime.precision).value
 
-    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
+    def predictor(self, names: Sequence[Sequence[str]], runtime: RuntimeSettings) -> Predictor:
         """Load the network for some names of the classes."""
-        embeddings = embed_names(names, self.text_encoder, offline=config.offline)
-        return self.open(embeddings, config).infer
+        embeddings = embed_names(names, self.text_encoder, offline=runtime.offline)
+        return self.open(embeddings, runtime).infer
 
-    def open(self, embeddings: Float32Array, config: EvalConfig) -> Engine:
+    def open(self, embeddings: Float32Array, runtime: RuntimeSettings) -> Engine:
         """Load the network for some class embeddings."""
         return open_detector(
             self.path,
             embeddings,
             imgsz=self.imgsz,
-            device=config.device,
-            engine=config.engine,
-            precision=config.precision,
+            device=runtime.device,
+            engine=runtime.engine,
+            precision=runtime.precision,
             streams=usable_cores(),
         )
 
@@ -177,15 +181,15 @@ def detect_split(
     predict: Predictor,
     samples: Sequence[Sample],
     imgsz: int,
-    config: EvalConfig,
+    selection: SelectionSettings,
+    batch: int,
     journal: DetectionJournal,
     advance: Callable[[int, int], None],
 ) -> list[Found]:
     """Return the detections of every image; those in the journal are not computed again."""
-    selection = config.selection
     advance(len(journal.found), len(samples))
     while (done := len(journal.found)) < len(samples):
-        for found in detect_batch(predict, samples[done : done + selection.batch], imgsz, selection):
+        for found in detect_batch(predict, samples[done : done + batch], imgsz, selection):
             journal.add(found)
         advance(len(journal.found), len(samples))
     journal.finish()

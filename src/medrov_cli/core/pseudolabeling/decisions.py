@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import sha256_of_file
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.datasets.labelled_documents import Document, ids_by_name, undecided, with_categories
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.datasets.sources import invalid
 from medrov_cli.core.reports.review import DECISIONS_SCHEMA
-from medrov_cli.core.settings.evaluate import usage
 
 SCHEMA = "medrov.pseudolabel.apply/1"
 
@@ -72,13 +72,15 @@ def apply_decisions(
         is annotated or impossible in that source; ``OUTPUT_FAILED``.
     """
     if output.resolve() == labels.resolve():
-        raise usage(
+        raise usage_error(
             "--output is the folder that was reviewed", "Give a new folder: the labels stay as they are."
         )
     if output.exists() and not output.is_dir():
-        raise usage(f"--output {output} is a file", "Give a folder.")
+        raise usage_error(f"--output {output} is a file", "Give a folder.")
     if (output / MANIFEST).exists() and not overwrite:
-        raise usage(f"--output {output} already holds labels", "Add --overwrite, or give another --output.")
+        raise usage_error(
+            f"--output {output} already holds labels", "Add --overwrite, or give another --output."
+        )
     folder = LabelledFolder.open(labels)
     by_source = _read_decisions(decisions, folder)
     documents, sources = {}, {}

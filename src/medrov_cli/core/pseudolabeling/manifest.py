@@ -15,13 +15,14 @@ from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of
 from medrov_cli.core.datasets.labelled_folder import possible_classes
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
 from medrov_cli.core.prediction.weights_file import Detector
-from medrov_cli.core.settings.pseudolabel import OfflineConfig, rule_record
+from medrov_cli.core.settings.label_rule import rule_record
+from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
 
 SCHEMA = "medrov.pseudolabel/1"
 
 
 def build_manifest(
-    config: OfflineConfig,
+    config: PseudolabelSettings,
     dataset: Dataset,
     detectors: Sequence[Detector],
     samples: Sequence[Sample],
@@ -59,7 +60,7 @@ def build_manifest(
     return {
         "schema": SCHEMA,
         "notice": RESEARCH_NOTICE,
-        "dataset": {"name": dataset.name, "sha256": sha256_of_file(config.dataset)},
+        "dataset": {"name": dataset.name, "sha256": sha256_of_file(config.data.dataset)},
         "splits": list(config.splits),
         **marks_of(config, detectors),
         "images": len(samples),
@@ -79,7 +80,7 @@ def _path_of(sample: Sample, dataset: Dataset) -> str:
     return f"{source.name}/{below}"
 
 
-def marks_of(config: OfflineConfig, detectors: Sequence[Detector]) -> dict[str, Any]:
+def marks_of(config: PseudolabelSettings, detectors: Sequence[Detector]) -> dict[str, Any]:
     """Return what each label says of its origin: the model (``models`` for several) and the rule."""
     models = [{"name": d.metadata.name, "sha256": d.sha256} for d in detectors]
     rule = config.rule

@@ -9,7 +9,7 @@ from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.prediction.proposals import Proposals, split_by_presence, unannotated
 from medrov_cli.core.records.boxes import box_areas
 from medrov_cli.core.records.detections import Found
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
+from medrov_cli.core.settings.proposals import ProposalSettings
 
 
 def labels_for(
@@ -33,7 +33,7 @@ def labels_for(
     solid = (box_areas(found.boxes_xyxy) > 0) & (found.scores >= least_score)
     proposals = Proposals(found.boxes_xyxy, found.scores, found.labels).take(solid)
     truth = np.concatenate((sample.boxes_xyxy, sample.crowd_xyxy))
-    proposals = unannotated(proposals, truth, PseudoLabelConfig(max_truth_iou=max_truth_iou))
+    proposals = unannotated(proposals, truth, ProposalSettings(max_truth_iou=max_truth_iou))
     sources = np.full(len(proposals.scores), sample.source_id, dtype=np.int64)
     known, _ = split_by_presence(proposals, sources, np.arange(presence.shape[1]), presence)
     return Found(*proposals.take(known))

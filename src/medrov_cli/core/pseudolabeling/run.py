@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.labelled_documents import AddedBox, Document, read_document, with_added
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
@@ -26,9 +26,8 @@ from medrov_cli.core.records.detections import Found
 from medrov_cli.core.reports.review import write_review
 from medrov_cli.core.runs.journal import Journal, read_records
 from medrov_cli.core.settings.choices import SPLITS
-from medrov_cli.core.settings.detect import Shard
-from medrov_cli.core.settings.evaluate import usage
-from medrov_cli.core.settings.pseudolabel import OfflineConfig
+from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
+from medrov_cli.core.settings.values import Shard
 
 Advance = Callable[[int, int, str], None]
 """Called with the images done, their total, and what is being done."""
@@ -53,7 +52,7 @@ class PseudoLabelResult:
     waiting_for: tuple[str, ...] = ()
 
 
-def run_pseudolabeling(config: OfflineConfig, advance: Advance = lambda *_: None) -> PseudoLabelResult:
+def run_pseudolabeling(config: PseudolabelSettings, advance: Advance = lambda *_: None) -> PseudoLabelResult:
     """Find what a dataset's sources may show without annotating it, and write a dataset with it.
 
     Images that cannot be read keep their annotations and are ``failures`` of the manifest; without any
@@ -73,10 +72,15 @@ def run_pseudolabeling(config: OfflineConfig, advance: Advance = lambda *_: None
         text encoder.
     """
     config.check()
-    dataset = load_dataset(config.dataset, config.data_root, presence=config.presence, pseudo=SPLITS)
+    dataset = load_dataset(
+        config.data.dataset, config.data.data_root, presence=config.presence, pseudo=SPLITS
+    )
     samples = _searched(dataset, config)
     _require_free(config)
-    detectors = [Detector.resolve(config.of_detector(name)) for name in config.weights]
+    detectors = [
+        Detector.resolve(name, imgsz=config.runtime.imgsz, text_encoder=config.text_encoder)
+        for name in config.weights
+    ]
     run = _Run(config, dataset, samples, detectors, advance)
     if config.shard is None:
         return run.finish(run.search(samples, _journal_path(config, None), None))
@@ -89,40 +93,40 @@ def run_pseudolabeling(config: OfflineConfig, advance: Advance = lambda *_: None
     return run.finish(run.joined(shards))
 
 
-def _searched(dataset: Dataset, config: OfflineConfig) -> list[Sample]:
+def _searched(dataset: Dataset, config: PseudolabelSettings) -> list[Sample]:
     """Return the images that can get a label."""
     wanted = (dataset.presence == POSSIBLE).any(1)
     if not wanted.any():
         raise MedrovError(
             ErrorCode.NO_INPUT,
-            f"{config.dataset}: every class is annotated or impossible in every source",
+            f"{config.data.dataset}: every class is annotated or impossible in every source",
             "Give a presence table with a 0 where a class can be seen without being annotated: --presence.",
         )
     samples = [s for split in config.splits for s in dataset.samples[split] if wanted[s.source_id]]
     if not samples:
         raise MedrovError(
             ErrorCode.NO_INPUT,
-            f"{config.dataset}: no image of {', '.join(config.splits)} can get a label",
+            f"{config.data.dataset}: no image of {', '.join(config.splits)} can get a label",
             "Choose other --splits.",
         )
     return samples
 
 
-def _require_free(config: OfflineConfig) -> None:
-    output = config.output
-    if output is None or config.dry_run or config.resume or config.overwrite:
+def _require_free(config: PseudolabelSettings) -> None:
+    output = config.output.folder
+    if output is None or config.dry_run or config.output.resume or config.output.overwrite:
         return
     journal = _journal_path(config, config.shard)
     if (output / MANIFEST).exists() or any(p.exists() for p in (journal, Journal(journal).partial)):
-        raise usage(
+        raise usage_error(
             f"--output {output} already holds pseudo-labels, or a part of them",
             "Add --resume to go on, --overwrite, or give another --output.",
         )
 
 
-def _journal_path(config: OfflineConfig, shard: Shard | None) -> Path:
+def _journal_path(config: PseudolabelSettings, shard: Shard | None) -> Path:
     suffix = "" if shard is None else f"-{shard.number}-of-{shard.count}"
-    return (config.output or Path()) / f"proposals{suffix}.jsonl"
+    return (config.output.folder or Path()) / f"proposals{suffix}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class _Looked:
 class _Run:
     """What the steps share."""
 
-    config: OfflineConfig
+    config: PseudolabelSettings
     dataset: Dataset
     samples: Sequence[Sample]
     detectors: Sequence[Detector]
@@ -152,7 +156,9 @@ class _Run:
         def report(done: int, total: int) -> None:
             self.advance(done, total, "looking")
 
-        with closing(DetectionJournal(kept_at, self._identity(shard), resume=config.resume)) as journal:
+        with closing(
+            DetectionJournal(kept_at, self._identity(shard), resume=config.output.resume)
+        ) as journal:
             if len(journal.found) == len(samples) and not journal.failures:
                 report(len(samples), len(samples))
                 journal.finish()
@@ -196,9 +202,9 @@ class _Run:
     def finish(self, looked: Sequence[_Looked]) -> PseudoLabelResult:
         """Write the dataset and the page for its review, unless nothing is to be written."""
         config = self.config
-        labels = self.labels(looked)
+        labels, output = self.labels(looked), config.output.folder
         manifest = self.manifest(looked, labels)
-        if config.dry_run or config.output is None or not manifest["images"]:
+        if config.dry_run or output is None or not manifest["images"]:
             return PseudoLabelResult(manifest)
         marks = marks_of(config, self.detectors)
 
@@ -208,9 +214,9 @@ class _Run:
             original = read_document(self.dataset.sources[row].folder / ANNOTATIONS)
             return with_added(original, labels[row], marks)
 
-        manifest = write_folder(config.output, self.dataset, changed, manifest)
+        manifest = write_folder(output, self.dataset, changed, manifest)
         if config.review is not None:
-            folder = LabelledFolder.open(config.output)
+            folder = LabelledFolder.open(output)
             write_review(
                 config.review, folder, lambda done, total: self.advance(done, total, "drawing the review")
             )
@@ -233,9 +239,11 @@ class _Run:
             "dataset": truth_sha256(self.dataset, self.samples),
             "imgsz": [rule.sides(d.imgsz) for d in self.detectors],
             "names": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
-            "engine": choose_engine(config.engine, config.device, config.precision).value,
-            "precision": config.precision.value,
-            "batch": config.batch,
+            "engine": choose_engine(
+                config.runtime.engine, config.runtime.device, config.runtime.precision
+            ).value,
+            "precision": config.runtime.precision.value,
+            "batch": config.runtime.batch,
             "flip": rule.flip,
             "shard": None if shard is None else str(shard),
             **{k: v for k, v in marks_of(config, self.detectors)["rule"].items() if k != "truth_iou"},

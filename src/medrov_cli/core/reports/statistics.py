@@ -28,6 +28,7 @@ from medrov_cli.core.reports.markup import Column, Markup, element, join, sectio
 from medrov_cli.core.reports.pictures import Box, draw_thumbnail
 from medrov_cli.core.reports.theme import CONTENT_POLICY, SCRIPT, STYLE
 from medrov_cli.core.reports.values import number
+from medrov_cli.core.settings.data import StatsSettings
 
 _JPEG_QUALITY = 80
 
@@ -35,14 +36,7 @@ Shown = tuple[OpenSource, int, Box]
 """A source, the row of its image, and a box in it."""
 
 
-def count_dataset(
-    inputs: Sequence[Path],
-    data_root: Path | None = None,
-    html: Path | None = None,
-    per_class: int = 8,
-    seed: int = 0,
-    progress: Progress = no_progress,
-) -> DatasetStats:
+def count_dataset(settings: StatsSettings, progress: Progress = no_progress) -> DatasetStats:
     """Return what a dataset yaml or source folders hold, and write the page if it is asked for.
 
     Raises
@@ -50,12 +44,12 @@ def count_dataset(
     MedrovError
         ``DATASET_INVALID``: a source cannot be opened. ``USAGE``, ``OUTPUT_FAILED``.
     """
-    opened = open_inputs(inputs, data_root)
+    opened = open_inputs(settings.inputs, settings.data_root)
     if opened.failures:
         raise opened.failures[0][1]
     stats = stats_of(opened)
-    if html is not None:
-        write_stats_page(html, opened, stats, per_class, seed, progress)
+    if settings.html is not None:
+        write_stats_page(settings.html, opened, stats, settings.per_class, settings.seed, progress)
     return stats
 
 

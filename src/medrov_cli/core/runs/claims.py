@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import whole_file
 
 
@@ -34,13 +34,15 @@ def claim_folder(folder: Path, name: str, description: Mapping[str, Any], *, res
     file = folder / name
     if not file.exists():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise _usage(f"--output: {folder} holds something else", "Give a new or an empty folder.")
+            raise usage_error(f"--output: {folder} holds something else", "Give a new or an empty folder.")
         with whole_file(file) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8", newline="\n")
     elif not resume:
-        raise _usage(f"--output: {file} is there already", "Add --resume to go on, or name another folder.")
+        raise usage_error(
+            f"--output: {file} is there already", "Add --resume to go on, or name another folder."
+        )
     elif _read(file) != description:
-        raise _usage(
+        raise usage_error(
             f"--resume: {file} says that the folder was begun with other inputs or options",
             "Repeat what it says, or name another folder.",
         )
@@ -51,7 +53,3 @@ def _read(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _usage(message: str, hint: str) -> MedrovError:
-    return MedrovError(ErrorCode.USAGE, message, hint)

@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 
 if sys.platform != "win32":  # there, two runs in one folder are not told apart
     import fcntl
@@ -150,8 +150,7 @@ def _lock(stream: FileIO, folder: Path) -> None:
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--output {folder}: another process is writing there",
             "Wait for it, or give another --output (each shard needs its own).",
         ) from error

@@ -1,57 +1,22 @@
-"""All settings of a benchmark, and which of them contradict each other."""
+"""Settings of ``medrov benchmark``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS, EXPORTED_SUFFIXES
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.settings.choices import EngineName, Precision
-from medrov_cli.core.settings.values import check_device, check_imgsz
+from medrov_cli.core.base.errors import excludes, usage_error
+from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
+from medrov_cli.core.settings.groups import MODEL_PANEL, ModelSettings, RuntimeSettings
+from medrov_cli.core.settings.io_groups import OutputSettings
+from medrov_cli.core.settings.values import Variant, parse_variants
 
-IMAGES = 90
-"""Images of a round: ten of each modality."""
+FIGURES_PANEL = "What to measure"
+LENGTH_PANEL = "How long"
 
 ROUNDS = 5
 """Rounds where neither their number nor a time is given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """What runs the network, and in which number format; or a model of ``medrov export``."""
-
-    engine: EngineName = EngineName.AUTO
-    precision: Precision = Precision.FP32
-    exported: Path | None = None
-
-    def __str__(self) -> str:
-        """Return ``openvino-bf16``, the engine alone for fp32, or the name of an exported model."""
-        if self.exported is not None:
-            return self.exported.name
-        tail = "" if self.precision is Precision.FP32 else f"-{self.precision}"
-        return f"{self.engine}{tail}"
-
-    @classmethod
-    def parse(cls, text: str) -> Variant:
-        """Return what ``openvino-bf16``, ``torch`` or ``model.onnx`` names.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE``.
-        """
-        path = Path(text.strip())
-        if text.strip() and (path.suffix.lower() in EXPORTED_SUFFIXES or path.is_dir()):
-            return cls(exported=path)
-        engine, _, precision = text.strip().lower().partition("-")
-        if engine in list(EngineName) and (precision or Precision.FP32) in list(Precision):
-            return cls(EngineName(engine), Precision(precision or Precision.FP32))
-        raise _usage(
-            f"--compare does not know {text.strip()!r}",
-            f"Give ENGINE-PRECISION ({', '.join(EngineName)}; {', '.join(Precision)}), or an exported model.",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +28,9 @@ class Curves:
     batch: tuple[int, ...] = (1, 2, 4, 8, 16)
 
 
-@dataclass(frozen=True, slots=True)
-class BenchmarkConfig:
-    """All settings of a run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkSettings:
+    """Settings of ``benchmark``.
 
     Attributes
     ----------
@@ -75,7 +40,7 @@ class BenchmarkConfig:
         Time one engine.
     compare
         Time these side by side; the first is what the others are compared with.
-    rival
+    against
         Time ultralytics' own predictor beside ours.
     cold
         Time a new process from its start to the boxes of one image, and ultralytics' as well.
@@ -89,32 +54,110 @@ class BenchmarkConfig:
         Images of a round; files are taken again where there are fewer.
     rounds, seconds
         So many rounds, or as many as fill this time; null: the default number.
-    weights, imgsz, device, variant, batch
-        What is timed. ``batch`` null: as ``detect`` chooses it.
+    weights
+        Name in the manifest, or a ``.safetensors`` file.
     classes
-        Number of made-up classes; null: the vocabulary of the weights (1,000 for ``text``).
+        Number of synthetic classes; null: the vocabulary of the weights (1,000 for ``text``).
+    runtime
+        Where and how the network runs; ``batch`` null: as ``detect`` chooses it.
     curves
         The points of ``scaling``.
     """
 
-    inputs: tuple[str, ...] = ()
-    fps: bool = False
-    compare: tuple[Variant, ...] = ()
-    rival: bool = False
-    cold: bool = False
-    text: bool = False
-    scaling: Path | None = None
-    memory: int | None = None
-    images: int = IMAGES
-    rounds: int | None = None
-    seconds: float | None = None
-    weights: str = DEFAULT_WEIGHTS
-    imgsz: int | None = None
-    device: str = "auto"
-    variant: Variant = field(default_factory=Variant)
-    batch: int | None = None
-    classes: int | None = None
+    inputs: tuple[str, ...] = argument(
+        default=(),
+        metavar="INPUT",
+        help="Images, folders, patterns, - for a list of paths on stdin. Default: synthetic phantoms.",
+    )
+    fps: bool = option(
+        "--fps",
+        default=False,
+        help="Images per second, forward alone and end to end; latency and time of each stage. "
+        "The default, if nothing else is asked for.",
+        panel=FIGURES_PANEL,
+    )
+    compare: tuple[Variant, ...] = option(
+        "--compare",
+        default=(),
+        parse=parse_variants,
+        metavar="LIST",
+        help="As --fps, of several engines or exported models, in turn: openvino,openvino-bf16,m.onnx.",
+        panel=FIGURES_PANEL,
+    )
+    against: Literal["ultralytics"] | None = option(
+        "--against",
+        default=None,
+        help="Its own predictor of YOLO-World with our weights, at its best settings, in turn with ours.",
+        panel=FIGURES_PANEL,
+    )
+    cold: bool = option(
+        "--cold",
+        default=False,
+        help="A new process for one image: wall time and peak memory, and those of ultralytics.",
+        panel=FIGURES_PANEL,
+    )
+    text: bool = option(
+        "--text",
+        default=False,
+        help="The text encoder cold, warm and cached, and a change of 1,000 cached classes.",
+        panel=FIGURES_PANEL,
+    )
+    scaling: Path | None = option(
+        "--scaling",
+        default=None,
+        metavar="DIR",
+        help="Curves over the number of classes, the image size and the batch, as PNG in this folder.",
+        panel=FIGURES_PANEL,
+    )
+    memory: int | None = option(
+        "--memory",
+        default=None,
+        metavar="N",
+        help="How much memory grows in one run over N images, after the first 500.",
+        panel=FIGURES_PANEL,
+    )
+    images: int = option(
+        "--images",
+        default=90,
+        low=1,
+        metavar="N",
+        help="Images of a round; files are taken again where there are fewer.",
+        panel=LENGTH_PANEL,
+        source="ten of each modality",
+    )
+    rounds: int | None = option(
+        "--rounds",
+        default=None,
+        low=1,
+        metavar="N",
+        help=f"Rounds, in which all take turns; their median counts. Default: {ROUNDS}.",
+        panel=LENGTH_PANEL,
+    )
+    seconds: float | None = option(
+        "--seconds",
+        default=None,
+        metavar="S",
+        help="In place of --rounds: whole rounds until so much time is over.",
+        panel=LENGTH_PANEL,
+    )
+    weights: str = option_of(ModelSettings, "weights")
+    runtime: RuntimeSettings = group(RuntimeSettings(), omit=("offline",))
+    classes: int | None = option(
+        "--classes",
+        default=None,
+        low=1,
+        before="--device",
+        metavar="N",
+        help="So many made-up classes, always the same. Default: the vocabulary of the weights.",
+        panel=MODEL_PANEL,
+    )
+    as_json: bool = option_of(OutputSettings, "as_json")
     curves: Curves = field(default_factory=Curves)
+
+    @property
+    def variant(self) -> Variant:
+        """Return the engine and the number format that are timed without ``--compare``."""
+        return Variant(self.runtime.engine, self.runtime.precision)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -125,7 +168,7 @@ class BenchmarkConfig:
     def times_engines(self) -> bool:
         """Tell whether engines are timed: asked for, needed beside a rival, or nothing else is asked for."""
         others = self.cold or self.text or self.scaling is not None or self.memory is not None
-        return self.fps or bool(self.compare) or self.rival or not others
+        return self.fps or bool(self.compare) or self.against is not None or not others
 
     @property
     def needs_images(self) -> bool:
@@ -141,36 +184,29 @@ class BenchmarkConfig:
             ``USAGE``, naming the option.
         """
         if self.rounds is not None and self.seconds is not None:
-            raise _usage("--rounds and --seconds contradict each other", "Give one of them.")
-        for name, value in (
-            ("--images", self.images),
-            ("--rounds", self.rounds),
-            ("--batch", self.batch),
-            ("--classes", self.classes),
-        ):
-            if value is not None and value < 1:
-                raise _usage(f"{name} {value} is below 1", "Give a whole number from 1.")
+            raise excludes("--rounds", "--seconds")
+        check_ranges(self)
         if self.seconds is not None and not self.seconds > 0:
-            raise _usage(f"--seconds {self.seconds:g} is not above 0", "Give a time in seconds.")
+            raise usage_error(f"--seconds {self.seconds:g} is not above 0", "Give a time in seconds.")
         if self.memory is not None and self.memory < 2:
-            raise _usage(f"--memory {self.memory} is below 2", "Give the number of images, 5000 for example.")
-        if self.imgsz is not None:
-            check_imgsz(self.imgsz)
-        check_device(self.device)
+            raise usage_error(
+                f"--memory {self.memory} is below 2", "Give the number of images, 5000 for example."
+            )
+        self.runtime.check()
         self._check_comparison()
         if self.scaling is not None and self.scaling.exists() and not self.scaling.is_dir():
-            raise _usage(f"--scaling {self.scaling} is a file", "Give a folder.")
+            raise usage_error(f"--scaling {self.scaling} is a file", "Give a folder.")
         if self.cold and self.classes is not None:
-            raise _usage("--cold and --classes contradict each other", "It takes the weights' vocabulary.")
+            raise excludes("--cold", "--classes", "It takes the weights' vocabulary.")
         if self.inputs and not self.needs_images:
-            raise _usage("--text reads no images", "Leave the images out, or add --fps.")
+            raise usage_error("--text reads no images", "Leave the images out, or add --fps.")
 
     def settings(self, imgsz: int, classes: int, files: int) -> dict[str, Any]:
         """Return the ``settings`` object of the document."""
         return {
-            "device": self.device,
+            "device": self.runtime.device,
             "imgsz": imgsz,
-            "batch": self.batch,
+            "batch": self.runtime.batch,
             "classes": classes,
             "classes_from": "weights" if self.classes is None else "made_up",
             "images_from": "files" if self.inputs else "phantoms",
@@ -184,12 +220,10 @@ class BenchmarkConfig:
         if not self.compare:
             return
         if self.variant != Variant():
-            raise _usage("--compare names the engines: --engine and --precision contradict it", "Leave them.")
+            raise usage_error(
+                "--compare names the engines: --engine and --precision contradict it", "Leave them."
+            )
         if len(set(self.compare)) < max(2, len(self.compare)):
-            raise _usage(
+            raise usage_error(
                 "--compare needs at least two engines, each once", "Example: --compare openvino,torch"
             )
-
-
-def _usage(message: str, hint: str) -> MedrovError:
-    return MedrovError(ErrorCode.USAGE, message, hint)

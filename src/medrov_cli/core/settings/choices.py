@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 
 
 class Modality(StrEnum):
@@ -139,6 +139,30 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
+class SplitName(StrEnum):
+    """A split, or the lack of one."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    NONE = "none"
+
+
+CalibrationMethod = Literal["isotonic", "platt"]
+
+
+DatasetFormat = Literal["coco", "yolo", "voc", "label-studio", "cvat"]
+"""Formats of other tools that ``data export`` writes."""
+
+
+Annotators = Literal["keep", "merge"]
+"""What becomes of the boxes that several people have drawn."""
+
+
+PhantomFormat = Literal["png", "masks", "dicom", "nifti"]
+"""Formats of ``data phantom``."""
+
+
 class OutputFormat(StrEnum):
     """What ``--format`` takes."""
 
@@ -161,9 +185,7 @@ class OutputFormat(StrEnum):
         names = [name.strip().lower() for value in values for name in value.split(",")]
         for name in names:
             if name not in list(cls):
-                raise MedrovError(
-                    ErrorCode.USAGE, f"--format does not know {name!r}", f"Give some of {', '.join(cls)}."
-                )
+                raise usage_error(f"--format does not know {name!r}", f"Give some of {', '.join(cls)}.")
         return tuple(cls(name) for name in dict.fromkeys(names))
 
 

@@ -1,134 +1,127 @@
-"""All settings of a detection run, and which of them contradict each other."""
+"""Settings of ``medrov detect``."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.settings.choices import EngineName, OutputFormat, Phi, Precision
-from medrov_cli.core.settings.groups import ReadOptions
-from medrov_cli.core.settings.values import check_device, check_imgsz
+from medrov_cli.core.base.errors import requires, usage_error
+from medrov_cli.core.settings.choices import OutputFormat, Phi
+from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
+from medrov_cli.core.settings.groups import (
+    INPUT_PANEL,
+    OUTPUT_PANEL,
+    STDIN,
+    ClassSettings,
+    ModelSettings,
+    RuntimeSettings,
+    SelectionSettings,
+)
+from medrov_cli.core.settings.io_groups import OutputSettings, ReadSettings
+from medrov_cli.core.settings.values import Shard
 
-if TYPE_CHECKING:
-    from medrov_cli.core.settings.values import Prompt
-
-_SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 _NEED_A_FOLDER = (OutputFormat.COCO, OutputFormat.CSV, OutputFormat.YOLO, OutputFormat.PNG)
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """The part of the inputs that one job of an array takes.
-
-    Attributes
-    ----------
-    number
-        1-based.
-    count
-        Number of jobs.
-    """
-
-    number: int
-    count: int
-
-    def __str__(self) -> str:
-        """Return ``i/n``."""
-        return f"{self.number}/{self.count}"
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Return the shard that ``i/n`` names.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE`` unless 1 <= i <= n.
-        """
-        match = _SHARD.fullmatch(text.strip())
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise _usage(
-                f"--shard {text!r} is not i/n with 1 <= i <= n", "The second of four jobs is --shard 2/4."
-            )
-        return cls(int(match[1]), int(match[2]))
-
-
-@dataclass(frozen=True, slots=True)
-class DetectConfig:
-    """All settings of a run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectSettings:
+    """Settings of ``detect``; the order of the fields is that of the keys of ``run.json``.
 
     Attributes
     ----------
     inputs
         Files, folders, patterns, ``-`` for a list on standard input.
-    classes
-        What to find; the vocabulary of the weights where none are given.
     weights
-        Name in the manifest, or a ``.safetensors`` file.
+        Name in the manifest, a ``.safetensors`` file, or a model of ``medrov export``.
+    classes
+        What is searched for; the vocabulary of the weights where none are given.
+    selection
+        Which candidates become detections.
+    read
+        How files become frames.
     text_encoder
         Spec of the text encoder of ``classes``; that of the weights where null.
-    conf
-        Detections whose shown score is below this are left out; null: each class's operating point,
-        0.25 where the weights have none.
-    raw_scores
-        Show scores as the network gives them, not calibrated.
-    iou
-        Of two boxes of a class that overlap more than this, the better stays (ultralytics').
-    max_det
-        Detections an image (ultralytics').
-    imgsz
-        Side of the square model input, in pixels; what the weights were trained with by default.
-    read
-        Grey-level window, slicing axis, limits.
-    device, engine, precision
+    runtime
         Where and how the network runs.
-    batch
-        Images a forward pass; chosen by device where null.
-    threads
-        Files that are read at once.
-    output, formats
-        Folder of the results, and what to write there.
-    resume, overwrite
-        What to do with an earlier run in that folder.
+    formats
+        Formats to write, beside the JSON lines that a folder always gets.
     shard
         Which part of the inputs; null for all.
     strict
         Stop at the first input that fails.
+    output
+        Where results go.
     phi
         What of DICOM headers may leave the program.
-    offline
-        Forbid every use of the network.
     timings
         Write the time that each image took; without it, equal runs give equal bytes.
     """
 
-    inputs: tuple[str, ...]
-    classes: tuple[Prompt, ...] = ()
-    weights: str = DEFAULT_WEIGHTS
-    text_encoder: str | None = None
-    conf: float | None = None
-    raw_scores: bool = False
-    iou: float = 0.7
-    max_det: int = 300
-    imgsz: int | None = None
-    read: ReadOptions = field(default_factory=ReadOptions)
-    device: str = "auto"
-    engine: EngineName = EngineName.AUTO
-    precision: Precision = Precision.FP32
-    batch: int | None = None
-    threads: int = 4
-    output: Path | None = None
-    formats: tuple[OutputFormat, ...] = (OutputFormat.JSONL,)
-    resume: bool = False
-    overwrite: bool = False
-    shard: Shard | None = None
-    strict: bool = False
-    phi: Phi = Phi.DROP
-    offline: bool = False
-    timings: bool = False
+    inputs: tuple[str, ...] = argument(
+        metavar="INPUT...", help="Images, folders, patterns, - for a list of paths on stdin."
+    )
+    weights: str = option_of(
+        ModelSettings,
+        "weights",
+        before="--text-encoder",
+        help="A name of 'medrov weights list', a .safetensors file, or a model of 'medrov export'.",
+    )
+    classes: ClassSettings = group(ClassSettings())
+    selection: SelectionSettings = group(SelectionSettings())
+    read: ReadSettings = group(ReadSettings())
+    text_encoder: str | None = option_of(ModelSettings, "text_encoder")
+    runtime: RuntimeSettings = group(RuntimeSettings())
+    formats: tuple[OutputFormat, ...] = option(
+        "--format",
+        "-f",
+        default=(),
+        before="--resume",
+        given=list[str],
+        parse=OutputFormat.parse_all,
+        metavar="LIST",
+        help="jsonl, json, coco, csv, yolo, png (overlays); several with commas.",
+        panel=OUTPUT_PANEL,
+        affects_result=True,
+        recorded="recorded_formats",
+    )
+    shard: Shard | None = option(
+        "--shard",
+        default=None,
+        before="--threads",
+        parse=Shard.parse,
+        metavar="I/N",
+        help="Take every N-th input, from the I-th: one job of an array.",
+        panel=INPUT_PANEL,
+        affects_result=True,
+    )
+    strict: bool = option(
+        "--strict",
+        default=False,
+        before="--threads",
+        help="Stop at the first input that fails.",
+        panel=INPUT_PANEL,
+    )
+    output: OutputSettings = group(OutputSettings())
+    phi: Phi = option(
+        "--phi",
+        default=Phi.DROP,
+        help="Of DICOM headers, beside modality, size and spacing: the UIDs (drop), the UIDs hashed (hash), "
+        "or also the patient's name and id (keep).",
+        panel=OUTPUT_PANEL,
+        affects_result=True,
+    )
+    timings: bool = option(
+        "--timings",
+        default=False,
+        before="--json",
+        help="Write the milliseconds of each image; without it, equal runs give equal bytes.",
+        panel=OUTPUT_PANEL,
+        affects_result=True,
+    )
+
+    @property
+    def recorded_formats(self) -> list[str]:
+        """Return the formats that a folder gets, sorted."""
+        return sorted({OutputFormat.JSONL.value, *(item.value for item in self.formats)})
 
     def check(self) -> None:
         """Refuse bad values and contradictions.
@@ -138,56 +131,16 @@ class DetectConfig:
         MedrovError
             ``USAGE``, naming the option.
         """
-        if self.conf is not None and not 0 <= self.conf <= 1:
-            raise _usage(f"--conf {self.conf:g} is not from 0 to 1", "Leave it out for each class's own.")
-        if not 0 <= self.iou <= 1:
-            raise _usage(f"--iou {self.iou:g} is not from 0 to 1", "The default is 0.7.")
-        for name, value in (
-            ("--max-det", self.max_det),
-            ("--batch", self.batch),
-            ("--threads", self.threads),
-        ):
-            if value is not None and value < 1:
-                raise _usage(f"{name} {value} is below 1", "Give a whole number from 1.")
-        if self.imgsz is not None:
-            check_imgsz(self.imgsz)
-        check_device(self.device)
-        if self.text_encoder is not None and not self.classes:
-            raise _usage("--text-encoder needs --classes", "Name what to find.")
-        if self.resume and self.overwrite:
-            raise _usage("--resume and --overwrite contradict each other", "Give one of them.")
-        if self.output is None:
-            self._check_without_folder()
-        elif self.output.exists() and not self.output.is_dir():
-            raise _usage(f"--output {self.output} is a file", "Give a folder.")
-
-    def settings(self) -> dict[str, Any]:
-        """Return what can change a result, for ``run.json``."""
-        return {
-            "weights": self.weights,
-            "conf": self.conf,
-            "raw_scores": self.raw_scores,
-            "iou": self.iou,
-            "max_det": self.max_det,
-            "window": str(self.read.window),
-            "axis": self.read.axis,
-            "precision": self.precision.value,
-            "formats": sorted({OutputFormat.JSONL.value, *(item.value for item in self.formats)}),
-            "shard": None if self.shard is None else str(self.shard),
-            "phi": self.phi.value,
-            "timings": self.timings,
-        }
-
-    def _check_without_folder(self) -> None:
-        for flag, is_given in (("--resume", self.resume), ("--overwrite", self.overwrite)):
-            if is_given:
-                raise _usage(f"{flag} needs --output", "Without a folder there is no earlier run.")
+        check_ranges(self)
+        self.classes.check()
+        if self.classes.reads_stdin and STDIN in self.inputs:
+            raise usage_error("--classes-file and the inputs both want stdin", "Use a file.")
+        self.runtime.check()
+        if self.text_encoder is not None and self.classes.is_empty:
+            raise requires("--text-encoder", "--classes", "Name what to find.")
+        self.output.check()
         for item in self.formats:
-            if item in _NEED_A_FOLDER:
-                raise _usage(
-                    f"--format {item} needs --output", "Give the folder to write to: --output results."
+            if item in _NEED_A_FOLDER and self.output.folder is None:
+                raise requires(
+                    f"--format {item}", "--output", "Give the folder to write to: --output results."
                 )
-
-
-def _usage(message: str, hint: str) -> MedrovError:
-    return MedrovError(ErrorCode.USAGE, message, hint)

@@ -1,46 +1,45 @@
-"""All settings of an evaluation, and which of them contradict each other."""
+"""Settings of ``medrov eval``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.settings.choices import EngineName, Precision, Split
-from medrov_cli.core.settings.groups import SelectionConfig
-from medrov_cli.core.settings.values import HitRule, check_device, check_imgsz
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.choices import CalibrationMethod
+from medrov_cli.core.settings.field import check_ranges, group, option, option_of
+from medrov_cli.core.settings.groups import (
+    COCO_BATCH,
+    COCO_SELECTION,
+    DATA_PANEL,
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    ModelSettings,
+    RuntimeSettings,
+    SelectionSettings,
+)
+from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
+from medrov_cli.core.settings.values import HitRule, parse_hit
 
-CalibrationMethod = Literal["isotonic", "platt"]
+RULES_PANEL = "Rules"
 
 
-@dataclass(frozen=True, slots=True)
-class EvalConfig:
-    """All settings of a run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings:
+    """Settings of ``eval``; the order of the fields is that of the keys of the report's ``settings``.
 
     Attributes
     ----------
-    dataset
-        Dataset yaml.
-    data_root
-        Folder of the sources, in place of the yaml's own ``root``.
-    split
-        Which images.
     weights
         Name in the manifest, a ``.safetensors`` file, or a model of ``medrov export``.
+    data
+        Dataset yaml and split.
     predictions
         A COCO result file to score, in place of a detector's run.
-    output
-        Folder of the report; null: nothing is written.
-    imgsz
-        Side of the square model input, in pixels; that of the weights where null.
-    device, engine, precision
-        Where and how the network runs.
-    text_encoder
-        Spec of the text encoder; that of the weights where null.
+    export_truth
+        Write the split's truth as one COCO file, and do nothing else.
     selection
-        Which detections take part.
+        Which detections take part: raw scores, and by COCO practice nearly every candidate.
     plain
         Every class counts on every image, whatever the presence table says.
     hit
@@ -50,9 +49,9 @@ class EvalConfig:
     seed
         Of the bootstrap.
     synonyms
-        Also ask for every class by each of its other names.
-    compare
-        ``report.json`` of another run on the same images.
+        Also search for every class by each of its other names.
+    verify
+        Compute AP once more with pycocotools, and fail if it differs.
     fit
         Weights file to write, with score calibration and operating points from these images.
     calibration
@@ -60,42 +59,127 @@ class EvalConfig:
     absent_limit
         For ``fit``: at most so many false positives of absent classes an image, of patients that
         the thresholds were not fitted on; null: no limit.
-    verify
-        Compute AP once more with pycocotools, and fail if it differs.
-    export_truth
-        Write the split's truth as one COCO file, and do nothing else.
-    resume, overwrite
-        What to do with an earlier run in ``output``.
-    offline
-        Forbid every use of the network.
+    text_encoder
+        Spec of the text encoder; that of the weights where null.
+    runtime
+        Where and how the network runs.
+    output
+        Folder of the report; null: nothing is written.
+    compare
+        ``report.json`` of another run on the same images.
     """
 
-    dataset: Path
-    data_root: Path | None = None
-    split: Split = "test"
-    weights: str = DEFAULT_WEIGHTS
-    predictions: Path | None = None
-    output: Path | None = None
-    imgsz: int | None = None
-    device: str = "auto"
-    engine: EngineName = EngineName.AUTO
-    precision: Precision = Precision.FP32
-    text_encoder: str | None = None
-    selection: SelectionConfig = field(default_factory=SelectionConfig)
-    plain: bool = False
-    hit: HitRule = field(default_factory=HitRule)
-    bootstrap: int = 1000
-    seed: int = 0
-    synonyms: bool = False
-    compare: Path | None = None
-    fit: Path | None = None
-    calibration: CalibrationMethod = "platt"
-    absent_limit: float | None = None
-    verify: bool = False
-    export_truth: Path | None = None
-    resume: bool = False
-    overwrite: bool = False
-    offline: bool = False
+    weights: str = option_of(
+        ModelSettings,
+        "weights",
+        help="A name of 'medrov weights list', a .safetensors file, or a model of 'medrov export'.",
+        affects_result=False,
+    )
+    data: DatasetSettings = group(DatasetSettings)
+    predictions: Path | None = option(
+        "--predictions",
+        default=None,
+        before="--split",
+        metavar="FILE",
+        help="Score a COCO result file of any program, in place of a detector.",
+        panel=DATA_PANEL,
+    )
+    export_truth: Path | None = option(
+        "--export-truth",
+        default=None,
+        metavar="FILE",
+        help="Only write the split's truth as one COCO file, for other programs.",
+        panel=DATA_PANEL,
+    )
+    selection: SelectionSettings = group(
+        COCO_SELECTION,
+        omit=("raw_scores",),
+        help={
+            "conf": "Lowest score.",
+            "iou": "Of the suppression.",
+            "max_det": "Detections an image, at most.",
+        },
+        panel=RULES_PANEL,
+    )
+    plain: bool = option(
+        "--plain",
+        default=False,
+        help="Everything counts everywhere, whatever the presence table says.",
+        panel=RULES_PANEL,
+        affects_result=True,
+        key="protocol",
+        recorded="protocol",
+    )
+    hit: HitRule = option(
+        "--hit",
+        given_default="iou:0.5",
+        parse=parse_hit,
+        metavar="RULE",
+        help="FROC's hit: iou:X, or centre (nearer than the object's radius).",
+        panel=RULES_PANEL,
+        affects_result=True,
+    )
+    bootstrap: int = option(
+        "--bootstrap",
+        default=1000,
+        low=0,
+        help="Samples of the 95 % intervals; 0: none.",
+        panel=RULES_PANEL,
+        affects_result=True,
+    )
+    seed: int = option(
+        "--seed", default=0, low=0, help="Of the bootstrap.", panel=RULES_PANEL, affects_result=True
+    )
+    synonyms: bool = option(
+        "--synonyms",
+        default=False,
+        help="Also ask for each class by its other names.",
+        panel=RULES_PANEL,
+        affects_result=True,
+    )
+    verify: bool = option(
+        "--verify",
+        default=False,
+        help="Compute AP with pycocotools too; it must be equal.",
+        panel=RULES_PANEL,
+    )
+    fit: Path | None = option(
+        "--fit",
+        default=None,
+        metavar="FILE",
+        help="Write the weights with score calibration and a threshold a class, from these images.",
+        panel=MODEL_PANEL,
+    )
+    calibration: CalibrationMethod = option(
+        "--calibration", default="platt", help="Method of --fit.", panel=MODEL_PANEL
+    )
+    absent_limit: float | None = option(
+        "--absent-limit",
+        default=None,
+        low=0,
+        metavar="RATE",
+        help="Thresholds of --fit rise, where it costs least F1, until patients held out have at most "
+        "so many false positives of absent classes an image.",
+        panel=MODEL_PANEL,
+    )
+    text_encoder: str | None = option_of(ModelSettings, "text_encoder")
+    runtime: RuntimeSettings = group(
+        RuntimeSettings(batch=COCO_BATCH), help={"batch": "Images a forward pass."}, metavar={"batch": None}
+    )
+    output: OutputSettings = group(OutputSettings())
+    compare: Path | None = option(
+        "--compare",
+        default=None,
+        before="--resume",
+        metavar="REPORT",
+        help="report.json of another run: differences, with intervals.",
+        panel=OUTPUT_PANEL,
+    )
+
+    @property
+    def protocol(self) -> str:
+        """Return the name of the rule by which classes count on images."""
+        return "plain" if self.plain else "presence"
 
     def check(self) -> None:
         """Refuse bad values and contradictions.
@@ -105,63 +189,17 @@ class EvalConfig:
         MedrovError
             ``USAGE``, naming the option.
         """
-        if self.imgsz is not None:
-            check_imgsz(self.imgsz)
-        check_device(self.device)
-        for name, value in (("--conf", self.selection.conf), ("--iou", self.selection.iou)):
-            if not 0 <= value <= 1:
-                raise usage(f"{name} {value:g} is not from 0 to 1", "Leave it out for the usual protocol.")
+        self.runtime.check()
+        check_ranges(self)
         if self.predictions is not None:
             for flag, is_given in (("--synonyms", self.synonyms), ("--fit", self.fit is not None)):
                 if is_given:
-                    raise usage(f"{flag} needs a detector, not --predictions", "Give --weights.")
+                    raise usage_error(f"{flag} needs a detector, not --predictions", "Give --weights.")
         if self.absent_limit is not None and self.fit is None:
-            raise usage("--absent-limit belongs to --fit", "Add --fit FILE, or leave it out.")
-        if self.fit is not None and self.split == "test":
-            raise usage(
+            raise usage_error("--absent-limit belongs to --fit", "Add --fit FILE, or leave it out.")
+        if self.fit is not None and self.data.split == "test":
+            raise usage_error(
                 "--fit on the test split would tune the detector on the images that judge it",
                 "Add --split val.",
             )
-        self._check_folder()
-
-    def _check_folder(self) -> None:
-        if self.resume and self.overwrite:
-            raise usage("--resume and --overwrite contradict each other", "Give one of them.")
-        if self.output is None and (self.resume or self.overwrite):
-            flag = "--resume" if self.resume else "--overwrite"
-            raise usage(f"{flag} needs --output", "Without a folder there is no earlier run.")
-        if self.output is not None and self.output.exists() and not self.output.is_dir():
-            raise usage(f"--output {self.output} is a file", "Give a folder.")
-
-    def settings(self) -> dict[str, Any]:
-        """Return what can change a figure, for the report."""
-        return {
-            "conf": self.selection.conf,
-            "iou": self.selection.iou,
-            "max_det": self.selection.max_det,
-            "protocol": "plain" if self.plain else "presence",
-            "hit": str(self.hit),
-            "bootstrap": self.bootstrap,
-            "seed": self.seed,
-            "synonyms": self.synonyms,
-            "precision": self.precision.value,
-        }
-
-
-def parse_hit(text: str) -> HitRule:
-    """Return the hit rule that ``--hit`` names.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``.
-    """
-    try:
-        return HitRule.parse(text)
-    except ValueError as error:
-        raise usage(f"--hit {text!r} is not a rule", "Give centre, or iou:X with X up to 1.") from error
-
-
-def usage(message: str, hint: str) -> MedrovError:
-    """Return the error of an option."""
-    return MedrovError(ErrorCode.USAGE, message, hint)
+        self.output.check()

@@ -1,18 +1,26 @@
-"""All settings of an export, and which of them contradict each other."""
+"""Settings of ``medrov export``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import excludes, requires, usage_error
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision, Split
+from medrov_cli.core.settings.field import check_ranges, given_flags, group, option, option_of
+from medrov_cli.core.settings.groups import (
+    CLASSES_PANEL,
+    ClassSettings,
+    ModelSettings,
+    RuntimeSettings,
+    SelectionSettings,
+)
+from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
 from medrov_cli.core.settings.values import check_imgsz
 
-if TYPE_CHECKING:
-    from medrov_cli.core.settings.values import Prompt
+CHECK_PANEL = "Images to check with"
+FORM_PANEL = "What to write"
+NMS_PANEL = "With --nms"
 
 FEWEST_IMAGES = 64
 """Images that an export is checked on, at least."""
@@ -42,34 +50,30 @@ SUFFIXES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExportConfig:
-    """All settings of an export.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """Settings of ``export``.
 
     Attributes
     ----------
     to, precision
-        What kind of file, in which number format.
-    weights
-        Name in the manifest, or a ``.safetensors`` file.
+        Kind of file, and its number format.
     classes
         What the model finds; the vocabulary of the weights where none are given.
-    text_encoder
-        Spec of the text encoder of ``classes``; that of the weights where null.
     is_open
         Class embeddings stay an input.
+    weights
+        Name in the manifest, or a ``.safetensors`` file.
+    text_encoder
+        Spec of the text encoder of ``classes``; that of the weights where null.
     imgsz
         Side of the square model input, in pixels; that of the weights where null.
     dynamic
         Any size that is a multiple of 32; it is checked at ``imgsz`` and at a smaller one.
     nms
         Whether the suppression is inside.
-    conf, iou, max_det
-        Of that suppression, as in ``detect``.
-    output
-        The file; for OpenVINO and Core ML the folder. Null: named after the weights, in this folder.
-    overwrite
-        Replace what is there.
+    selection
+        Settings of that suppression, as in ``detect``.
     data, data_root, split
         A dataset whose images check (and calibrate) the model, and show the change of mAP50; without one,
         phantoms do.
@@ -77,27 +81,77 @@ class ExportConfig:
         Number of those images.
     offline
         Forbid every use of the network.
+    output
+        The file; for OpenVINO and Core ML the folder. Null: named after the weights, in this folder.
+    overwrite
+        Replace what is there.
     """
 
-    to: ExportFormat
-    precision: ExportPrecision = ExportPrecision.FP32
-    weights: str = DEFAULT_WEIGHTS
-    classes: tuple[Prompt, ...] = ()
-    text_encoder: str | None = None
-    is_open: bool = False
-    imgsz: int | None = None
-    dynamic: bool = False
-    nms: bool = False
-    conf: float | None = None
-    iou: float = 0.7
-    max_det: int = 300
-    output: Path | None = None
-    overwrite: bool = False
-    data: Path | None = None
-    data_root: Path | None = None
-    split: Split = "val"
-    images: int = DEFAULT_IMAGES
-    offline: bool = False
+    to: ExportFormat = option("--to", help="Kind of model file.", panel=FORM_PANEL)
+    classes: ClassSettings = group(ClassSettings())
+    is_open: bool = option(
+        "--open",
+        default=False,
+        help="Keep class embeddings an input: any classes, when it runs. Else classes are worked in.",
+        panel=CLASSES_PANEL,
+    )
+    weights: str = option_of(ModelSettings, "weights")
+    text_encoder: str | None = option_of(ModelSettings, "text_encoder")
+    precision: ExportPrecision = option(
+        "--precision",
+        default=ExportPrecision.FP32,
+        help="Number format. Not every kind of file has all: onnx fp32, fp16, int8; openvino all; "
+        "torchscript fp32; tensorrt fp32, fp16, bf16; coreml fp32, fp16.",
+        panel=FORM_PANEL,
+    )
+    imgsz: int | None = option_of(RuntimeSettings, "imgsz")
+    dynamic: bool = option(
+        "--dynamic",
+        default=False,
+        help="Any image size that is a multiple of 32 (onnx, openvino).",
+        panel=FORM_PANEL,
+    )
+    nms: bool = option(
+        "--nms",
+        default=False,
+        help="Put thresholds and suppression inside (onnx, openvino): detections come out.",
+        panel=FORM_PANEL,
+    )
+    selection: SelectionSettings = group(
+        SelectionSettings(),
+        omit=("raw_scores",),
+        help={
+            "conf": "Lowest score of a detection, as detect shows it. Default: each class's own, else 0.25."
+        },
+        panel=NMS_PANEL,
+    )
+    data: Path | None = option(
+        "--data",
+        default=None,
+        metavar="YAML",
+        help="Dataset whose images check (and calibrate) the model, and show the change of mAP50. "
+        "Default: phantoms.",
+        panel=CHECK_PANEL,
+    )
+    data_root: Path | None = option_of(DatasetSettings, "data_root", panel=CHECK_PANEL)
+    split: Split = option_of(
+        DatasetSettings, "split", default="val", help="Split of --data.", panel=CHECK_PANEL
+    )
+    images: int = option(
+        "--images",
+        default=DEFAULT_IMAGES,
+        help=f"How many images, at least {FEWEST_IMAGES}.",
+        panel=CHECK_PANEL,
+    )
+    offline: bool = option_of(RuntimeSettings, "offline")
+    output: Path | None = option_of(
+        OutputSettings,
+        "folder",
+        metavar="PATH",
+        help="File to write; for openvino and coreml a folder. Default: the weights' name, in this folder.",
+    )
+    overwrite: bool = option_of(OutputSettings, "overwrite", help="Replace what is there.")
+    as_json: bool = option_of(OutputSettings, "as_json")
 
     def check(self) -> None:
         """Refuse bad values and contradictions.
@@ -107,47 +161,38 @@ class ExportConfig:
         MedrovError
             ``USAGE``, naming the option.
         """
+        check_ranges(self)
         if self.precision not in PRECISIONS[self.to]:
             known = ", ".join(PRECISIONS[self.to])
-            raise usage(f"--precision {self.precision} does not go with --to {self.to}", f"Give {known}.")
+            raise usage_error(
+                f"--precision {self.precision} does not go with --to {self.to}", f"Give {known}."
+            )
         if self.imgsz is not None:
             check_imgsz(self.imgsz)
         if self.images < FEWEST_IMAGES:
-            raise usage(
+            raise usage_error(
                 f"--images {self.images} is below {FEWEST_IMAGES}: too few to check an export on",
                 f"The default is {DEFAULT_IMAGES}.",
             )
         self._check_classes()
         self._check_inside()
         if self.data is None and self.data_root is not None:
-            raise usage("--data-root needs --data", "Name the dataset's yaml.")
+            raise requires("--data-root", "--data", "Name the dataset's yaml.")
 
     def _check_classes(self) -> None:
-        if self.is_open and self.classes:
-            raise usage(
-                "--open and --classes contradict each other",
-                "An open model is asked for classes when it runs.",
-            )
-        if self.text_encoder is not None and not self.classes:
-            raise usage("--text-encoder needs --classes", "Name what to find.")
+        self.classes.check()
+        if self.is_open and not self.classes.is_empty:
+            raise excludes("--open", "--classes", "An open model is asked for classes when it runs.")
+        if self.text_encoder is not None and self.classes.is_empty:
+            raise requires("--text-encoder", "--classes", "Name what to find.")
 
     def _check_inside(self) -> None:
         if self.to in TRACED and self.dynamic:
-            raise usage(f"--dynamic does not go with --to {self.to}", "Give one size by --imgsz.")
+            raise usage_error(f"--dynamic does not go with --to {self.to}", "Give one size by --imgsz.")
         if self.to in TRACED and self.nms:
-            raise usage(
+            raise usage_error(
                 f"--nms does not go with --to {self.to}", "Suppress what overlaps outside of the model."
             )
-        own = (
-            ("--conf", self.conf is not None),
-            ("--iou", self.iou != 0.7),
-            ("--max-det", self.max_det != 300),
-        )
-        for flag, is_given in own:
-            if is_given and not self.nms:
-                raise usage(f"{flag} needs --nms", "Without suppression inside there is nothing to set.")
-
-
-def usage(message: str, hint: str) -> MedrovError:
-    """Return the error of an option."""
-    return MedrovError(ErrorCode.USAGE, message, hint)
+        if not self.nms:
+            for flag in given_flags(self.selection):
+                raise requires(flag, "--nms", "Without suppression inside there is nothing to set.")

@@ -42,8 +42,10 @@ class OptionField:
         Converts a given value that is not None to the value of the field.
     given_default
         Default on the command line where it is written in another form than the field's.
+    shows_default
+        Whether the command line knows the default; if not, ``help`` states it.
     before
-        Name of the parameter before which the option is listed; empty: in the order of the fields.
+        Flag of the option before which this one is listed; empty: in the order of the fields.
     source
         Source of the default: a paper, another program, a measurement.
     affects_result
@@ -64,6 +66,7 @@ class OptionField:
     given: Any = None
     parse: Callable[[Any], Any] | None = None
     given_default: Any = None
+    shows_default: bool = True
     before: str = ""
     source: str = ""
     affects_result: bool = False
@@ -83,12 +86,16 @@ class GroupField:
         In place of the group's own, by field.
     panel
         In place of the group's own headings.
+    key, recorded
+        See :class:`OptionField`.
     """
 
     omit: tuple[str, ...] = ()
     help: Mapping[str, str] = dataclasses.field(default_factory=dict)
     metavar: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     panel: str | None = None
+    key: str = ""
+    recorded: str = ""
 
     def adapt(self, name: str, spec: OptionField) -> OptionField:
         """Return an option of the group as this command shows it."""
@@ -128,6 +135,8 @@ def group(
     help: Mapping[str, str] | None = None,  # noqa: A002 - named as in the options
     metavar: Mapping[str, str | None] | None = None,
     panel: str | None = None,
+    key: str = "",
+    recorded: str = "",
 ) -> Any:
     """Return a field that is a group of options.
 
@@ -136,10 +145,10 @@ def group(
     of
         The group's default, which gives this command's own defaults; or its class, if it has options
         without a default.
-    omit, help, metavar, panel
+    omit, help, metavar, panel, key, recorded
         See :class:`GroupField`.
     """
-    spec = GroupField(tuple(omit), dict(help or {}), dict(metavar or {}), panel)
+    spec = GroupField(tuple(omit), dict(help or {}), dict(metavar or {}), panel, key, recorded)
     return field(default=MISSING if isinstance(of, type) else of, metadata={_KEY: spec})
 
 
@@ -149,7 +158,7 @@ def option_of(settings: type, name: str, *, default: Any = ..., **changes: Any) 
     spec = spec_of(own)
     if not isinstance(spec, OptionField):
         raise TypeError(f"{settings.__name__}.{name} is no option")
-    return _field(replace(spec, **changes), own.default if default is ... else default)
+    return _field(replace(spec, **{"before": "", **changes}), own.default if default is ... else default)
 
 
 def spec_of(own: dataclasses.Field[Any]) -> OptionField | GroupField | None:
@@ -172,6 +181,15 @@ def check_ranges(settings: Any) -> None:
             too_high = spec.high is not None and not value <= spec.high
             if too_low or too_high:
                 raise out_of_range(spec.flags[0], value, spec.low, spec.high)
+
+
+def given_flags(settings: Any) -> list[str]:
+    """Return the flags of the options whose value is not the default of their class."""
+    return [
+        spec.flags[0]
+        for own in fields(settings)
+        if isinstance(spec := spec_of(own), OptionField) and getattr(settings, own.name) != own.default
+    ]
 
 
 def _options(settings: Any) -> Iterator[tuple[OptionField, Any]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.base.environment import is_offline
+from medrov_cli.core.base.errors import excludes
 from medrov_cli.core.engines.registry import ENGINES
-from medrov_cli.core.settings.choices import Axis, EngineName, Precision
+from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.field import option
-from medrov_cli.core.settings.values import check_device, check_imgsz
-from medrov_cli.core.settings.window import AUTO, WindowSpec
+from medrov_cli.core.settings.values import Prompt, check_device, check_imgsz, parse_classes
 
 CLASSES_PANEL = "What to find"
 DATA_PANEL = "Images and classes"
@@ -18,32 +19,58 @@ INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
 
+STDIN = "-"
+"""In place of a path: standard input."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """The network and the encoder of its class names.
+
+    Attributes
+    ----------
+    weights
+        Name in the manifest, or a ``.safetensors`` file.
+    text_encoder
+        Spec of the text encoder; null: that of the weights.
+    """
+
+    weights: str = option(
+        "--weights",
+        "-w",
+        default=DEFAULT_WEIGHTS,
+        metavar="NAME|FILE",
+        help="A name of 'medrov weights list', or a .safetensors file.",
+        panel=MODEL_PANEL,
+        affects_result=True,
+    )
+    text_encoder: str | None = option(
+        "--text-encoder",
+        default=None,
+        metavar="SPEC",
+        help="minilm (offline), hf-hub:ORG/NAME or local-dir:FOLDER. Default: the one of the weights.",
+        panel=MODEL_PANEL,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeSettings:
     """Where and how the network runs.
 
     Attributes
     ----------
-    imgsz
-        Side of the square model input, in pixels; null: that of the weights.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     engine, precision
         What computes, and in which number format.
+    imgsz
+        Side of the square model input, in pixels; null: that of the weights.
     batch
         Images a forward pass; null: chosen by engine and device.
     offline
         Forbid every use of the network.
     """
 
-    imgsz: int | None = option(
-        "--imgsz",
-        default=None,
-        metavar="PIXELS",
-        help="Side of the square model input, a multiple of 32. Default: the one of the weights.",
-        panel=MODEL_PANEL,
-    )
     device: str = option(
         "--device",
         default="auto",
@@ -64,6 +91,14 @@ class RuntimeSettings:
         help="Number format of the network.",
         panel=MODEL_PANEL,
         affects_result=True,
+    )
+    imgsz: int | None = option(
+        "--imgsz",
+        default=None,
+        before="--device",
+        metavar="PIXELS",
+        help="Side of the square model input, a multiple of 32. Default: the one of the weights.",
+        panel=MODEL_PANEL,
     )
     batch: int | None = option(
         "--batch",
@@ -95,7 +130,7 @@ class RuntimeSettings:
         check_device(self.device)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SelectionSettings:
     """Which candidates of the network become detections.
 
@@ -149,48 +184,59 @@ class SelectionSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SelectionConfig:
-    """How detections are chosen for scoring.
+COCO_SELECTION = SelectionSettings(conf=0.001, raw_scores=True, iou=0.6)
+"""For scoring: nearly every candidate takes part in the precision-recall curve (COCO's practice)."""
+
+COCO_BATCH = 16
+"""Images a forward pass where detections are scored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSettings:
+    """What is searched for.
 
     Attributes
     ----------
-    conf
-        COCO practice: nearly every candidate takes part in the precision-recall curve.
-    iou
-        Threshold of the suppression within a class.
-    max_det
-        Detections an image, over all classes.
-    batch
-        Images a forward pass.
+    classes
+        Classes and their synonyms; with none here and in the file, the vocabulary of the weights.
+    classes_file
+        Text file with one class a line; ``-``: standard input.
     """
 
-    conf: float = 0.001
-    iou: float = 0.6
-    max_det: int = 300
-    batch: int = 16
+    classes: tuple[Prompt, ...] = option(
+        "--classes",
+        "-c",
+        default=(),
+        parse=parse_classes,
+        metavar="TEXT",
+        help='What to find, comma separated: "lung nodule, polyp"; a/b are synonyms of one class.',
+        panel=CLASSES_PANEL,
+    )
+    classes_file: Path | None = option(
+        "--classes-file",
+        default=None,
+        metavar="FILE",
+        help="The same from a text file, one class a line; - reads stdin.",
+        panel=CLASSES_PANEL,
+    )
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether no class is named."""
+        return not self.classes and self.classes_file is None
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """How to turn files into frames.
+    @property
+    def reads_stdin(self) -> bool:
+        """Tell whether the classes come from standard input."""
+        return self.classes_file is not None and str(self.classes_file) == STDIN
 
-    Attributes
-    ----------
-    window
-        Grey-level window; `window.parse_window` reads it from text.
-    axis
-        Plane in which NIfTI volumes are cut. Other formats are read as they are stored.
-    limits
-        What is refused before decoding.
-    patient
-        Whether frames of DICOM files carry the patient's id and name.
-    """
+    def check(self) -> None:
+        """Refuse classes from two places.
 
-    window: WindowSpec = AUTO
-    axis: Axis = "axial"
-    limits: Limits = field(default_factory=Limits)
-    patient: bool = False
-
-
-DEFAULT_OPTIONS = ReadOptions()
+        Raises
+        ------
+        MedrovError
+            ``USAGE``.
+        """
+        if self.classes and self.classes_file is not None:
+            raise excludes("--classes", "--classes-file", "Give one.")

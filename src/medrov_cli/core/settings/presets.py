@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import MedrovError, usage_error
 
 
 def preset_names() -> tuple[str, ...]:
@@ -52,8 +52,7 @@ def read_preset(name: str, options: Collection[str]) -> dict[str, Any]:
 
 
 def _unusable(name: str, why: str) -> MedrovError:
-    return MedrovError(
-        ErrorCode.USAGE,
+    return usage_error(
         f"--preset {name}: {why}",
         f"Presets: {', '.join(preset_names())}; or a TOML file with a line an option: batch = 32.",
     )

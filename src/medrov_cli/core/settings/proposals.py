@@ -1,14 +1,19 @@
-"""The steps and thresholds of pseudo-labelling, each with its source."""
+"""Settings of ``train``: pseudo-labels and distillation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from medrov_cli.core.settings.choices import Teacher
+from medrov_cli.core.settings.field import option
+
+DISTILLATION_PANEL = "Distillation"
+PSEUDO_PANEL = "Pseudo-labels"
+PAPER = "MedROV, arXiv 2511.20650"
 
 
 @dataclass(frozen=True, slots=True)
-class PseudoLabelConfig:
+class ProposalSettings:
     """How proposals become targets.
 
     The values are MedROV's (arXiv 2511.20650), but for the first epoch. Its pixel sizes are for a
@@ -40,15 +45,67 @@ class PseudoLabelConfig:
         Sides of the crop: at least 30 px at 640.
     """
 
-    teacher: Teacher = Teacher.AVERAGE
-    first_epoch: int = 1
+    unknown_objects: bool = option(
+        "--unknown-objects/--no-unknown-objects",
+        default=False,
+        help="And on boxes of no class, by the embedding of their own image: needs a --text-encoder "
+        "with an image tower.",
+        panel=PSEUDO_PANEL,
+    )
+    min_score: float = option(
+        "--pseudo-score",
+        default=0.9,
+        low=0,
+        help="Lowest score of such a box; above 1 there are none.",
+        panel=PSEUDO_PANEL,
+        source=PAPER,
+    )
+    first_epoch: int = option(
+        "--pseudo-after",
+        default=1,
+        low=0,
+        help="Epochs before the first such box; 0 suits pretrained weights.",
+        panel=PSEUDO_PANEL,
+    )
+    teacher: Teacher = option(
+        "--teacher",
+        default=Teacher.AVERAGE,
+        help="Who proposes: the weights' moving average, or as they are.",
+        panel=PSEUDO_PANEL,
+    )
     candidate_score: float = 0.001
     nms_iou: float = 0.3
-    min_score: float = 0.9
     max_truth_iou: float = 0.3
-    unknown_objects: bool = False
     max_unknown: int = 5
     min_side: float = 50 / 640
     max_side: float = 320 / 640
     expansion: float = 0.3
     min_crop: float = 30 / 640
+
+
+@dataclass(frozen=True, slots=True)
+class DistillationSettings:
+    """Knowledge distillation: another network's outputs as a second loss.
+
+    Attributes
+    ----------
+    weights
+        Those of the teacher; null: no distillation.
+    gain
+        Weight of that loss beside the training loss.
+    """
+
+    weights: str | None = option(
+        "--distill",
+        default=None,
+        metavar="NAME|FILE",
+        help="Learn also what these weights answer to each image, of whatever size of network.",
+        panel=DISTILLATION_PANEL,
+    )
+    gain: float = option(
+        "--distill-gain",
+        default=1.0,
+        low=0,
+        help="How much their answers count beside the annotations.",
+        panel=DISTILLATION_PANEL,
+    )

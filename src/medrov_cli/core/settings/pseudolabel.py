@@ -1,159 +1,119 @@
-"""All settings of pseudo-labelling a dataset, and which of them contradict each other."""
+"""Settings of ``medrov pseudolabel`` and ``medrov pseudolabel apply``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS, GRID
-from medrov_cli.core.settings.choices import SPLITS, EngineName, Precision, Split
-from medrov_cli.core.settings.detect import Shard
-from medrov_cli.core.settings.evaluate import EvalConfig, usage
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
-from medrov_cli.core.settings.values import check_device, check_imgsz
-
-AGREE_IOU = 0.5
-"""Two views see the same object if their boxes of one class overlap by this IoU (PASCAL VOC's hit)."""
-
-_PAPER = PseudoLabelConfig()
-
-
-@dataclass(frozen=True, slots=True)
-class OfflineRule:
-    """When a proposal becomes a label. The defaults are MedROV's (arXiv 2511.20650), with one view.
-
-    Attributes
-    ----------
-    score
-        A proposal needs at least this.
-    calibrated
-        ``score`` and what is written are calibrated scores, so that each class has its own raw one.
-    nms_iou
-        Of two proposals that overlap more than this the better stays, whatever the classes.
-    max_truth_iou
-        A proposal that overlaps an annotated box by this IoU or more is dropped.
-    flip
-        Look at the mirror image, too.
-    scales
-        Sides of the model input, as shares of the usual one.
-    agree
-        So many views must see an object; null: all that can.
-    """
-
-    score: float = _PAPER.min_score
-    calibrated: bool = False
-    nms_iou: float = _PAPER.nms_iou
-    max_truth_iou: float = _PAPER.max_truth_iou
-    flip: bool = False
-    scales: tuple[float, ...] = (1.0,)
-    agree: int | None = None
-
-    def check(self, weights: int) -> None:
-        """Refuse bad values, for a number of weights.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE``, naming the option.
-        """
-        for name, value in (
-            ("--score", self.score),
-            ("--nms-iou", self.nms_iou),
-            ("--truth-iou", self.max_truth_iou),
-        ):
-            if not 0 <= value <= 1:
-                raise usage(f"{name} {value:g} is not from 0 to 1", "Leave it out for the paper's value.")
-        if not self.scales or any(not 0.1 <= scale <= 4 for scale in self.scales):
-            raise usage("--scales are not from 0.1 to 4", "Give numbers with commas: 0.8,1.0,1.25.")
-        views = weights * len(self.scales) * (1 + self.flip)
-        if self.agree is not None and not 1 <= self.agree <= views:
-            raise usage(
-                f"--agree {self.agree} is not from 1 to {views}, the number of views",
-                "Each of --weights looks at each of --scales, with --flip twice.",
-            )
-
-    def sides(self, imgsz: int) -> list[int]:
-        """Return the sides of the model input, multiples of 32, from the usual one.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE``: two scales give the same side, or one gives a side that cannot be.
-        """
-        sides = [round(imgsz * scale / GRID) * GRID for scale in self.scales]
-        if len(set(sides)) < len(sides):
-            raise usage(
-                f"--scales: two of them give the same side at {imgsz} pixels: {', '.join(map(str, sides))}",
-                "Sides are multiples of 32: give scales that are further apart.",
-            )
-        for side in sides:
-            check_imgsz(side)
-        return sides
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli.core.base.errors import excludes, usage_error
+from medrov_cli.core.settings.choices import Split
+from medrov_cli.core.settings.field import argument, group, option, option_of
+from medrov_cli.core.settings.groups import (
+    DATA_PANEL,
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    ModelSettings,
+    RuntimeSettings,
+)
+from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings, ReadSettings
+from medrov_cli.core.settings.label_rule import LabelRule
+from medrov_cli.core.settings.lists import parse_splits
+from medrov_cli.core.settings.values import Shard
 
 
-@dataclass(frozen=True, slots=True)
-class OfflineConfig:
-    """All settings of a run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PseudolabelSettings:
+    """Settings of ``pseudolabel``.
 
     Attributes
     ----------
-    dataset
-        Dataset yaml.
-    data_root
-        Folder of the sources, in place of the yaml's own ``root``.
+    data
+        Dataset yaml; its split is not used.
     presence
         Presence table, or ``omnis``, in place of the yaml's own.
     splits
         Which images get labels.
-    weights
-        Names in the manifest, or ``.safetensors`` files.
-    output
-        Folder of the new dataset; null in a dry run alone.
-    rule
-        When a proposal becomes a label.
-    imgsz
-        Side of the square model input, in pixels; that of each weights file where null.
-    device, engine, precision
-        Where and how the network runs.
-    text_encoder
-        Spec of the text encoder; that of each weights file where null.
-    batch
-        Images a forward pass.
-    threads
-        Files that are read at once.
     shard
         Which part of the images; null for all.
+    threads
+        Files that are read at once.
+    rule
+        When a proposal becomes a label.
+    weights
+        Names in the manifest, or ``.safetensors`` files.
+    text_encoder
+        Spec of the text encoder; that of each weights file where null.
+    runtime
+        Where and how the network runs.
+    output
+        Folder of the new dataset; null in a dry run alone.
     dry_run
         Count, and write nothing.
     review
         HTML page to write, for people to decide on each label.
-    resume, overwrite
-        What to do with an earlier run in ``output``.
-    offline
-        Forbid every use of the network.
     """
 
-    dataset: Path
-    output: Path | None = None
-    data_root: Path | None = None
-    presence: str | None = None
-    splits: tuple[Split, ...] = ("train",)
-    weights: tuple[str, ...] = (DEFAULT_WEIGHTS,)
-    rule: OfflineRule = field(default_factory=OfflineRule)
-    imgsz: int | None = None
-    device: str = "auto"
-    engine: EngineName = EngineName.AUTO
-    precision: Precision = Precision.FP32
-    text_encoder: str | None = None
-    batch: int = 8
-    threads: int = 4
-    shard: Shard | None = None
-    dry_run: bool = False
-    review: Path | None = None
-    resume: bool = False
-    overwrite: bool = False
-    offline: bool = False
+    data: DatasetSettings = group(DatasetSettings, omit=("split",), metavar={"dataset": "DATASET"})
+    presence: str | None = option(
+        "--presence",
+        default=None,
+        before="--data-root",
+        metavar="FILE",
+        help="Presence table, or omnis, in place of the yaml's own: a 0 is what is looked for.",
+        panel=DATA_PANEL,
+    )
+    splits: tuple[Split, ...] = option(
+        "--splits",
+        given_default="train",
+        parse=parse_splits,
+        before="--data-root",
+        metavar="LIST",
+        help="Which images: train, val, test; several with commas.",
+        panel=DATA_PANEL,
+    )
+    shard: Shard | None = option(
+        "--shard",
+        default=None,
+        parse=Shard.parse,
+        metavar="I/N",
+        help="Take every N-th image, from the I-th. The last of N jobs with one --output writes the dataset.",
+        panel=DATA_PANEL,
+    )
+    threads: int = option_of(ReadSettings, "threads", panel=DATA_PANEL)
+    rule: LabelRule = group(LabelRule())
+    weights: tuple[str, ...] = option(
+        "--weights",
+        "-w",
+        default=(DEFAULT_WEIGHTS,),
+        shows_default=False,
+        metavar="NAME|FILE",
+        help=f"A name of 'medrov weights list', or a .safetensors file; may be repeated. Default: "
+        f"{DEFAULT_WEIGHTS}.",
+        panel=MODEL_PANEL,
+    )
+    text_encoder: str | None = option_of(ModelSettings, "text_encoder")
+    runtime: RuntimeSettings = group(
+        RuntimeSettings(batch=8), help={"batch": "Images a forward pass."}, metavar={"batch": None}
+    )
+    output: OutputSettings = group(
+        OutputSettings(), help={"folder": "Folder of the new dataset; the images stay where they are."}
+    )
+    dry_run: bool = option(
+        "--dry-run",
+        default=False,
+        before="--resume",
+        help="Count by source and class, and write nothing.",
+        panel=OUTPUT_PANEL,
+    )
+    review: Path | None = option(
+        "--review",
+        default=None,
+        before="--resume",
+        metavar="FILE",
+        help="Write an HTML page to accept, reject or relabel each label.",
+        panel=OUTPUT_PANEL,
+    )
 
     def check(self) -> None:
         """Refuse bad values and contradictions.
@@ -164,79 +124,48 @@ class OfflineConfig:
             ``USAGE``, naming the option.
         """
         if not self.weights or len(set(self.weights)) < len(self.weights):
-            raise usage("--weights: the same weights are given twice", "Give different ones, or one alone.")
+            raise usage_error(
+                "--weights: the same weights are given twice", "Give different ones, or one alone."
+            )
         self.rule.check(len(self.weights))
-        if self.imgsz is not None:
-            check_imgsz(self.imgsz)
-        check_device(self.device)
-        if self.resume and self.overwrite:
-            raise usage("--resume and --overwrite contradict each other", "Give one of them.")
-        if self.output is None and not self.dry_run:
-            raise usage("--output is missing", "Give a folder for the new dataset, or --dry-run.")
-        if self.output is not None and self.output.exists() and not self.output.is_dir():
-            raise usage(f"--output {self.output} is a file", "Give a folder.")
+        self.runtime.check()
         if self.dry_run:
             self._check_dry_run()
+        elif self.output.folder is None:
+            raise usage_error("--output is missing", "Give a folder for the new dataset, or --dry-run.")
+        if self.output.folder is not None:
+            self.output.check()
 
     def _check_dry_run(self) -> None:
         for flag, is_given in (
             ("--shard", self.shard is not None),
-            ("--resume", self.resume),
+            ("--resume", self.output.resume),
             ("--review", self.review is not None),
         ):
             if is_given:
-                raise usage(f"{flag} and --dry-run contradict each other", "A dry run writes nothing.")
-
-    def of_detector(self, name: str) -> EvalConfig:
-        """Return what is needed to open one of the weights, as in an evaluation."""
-        return EvalConfig(
-            dataset=self.dataset,
-            weights=name,
-            imgsz=self.imgsz,
-            device=self.device,
-            engine=self.engine,
-            precision=self.precision,
-            text_encoder=self.text_encoder,
-            offline=self.offline,
-        )
+                raise excludes(flag, "--dry-run", "A dry run writes nothing.")
 
 
-def rule_record(rule: OfflineRule, views: int) -> dict[str, Any]:
-    """Return a rule as each label carries it."""
-    record = {
-        "score": rule.score,
-        "scores": "calibrated" if rule.calibrated else "raw",
-        "nms_iou": rule.nms_iou,
-        "truth_iou": rule.max_truth_iou,
-    }
-    if views > 1:
-        record |= {"views": views, "agree": rule.agree or views, "agree_iou": AGREE_IOU}
-    return record
+@dataclass(frozen=True, slots=True)
+class ApplySettings:
+    """Settings of ``pseudolabel apply``.
 
-
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Return the scales that ``--scales`` names.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``.
+    Attributes
+    ----------
+    decisions
+        File that the review page has saved.
+    labels
+        The folder that was reviewed.
+    output
+        Folder of the new dataset.
+    overwrite
+        Replace an earlier run in that folder.
     """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise usage(f"--scales {text!r} is no list of numbers", "Write 0.8,1.0,1.25.") from error
 
-
-def parse_splits(text: str) -> tuple[Split, ...]:
-    """Return the splits that ``--splits`` names, each once, in the usual order.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``.
-    """
-    given = {part.strip() for part in text.split(",")}
-    if unknown := sorted(given - set(SPLITS)):
-        raise usage(f"--splits: {unknown[0]!r} is no split", "Give train, val or test; several with commas.")
-    return tuple(split for split in SPLITS if split in given)
+    decisions: Path = argument(metavar="FILE", help="What the review page has saved.")
+    labels: Path = option("--labels", metavar="DIR", help="The folder that was reviewed.", panel=DATA_PANEL)
+    output: Path = option(
+        "--output", "-o", metavar="DIR", help="Folder of the new dataset.", panel=OUTPUT_PANEL
+    )
+    overwrite: bool = option_of(OutputSettings, "overwrite")
+    as_json: bool = option_of(OutputSettings, "as_json")

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from medrov_cli.core.settings.choices import Balance, OptimizerName
+from medrov_cli.core.settings.choices import Appearance, Balance, Negative, OptimizerName
+from medrov_cli.core.settings.field import option
+from medrov_cli.core.settings.groups import DATA_PANEL
+from medrov_cli.core.settings.lists import parse_names
 
-DECAY = 0.999
-"""Horizon of 1,000 steps. Ultralytics' 0.9999 is for runs of 100,000 steps and more."""
+LOSS_PANEL = "Loss"
+SCHEDULE_PANEL = "Schedule"
 
 
 @dataclass(frozen=True, slots=True)
 class LossGains:
     """Weights of the three terms (ultralytics' defaults)."""
 
-    box: float = 7.5
-    text: float = 0.5
-    distribution: float = 1.5
+    box: float = option(
+        "--box-gain",
+        default=7.5,
+        low=0,
+        help="Weight of the boxes' overlap in the loss.",
+        panel=LOSS_PANEL,
+        source="ultralytics",
+    )
+    text: float = option(
+        "--text-gain",
+        default=0.5,
+        low=0,
+        help="Weight of the likeness to texts in the loss.",
+        panel=LOSS_PANEL,
+        source="ultralytics",
+    )
+    distribution: float = option(
+        "--distribution-gain",
+        default=1.5,
+        low=0,
+        help="Weight of the distributions of the boxes' edges in the loss.",
+        panel=LOSS_PANEL,
+        source="ultralytics",
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleConfig:
+class ScheduleSettings:
     """An optimizer with warm-up and cosine.
 
     Attributes
     ----------
     optimizer
-        Muon finds more in as many steps than AdamW (``docs/results.md``).
+        AdamW, or Muon for hidden convolutions.
     learning_rate
-        Peak. The paper fine-tunes at 2e-4 with batch 128; from scratch with batch 16 a nano
-        model wants more.
+        Peak.
     weight_decay
-        On matrices only, not on biases and norms. The paper: 0.05.
+        On matrices only, not on biases and norms.
     warmup_steps
         Linear rise from 0; at most a fifth of the run.
     final_share
@@ -41,16 +65,44 @@ class ScheduleConfig:
         :class:`~medrov_cli.core.model.learning.moving_average.MovingAverage`.
     """
 
-    optimizer: OptimizerName = OptimizerName.MUON
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
+    optimizer: OptimizerName = option(
+        "--optimizer",
+        default=OptimizerName.MUON,
+        help="AdamW, or Muon: orthogonalised steps for hidden convolutions, AdamW for the rest.",
+        panel=SCHEDULE_PANEL,
+        source="measured: more is found in as many steps than with AdamW (docs/results.md)",
+    )
+    learning_rate: float = option(
+        "--lr",
+        default=1e-3,
+        low=0,
+        help="Peak learning rate.",
+        panel=SCHEDULE_PANEL,
+        source="the paper fine-tunes at 2e-4 with batch 128; a nano model from scratch at 16 needs more",
+    )
+    weight_decay: float = option(
+        "--weight-decay",
+        default=0.05,
+        low=0,
+        help="Weight decay of matrices.",
+        panel=SCHEDULE_PANEL,
+        source="MedROV, arXiv 2511.20650",
+    )
     warmup_steps: int = 200
     final_share: float = 0.01
-    average_decay: float = DECAY
+    average_decay: float = option(
+        "--average-decay",
+        default=0.999,
+        low=0,
+        high=0.99999,
+        help="Decay a step of the weights' moving average, which is kept; 0: the weights as they are.",
+        panel=SCHEDULE_PANEL,
+        source="a horizon of 1,000 steps; ultralytics' 0.9999 is for runs of 100,000 steps and more",
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class AppearanceConfig:
+class AppearanceSettings:
     """Strengths of the changes of pixels; 0 switches one off.
 
     Attributes
@@ -92,26 +144,53 @@ class AppearanceConfig:
     glare: float = 0.0
 
 
+APPEARANCES = {
+    Appearance.PLAIN: AppearanceSettings(),
+    Appearance.MEDICAL: AppearanceSettings(
+        gamma=0.35,
+        hue=0.03,
+        white_balance=0.15,
+        stain=0.3,
+        grey=0.1,
+        window=0.3,
+        resolution=0.2,
+        compression=0.2,
+        vignette=0.15,
+        glare=0.25,
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
-class AugmentationConfig:
+class AugmentationSettings:
     """Strengths of the augmentation; 0 switches a part off.
 
     The geometry is ultralytics' (mosaic, scale 0.5, translate 0.1, flips). How pixels change is
     ``appearance``.
     """
 
-    mosaic: float = 0.7
+    mosaic: float = option(
+        "--mosaic", default=0.7, low=0, high=1, help="Share of mosaics of four.", panel=DATA_PANEL
+    )
     same_source: float = 0.5
     scale: float = 0.5
     aspect: float = 0.1
     translate: float = 0.1
     flip: float = 0.5
     visible: float = 0.25
-    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    appearance: AppearanceSettings = option(
+        "--appearance",
+        given=Appearance,
+        given_default=Appearance.PLAIN,
+        parse=APPEARANCES.__getitem__,
+        help="How pixels change: plain (grey levels, colours, blur, noise), or as other scanners, stains and "
+        "cameras would show it, too.",
+        panel=DATA_PANEL,
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class NegativesConfig:
+class NegativeSettings:
     """What an image is asked for besides its own classes; each kind can be switched off.
 
     Attributes
@@ -135,7 +214,7 @@ class NegativesConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceConfig:
+class BalanceSettings:
     """How strongly images of rare groups are preferred.
 
     Attributes
@@ -150,6 +229,37 @@ class BalanceConfig:
         over all larger ones. LVIS (arXiv 1908.03195) has 0.001, with a power of 0.5, by class.
     """
 
-    by: Balance = Balance.SOURCE
-    power: float = 0.3
-    threshold: float = 1.0
+    by: Balance = option(
+        "--balance",
+        default=Balance.SOURCE,
+        help="Draw images of rare groups more often.",
+        panel=DATA_PANEL,
+    )
+    power: float = option(
+        "--balance-power",
+        default=0.3,
+        low=0,
+        high=1,
+        help="0 draws images equally often, 1 groups.",
+        panel=DATA_PANEL,
+    )
+    threshold: float = option(
+        "--balance-threshold",
+        default=1.0,
+        low=0,
+        high=1,
+        help="Share of all images from which a group is not rare.",
+        panel=DATA_PANEL,
+    )
+
+
+def parse_negatives(texts: Sequence[str]) -> NegativeSettings:
+    """Return the kinds of negatives that ``--negatives`` names.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    chosen = parse_names(texts, Negative, "--negatives")
+    return NegativeSettings(**{str(kind): kind in chosen for kind in Negative})

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from medrov_cli.core.base.constants import GRID, MAX_IMGSZ
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.constants import EXPORTED_SUFFIXES, GRID, MAX_IMGSZ
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.choices import EngineName, Precision
 
+_SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PROMPT_HINT = (
     'Write classes as "lung nodule, colon polyp/polyp": commas between classes, slashes between synonyms.'
@@ -23,8 +27,7 @@ def check_imgsz(imgsz: int) -> None:
         ``USAGE``.
     """
     if imgsz % GRID or not GRID <= imgsz <= MAX_IMGSZ:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--imgsz {imgsz} is not a multiple of {GRID} from {GRID} to {MAX_IMGSZ}",
             f"The nearest is {min(max(round(imgsz / GRID) * GRID, GRID), MAX_IMGSZ)}.",
         )
@@ -39,9 +42,7 @@ def check_device(device: str) -> None:
         ``USAGE``.
     """
     if not _DEVICE.fullmatch(device):
-        raise MedrovError(
-            ErrorCode.USAGE, f"--device {device!r} is not a device", "Give auto, cpu, cuda, cuda:N or mps."
-        )
+        raise usage_error(f"--device {device!r} is not a device", "Give auto, cpu, cuda, cuda:N or mps.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,80 @@ class Prompt:
         parts = tuple(" ".join(part.split()) for part in text.split("/"))
         if not all(parts):
             what = f"class {text.strip()!r} has an empty synonym" if any(parts) else "a class has no name"
-            raise MedrovError(ErrorCode.USAGE, what, _PROMPT_HINT)
+            raise usage_error(what, _PROMPT_HINT)
         if not all(part.isprintable() for part in parts):
-            raise MedrovError(ErrorCode.USAGE, f"class {text!r} has control characters", _PROMPT_HINT)
+            raise usage_error(f"class {text!r} has control characters", _PROMPT_HINT)
         if len({part.casefold() for part in parts}) < len(parts):
-            raise MedrovError(ErrorCode.USAGE, f"class {text.strip()!r} names a synonym twice", _PROMPT_HINT)
+            raise usage_error(f"class {text.strip()!r} names a synonym twice", _PROMPT_HINT)
         return cls("/".join(parts), parts)
+
+
+def parse_classes(text: str) -> tuple[Prompt, ...]:
+    """Return the prompts of a comma-separated list, in its order.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if a class is empty or given twice; the message names it.
+    """
+    return distinct_prompts([Prompt.parse(part) for part in text.split(",")])
+
+
+def distinct_prompts(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+    """Return prompts as they are; refuse two with the same texts, in any case and order.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    seen: set[frozenset[str]] = set()
+    repeated = []
+    for prompt in prompts:
+        key = frozenset(synonym.casefold() for synonym in prompt.synonyms)
+        if key in seen:
+            repeated.append(prompt.name)
+        seen.add(key)
+    if repeated:
+        names = ", ".join(repr(name) for name in dict.fromkeys(repeated))
+        raise usage_error(f"classes given more than once: {names}", "Name each class once.")
+    return tuple(prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The part of the inputs that one job of an array takes.
+
+    Attributes
+    ----------
+    number
+        1-based.
+    count
+        Number of jobs.
+    """
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        """Return ``i/n``."""
+        return f"{self.number}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Return the shard that ``i/n`` names.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` unless 1 <= i <= n.
+        """
+        match = _SHARD.fullmatch(text.strip())
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise usage_error(
+                f"--shard {text!r} is not i/n with 1 <= i <= n", "The second of four jobs is --shard 2/4."
+            )
+        return cls(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +179,64 @@ class HitRule:
         if name == "iou" and 0 < float(value or 0.5) <= 1:
             return cls(float(value or 0.5))
         raise ValueError(text)
+
+
+def parse_hit(text: str) -> HitRule:
+    """Return the hit rule that ``--hit`` names.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    try:
+        return HitRule.parse(text)
+    except ValueError as error:
+        raise usage_error(f"--hit {text!r} is not a rule", "Give centre, or iou:X with X up to 1.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What runs the network, and in which number format; or a model of ``medrov export``."""
+
+    engine: EngineName = EngineName.AUTO
+    precision: Precision = Precision.FP32
+    exported: Path | None = None
+
+    def __str__(self) -> str:
+        """Return ``openvino-bf16``, the engine alone for fp32, or the name of an exported model."""
+        if self.exported is not None:
+            return self.exported.name
+        tail = "" if self.precision is Precision.FP32 else f"-{self.precision}"
+        return f"{self.engine}{tail}"
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """Return what ``openvino-bf16``, ``torch`` or ``model.onnx`` names.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``.
+        """
+        path = Path(text.strip())
+        if text.strip() and (path.suffix.lower() in EXPORTED_SUFFIXES or path.is_dir()):
+            return cls(exported=path)
+        engine, _, precision = text.strip().lower().partition("-")
+        if engine in list(EngineName) and (precision or Precision.FP32) in list(Precision):
+            return cls(EngineName(engine), Precision(precision or Precision.FP32))
+        raise usage_error(
+            f"--compare does not know {text.strip()!r}",
+            f"Give ENGINE-PRECISION ({', '.join(EngineName)}; {', '.join(Precision)}), or an exported model.",
+        )
+
+
+def parse_variants(text: str) -> tuple[Variant, ...]:
+    """Return what the list of ``--compare`` names.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    return tuple(Variant.parse(part) for part in text.split(","))

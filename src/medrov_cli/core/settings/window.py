@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import MedrovError, usage_error
 
 
 class WindowKind(StrEnum):
@@ -127,4 +127,4 @@ def _custom(word: str, text: str) -> WindowSpec:
 
 
 def _usage(message: str) -> MedrovError:
-    return MedrovError(ErrorCode.USAGE, message, _HINT.format(presets=", ".join(PRESETS)))
+    return usage_error(message, _HINT.format(presets=", ".join(PRESETS)))

@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, TEXT_WIDTH
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.cache import EmbeddingCache, Warn, say_nothing
@@ -58,8 +58,7 @@ def embed_texts(
     source = locate_encoder(encoder, offline=offline)
     identity = source.identity
     if identity.width > width:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"text encoder {encoder} makes embeddings of {identity.width} values; "
             f"the detector takes at most {width}",
             "Choose another --text-encoder.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.text.minilm.encoder import MINILM, MiniLmEncoder, find_minilm
 from medrov_cli.core.text.openclip.models import FOLDER_PREFIX, HUB_PREFIX, find_open_clip
 from medrov_cli.core.text.openclip.text_tower import OpenClipEncoder
@@ -50,8 +50,7 @@ def locate_encoder(spec: str, *, offline: bool = False) -> EncoderSource:
     if model is not None:
         identity = model.identity()
         return EncoderSource(identity, lambda: OpenClipEncoder(model.files(identity.revision), identity))
-    raise MedrovError(
-        ErrorCode.USAGE,
+    raise usage_error(
         f"unknown text encoder {spec!r}",
         f"Use {MINILM.spec}, {HUB_PREFIX}ORG/NAME or {FOLDER_PREFIX}PATH.",
     )

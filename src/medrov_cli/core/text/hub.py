@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.text.silence import quiet
 
 
@@ -57,8 +57,8 @@ class HubRepository:
                 except EntryNotFoundError:
                     return None
                 except HFValidationError as error:
-                    raise MedrovError(
-                        ErrorCode.USAGE, f"{self.name!r} is no repository name: {error}", "Use ORG/NAME."
+                    raise usage_error(
+                        f"{self.name!r} is no repository name: {error}", "Use ORG/NAME."
                     ) from error
                 except OSError as error:
                     raise self._unreachable(error) from error

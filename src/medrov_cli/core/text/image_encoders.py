@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.text.minilm.encoder import MINILM
 from medrov_cli.core.text.openclip.image_tower import OpenClipImageEncoder
 from medrov_cli.core.text.openclip.models import FOLDER_PREFIX, HUB_PREFIX, OpenClipModel, find_open_clip
@@ -85,14 +85,14 @@ def open_image_encoder(spec: str, *, offline: bool = False, device: str = "cpu")
 def _find(spec: str, offline: bool) -> OpenClipModel:
     """Return a model that has an image tower."""
     if spec == MINILM.spec:
-        raise MedrovError(ErrorCode.USAGE, f"text encoder {spec} has no image tower", _TOWER_HINT)
+        raise usage_error(f"text encoder {spec} has no image tower", _TOWER_HINT)
     model = find_open_clip(spec, offline=offline)
     if model is None:
-        raise MedrovError(ErrorCode.USAGE, f"unknown text encoder {spec!r}", _TOWER_HINT)
+        raise usage_error(f"unknown text encoder {spec!r}", _TOWER_HINT)
     with _hub_hints():
         config = model.config()
     if not config.has_image_tower:
-        raise MedrovError(ErrorCode.USAGE, f"text encoder {spec} has no image tower", _TOWER_HINT)
+        raise usage_error(f"text encoder {spec} has no image tower", _TOWER_HINT)
     return model
 
 

@@ -1,23 +1,33 @@
-"""The classes that a user asks for, as text."""
+"""Lists of classes in files and on standard input."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.settings.values import Prompt
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.groups import ClassSettings
+from medrov_cli.core.settings.values import Prompt, distinct_prompts
 
 
-def parse_classes(text: str) -> tuple[Prompt, ...]:
-    """Return the prompts of a comma-separated list, in its order.
+def read_classes(settings: ClassSettings, stdin: Iterable[str] | None = None) -> tuple[Prompt, ...]:
+    """Return the classes that are searched for; none: the vocabulary of the weights.
+
+    Parameters
+    ----------
+    stdin
+        Lines of standard input, for the file ``-``.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` if a class is empty or given twice; the message names it.
+        ``USAGE``: see :func:`read_classes_file`.
     """
-    return _distinct([Prompt.parse(part) for part in text.split(",")])
+    if settings.classes_file is None:
+        return settings.classes
+    if settings.reads_stdin:
+        return parse_class_lines(stdin or ())
+    return read_classes_file(settings.classes_file)
 
 
 def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
@@ -31,8 +41,8 @@ def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
     texts = [line.split("#", maxsplit=1)[0].strip() for line in lines]
     prompts = [Prompt.parse(text) for text in texts if text]
     if not prompts:
-        raise MedrovError(ErrorCode.USAGE, "the list of classes is empty", "Write one class a line.")
-    return _distinct(prompts)
+        raise usage_error("the list of classes is empty", "Write one class a line.")
+    return distinct_prompts(prompts)
 
 
 def read_classes_file(path: Path) -> tuple[Prompt, ...]:
@@ -46,28 +56,10 @@ def read_classes_file(path: Path) -> tuple[Prompt, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"cannot read the classes file {path}: {error.strerror or error}",
             "Check the path after --classes-file.",
         ) from error
     except UnicodeDecodeError as error:
-        raise MedrovError(
-            ErrorCode.USAGE, f"the classes file {path} is not UTF-8 text", "Save it as UTF-8."
-        ) from error
+        raise usage_error(f"the classes file {path} is not UTF-8 text", "Save it as UTF-8.") from error
     return parse_class_lines(text.splitlines())
-
-
-def _distinct(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
-    """Refuse prompts that ask for the same texts, whatever their case and order."""
-    seen: set[frozenset[str]] = set()
-    repeated = []
-    for prompt in prompts:
-        key = frozenset(synonym.casefold() for synonym in prompt.synonyms)
-        if key in seen:
-            repeated.append(prompt.name)
-        seen.add(key)
-    if repeated:
-        names = ", ".join(repr(name) for name in dict.fromkeys(repeated))
-        raise MedrovError(ErrorCode.USAGE, f"classes given more than once: {names}", "Name each class once.")
-    return tuple(prompts)

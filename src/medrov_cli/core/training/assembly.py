@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import TorchDynamoPlugin
 from torch import Tensor
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.presence import PresenceTable
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.model.learning.criterion import DetectionCriterion
@@ -24,7 +24,7 @@ from medrov_cli.core.model.learning.schedule import make_optimizer
 from medrov_cli.core.model.network import SCALES, Architecture, Detector
 from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.settings.choices import Part, TextStart
-from medrov_cli.core.settings.train import TrainConfig
+from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.text.image_encoders import open_image_encoder
 from medrov_cli.core.training.pseudolabels.proposals import PseudoLabeller
@@ -34,7 +34,7 @@ from medrov_cli.core.weights.container import read_metadata
 from medrov_cli.core.weights.resolution import resolve
 
 
-def open_accelerator(config: TrainConfig) -> Accelerator:
+def open_accelerator(config: TrainSettings) -> Accelerator:
     """Return device, precision and processes, as asked for or as the launcher says.
 
     Raises
@@ -60,25 +60,22 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
             **(compiler if config.compiled else {}),
         )
     except ValueError as error:  # accelerate's way to say that a device does not know a format
-        raise MedrovError(
-            ErrorCode.USAGE, f"--precision {config.precision}: {error}", "Use --precision bf16 or fp32."
+        raise usage_error(
+            f"--precision {config.precision}: {error}", "Use --precision bf16 or fp32."
         ) from error
     if config.precision == "fp16" and accelerator.device.type == "cpu":
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             "--precision fp16 needs a GPU: on the CPU gradients are not scaled, and vanish",
             "Use --precision bf16.",
         )
     if config.device not in ("auto", accelerator.device.type):
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--device {config.device} is not available here",
             "Use --device auto, or see 'medrov doctor'.",
         )
     shares = accelerator.num_processes * config.accumulate
     if config.batch % shares:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--batch {config.batch} cannot be divided over {accelerator.num_processes} processes "
             f"x --accumulate {config.accumulate}",
             f"Use a multiple of {shares}.",
@@ -91,7 +88,7 @@ def _has_accelerator() -> bool:
 
 
 def build_trainer(
-    config: TrainConfig,
+    config: TrainSettings,
     accelerator: Accelerator,
     table: FloatArray,
     field: Tensor,
@@ -129,9 +126,7 @@ def build_trainer(
     detector = detector.to(device).to(memory_format=torch.channels_last)
     average = MovingAverage(detector, config.schedule.average_decay)
     if not any(own.requires_grad for own in detector.parameters()):
-        raise MedrovError(
-            ErrorCode.USAGE, "--freeze leaves nothing to train", f"Leave out one of {', '.join(Part)}."
-        )
+        raise usage_error("--freeze leaves nothing to train", f"Leave out one of {', '.join(Part)}.")
     optimizer = make_optimizer(detector, config.schedule)
     criterion = DetectionCriterion(detector.head, config.gains)
     synchronize_batch_norms(detector)
@@ -154,7 +149,7 @@ def build_trainer(
 
 
 def _open_labeller(
-    config: TrainConfig, presence: PresenceTable, device: torch.device
+    config: TrainSettings, presence: PresenceTable, device: torch.device
 ) -> PseudoLabeller | None:
     rules = config.pseudo_labels
     if rules is None:
@@ -165,7 +160,7 @@ def _open_labeller(
     return PseudoLabeller(rules, presence, open_tower(device=str(device)).encode_images)
 
 
-def _open_teacher(config: TrainConfig, device: torch.device) -> Distillation | None:
+def _open_teacher(config: TrainSettings, device: torch.device) -> Distillation | None:
     """Return the network to learn from, if there is one.
 
     Raises
@@ -173,22 +168,22 @@ def _open_teacher(config: TrainConfig, device: torch.device) -> Distillation | N
     MedrovError
         ``USAGE`` if it knows texts by another encoder than this run uses.
     """
-    if config.distillation is None:
+    weights = config.distiller.weights
+    if weights is None:
         return None
-    path = resolve(config.distillation.weights)
+    path = resolve(weights)
     theirs = read_metadata(path).text_encoder
     ours = encoder_identity(config.text_encoder, offline=config.offline)
     pairs = ((theirs.identity, ours.name), (theirs.revision, ours.revision))
     if theirs.width != ours.width or any(own and other and own != other for own, other in pairs):
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--distill {path} was trained with the text encoder {theirs.identity or theirs.spec}, "
             f"this run uses {ours.name}",
             f"Use --text-encoder {theirs.spec}, or another teacher.",
         )
     teacher = load_detector(path).requires_grad_(False)
     teacher = teacher.to(device).to(memory_format=torch.channels_last)
-    return Distillation(teacher, config.distillation.gain, config.gains)
+    return Distillation(teacher, config.distiller.gain, config.gains)
 
 
 def _start_from(detector: Detector, weights: str, seed: int) -> None:
@@ -203,8 +198,7 @@ def _start_from(detector: Detector, weights: str, seed: int) -> None:
         grow(other, detector, torch.Generator().manual_seed(seed))
     else:
         targets = [scale, *(name for name in SCALES if can_grow(scale, name))]
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--weights {path} is a model of scale {scale}, --model asks for {wanted}",
             f"Use --model {' or '.join(targets)}.",
         )

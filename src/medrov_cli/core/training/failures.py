@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """How torch's allocators say it, where they have no exception of their own."""
@@ -34,8 +34,7 @@ def clear_failures() -> Iterator[None]:
                 "or --imgsz in a new --output. The last saved state is whole.",
             ) from error
         if "deterministic" in text:
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"--deterministic: {str(error).splitlines()[0]}",
                 "Leave --deterministic out on this device.",
             ) from error

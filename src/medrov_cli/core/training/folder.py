@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import whole_file
 
 _MAY_CHANGE = frozenset(
@@ -67,8 +67,7 @@ class RunFolder:
         if not self.settings.exists():
             return False
         if not resume:
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"{self.path} already holds a run",
                 "Add --resume to go on with it, or give another --output.",
             )
@@ -76,8 +75,7 @@ class RunFolder:
         keys = (set(before) | set(settings)) - _MAY_CHANGE
         changed = sorted(key for key in keys if before.get(key) != settings.get(key))
         if changed:
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"--resume: the run in {self.path} was started with another {changed[0]}: "
                 f"{before.get(changed[0])!r}, now {settings.get(changed[0])!r}",
                 "Repeat the settings of its config.json, or give another --output.",

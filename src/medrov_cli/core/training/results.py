@@ -11,7 +11,7 @@ from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.prediction.source_scores import SourceScore
-from medrov_cli.core.settings.train import TrainConfig
+from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.training.data.prompting import ClassTexts
 from medrov_cli.core.training.trainer import ADDED, LOSS_TERMS
@@ -88,7 +88,7 @@ def _mean(values: list[float]) -> float:
 
 
 def describe(
-    config: TrainConfig, dataset: Dataset, texts: ClassTexts, entry: dict[str, Any]
+    config: TrainSettings, dataset: Dataset, texts: ClassTexts, entry: dict[str, Any]
 ) -> WeightsMetadata:
     """Return what the weights of an epoch say about themselves."""
     encoder = encoder_identity(config.text_encoder, offline=config.offline)

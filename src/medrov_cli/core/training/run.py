@@ -10,12 +10,12 @@ from typing import Any
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.model.precision import choose_precision
-from medrov_cli.core.settings.train import Progress, TrainConfig, TrainProgress, settings_of
-from medrov_cli.core.settings.values import check_imgsz
+from medrov_cli.core.settings.train import TrainSettings, config_record
 from medrov_cli.core.text.image_encoders import check_image_tower
 from medrov_cli.core.training.assembly import open_accelerator
 from medrov_cli.core.training.failures import clear_failures
 from medrov_cli.core.training.folder import RunFolder
+from medrov_cli.core.training.progress import Progress, TrainProgress
 from medrov_cli.core.training.reporting import tracked
 from medrov_cli.core.training.results import metrics_entry
 from medrov_cli.core.training.session import EpochState, Session, open_session
@@ -44,7 +44,7 @@ class TrainResult:
     is_main: bool = True
 
 
-def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> TrainResult:
+def run_training(config: TrainSettings, progress: Progress = lambda _: None) -> TrainResult:
     """Train, validate every epoch, and keep the weights of the best one.
 
     Under ``torchrun`` or ``accelerate launch`` every process calls this, and the first one writes.
@@ -56,12 +56,13 @@ def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> Tr
         ``OUT_OF_MEMORY``, ``DEPENDENCY_MISSING``, the codes of weights and text encoders,
         ``OUTPUT_FAILED``.
     """
+    config.check()
     dataset = _load(config)
     chosen = choose_precision(config.precision, config.device)
     config = replace(config, precision=chosen.name)
     accelerator = open_accelerator(config)
     folder = RunFolder(config.output)
-    settings = settings_of(config) | {"precision_reason": chosen.reason}
+    settings = config_record(config) | {"precision_reason": chosen.reason}
     goes_on = folder.can_go_on(settings, resume=config.resume)
     accelerator.wait_for_everyone()  # nobody writes before all have looked
     report = progress if accelerator.is_main_process else lambda _: None
@@ -78,9 +79,8 @@ def run_training(config: TrainConfig, progress: Progress = lambda _: None) -> Tr
     return TrainResult(folder.best, run.best_epoch, tuple(run.history), accelerator.is_main_process)
 
 
-def _load(config: TrainConfig) -> Dataset:
+def _load(config: TrainSettings) -> Dataset:
     """Return the dataset, having checked what can be checked before anything is written."""
-    check_imgsz(config.imgsz)
     dataset = load_dataset(config.dataset, config.data_root)
     if config.pseudo_labels is not None and config.pseudo_labels.unknown_objects:
         check_image_tower(config.text_encoder, offline=config.offline)

@@ -15,18 +15,20 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
+from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.prediction.source_scores import Exchange, SourceScore, evaluate
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.choices import TextStart
-from medrov_cli.core.settings.train import Progress, TrainConfig, TrainProgress, workers_for
+from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.data.loader import BatchSource, LoaderConfig, Share, iterate
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore
+from medrov_cli.core.training.progress import Progress, TrainProgress
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
@@ -62,7 +64,7 @@ class EpochState:
 class Session:
     """What all epochs of a run share."""
 
-    config: TrainConfig
+    config: TrainSettings
     dataset: Dataset
     store: ImageStore
     texts: ClassTexts
@@ -151,7 +153,7 @@ class Session:
 
 
 def open_session(
-    config: TrainConfig, dataset: Dataset, accelerator: Accelerator, progress: Progress
+    config: TrainSettings, dataset: Dataset, accelerator: Accelerator, progress: Progress
 ) -> Session:
     """Embed the texts, read the images, build the model."""
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))

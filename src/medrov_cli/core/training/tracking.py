@@ -19,9 +19,9 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration
 
 from medrov_cli.core.base.environment import is_offline
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.settings.choices import Tracker
-from medrov_cli.core.settings.train import TrainConfig
+from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.training.reporting import MLFLOW_TAGS, SILENCE, WANDB_SETTINGS, reported_settings
 
 PROJECT = "medrov"
@@ -37,7 +37,7 @@ _MLFLOW_STORE = ("sqlalchemy", "alembic")
 """What MLflow keeps its own database with; a server needs none of it."""
 
 
-def check_trackers(config: TrainConfig) -> None:
+def check_trackers(config: TrainSettings) -> None:
     """Refuse trackers that cannot work, before anything is read or written.
 
     Raises
@@ -81,8 +81,7 @@ def _check_wandb() -> None:
     try:
         wandb.login(verify=False)  # its own offline modes need no key: it says so, and raises nothing
     except wandb.Error as error:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--log-to wandb: {_first_line(error)}",
             "Run 'wandb login' once, set WANDB_API_KEY, or use --offline.",
         ) from error
@@ -96,7 +95,7 @@ def _missing(tracker: Tracker, package: str) -> MedrovError:
     )
 
 
-def accelerator_options(config: TrainConfig) -> dict[str, Any]:
+def accelerator_options(config: TrainSettings) -> dict[str, Any]:
     """Return what an ``Accelerator`` has to know of the trackers."""
     return {
         "log_with": [str(tracker) for tracker in config.trackers] or None,
@@ -108,7 +107,7 @@ def accelerator_options(config: TrainConfig) -> dict[str, Any]:
 
 @contextmanager
 def reported_run(
-    config: TrainConfig, accelerator: Accelerator, settings: Mapping[str, Any], step: int
+    config: TrainSettings, accelerator: Accelerator, settings: Mapping[str, Any], step: int
 ) -> Iterator[None]:
     """Run the body as a run that the trackers know; close them, whatever happens in it.
 
@@ -138,7 +137,7 @@ def reported_run(
             accelerator.end_training()
 
 
-def _open(config: TrainConfig, accelerator: Accelerator, settings: Mapping[str, Any], step: int) -> None:
+def _open(config: TrainSettings, accelerator: Accelerator, settings: Mapping[str, Any], step: int) -> None:
     folder = config.output.resolve()
     mlflow: dict[str, Any] = {"run_name": folder.name}
     wandb: dict[str, Any] = {"name": folder.name, "settings": WANDB_SETTINGS}
@@ -191,7 +190,7 @@ def _own_store(folder: Path) -> str:
     return f"sqlite:///{quote((folder / 'mlflow' / 'mlflow.db').as_posix())}"
 
 
-def _places(config: TrainConfig) -> dict[str, str]:
+def _places(config: TrainSettings) -> dict[str, str]:
     """Return the environment that keeps files in the run's folder, where the user has not set it."""
     folder = config.output.resolve()
     places = {

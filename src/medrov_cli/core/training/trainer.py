@@ -26,7 +26,7 @@ from medrov_cli.core.model.network import Detector, RawPredictions
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.choices import Part, Teacher
-from medrov_cli.core.settings.train_groups import ScheduleConfig
+from medrov_cli.core.settings.train_groups import ScheduleSettings
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.pseudolabels.proposals import Counts, PseudoLabeller
 from medrov_cli.core.training.pseudolabels.targets import Lesson
@@ -56,7 +56,7 @@ class Trainer:
     optimizer: torch.optim.Optimizer
     criterion: DetectionCriterion
     text_table: Tensor
-    schedule: ScheduleConfig
+    schedule: ScheduleSettings
     steps: int
     max_gradient_norm: float
     frozen: tuple[Part, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.detections import ImageRecord, Record
 from medrov_cli.core.records.frame import UInt8Array
@@ -67,8 +67,7 @@ class OutputFolder:
             ``USAGE``.
         """
         if (path / RUN_FILE).exists():
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"--output {path} already holds a run",
                 "Add --resume to go on with it, --overwrite to replace it, or give another --output.",
             )
@@ -107,8 +106,7 @@ class OutputFolder:
                 self._remove_temporary_files()
             return
         if self.is_complete:
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"--output {self.path}: {JSONL_FILE} is there, but not the {RUN_FILE} that says what made it",
                 "Give another --output, or move the file away.",
             )
@@ -166,8 +164,7 @@ class OutputFolder:
         changed = _first_difference(before, json.loads(json.dumps(description)))
         if changed is not None:
             name, old, new = changed
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"--resume: the run in {self.path} had another {name}: {old}, now {new}",
                 f"Repeat what its {RUN_FILE} says, or give another --output (or --overwrite).",
             )

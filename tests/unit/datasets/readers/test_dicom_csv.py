@@ -10,11 +10,12 @@ import pytest
 
 from image_files import PATIENT_ID, read_one, write_dicom
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.cases import hashed_case, parse_case_pattern
+from medrov_cli.core.datasets.cases import hashed_case
 from medrov_cli.core.datasets.readers.loading import reader_of
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig, Reading
-from medrov_cli.core.datasets.readers.shared.mask_values import parse_labels
+from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.records.annotations import AnnotatedImage
+from medrov_cli.core.settings.data_convert import ReaderSettings, parse_case_pattern
+from medrov_cli.core.settings.label_map import parse_labels
 
 RSNA = """patientId,x,y,width,height,Target
 b,2,1,3,4,1
@@ -44,7 +45,7 @@ def table(path: Path, text: str) -> Path:
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("dicom-csv")(ReaderConfig(path, **options))
+    return reader_of("dicom-csv")(ReaderSettings(path, **options))
 
 
 def all_of(reading: Reading) -> dict[str, AnnotatedImage | MedrovError]:

@@ -20,10 +20,11 @@ from dicom_objects import (
 )
 from image_files import PATIENT_ID, item, write_dicom
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.cases import hashed_case, parse_case_pattern
+from medrov_cli.core.datasets.cases import hashed_case
 from medrov_cli.core.datasets.readers.loading import reader_of
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig, Reading
+from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.records.annotations import AnnotatedImage
+from medrov_cli.core.settings.data_convert import ReaderSettings, parse_case_pattern
 
 GRID = Grid()
 TILTED = Grid(axes=(0.8, 0.6, 0.0, 0.0, 0.0, -1.0), spacing=(0.7, 1.3))
@@ -50,7 +51,7 @@ def on(number: int, segment_number: int, pixels: np.ndarray[Any, Any], grid: Gri
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("dicom-seg")(ReaderConfig(path, **options))
+    return reader_of("dicom-seg")(ReaderSettings(path, **options))
 
 
 def images(reading: Reading, number: int = 0) -> list[AnnotatedImage]:

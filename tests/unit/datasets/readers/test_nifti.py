@@ -13,13 +13,14 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 
 from image_files import read_all
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.cases import hashed_case, local_case, parse_case_pattern
+from medrov_cli.core.datasets.cases import hashed_case, local_case
 from medrov_cli.core.datasets.readers.loading import reader_of
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig, Reading
-from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap
+from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.phantoms.abdomen import abdomen_volume
 from medrov_cli.core.phantoms.image_files import label_bytes, nifti_bytes
 from medrov_cli.core.records.annotations import AnnotatedImage
+from medrov_cli.core.settings.data_convert import ReaderSettings, parse_case_pattern
+from medrov_cli.core.settings.label_map import LabelMap
 
 SHAPE = (6, 5, 4)
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
@@ -54,7 +55,7 @@ BLOCK = (slice(1, 3), slice(0, 2), slice(3, 4))
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("nifti")(ReaderConfig(path, **{"labels": LIVER, "window": IDENTITY, **options}))
+    return reader_of("nifti")(ReaderSettings(path, **{"labels": LIVER, "window": IDENTITY, **options}))
 
 
 def slices(reading: Reading, number: int = 0) -> list[AnnotatedImage]:

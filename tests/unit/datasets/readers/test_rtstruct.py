@@ -12,8 +12,9 @@ import pytest
 from dicom_objects import Grid, contour, uid_of, write_series, write_structures
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.readers.loading import reader_of
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig, Reading
+from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.records.annotations import AnnotatedImage
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 GRID = Grid()
 TILTED = Grid(axes=(0.8, 0.6, 0.0, 0.0, 0.0, -1.0), spacing=(0.7, 1.3))
@@ -28,7 +29,7 @@ def around(left: float, top: float, width: float, height: float, at: int, grid: 
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("rtstruct")(ReaderConfig(path, **options))
+    return reader_of("rtstruct")(ReaderSettings(path, **options))
 
 
 def images(path: Path, **options: Any) -> list[AnnotatedImage]:

@@ -10,7 +10,7 @@ from medrov_cli.core.model.learning.muon import Muon
 from medrov_cli.core.model.learning.schedule import make_optimizer
 from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.settings.choices import OptimizerName
-from medrov_cli.core.settings.train_groups import ScheduleConfig
+from medrov_cli.core.settings.train_groups import ScheduleSettings
 
 RATE, DECAY = 1e-3, 0.05
 
@@ -20,7 +20,7 @@ def moved(optimizer: OptimizerName, steps: int) -> tuple[Detector, dict[str, tor
     torch.manual_seed(0)
     detector = Detector(Architecture("n", text_adapter=True)).to(memory_format=torch.channels_last)
     before = {name: own.detach().clone() for name, own in detector.named_parameters()}
-    rule = make_optimizer(detector, ScheduleConfig(optimizer, RATE, DECAY))
+    rule = make_optimizer(detector, ScheduleSettings(optimizer, RATE, DECAY))
     for step in range(steps):
         torch.manual_seed(step)
         for own in detector.parameters():

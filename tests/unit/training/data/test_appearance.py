@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.settings.choices import Appearance, Modality
-from medrov_cli.core.settings.train_groups import AppearanceConfig
-from medrov_cli.core.training.data.appearance import APPEARANCES, change_pixels
+from medrov_cli.core.settings.train_groups import APPEARANCES, AppearanceSettings
+from medrov_cli.core.training.data.appearance import change_pixels
 
-NOTHING = AppearanceConfig(**{field.name: 0.0 for field in fields(AppearanceConfig)})
+NOTHING = AppearanceSettings(**{field.name: 0.0 for field in fields(AppearanceSettings)})
 PINK = np.full((48, 40, 3), (200, 120, 180), dtype=np.uint8)
 
 
-def _change(image: np.ndarray, modality: Modality, config: AppearanceConfig, seed: int = 0) -> np.ndarray:
+def _change(image: np.ndarray, modality: Modality, config: AppearanceSettings, seed: int = 0) -> np.ndarray:
     before = image.copy()
     changed = change_pixels(image, modality, config, np.random.default_rng(seed))
     assert (changed.shape, changed.dtype) == (image.shape, np.uint8)

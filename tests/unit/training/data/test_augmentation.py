@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.datasets.laterality import mirror_rows, mirrored_name
 from medrov_cli.core.settings.choices import Modality
-from medrov_cli.core.settings.train_groups import AugmentationConfig
+from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.augmentation import Tile, place_mosaic, place_single, turn_and_flip
 
-CONFIG = AugmentationConfig()
+CONFIG = AugmentationSettings()
 BOX_VALUE = 255
 
 
@@ -71,7 +71,7 @@ def test_mirror_rows_by_hand() -> None:
 
 
 def test_flip_exchanges_the_patients_sides() -> None:
-    always = AugmentationConfig(flip=1.0)
+    always = AugmentationSettings(flip=1.0)
     tile = _tile(3, label=0)
     flipped = turn_and_flip(tile, Modality.XRAY, np.array([1, 0]), always, np.random.default_rng(0))
     assert flipped.labels.tolist() == [1]
@@ -79,7 +79,7 @@ def test_flip_exchanges_the_patients_sides() -> None:
 
 
 def test_no_flip_where_a_class_has_no_mirror_image() -> None:
-    always = AugmentationConfig(flip=1.0)
+    always = AugmentationSettings(flip=1.0)
     tile = _tile(3, label=0)
     same = turn_and_flip(tile, Modality.MRI, np.array([-1]), always, np.random.default_rng(0))
     np.testing.assert_array_equal(same.image_rgb, tile.image_rgb)

@@ -10,7 +10,7 @@ import torch
 
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.presence import NOBODY, POSSIBLE
-from medrov_cli.core.settings.train_groups import NegativesConfig
+from medrov_cli.core.settings.train_groups import NegativeSettings
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.data.loader import BatchSource, LoaderConfig, Share, iterate, sides_of
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
@@ -77,7 +77,7 @@ def test_an_epoch_can_be_entered_anywhere(dataset: Dataset) -> None:
 
 
 def test_columns_name_the_boxes_and_fill_up(dataset: Dataset) -> None:
-    config = dataclasses.replace(CONFIG, negatives=NegativesConfig(random=False))
+    config = dataclasses.replace(CONFIG, negatives=NegativeSettings(random=False))
     filled = 0
     for batch in iterate(batches(dataset, config), workers=0):
         texts = ClassTexts.build(dataset.classes, {})
@@ -95,7 +95,7 @@ def test_columns_name_the_boxes_and_fill_up(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("federated", [True, False])
 def test_what_a_source_may_show_unannotated_is_never_a_negative(dataset: Dataset, federated: bool) -> None:
-    config = dataclasses.replace(CONFIG, negatives=NegativesConfig(federated=federated))
+    config = dataclasses.replace(CONFIG, negatives=NegativeSettings(federated=federated))
     seen = 0
     for epoch in range(3):
         for batch in iterate(batches(dataset, config, epoch=epoch), workers=0):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.settings.train_groups import NegativesConfig
+from medrov_cli.core.settings.train_groups import NegativeSettings
 from medrov_cli.core.training.data.prompting import (
     ClassTexts,
     choose_prompts,
@@ -18,7 +18,7 @@ from medrov_cli.core.training.data.prompting import (
 
 CLASSES = 20
 NEAREST = nearest_classes(np.random.default_rng(0).normal(size=(CLASSES, 8)).astype(np.float32))
-NOBODY_ELSE = NegativesConfig(random=False, hard=False)
+NOBODY_ELSE = NegativeSettings(random=False, hard=False)
 
 
 @given(
@@ -38,7 +38,7 @@ def test_prompts_hold_the_own_classes_once_and_no_others_than_may_be(
         np.array(own * 2, dtype=np.int64),
         candidates,
         count,
-        NegativesConfig(random=random, hard=hard),
+        NegativeSettings(random=random, hard=hard),
         NEAREST,
         np.random.default_rng(seed),
     ).tolist()
@@ -60,13 +60,13 @@ def test_hard_negatives_come_first() -> None:
     assert nearest[0].tolist() == [1, 2, 3]
     assert nearest[4].tolist() == [3, 2, 1]
     assert nearest_classes(embeddings[:2]).tolist() == [[1], [0]]
-    hard = NegativesConfig(hard=True)
+    hard = NegativeSettings(hard=True)
     for seed in range(20):
         rng = np.random.default_rng(seed)
         chosen = choose_prompts(np.array([0]), np.arange(6), 4, hard, nearest, rng)
         assert sorted(chosen.tolist()) == [0, 1, 2, 3]
     plain = {
-        tuple(sorted(choose_prompts(np.array([0]), np.arange(6), 4, NegativesConfig(), nearest, rng)))
+        tuple(sorted(choose_prompts(np.array([0]), np.arange(6), 4, NegativeSettings(), nearest, rng)))
         for rng in map(np.random.default_rng, range(20))
     }
     assert len(plain) > 1

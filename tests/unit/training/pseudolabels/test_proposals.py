@@ -18,7 +18,7 @@ from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.prediction.proposals import Proposals
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import Part
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
+from medrov_cli.core.settings.proposals import ProposalSettings
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.pseudolabels.proposals import PseudoLabeller
 from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
@@ -144,7 +144,7 @@ def test_a_batch_by_hand() -> None:
         np.array([0, 1, 0, 2, 1, 1]),
     )
     lesson, tower = lesson_for(batch), _Tower()
-    labeller = PseudoLabeller(PseudoLabelConfig(unknown_objects=True), PRESENCE, tower)
+    labeller = PseudoLabeller(ProposalSettings(unknown_objects=True), PRESENCE, tower)
     taught, counts = labeller(lesson, batch, [candidates])
     assert tuple(counts) == (1, 2)
     assert taught.targets.labels.tolist() == [0, 1, 3, 4]
@@ -157,7 +157,7 @@ def test_a_batch_by_hand() -> None:
     np.testing.assert_array_equal(taught.text[0, 3, :4], expected)
     assert not taught.text[0, 3, 4:].any()
 
-    known_only = PseudoLabeller(PseudoLabelConfig(), PRESENCE)
+    known_only = PseudoLabeller(ProposalSettings(), PRESENCE)
     taught, counts = known_only(lesson, batch, [candidates])
     assert tuple(counts) == (1, 0)
     assert taught.targets.labels.tolist() == [0, 1]
@@ -168,7 +168,7 @@ def test_without_findings_the_lesson_is_the_same_object() -> None:
     batch = batch_of_one([])
     nothing = Proposals(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     lesson = lesson_for(batch)
-    labeller = PseudoLabeller(PseudoLabelConfig(unknown_objects=True), PRESENCE, _Tower())
+    labeller = PseudoLabeller(ProposalSettings(unknown_objects=True), PRESENCE, _Tower())
     taught, counts = labeller(lesson, batch, [nothing])
     assert taught is lesson
     assert tuple(counts) == (0, 0)

@@ -13,14 +13,14 @@ from medrov_cli.core.datasets.presence import ANNOTATED, IMPOSSIBLE, NOBODY, POS
 from medrov_cli.core.prediction.proposals import Proposals, split_by_presence, unannotated
 from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.settings.choices import Modality
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
-from medrov_cli.core.settings.train_groups import AugmentationConfig
+from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
 from medrov_cli.core.training.pseudolabels.proposals import examine
 from medrov_cli.core.training.pseudolabels.rules import attribute, confident, crops_of
 
 SIZE = 96
-CONFIG = PseudoLabelConfig(unknown_objects=True)
+CONFIG = ProposalSettings(unknown_objects=True)
 PAPER = dataclasses.replace(CONFIG)
 
 
@@ -40,7 +40,7 @@ def some_proposals(seed: int, count: int = 60, prompts: int = 5) -> Proposals:
 def some_canvas(seed: int) -> tuple[Canvas, list[int]]:
     """Return a canvas whose pixels say which tile they are of (1 to 4), and the tiles' values."""
     rng = np.random.default_rng(seed)
-    strong = AugmentationConfig(scale=0.9, translate=0.4, aspect=0.4)
+    strong = AugmentationSettings(scale=0.9, translate=0.4, aspect=0.4)
     tiles = []
     count = 4 if rng.random() < 0.8 else 1
     for value in range(1, count + 1):

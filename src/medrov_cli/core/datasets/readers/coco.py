@@ -10,7 +10,7 @@ from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.raster import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
 from medrov_cli.core.datasets.sources import ANNOTATIONS
@@ -18,11 +18,12 @@ from medrov_cli.core.datasets.writers.images import safe_case
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import SPLITS, Split
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _HINT = "Give a COCO instances file, or a folder with annotations.json and images/."
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit an image, in natural order of file names.
 
     ``split``, ``iscrowd`` and ``area`` are kept; a ``case`` is hashed, unless it is a hash.
@@ -123,7 +124,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _case(image: Mapping[str, Any], config: ReaderConfig) -> str | None:
+def _case(image: Mapping[str, Any], config: ReaderSettings) -> str | None:
     if config.case is not None:
         return case_in_path(_file_name(image), config.case)
     return safe_case(image.get("case"), config.source)

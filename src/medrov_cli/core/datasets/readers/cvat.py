@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.addresses import find_image, local_names
 from medrov_cli.core.datasets.readers.shared.raster import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
@@ -20,6 +20,7 @@ from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import Split
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _HINT = "Export from CVAT as 'CVAT for images 1.1', and give annotations.xml or its folder."
 _SPLITS: dict[str, Split] = {"train": "train", "val": "val", "validation": "val", "test": "test"}
@@ -27,7 +28,7 @@ _IGNORED = frozenset({"tag"})
 _DIGITS = 4
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit an image, in natural order of names; its ``subset`` is its split.
 
     Raises

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.box_csv import CsvTable, TableRow, read_table
 from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, read_header, scan, slices_of
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
@@ -19,13 +19,14 @@ from medrov_cli.core.datasets.readers.shared.reader_agreement import joined
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
-from medrov_cli.core.settings.groups import ReadOptions
+from medrov_cli.core.settings.data_convert import ReaderSettings
+from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
 
 _LAYOUT_HINT = "Give the folder of the DICOM files and --csv TABLE.csv."
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit an image of the table, found by the stem of its file, else by its SOP instance UID.
 
     Raises
@@ -33,14 +34,13 @@ def read(config: ReaderConfig) -> Reading:
     MedrovError
         ``usage``, ``not_found``, ``no_input`` or ``dataset_invalid``.
     """
-    options = ReadOptions(window=parse_window(config.window))
+    options = ReadSettings(window=parse_window(config.window))
     folder = config.images or config.path
     if not folder.is_dir():
         raise nothing_in(folder, "no folder of DICOM files", _LAYOUT_HINT)
     table = read_table(_csv_of(config), config.labels.binary or config.labels.names.get(1))
     if config.readers == "merge" and not table.has_readers:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             f"--readers merge: {table.name} does not say who has drawn a box.",
             "It takes a column rad_id, as VinDr-CXR's table has it; or leave --readers out.",
         )
@@ -65,7 +65,7 @@ def read(config: ReaderConfig) -> Reading:
     )
 
 
-def _csv_of(config: ReaderConfig) -> Path:
+def _csv_of(config: ReaderSettings) -> Path:
     """Return the table: the option, INPUT itself where images are elsewhere, or the only one in INPUT."""
     if config.csv is not None:
         return config.csv
@@ -73,9 +73,7 @@ def _csv_of(config: ReaderConfig) -> Path:
         return config.path
     tables = sorted(config.path.glob("*.csv"))
     if len(tables) != 1:
-        raise MedrovError(
-            ErrorCode.USAGE, f"--csv is missing, and {config.path} holds {len(tables)} tables.", _LAYOUT_HINT
-        )
+        raise usage_error(f"--csv is missing, and {config.path} holds {len(tables)} tables.", _LAYOUT_HINT)
     return tables[0]
 
 
@@ -105,7 +103,7 @@ def _find(folder: Path, table: CsvTable) -> dict[str, str]:
 
 
 def _annotated(
-    config: ReaderConfig, options: ReadOptions, path: Path, relative: str, rows: Sequence[TableRow]
+    config: ReaderSettings, options: ReadSettings, path: Path, relative: str, rows: Sequence[TableRow]
 ) -> AnnotatedImage:
     annotations = _annotations(rows, config)
     header = _header(path, relative, options)
@@ -128,7 +126,7 @@ def _annotated(
     )
 
 
-def _annotations(rows: Sequence[TableRow], config: ReaderConfig) -> tuple[Annotation, ...]:
+def _annotations(rows: Sequence[TableRow], config: ReaderSettings) -> tuple[Annotation, ...]:
     """Return what an image's lines say; one that is wrong spoils the image."""
     is_joined = config.readers == "merge"
     drawn = []
@@ -147,7 +145,7 @@ def _annotations(rows: Sequence[TableRow], config: ReaderConfig) -> tuple[Annota
     return joined(drawn) if is_joined else tuple(own.annotation for own in drawn)
 
 
-def _header(path: Path, relative: str, options: ReadOptions) -> DicomHeader:
+def _header(path: Path, relative: str, options: ReadSettings) -> DicomHeader:
     header = read_header(path, relative)
     if header is None:
         next(iter(read_frames(str(path), options)))  # says what is wrong with the file

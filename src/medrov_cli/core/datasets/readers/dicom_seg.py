@@ -16,7 +16,7 @@ import pydicom
 
 from medrov_cli.core.base.constants import Limits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading
 from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, Stack
 from medrov_cli.core.datasets.readers.shared.dicom_marked import Form, Marked, read_marked
 from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray, Plane, moved_mask, plane_of
@@ -25,6 +25,7 @@ from medrov_cli.core.pixels.dicom.file import DicomFile, bad_metadata, open_dico
 from medrov_cli.core.pixels.dicom.header import numbers
 from medrov_cli.core.pixels.greyscale import Values
 from medrov_cli.core.pixels.quiet import silence_python
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _SOP_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 """Segmentation Storage, Label Map Segmentation Storage."""
@@ -33,7 +34,7 @@ _HALF = 0.5
 """Share or probability from which a pixel of a fractional segmentation belongs to the segment."""
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit a series that segmentations refer to; see `dicom_marked.read_marked`."""
     return read_marked(config, Form("segmentation", _SOP_CLASSES, _marks))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.addresses import find_image, local_names
 from medrov_cli.core.datasets.readers.shared.raster import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
@@ -25,13 +25,14 @@ from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import SPLITS, Split
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _HINT = "Export from Label Studio as JSON (not JSON-MIN), and give that file."
 _KIND = "rectanglelabels"
 _DIGITS = 4
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit a task, in natural order of its image's address.
 
     ``data.split`` and ``data.case`` are kept; a case that is not hashed becomes so.

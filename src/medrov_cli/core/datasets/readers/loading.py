@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.plugins import find_entry, load
 from medrov_cli.core.datasets.readers import registry
 from medrov_cli.core.datasets.readers.protocol import Reader
@@ -19,6 +19,6 @@ def reader_of(name: str) -> Reader:
     entry = find_entry(registry.READERS, name)
     if entry is None:
         known = ", ".join(entry.name for entry in registry.READERS)
-        raise MedrovError(ErrorCode.USAGE, f"--from does not know {name!r}.", f"Known formats: {known}.")
+        raise usage_error(f"--from does not know {name!r}.", f"Known formats: {known}.")
     reader: Reader = load(entry)
     return reader

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_in, annotations_of
 from medrov_cli.core.datasets.readers.shared.raster import file_stems, raster_files, read_mask
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _ENDINGS = ("_mask", "_segmentation")
 _LAYOUT_HINT = "Give a folder with images/ and masks/, or the folder of masks, and --images."
@@ -33,7 +34,7 @@ class _Folders:
         return self.images.resolve() == self.masks.resolve()
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit an image.
 
     Raises
@@ -46,8 +47,7 @@ def read(config: ReaderConfig) -> Reading:
     images = raster_files(folders.images)
     if folders.is_one:
         if not config.labels:
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 "images and masks are in one folder, and --labels is missing.",
                 "Name the classes of *_mask.png in --labels, or put masks into a folder of their own.",
             )
@@ -63,7 +63,7 @@ def read(config: ReaderConfig) -> Reading:
     )
 
 
-def _folders(config: ReaderConfig) -> _Folders:
+def _folders(config: ReaderSettings) -> _Folders:
     inside = config.path / "masks"
     masks = inside if inside.is_dir() else config.path
     images = config.images if config.images is not None else config.path / "images"
@@ -73,7 +73,7 @@ def _folders(config: ReaderConfig) -> _Folders:
     return _Folders(images, masks)
 
 
-def _by_value(config: ReaderConfig, folders: _Folders, images: list[str], masks: list[str]) -> Reading:
+def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], masks: list[str]) -> Reading:
     """Pair images and masks whose values are classes."""
     mask_of: dict[str, str] = {}
     for mask in masks:
@@ -110,7 +110,7 @@ def _by_value(config: ReaderConfig, folders: _Folders, images: list[str], masks:
     return Reading((*(unit(image) for image in images), *map(_orphan, orphans)), config.labels.class_names)
 
 
-def _by_file(config: ReaderConfig, folders: _Folders, images: list[str], masks: list[str]) -> Reading:
+def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks: list[str]) -> Reading:
     """Pair images with the mask files of their classes."""
     of_image, orphans = _sort_by_image(images, masks)
     names = file_stems(images)
@@ -135,8 +135,7 @@ def _by_file(config: ReaderConfig, folders: _Folders, images: list[str], masks: 
 
     classes = sorted({name for found in of_image.values() for name, _ in found})
     if not classes:
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             "no mask file names a class: neither STEM_class.png nor class/STEM.png.",
             "Name the classes of the values with --labels 1=liver,2=kidney, or that of a binary mask.",
         )

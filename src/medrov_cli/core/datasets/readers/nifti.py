@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.base.constants import Limits
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.cases import case_in_path, hashed_case, local_case
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_in, annotations_of
-from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap
 from medrov_cli.core.datasets.readers.shared.nifti_pairs import (
     LabelFile,
     Pairs,
@@ -29,6 +28,8 @@ from medrov_cli.core.pixels.nifti.slices import Cut, cut_of, slice_of
 from medrov_cli.core.pixels.read import input_errors
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.settings.data_convert import ReaderSettings
+from medrov_cli.core.settings.label_map import LabelMap
 from medrov_cli.core.settings.window import WindowSpec, parse_window
 
 _LAYOUT_HINT = (
@@ -41,7 +42,7 @@ _WHOLE = 1e-3
 _OTHER_GRID_HINT = "Resample the labels to the image's voxels, nearest neighbour."
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit a volume.
 
     Raises
@@ -59,8 +60,7 @@ def read(config: ReaderConfig) -> Reading:
         raise nothing_in(config.path, "no volume with labels", _LAYOUT_HINT)
     labels = config.labels or described_labels(config.path)
     if not labels and any(file.class_name is None for file in label_files):
-        raise MedrovError(
-            ErrorCode.USAGE,
+        raise usage_error(
             "--labels is missing, and there is no dataset.json that names the values.",
             "Write --labels 1=liver,2=kidney, or one name for all values but 0.",
         )
@@ -77,7 +77,7 @@ def read(config: ReaderConfig) -> Reading:
 
 
 def _images(
-    config: ReaderConfig, spec: WindowSpec, labels: LabelMap, pairs: Pairs, relative: str
+    config: ReaderSettings, spec: WindowSpec, labels: LabelMap, pairs: Pairs, relative: str
 ) -> Iterator[AnnotatedImage]:
     """Yield the slices of a volume in the order and with the numbers of ``detect``."""
     if not pairs.of_image[relative]:
@@ -127,7 +127,7 @@ class _LabelVolume:
 
     def __init__(
         self,
-        config: ReaderConfig,
+        config: ReaderSettings,
         labels: LabelMap,
         pairs: Pairs,
         own: LabelFile,

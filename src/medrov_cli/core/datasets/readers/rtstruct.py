@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import pydicom
 
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading
 from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, Stack
 from medrov_cli.core.datasets.readers.shared.dicom_marked import Form, Marked, read_marked
 from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray, FloatArray
@@ -22,6 +22,7 @@ from medrov_cli.core.datasets.readers.shared.polygons import polygon_mask
 from medrov_cli.core.pixels.dicom.file import bad_metadata
 from medrov_cli.core.pixels.dicom.header import numbers
 from medrov_cli.core.pixels.quiet import silence_python
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _SOP_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.481.3"})
 """RT Structure Set Storage."""
@@ -30,7 +31,7 @@ _CLOSED = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
 """(3006,0042) Contour Geometric Type with an area (PS3.3, C.8.8.6)."""
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit a series that structure sets refer to; see `dicom_marked.read_marked`."""
     return read_marked(config, Form("structure set", _SOP_CLASSES, _marks))
 

@@ -12,18 +12,19 @@ from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.raster import file_stems, raster_files
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import SPLITS, Split
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _LAYOUT_HINT = "Give a folder with Annotations/ and JPEGImages/, or a folder of XML files, and --images."
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit an XML file; ``ImageSets/Main`` says the splits, where it is there.
 
     Raises

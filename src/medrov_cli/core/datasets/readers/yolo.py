@@ -16,17 +16,18 @@ import yaml
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.raster import file_stems, raster_files
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, nothing_in
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import SPLITS, Split
+from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _HINT = "Give data.yaml, or the folder that holds it: it needs 'names', and 'train', 'val' or 'test'."
 _DIGITS = 4  # in pixels: the six digits that YOLO files have are worth no more in images up to 100 Mpx
 
 
-def read(config: ReaderConfig) -> Reading:
+def read(config: ReaderSettings) -> Reading:
     """List one unit an image of the splits that the yaml names.
 
     Raises

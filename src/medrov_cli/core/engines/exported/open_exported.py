@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata, corrupt
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.engines.open_engine import choose_engine
@@ -118,7 +118,7 @@ def chosen_engine(model: ExportedModel, device: str, engine: EngineName, precisi
     _check_engine(model, engine, precision)
     chosen = choose_engine(_only_engine(model) or engine, "cpu" if device == "auto" else device, precision)
     if chosen is EngineName.TORCH:
-        raise _usage(
+        raise usage_error(
             f"--device {device}: an exported model runs on the CPU here",
             "Use the .safetensors weights on a GPU.",
         )
@@ -128,7 +128,7 @@ def chosen_engine(model: ExportedModel, device: str, engine: EngineName, precisi
 def _check_size(model: ExportedModel, imgsz: int) -> None:
     own = model.metadata.imgsz
     if own is not None and imgsz != own:
-        raise _usage(
+        raise usage_error(
             f"--imgsz {imgsz}: {model.path.name} was exported for {own} pixels",
             f"Leave --imgsz out, or export again with --imgsz {imgsz} or --dynamic.",
         )
@@ -136,15 +136,17 @@ def _check_size(model: ExportedModel, imgsz: int) -> None:
 
 def _check_engine(model: ExportedModel, engine: EngineName, precision: Precision) -> None:
     if engine is EngineName.TORCH:
-        raise _usage(f"--engine torch does not run {model.path.name}", "Use --engine openvino or onnx.")
+        raise usage_error(f"--engine torch does not run {model.path.name}", "Use --engine openvino or onnx.")
     only = _only_engine(model)
     if engine is not EngineName.AUTO and only not in (None, engine):
-        raise _usage(
+        raise usage_error(
             f"--engine {engine} does not run {model.path.name} ({model.metadata.precision})",
             f"Leave --engine out, or export with --to {engine}.",
         )
     if precision is Precision.BF16 and model.metadata.precision is ExportPrecision.INT8:
-        raise _usage(f"--precision bf16: {model.path.name} was exported in int8", "Leave --precision out.")
+        raise usage_error(
+            f"--precision bf16: {model.path.name} was exported in int8", "Leave --precision out."
+        )
 
 
 def _only_engine(model: ExportedModel) -> EngineName | None:
@@ -205,7 +207,3 @@ def _vocabulary(text: str, classes: int, path: Path) -> Float32Array:
     embeddings = rows.astype(np.float32)
     norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
     return np.asarray(embeddings / np.where(norms > 0, norms, 1), dtype=np.float32)
-
-
-def _usage(message: str, hint: str) -> MedrovError:
-    return MedrovError(ErrorCode.USAGE, message, hint)

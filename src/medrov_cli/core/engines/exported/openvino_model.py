@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.engines.exported.metadata import ExportMetadata, corrupt
 from medrov_cli.core.engines.exported.outputs import OUTPUTS, candidates_of, class_count
 from medrov_cli.core.engines.openvino_import import load_openvino
@@ -59,8 +59,7 @@ class ExportedOpenVinoEngine:
     ) -> None:
         own = ExportPrecision.BF16 if precision is Precision.BF16 else metadata.precision
         if own is ExportPrecision.BF16 and not computes_in_bf16():
-            raise MedrovError(
-                ErrorCode.USAGE,
+            raise usage_error(
                 f"{path.name} in bf16: this CPU does not compute in bf16",
                 "Export in fp32 or int8.",
             )

@@ -9,8 +9,6 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from medrov_cli.core.settings.train_groups import DECAY
-
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -29,7 +27,7 @@ class MovingAverage(Generic[Model]):
         What a step leaves of the average; 0 follows the weights at once.
     """
 
-    def __init__(self, model: Model, decay: float = DECAY) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self._decay = decay
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.steps = 0

@@ -10,10 +10,10 @@ from torch import nn
 
 from medrov_cli.core.model.learning.muon import Muon
 from medrov_cli.core.settings.choices import OptimizerName
-from medrov_cli.core.settings.train_groups import ScheduleConfig
+from medrov_cli.core.settings.train_groups import ScheduleSettings
 
 
-def learning_rate(config: ScheduleConfig, step: int, steps: int) -> float:
+def learning_rate(config: ScheduleSettings, step: int, steps: int) -> float:
     """Return the rate of a 0-based step out of ``steps``."""
     warmup = min(config.warmup_steps, steps // 5)
     if step < warmup:
@@ -23,7 +23,7 @@ def learning_rate(config: ScheduleConfig, step: int, steps: int) -> float:
     return config.learning_rate * (config.final_share + (1 - config.final_share) * share)
 
 
-def make_optimizer(model: nn.Module, config: ScheduleConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, config: ScheduleSettings) -> torch.optim.Optimizer:
     """Return the optimizer of what a model trains: matrices decay, everything else does not.
 
     Muon orthogonalises the steps of hidden convolutions; the first layer, the last ones of the head and what

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from medrov_cli.core.base.constants import Limits
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, contradiction
 from medrov_cli.core.pixels.dicom.color import palette_to_rgb, rgb_to_uint8
 from medrov_cli.core.pixels.dicom.decode import decoded_frames
 from medrov_cli.core.pixels.dicom.file import DicomFile, bad_metadata, open_dicom
@@ -93,7 +93,7 @@ def _color(file: DicomFile, stored: Values, photometric: str) -> UInt8Array:
     if photometric == "RGB" and stored.ndim == 3:
         return rgb_to_uint8(stored, int(options["bits_stored"]))
     if photometric in (*_MONOCHROME, "PALETTE COLOR", "RGB"):
-        raise bad_metadata("Photometric Interpretation and Samples per Pixel contradict each other")
+        raise bad_metadata(contradiction("Photometric Interpretation", "Samples per Pixel"))
     raise MedrovError(
         ErrorCode.UNSUPPORTED_FORMAT,
         "The photometric interpretation of the image is a retired or unknown one.",

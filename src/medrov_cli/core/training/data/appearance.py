@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from medrov_cli.core.records.frame import UInt8Array
-from medrov_cli.core.settings.choices import Appearance, Modality
-from medrov_cli.core.settings.train_groups import AppearanceConfig
+from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.train_groups import AppearanceSettings
 
 _COLOURED = frozenset(
     {
@@ -34,25 +34,8 @@ _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 """Optical densities of haematoxylin, eosin and a residue in red, green and blue (Ruifrok, Johnston 2001)."""
 
 
-APPEARANCES = {
-    Appearance.PLAIN: AppearanceConfig(),
-    Appearance.MEDICAL: AppearanceConfig(
-        gamma=0.35,
-        hue=0.03,
-        white_balance=0.15,
-        stain=0.3,
-        grey=0.1,
-        window=0.3,
-        resolution=0.2,
-        compression=0.2,
-        vignette=0.15,
-        glare=0.25,
-    ),
-}
-
-
 def change_pixels(
-    image_rgb: UInt8Array, modality: Modality, config: AppearanceConfig, rng: np.random.Generator
+    image_rgb: UInt8Array, modality: Modality, config: AppearanceSettings, rng: np.random.Generator
 ) -> UInt8Array:
     """Return the image as another place might have made it, uint8, (h, w, 3)."""
     image = np.ascontiguousarray(image_rgb)
@@ -74,7 +57,7 @@ def change_pixels(
     return image
 
 
-def _grey_curve(modality: Modality, config: AppearanceConfig, rng: np.random.Generator) -> UInt8Array:
+def _grey_curve(modality: Modality, config: AppearanceSettings, rng: np.random.Generator) -> UInt8Array:
     """Return what each grey level becomes, uint8, (256,)."""
     ramp = np.linspace(0, 1, 256)
     if modality in _WINDOWED and rng.random() < config.window:
@@ -88,7 +71,7 @@ def _grey_curve(modality: Modality, config: AppearanceConfig, rng: np.random.Gen
 
 
 def _change_colours(
-    image_rgb: UInt8Array, modality: Modality, config: AppearanceConfig, rng: np.random.Generator
+    image_rgb: UInt8Array, modality: Modality, config: AppearanceSettings, rng: np.random.Generator
 ) -> UInt8Array:
     if rng.random() < config.grey:
         return as_bytes(cv2.cvtColor(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))

@@ -18,7 +18,7 @@ from medrov_cli.core.records.boxes import IntArray, flip_boxes
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.records.letterbox import PAD_VALUE
 from medrov_cli.core.settings.choices import Modality
-from medrov_cli.core.settings.train_groups import AugmentationConfig
+from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.appearance import as_bytes
 
 _TURNABLE = frozenset({Modality.HISTOPATHOLOGY, Modality.MICROSCOPY, Modality.DERMOSCOPY, Modality.ENDOSCOPY})
@@ -67,7 +67,7 @@ class Canvas:
 
 
 def turn_and_flip(
-    tile: Tile, modality: Modality, mirror: IntArray, config: AugmentationConfig, rng: np.random.Generator
+    tile: Tile, modality: Modality, mirror: IntArray, config: AugmentationSettings, rng: np.random.Generator
 ) -> Tile:
     """Return the tile turned and flipped as its modality allows.
 
@@ -87,7 +87,7 @@ def turn_and_flip(
     return Tile(image, boxes, labels)
 
 
-def place_single(tile: Tile, size: int, config: AugmentationConfig, rng: np.random.Generator) -> Canvas:
+def place_single(tile: Tile, size: int, config: AugmentationSettings, rng: np.random.Generator) -> Canvas:
     """Return the tile on a canvas of ``size``, scaled and moved at random."""
     height, width = tile.image_rgb.shape[:2]
     zoom = size / max(height, width) * (1 + rng.uniform(-config.scale, config.scale) / 2)
@@ -99,7 +99,7 @@ def place_single(tile: Tile, size: int, config: AugmentationConfig, rng: np.rand
 
 
 def place_mosaic(
-    tiles: Sequence[Tile], size: int, config: AugmentationConfig, rng: np.random.Generator
+    tiles: Sequence[Tile], size: int, config: AugmentationSettings, rng: np.random.Generator
 ) -> Canvas:
     """Return four tiles around a random point on a canvas of ``size``, seen at a random zoom."""
     zoom = 1 + rng.uniform(-config.scale, config.scale)

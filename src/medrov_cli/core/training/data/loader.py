@@ -19,7 +19,7 @@ from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.records.boxes import IntArray
-from medrov_cli.core.settings.train_groups import AugmentationConfig, BalanceConfig, NegativesConfig
+from medrov_cli.core.settings.train_groups import AugmentationSettings, BalanceSettings, NegativeSettings
 from medrov_cli.core.training.data.appearance import change_pixels
 from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
 from medrov_cli.core.training.data.batch import MAX_TILES, Asked, Batch, collate
@@ -53,9 +53,9 @@ class LoaderConfig:
     batch: int
     seed: int
     max_prompts: int
-    balance: BalanceConfig = field(default_factory=BalanceConfig)
-    negatives: NegativesConfig = field(default_factory=NegativesConfig)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    balance: BalanceSettings = field(default_factory=BalanceSettings)
+    negatives: NegativeSettings = field(default_factory=NegativeSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
 
 @dataclass(frozen=True, slots=True)

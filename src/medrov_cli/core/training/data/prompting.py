@@ -9,7 +9,7 @@ import numpy as np
 
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
-from medrov_cli.core.settings.train_groups import NegativesConfig
+from medrov_cli.core.settings.train_groups import NegativeSettings
 
 FULL_VOCABULARY_SHARE = 0.6
 """Share of batches that are asked for every class: what ``detect`` does without ``--classes``.
@@ -73,7 +73,7 @@ def choose_prompts(
     labels: IntArray,
     candidates: IntArray,
     count: int,
-    negatives: NegativesConfig,
+    negatives: NegativeSettings,
     nearest: IntArray,
     rng: np.random.Generator,
 ) -> IntArray:

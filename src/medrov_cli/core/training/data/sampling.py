@@ -11,11 +11,11 @@ import numpy.typing as npt
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.choices import Balance, Modality
-from medrov_cli.core.settings.train_groups import BalanceConfig
+from medrov_cli.core.settings.train_groups import BalanceSettings
 
 
 def repeat_factors(
-    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceConfig
+    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceSettings
 ) -> npt.NDArray[np.float64]:
     """Return how many times as often as an image of a common group each is to be drawn, (n,), >= 1.
 
@@ -44,7 +44,7 @@ def repeat_factors(
 
 
 def sample_weights(
-    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceConfig
+    samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceSettings
 ) -> npt.NDArray[np.float64]:
     """Return how often each sample is to be drawn, (n,), summing to 1: see :func:`repeat_factors`.
 

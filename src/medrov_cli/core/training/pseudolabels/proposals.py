@@ -15,7 +15,7 @@ from medrov_cli.core.model.learning.assigner import Targets
 from medrov_cli.core.prediction.proposals import Proposals, split_by_presence, unannotated
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
+from medrov_cli.core.settings.proposals import ProposalSettings
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.pseudolabels.rules import attribute, confident, crops_of
 from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
@@ -57,7 +57,7 @@ def examine(
     sources: IntArray,
     size: int,
     presence: PresenceTable,
-    config: PseudoLabelConfig,
+    config: ProposalSettings,
 ) -> Findings:
     """Judge the proposals of one image: all steps in order.
 
@@ -103,7 +103,7 @@ class PseudoLabeller:
         The foundation model's image tower; needed for unknown objects alone.
     """
 
-    config: PseudoLabelConfig
+    config: ProposalSettings
     presence: PresenceTable
     encode_images: EncodeImages | None = None
 

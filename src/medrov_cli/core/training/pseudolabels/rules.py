@@ -12,10 +12,10 @@ from medrov_cli.core.datasets.presence import NOBODY
 from medrov_cli.core.prediction.proposals import Proposals
 from medrov_cli.core.records.boxes import FloatArray, IntArray, clip_boxes
 from medrov_cli.core.records.suppression import nms
-from medrov_cli.core.settings.proposals import PseudoLabelConfig
+from medrov_cli.core.settings.proposals import ProposalSettings
 
 
-def confident(candidates: Proposals, size: int, config: PseudoLabelConfig) -> Proposals:
+def confident(candidates: Proposals, size: int, config: ProposalSettings) -> Proposals:
     """Return one proposal an object, those with a high score, best first, clipped to the input.
 
     Parameters
@@ -58,7 +58,7 @@ def attribute(boxes_xyxy: FloatArray, regions_xyxy: FloatArray) -> IntArray:
 
 
 def crops_of(
-    boxes_xyxy: FloatArray, regions_xyxy: FloatArray, size: int, config: PseudoLabelConfig
+    boxes_xyxy: FloatArray, regions_xyxy: FloatArray, size: int, config: ProposalSettings
 ) -> tuple[npt.NDArray[np.bool_], IntArray]:
     """Return which unknown objects are encoded, and where to cut them out.
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.readers.shared.mask_boxes import MaskObject, annotations_in, objects_in
-from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap, parse_labels
+from medrov_cli.core.settings.label_map import LabelMap, parse_labels
 
 MASKS = arrays.arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)))
 LABELS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3))

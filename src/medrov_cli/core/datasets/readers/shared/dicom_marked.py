@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import ReaderConfig, Reading, Unit
+from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 from medrov_cli.core.datasets.readers.shared.dicom_folder import (
     DicomHeader,
     Slice,
@@ -29,7 +29,8 @@ from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_of
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
 from medrov_cli.core.pixels.read import input_errors, read_frames
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation, Pixels
-from medrov_cli.core.settings.groups import ReadOptions
+from medrov_cli.core.settings.data_convert import ReaderSettings
+from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
 
 _IMAGES_HINT = "Put the images that it was made on into INPUT, or give their folder with --images."
@@ -76,7 +77,7 @@ class Form:
     marks: Marks
 
 
-def read_marked(config: ReaderConfig, form: Form) -> Reading:
+def read_marked(config: ReaderSettings, form: Form) -> Reading:
     """List one unit a series; series that no object refers to are left out.
 
     Raises
@@ -84,7 +85,7 @@ def read_marked(config: ReaderConfig, form: Form) -> Reading:
     MedrovError
         ``usage``, ``not_found`` or ``no_input``.
     """
-    options = ReadOptions(window=parse_window(config.window))
+    options = ReadSettings(window=parse_window(config.window))
     own = _headers(config, form)
     objects = [header for header in own if header.text("SOPClassUID") in form.sop_classes]
     if not objects:
@@ -108,7 +109,7 @@ def read_marked(config: ReaderConfig, form: Form) -> Reading:
     return Reading((*map(unit, groups), *(_orphan(header, form) for header in alone)))
 
 
-def _headers(config: ReaderConfig, form: Form) -> list[DicomHeader]:
+def _headers(config: ReaderSettings, form: Form) -> list[DicomHeader]:
     if config.path.is_dir():
         return scan(config.path)
     if not config.path.exists():
@@ -117,14 +118,14 @@ def _headers(config: ReaderConfig, form: Form) -> list[DicomHeader]:
     return [] if header is None else [header]
 
 
-def _pool(config: ReaderConfig, own: list[DicomHeader]) -> list[DicomHeader]:
+def _pool(config: ReaderSettings, own: list[DicomHeader]) -> list[DicomHeader]:
     if config.images is not None:
         return scan(config.images)
     return own if config.path.is_dir() else scan(config.path.parent)
 
 
 def _annotated(
-    config: ReaderConfig, form: Form, options: ReadOptions, stack: Stack, objects: Sequence[DicomHeader]
+    config: ReaderSettings, form: Form, options: ReadSettings, stack: Stack, objects: Sequence[DicomHeader]
 ) -> Iterator[AnnotatedImage]:
     """Yield the slices of a stack; then, if something was missing, raise what."""
     boxes, missing = _boxes(config, form, stack, objects)
@@ -154,7 +155,7 @@ def _annotated(
 
 
 def _images_of_file(
-    config: ReaderConfig, options: ReadOptions, slices: Sequence[tuple[Slice, tuple[Annotation, ...]]]
+    config: ReaderSettings, options: ReadSettings, slices: Sequence[tuple[Slice, tuple[Annotation, ...]]]
 ) -> Iterator[AnnotatedImage]:
     """Yield frames of one file; pixels of those that will be left out are not decoded."""
     file = slices[0][0].file
@@ -177,14 +178,14 @@ def _images_of_file(
         )
 
 
-def _pixels(own: Slice, options: ReadOptions, decoded: Pixels | None) -> Pixels:
+def _pixels(own: Slice, options: ReadSettings, decoded: Pixels | None) -> Pixels:
     if decoded is not None:
         return decoded
     return next(islice(read_frames(str(own.file.path), options), own.frame, None)).pixels_rgb
 
 
 def _boxes(
-    config: ReaderConfig, form: Form, stack: Stack, objects: Sequence[DicomHeader]
+    config: ReaderSettings, form: Form, stack: Stack, objects: Sequence[DicomHeader]
 ) -> tuple[list[tuple[Annotation, ...]], int]:
     """Return the annotations of each slice, and how many marks are on none.
 

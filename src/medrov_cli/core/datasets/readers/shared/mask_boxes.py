@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap
 from medrov_cli.core.records.annotations import Annotation
+from medrov_cli.core.settings.label_map import LabelMap
 
 BoolArray = npt.NDArray[np.bool_]
 

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.readers.shared.mask_values import LabelMap
 from medrov_cli.core.pixels.inputs import visible_files
+from medrov_cli.core.settings.label_map import LabelMap
 
 _SUFFIXES = (".nii.gz", ".nii")
 _FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"), ("images", "masks"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import MedrovError, usage_error
 
 _HINT = "Write 1=liver,2=kidney, or one name for a mask in which whatever is not 0 is of that class."
 
@@ -55,16 +55,16 @@ def parse_labels(text: str | None) -> LabelMap:
     for part in parts:
         number, equals, name = part.partition("=")
         if not equals or not (number.strip().isascii() and number.strip().isdecimal()):
-            raise _usage(f"--labels {text!r}: {part!r} is not VALUE=NAME.")
+            raise _bad_labels(f"--labels {text!r}: {part!r} is not VALUE=NAME.")
         value = int(number)
         if value == 0 or value in names:
             what = "0 is the background" if value == 0 else f"{value} is there twice"
-            raise _usage(f"--labels {text!r}: {what}.")
+            raise _bad_labels(f"--labels {text!r}: {what}.")
         names[value] = name.strip()
     if not any(names.values()):
-        raise _usage(f"--labels {text!r} names no class.")
+        raise _bad_labels(f"--labels {text!r} names no class.")
     return LabelMap(names)
 
 
-def _usage(message: str) -> MedrovError:
-    return MedrovError(ErrorCode.USAGE, message, _HINT)
+def _bad_labels(message: str) -> MedrovError:
+    return usage_error(message, _HINT)

@@ -1,0 +1,233 @@
+"""Settings of ``medrov data convert``, and values that they parse from text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.datasets.readers.registry import READERS
+from medrov_cli.core.settings.choices import Annotators, Axis, Modality, Split
+from medrov_cli.core.settings.field import argument, group, option, option_of
+from medrov_cli.core.settings.groups import INPUT_PANEL, OUTPUT_PANEL
+from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings, ReadSettings
+from medrov_cli.core.settings.label_map import LabelMap, parse_labels
+from medrov_cli.core.settings.lists import parse_modality
+from medrov_cli.core.settings.window import AUTO
+
+SOURCE_PANEL = "What the source says of itself"
+
+UNSTATED = "unstated"
+"""The source of data whose origin is not given."""
+
+
+def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
+    """Compile a regular expression of the user.
+
+    Raises
+    ------
+    MedrovError
+        ``usage`` if it is none.
+    """
+    if text is None:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise usage_error(
+            f"--case {text!r} is not a regular expression: {error}",
+            "Such as '^(patient[0-9]+)_'; it is searched in the path below the folder of images.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """Settings of a reader; each uses those that concern its format.
+
+    Attributes
+    ----------
+    path
+        The input: a file or a folder.
+    case
+        Finds the case in an image's path below its folder; null: as the format has it.
+    images
+        Folder of the images, where they are not found beside the input.
+    labels
+        From mask values to class names.
+    components
+        Whether each connected part of a mask is an object; else all pixels of a class are one.
+    min_area
+        Objects with fewer mask pixels are left out.
+    axis
+        Plane in which volumes are cut.
+    every
+        Take every n-th slice of a volume or a series, from the first.
+    window
+        Grey-level window for volumes and DICOM, as ``--window`` has it.
+    csv
+        Table of boxes.
+    readers
+        Whether boxes that several readers have drawn around one object are kept, or merged into one.
+    skip_empty
+        Whether images without objects are left out. The conversion does that; a reader need not, but may
+        to save work.
+    source
+        What the source is called: names of patients that it has made up itself mean nothing in another one.
+    """
+
+    path: Path = argument(metavar="INPUT", help="The folder or file with masks or boxes; see docs/data.md.")
+    case: re.Pattern[str] | None = option(
+        "--case",
+        default=None,
+        parse=parse_case_pattern,
+        metavar="REGEX",
+        help="Finds the patient in an image's path: its first group, or all of it. Kept as a hash.",
+        panel=SOURCE_PANEL,
+    )
+    images: Path | None = option(
+        "--images",
+        default=None,
+        metavar="DIR",
+        help="Folder of the images, where it is not inside INPUT or beside it.",
+        panel=INPUT_PANEL,
+    )
+    labels: LabelMap = option(
+        "--labels",
+        default=LabelMap(),
+        parse=parse_labels,
+        metavar="MAP",
+        help='Classes of mask values: "1=liver,2=kidney"; 255= leaves one out. One name: a binary mask.',
+        panel=INPUT_PANEL,
+    )
+    components: bool = option(
+        "--components/--no-components",
+        default=True,
+        help="A box for each connected part of a mask, or one for each class.",
+        panel=INPUT_PANEL,
+    )
+    min_area: int = option(
+        "--min-area",
+        default=1,
+        low=1,
+        metavar="PIXELS",
+        help="Leave out objects of fewer mask pixels.",
+        panel=INPUT_PANEL,
+    )
+    axis: Axis = option_of(ReadSettings, "axis")
+    every: int = option(
+        "--every",
+        default=1,
+        low=1,
+        metavar="N",
+        help="Take every N-th slice of a volume or series, from the first.",
+        panel=INPUT_PANEL,
+    )
+    window: str = option_of(ReadSettings, "window", default=str(AUTO), parse=None, given_default=None)
+    csv: Path | None = option(
+        "--csv",
+        default=None,
+        metavar="FILE",
+        help="Table of boxes for DICOM images, with the columns of RSNA's pneumonia challenge or VinDr-CXR.",
+        panel=INPUT_PANEL,
+    )
+    readers: Annotators = option(
+        "--readers",
+        default="keep",
+        help="Boxes of one object by several readers (column rad_id): keep each, or merge into the mean.",
+        panel=INPUT_PANEL,
+    )
+    skip_empty: bool = option(
+        "--skip-empty", default=False, help="Leave out images without objects.", panel=INPUT_PANEL
+    )
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertSettings:
+    """Settings of ``data convert``.
+
+    Attributes
+    ----------
+    format
+        A name in `readers.registry.READERS`.
+    output
+        Folder of the new source.
+    modality
+        One of the nine.
+    licence
+        Of the data, in the user's words.
+    source
+        Where the data comes from, in the user's words; with `UNSTATED` the folder's name tells sources apart.
+    split
+        Of the images of which the input does not say it.
+    reader
+        The input, and how to read it.
+    drop_repeats
+        Whether of equal boxes of a class on an image only the first is kept.
+    workers
+        Units that are read at once.
+    resume
+        Whether images that are in ``output`` already are kept.
+    """
+
+    format: str = option(
+        "--from", choices=tuple(entry.name for entry in READERS), help="What INPUT is.", panel=INPUT_PANEL
+    )
+    output: Path = option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="New folder for images/ and annotations.json.",
+        panel=OUTPUT_PANEL,
+    )
+    modality: Modality = option(
+        "--modality",
+        parse=parse_modality,
+        metavar="NAME",
+        help=f"{', '.join(Modality)}.",
+        panel=SOURCE_PANEL,
+    )
+    licence: str = option(
+        "--licence", metavar="TEXT", help='Of the data, such as "CC BY 4.0".', panel=SOURCE_PANEL
+    )
+    source: str = option(
+        "--source",
+        default=UNSTATED,
+        metavar="TEXT",
+        help="Where the data comes from: a name, an address.",
+        panel=SOURCE_PANEL,
+    )
+    split: Split = option_of(
+        DatasetSettings,
+        "split",
+        default="train",
+        help="Of images of which INPUT does not say it.",
+        panel=SOURCE_PANEL,
+    )
+    reader: ReaderSettings = group(ReaderSettings)
+    drop_repeats: bool = option(
+        "--drop-repeats",
+        default=False,
+        help="Of equal boxes of a class on an image keep one.",
+        panel=INPUT_PANEL,
+    )
+    workers: int = option(
+        "--workers", default=2, low=1, help="Inputs that are read at once.", panel=INPUT_PANEL
+    )
+    resume: bool = option_of(OutputSettings, "resume")
+    as_json: bool = option_of(OutputSettings, "as_json")
+
+    def check(self) -> None:
+        """Refuse a merge of annotators for a format that does not name them.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``.
+        """
+        if self.reader.readers == "merge" and self.format != "dicom-csv":
+            raise usage_error(
+                f"--readers merge is for --from dicom-csv, not for {self.format}.",
+                "Other formats do not say who has drawn a box: leave --readers out.",
+            )

@@ -1,0 +1,84 @@
+"""Settings of ``medrov data export``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.choices import DatasetFormat, SplitName
+from medrov_cli.core.settings.field import argument, option, option_of
+from medrov_cli.core.settings.groups import DATA_PANEL, OUTPUT_PANEL
+from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
+
+FORM_PANEL = "What to write"
+
+
+@dataclass(frozen=True, slots=True)
+class DataExportSettings:
+    """Settings of ``data export``.
+
+    Attributes
+    ----------
+    dataset
+        A dataset yaml or a source folder.
+    to
+        Format of the other tool.
+    output
+        Folder to write to.
+    data_root
+        In place of the yaml's ``root``.
+    sources
+        Only these sources of the yaml; none: all.
+    splits
+        Only images of these splits; none: all.
+    image_url
+        Text before ``images/...`` in the addresses of Label Studio's tasks; null: its local files.
+    link_images
+        Hard links in place of copies, where the file system can.
+    resume
+        Continue an interrupted export.
+    """
+
+    dataset: Path = argument(metavar="DATASET", help="A dataset yaml, or one source folder.")
+    to: DatasetFormat = option("--to", help="Format of the other tool.", panel=FORM_PANEL)
+    output: Path = option(
+        "--output", "-o", metavar="DIR", help="New or empty folder to write to.", panel=OUTPUT_PANEL
+    )
+    data_root: Path | None = option_of(DatasetSettings, "data_root")
+    sources: tuple[str, ...] = option(
+        "--source",
+        default=(),
+        metavar="NAME",
+        help="Only this source of the yaml; may be repeated.",
+        panel=DATA_PANEL,
+    )
+    splits: tuple[SplitName, ...] = option(
+        "--split", default=(), help="Only images of this split; may be repeated.", panel=DATA_PANEL
+    )
+    image_url: str | None = option(
+        "--image-url",
+        default=None,
+        metavar="PREFIX",
+        help="What stands before images/NAME in Label Studio's tasks. Default: its local files.",
+        panel=FORM_PANEL,
+    )
+    link_images: bool = option(
+        "--link-images/--copy-images",
+        default=False,
+        help="Hard links in place of copies, where the disk can.",
+        panel=OUTPUT_PANEL,
+    )
+    resume: bool = option_of(OutputSettings, "resume")
+    as_json: bool = option_of(OutputSettings, "as_json")
+
+    def check(self) -> None:
+        """Refuse an address for a format that has none.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``.
+        """
+        if self.image_url is not None and self.to != "label-studio":
+            raise usage_error("--image-url is for --to label-studio.", "Leave it out.")

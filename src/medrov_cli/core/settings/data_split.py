@@ -1,0 +1,143 @@
+"""Settings of ``medrov data split``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.data import COPIES_PANEL, CopySettings
+from medrov_cli.core.settings.field import argument, group, option, option_of
+from medrov_cli.core.settings.groups import OUTPUT_PANEL
+from medrov_cli.core.settings.io_groups import OutputSettings
+
+SPLITS_PANEL = "Splits"
+
+VAL_SHARE, TEST_SHARE, SEED = 0.1, 0.2, 0
+"""Shares of the images, and the seed, where they are not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How images are assigned.
+
+    Attributes
+    ----------
+    val, test
+        Shares of the images, 0 to 1; the rest is for training.
+    seed
+        Of the order in which equal cases are assigned.
+    keep_test
+        Cases with an image in the test split stay there, nothing joins them, and ``test`` is not used.
+    """
+
+    val: float = VAL_SHARE
+    test: float = TEST_SHARE
+    seed: int = SEED
+    keep_test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSettings:
+    """Settings of ``data split``.
+
+    Attributes
+    ----------
+    source
+        Source folder.
+    val, test, seed
+        See :class:`Shares`; null: the default.
+    keep_test
+        Leave the test split as it is.
+    repair
+        Assign nothing: keep the splits, and only bring together what must not be parted.
+    join_copies
+        Whether near-copies stay together.
+    copies
+        Which images are near-copies.
+    output
+        File to write, in place of the source's own ``annotations.json``.
+    """
+
+    source: Path = argument(metavar="SOURCE_DIR", help="Folder with annotations.json and images/.")
+    val: float | None = option(
+        "--val",
+        default=None,
+        low=0,
+        high=1,
+        help=f"Share of images for val. Default: {VAL_SHARE}.",
+        panel=SPLITS_PANEL,
+    )
+    test: float | None = option(
+        "--test",
+        default=None,
+        low=0,
+        high=1,
+        help=f"Share of images for test. Default: {TEST_SHARE}.",
+        panel=SPLITS_PANEL,
+    )
+    seed: int | None = option(
+        "--seed",
+        default=None,
+        low=0,
+        help=f"Another one deals otherwise. Default: {SEED}.",
+        panel=SPLITS_PANEL,
+    )
+    keep_test: bool = option(
+        "--keep-test",
+        default=False,
+        help="Leave the test split as it is, and deal the others; --test is not used.",
+        panel=SPLITS_PANEL,
+    )
+    repair: bool = option(
+        "--repair",
+        default=False,
+        help="Deal nothing: keep the splits, and only bring together what is in several, in test if a part "
+        "of it is there, else in val.",
+        panel=SPLITS_PANEL,
+    )
+    join_copies: bool = option(
+        "--join-copies/--no-join-copies",
+        default=True,
+        help="Keep near-copies together, as 'medrov data check' finds them; this reads all images.",
+        panel=COPIES_PANEL,
+    )
+    copies: CopySettings = group(CopySettings())
+    output: Path | None = option(
+        "--output",
+        "-o",
+        default=None,
+        metavar="FILE",
+        help="annotations.json to write, in place of the source's own.",
+        panel=OUTPUT_PANEL,
+    )
+    as_json: bool = option_of(OutputSettings, "as_json")
+
+    @property
+    def shares(self) -> Shares:
+        """Return the shares that are given, and the defaults of the others."""
+        return Shares(
+            val=VAL_SHARE if self.val is None else self.val,
+            test=TEST_SHARE if self.test is None else self.test,
+            seed=SEED if self.seed is None else self.seed,
+            keep_test=self.keep_test,
+        )
+
+    def check(self) -> None:
+        """Refuse options of an assignment in a repair, and shares that leave nothing for training.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``, naming the option.
+        """
+        given = {"--val": self.val, "--test": self.test, "--seed": self.seed}
+        flags = [flag for flag, value in given.items() if value is not None]
+        if self.repair and (flags or self.keep_test):
+            raise usage_error(
+                f"{(*flags, '--keep-test')[0]} deals images, and --repair keeps the splits that they have.",
+                "Leave one of the two out.",
+            )
+        shares = self.shares
+        if not (shares.val >= 0 and shares.test >= 0 and shares.val + shares.test < 1):
+            raise usage_error("--val and --test leave nothing to train on", "Let their sum stay below 1.")

@@ -1,0 +1,148 @@
+"""Rule of ``medrov pseudolabel``: when a proposal becomes a label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from medrov_cli.core.base.constants import GRID
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.field import check_ranges, option
+from medrov_cli.core.settings.lists import parse_scales
+from medrov_cli.core.settings.proposals import PAPER, ProposalSettings
+from medrov_cli.core.settings.values import check_imgsz
+
+RULES_PANEL = "Rules"
+
+AGREE_IOU = 0.5
+"""Two views see the same object if their boxes of one class overlap by this IoU (PASCAL VOC's hit)."""
+
+_PAPER = ProposalSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """When a proposal becomes a label. The defaults are MedROV's (arXiv 2511.20650), with one view.
+
+    Attributes
+    ----------
+    score
+        A proposal needs at least this.
+    calibrated
+        ``score`` and what is written are calibrated scores, so that each class has its own raw one.
+    nms_iou
+        Of two proposals that overlap more than this the better stays, whatever the classes.
+    max_truth_iou
+        A proposal that overlaps an annotated box by this IoU or more is dropped.
+    flip
+        Search the mirror image, too.
+    scales
+        Sides of the model input, as shares of the usual one.
+    agree
+        So many views must find an object; null: all that can.
+    """
+
+    score: float = option(
+        "--score",
+        default=_PAPER.min_score,
+        low=0,
+        high=1,
+        help="Lowest score of a label.",
+        panel=RULES_PANEL,
+        source=PAPER,
+    )
+    calibrated: bool = option(
+        "--calibrated",
+        default=False,
+        help="--score is a calibrated one: each class gets a raw threshold of its own.",
+        panel=RULES_PANEL,
+    )
+    nms_iou: float = option(
+        "--nms-iou",
+        default=_PAPER.nms_iou,
+        low=0,
+        high=1,
+        help="Overlap from which the weaker of two boxes is dropped, whatever their classes.",
+        panel=RULES_PANEL,
+        source=PAPER,
+    )
+    max_truth_iou: float = option(
+        "--truth-iou",
+        default=_PAPER.max_truth_iou,
+        low=0,
+        high=1,
+        help="Overlap with an annotated box from which a box is dropped.",
+        panel=RULES_PANEL,
+        source=PAPER,
+    )
+    flip: bool = option(
+        "--flip",
+        default=False,
+        help="Look at the mirror image, too; left and right are exchanged.",
+        panel=RULES_PANEL,
+    )
+    scales: tuple[float, ...] = option(
+        "--scales",
+        given_default="1.0",
+        parse=parse_scales,
+        metavar="LIST",
+        help="Look at these shares of the usual size: 0.8,1.0,1.25.",
+        panel=RULES_PANEL,
+    )
+    agree: int | None = option(
+        "--agree",
+        default=None,
+        low=1,
+        metavar="VIEWS",
+        help="So many views (weights, scales, flips) must find a box. Default: all.",
+        panel=RULES_PANEL,
+    )
+
+    def check(self, weights: int) -> None:
+        """Refuse bad values, for a number of weights.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``, naming the option.
+        """
+        check_ranges(self)
+        if not self.scales or any(not 0.1 <= scale <= 4 for scale in self.scales):
+            raise usage_error("--scales are not from 0.1 to 4", "Give numbers with commas: 0.8,1.0,1.25.")
+        views = weights * len(self.scales) * (1 + self.flip)
+        if self.agree is not None and not 1 <= self.agree <= views:
+            raise usage_error(
+                f"--agree {self.agree} is not from 1 to {views}, the number of views",
+                "Each of --weights looks at each of --scales, with --flip twice.",
+            )
+
+    def sides(self, imgsz: int) -> list[int]:
+        """Return the sides of the model input, multiples of 32, from the usual one.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``: two scales give the same side, or one gives a side that cannot be.
+        """
+        sides = [round(imgsz * scale / GRID) * GRID for scale in self.scales]
+        if len(set(sides)) < len(sides):
+            raise usage_error(
+                f"--scales: two of them give the same side at {imgsz} pixels: {', '.join(map(str, sides))}",
+                "Sides are multiples of 32: give scales that are further apart.",
+            )
+        for side in sides:
+            check_imgsz(side)
+        return sides
+
+
+def rule_record(rule: LabelRule, views: int) -> dict[str, Any]:
+    """Return a rule as each label carries it."""
+    record = {
+        "score": rule.score,
+        "scores": "calibrated" if rule.calibrated else "raw",
+        "nms_iou": rule.nms_iou,
+        "truth_iou": rule.max_truth_iou,
+    }
+    if views > 1:
+        record |= {"views": views, "agree": rule.agree or views, "agree_iou": AGREE_IOU}
+    return record
