@@ -114,11 +114,11 @@ def test_cli_page_quotes_the_current_helps(name: str) -> None:
 def test_cli_page_without_a_command_gets_its_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli_pages, "FOLDER", tmp_path)
     (tmp_path / "pseudolabel.md").write_text(
-        "# Mine\n\n<!-- help: medrov pseudolabel -->\nold\n<!-- end of help -->\n"
+        "# Mine\n\n<!-- help: medrov pseudolabel -->\noutdated\n<!-- end of help -->\n"
     )
     page = cli_pages.current_page("pseudolabel.md")
     assert page.startswith("# Mine\n")
-    assert "old" not in page
+    assert "outdated" not in page
     assert cli_pages.quoted_commands(page) == [("pseudolabel",), ("pseudolabel", "apply")]
     assert "Usage: medrov pseudolabel apply" in page
 
