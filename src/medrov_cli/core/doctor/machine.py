@@ -75,6 +75,7 @@ def cache_check() -> Check:
 def _try_openvino() -> Finding:
     from medrov_cli.core.engines.openvino_engine import OpenVinoEngine
     from medrov_cli.core.engines.openvino_import import load_openvino
+    from medrov_cli.core.engines.openvino_streams import computes_in_bf16
     from medrov_cli.core.settings.choices import Precision
 
     openvino = load_openvino()
@@ -82,7 +83,7 @@ def _try_openvino() -> Finding:
     graph, text = _graph_and_text()
     threads = _searched(OpenVinoEngine(lambda: graph, None, text, _SIDE, Precision.FP32, 1))
     facts = {"version": str(openvino.__version__), "devices": ["cpu"], "threads": threads}
-    facts |= {"bf16": "BF16" in able, "int8": "INT8" in able}
+    facts |= {"bf16": computes_in_bf16(), "int8": "INT8" in able}
     formats = ["fp32", *(name for name in ("bf16", "int8") if facts[name])]
     return Finding(f"{openvino.__version__}; cpu; {', '.join(formats)}; {threads} threads", facts)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.environment import usable_cores
+from medrov_cli.core.base.processor import may_use_avx512
 from medrov_cli.core.engines.compiled_cache import BlobCache
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.engines.signal_stack import kept_signal_stack
@@ -106,7 +107,9 @@ class OpenVinoStreams:
 
 def computes_in_bf16() -> bool:
     """Return whether the CPU computes in bf16."""
-    return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    # OpenVINO lists bf16 whatever the environment's limit, and then finds no implementation.
+    return "BF16" in able and may_use_avx512()
 
 
 def _exported(compiled: Any) -> bytes:
