@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-BATCH, IMAGES, EPOCHS = 16, 64, 3
+BATCH, IMAGES, EPOCHS = 16, 48, 3
 PAIRS = (
     ("fp32", "adamw"),
     ("fp32", "muon"),
