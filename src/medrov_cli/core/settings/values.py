@@ -92,7 +92,7 @@ def parse_classes(text: str) -> tuple[Prompt, ...]:
 
 
 def distinct_prompts(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
-    """Return prompts as they are; refuse two with the same texts, in any case and order.
+    """Return the prompts, after a check that no two have equal texts, without regard to case and order.
 
     Raises
     ------

@@ -31,12 +31,12 @@ def read_classes(settings: ClassSettings, stdin: Iterable[str] | None = None) ->
 
 
 def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
-    """Return the prompts of lines with one class each; ``#`` begins a comment.
+    """Return the prompts of lines with one class each; ``#`` starts a comment.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` if there is no class, or a class is given twice.
+        ``USAGE`` without a class, or if a class is given twice.
     """
     texts = [line.split("#", maxsplit=1)[0].strip() for line in lines]
     prompts = [Prompt.parse(text) for text in texts if text]
@@ -46,7 +46,7 @@ def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
 
 
 def read_classes_file(path: Path) -> tuple[Prompt, ...]:
-    """Return the prompts of a UTF-8 text file with one class a line; ``#`` begins a comment.
+    """Return the prompts of a UTF-8 text file with one class per line; ``#`` starts a comment.
 
     Raises
     ------
