@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.metadata
+import inspect
 import re
 import sys
 import tomllib
@@ -12,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
+import typer
 
 from medrov_cli.core.base.plugins import Entry, load
 
@@ -22,6 +25,9 @@ PACKAGE = "medrov_cli"
 
 CORE = f"{PACKAGE}.core"
 TESTS = Path(__file__).parent
+SIGNATURE = f"{PACKAGE}.commands.signature"
+"""What the commands share."""
+ERRORS = f"{CORE}.base.errors"
 
 RANKS = (
     ("base",),
@@ -55,12 +61,9 @@ MAX_FILE_LINES = 275
 MAX_FUNCTION_LINES = 70
 LONGER_FILES: dict[str, str] = {}
 """Files that may be longer, and why."""
-LONGER_FUNCTIONS = {
-    "medrov_cli.commands.train.train": "one parameter an option",
-    "medrov_cli.commands.detect.detect": "one parameter an option",
-    "medrov_cli.commands.evaluate.evaluate": "one parameter an option",
-    "medrov_cli.commands.pseudolabel.pseudolabel": "one parameter an option",
-}
+LONGER_FUNCTIONS: dict[str, str] = {}
+"""Functions that may be longer, and why."""
+MAX_COMMAND_LINES = 30
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,13 @@ def rank(name: str) -> tuple[int, str]:
         return 0, "base"
     if name.startswith(CORE):
         return next(number for number, packages in enumerate(RANKS) if parts[1] in packages), parts[1]
-    if parts and parts[0] in ("console", "options"):
+    if parts and parts[0] == "console":
         return len(RANKS), "terminal"
-    if parts and parts[0] == "commands":
+    if name == SIGNATURE:
         return len(RANKS) + 1, name
-    return len(RANKS) + 2, "command line"
+    if parts and parts[0] == "commands":
+        return len(RANKS) + 2, name
+    return len(RANKS) + 3, "command line"
 
 
 def may_import(importer: str, imported: str) -> bool:
@@ -172,6 +177,9 @@ def entries(registry: str) -> list[Entry]:
         ("medrov_cli.cli", "medrov_cli.commands.detect", True),
         ("medrov_cli.commands.detect", "medrov_cli.core.detection.run", True),
         ("medrov_cli.commands.detect", "medrov_cli.commands.train", False),
+        ("medrov_cli.commands.detect", "medrov_cli.commands.signature", True),
+        ("medrov_cli.commands.signature", "medrov_cli.commands.detect", False),
+        ("medrov_cli.commands.signature", "medrov_cli.core.settings.field", True),
         ("medrov_cli.commands.detect", "medrov_cli.cli", False),
         ("medrov_cli.core.base.errors", "medrov_cli", False),
         ("medrov_cli.core.detection.run", "medrov_cli.console", False),
@@ -255,8 +263,9 @@ def test_only_the_console_prints_and_only_the_command_line_exits() -> None:
 
 
 def test_what_is_imported_before_a_command_runs_is_light() -> None:
+    """``cli``, ``console`` and ``commands`` import at once base, settings, typer, rich and one another."""
     light = {"typer", "rich"} | sys.stdlib_module_names
-    base = {f"{CORE}.base.{name}" for name in ("constants", "errors", "versions")}
+    base = {f"{CORE}.base.{name}" for name in ("constants", "errors", "progress", "versions")}
     front = {name: module for name, module in modules().items() if rank(name)[0] >= len(RANKS)}
     assert front
     wrong = [
@@ -268,6 +277,63 @@ def test_what_is_imported_before_a_command_runs_is_light() -> None:
         and found.target not in base | front.keys()
         and not found.target.startswith(f"{CORE}.settings.")
     ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_settings_import_the_standard_library_alone() -> None:
+    """Besides base, settings and registries; so a command's options cost no start-up time."""
+    wrong = [
+        f"{module.place}:{found.line} imports {found.target}"
+        for name, module in modules().items()
+        if name.startswith((f"{CORE}.settings.", f"{CORE}.base."))
+        for found in module.imports
+        if found.target.split(".")[0] not in sys.stdlib_module_names
+        and not found.target.startswith((f"{CORE}.base.", f"{CORE}.settings."))
+        and not found.target.endswith(".registry")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def commands() -> dict[str, Any]:
+    """Return the public functions of ``commands/*.py`` that are commands, by their full name."""
+    found = {}
+    for name, module in modules().items():
+        if name.startswith(f"{PACKAGE}.commands.") and name != SIGNATURE:
+            for node in tree(module.path).body:
+                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                    found[f"{name}.{node.name}"] = getattr(importlib.import_module(name), node.name)
+    return found
+
+
+def test_a_command_takes_one_settings_object() -> None:
+    """A public function of ``commands`` has no parameter for an option, and no default of one."""
+    assert len(commands()) >= 20
+    for name, function in commands().items():
+        hints = get_type_hints(function)
+        assert hints.pop("return") is type(None), name
+        kinds = [kind for kind in hints.values() if kind is not typer.Context]
+        assert len(kinds) == 1, f"{name} takes {hints}"
+        assert kinds[0].__module__.startswith(f"{CORE}.settings."), name
+        assert function.__defaults__ is None, name
+        assert function.__kwdefaults__ is None, name
+        body = [line for line in inspect.getsource(function).splitlines() if line.strip()]
+        documented = len((function.__doc__ or "").strip().splitlines())
+        assert len(body) - documented <= MAX_COMMAND_LINES, f"{name} has {len(body)} lines"
+
+
+def test_options_are_refused_in_one_place() -> None:
+    """The code of a usage error, and the sentence of a contradiction, stand in base/errors.py alone."""
+    wrong = []
+    for name, module in modules().items():
+        if name == ERRORS:
+            continue
+        for node in ast.walk(tree(module.path)):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called == "MedrovError" and node.args and ast.unparse(node.args[0]) == "ErrorCode.USAGE":
+                wrong.append(f"{module.place}:{node.lineno} makes a usage error")
+            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if is_text and "contradict each other" in node.value:
+                wrong.append(f"{module.place}:{node.lineno} writes the sentence of a contradiction")
     assert not wrong, "\n".join(wrong)
 
 
@@ -305,7 +371,7 @@ def test_the_init_of_a_package_is_a_docstring_alone() -> None:
     packages = {
         name: module
         for name, module in modules().items()
-        if module.path.name == "__init__.py" and name not in (PACKAGE, f"{PACKAGE}.options")
+        if module.path.name == "__init__.py" and name != PACKAGE
     }
     assert len(packages) > 20
     for name, module in packages.items():
