@@ -36,7 +36,9 @@ class OpenSource:
     name
         Of the source.
     folder
-        Holds ``annotations.json`` and ``images/``.
+        Holds ``annotations.json``.
+    images_folder
+        Folder of the images; as a rule ``images/`` in the folder.
     modality
         Of the yaml's entry, or of the document.
     document
@@ -47,6 +49,7 @@ class OpenSource:
 
     name: str
     folder: Path
+    images_folder: Path
     modality: Modality
     document: CocoDocument
     class_of: Mapping[Any, str]
@@ -68,7 +71,7 @@ class OpenSource:
 
     def path_of(self, image: CocoImage) -> Path:
         """Return the file of an image record."""
-        return self.folder / IMAGES / image.file_name
+        return self.images_folder / image.file_name
 
     def where(self, image: CocoImage) -> str:
         """Return what an image is called in messages."""
@@ -142,8 +145,9 @@ def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
     for entry in document["sources"]:
         settings = entry if isinstance(entry, dict) else {"path": entry}
         folder = base / str(settings.get("path", ""))
+        images = base / str(settings["images"]) if "images" in settings else None
         try:
-            sources.append(open_source(folder, settings.get("name"), settings.get("modality")))
+            sources.append(open_source(folder, settings.get("name"), settings.get("modality"), images))
         except MedrovError as error:
             failures.append((str(settings.get("name") or folder.name), error))
     if not sources:
@@ -158,8 +162,19 @@ def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
     )
 
 
-def open_source(folder: Path, name: str | None = None, modality: str | None = None) -> OpenSource:
+def open_source(
+    folder: Path, name: str | None = None, modality: str | None = None, images: Path | None = None
+) -> OpenSource:
     """Open one source folder.
+
+    Parameters
+    ----------
+    folder
+        Holds ``annotations.json``.
+    name, modality
+        In place of the folder's name and of the modality in the document.
+    images
+        Folder of the images, in place of ``images/`` in the folder.
 
     Raises
     ------
@@ -175,7 +190,14 @@ def open_source(folder: Path, name: str | None = None, modality: str | None = No
     except ValueError as error:
         raise invalid(f"{file} is not a usable COCO file: {error}", _FORM) from error
     class_of = {category.id: category.name for category in document.categories}
-    return OpenSource(str(name or folder.resolve().name), folder, own, document, class_of)
+    return OpenSource(
+        name=str(name or folder.resolve().name),
+        folder=folder,
+        images_folder=folder / IMAGES if images is None else images,
+        modality=own,
+        document=document,
+        class_of=class_of,
+    )
 
 
 def _synonyms(given: Any) -> dict[str, tuple[str, ...]]:
