@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.coco import parse_document, read_document, write_document
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of, undecided, with_added
 from medrov_cli.core.datasets.presence import POSSIBLE
@@ -23,12 +24,15 @@ from training_data import IMAGES, make_source, quick_config
 MARKS = {"model": {"name": "m", "sha256": "0" * 64}, "rule": {"score": 0.9}}
 
 
+def as_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text()))
+
+
 def add(folder: Path, boxes: list[AddedBox]) -> dict[str, Any]:
     """Add labels to a source in place; return the new document."""
     path = folder / "annotations.json"
-    document = with_added(json.loads(path.read_text()), boxes, MARKS)
-    path.write_text(json.dumps(document))
-    return document
+    write_document(path, with_added(read_document(path), boxes, MARKS).parts)
+    return as_json(path)
 
 
 @pytest.fixture
@@ -51,8 +55,10 @@ def test_what_was_there_stays_and_what_is_added_is_marked(tmp_path: Path) -> Non
     for annotation in before["annotations"]:
         annotation |= {"category_id": 7, "area": 1e16 + 2, "own": [1.10, {"ü": None}]}
     text = json.dumps(before)
-    after = with_added(before, [AddedBox(3, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
+    labelled = with_added(parse_document(before), [AddedBox(3, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
     assert json.dumps(before) == text
+    write_document(tmp_path / "after.json", labelled.parts)
+    after = as_json(tmp_path / "after.json")
     count = len(before["annotations"])
     assert json.dumps(after["annotations"][:count]) == json.dumps(before["annotations"])
     assert after["images"] == before["images"]
@@ -70,10 +76,10 @@ def test_what_was_there_stays_and_what_is_added_is_marked(tmp_path: Path) -> Non
             **MARKS,
         }
     ]
-    again = with_added(after, [AddedBox(4, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
-    assert again["categories"] == after["categories"]
-    assert len({a["id"] for a in again["annotations"]}) == count + 2
-    assert [a["image_id"] for a in undecided(again)] == [3, 4]
+    again = with_added(labelled, [AddedBox(4, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
+    assert again.categories == labelled.categories
+    assert len({a.id for a in again.annotations}) == count + 2
+    assert [a.image_id for a in undecided(again)] == [3, 4]
 
 
 def test_counts_by_hand() -> None:

@@ -21,6 +21,7 @@ from medrov_cli.core.curation.box_checks import (
 from medrov_cli.core.curation.duplicates import near_duplicates
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code, Finding, Severity
+from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
@@ -114,7 +115,7 @@ def _check_images(
     sources: Sequence[OpenSource], config: CheckSettings, progress: Progress
 ) -> Iterator[Finding]:
     records = [(source, image) for source in sources for image in source.images]
-    files = [(s.path_of(image), (int(image["height"]), int(image["width"]))) for s, image in records]
+    files = [(s.path_of(image), (image.height, image.width)) for s, image in records]
     prints = fingerprints(files, config.copies.threads, lambda done: progress(done, len(files), "reading"))
     for (source, image), one in zip(records, prints, strict=True):
         if one.problem is not None:
@@ -128,7 +129,7 @@ def _check_images(
 
 
 def _check_duplicates(
-    records: Sequence[tuple[OpenSource, Any]], prints: Sequence[Fingerprint], config: CheckSettings
+    records: Sequence[tuple[OpenSource, CocoImage]], prints: Sequence[Fingerprint], config: CheckSettings
 ) -> Iterator[Finding]:
     if not records:
         return

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
-from medrov_cli.core.datasets.labelled_documents import AddedBox, Document, read_document, with_added
+from medrov_cli.core.datasets.labelled_documents import AddedBox, read_labelled, with_added
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
@@ -208,10 +209,10 @@ class _Run:
             return PseudoLabelResult(manifest)
         marks = marks_of(config, self.detectors)
 
-        def changed(row: int) -> Document | None:
+        def changed(row: int) -> CocoDocument | None:
             if row not in labels:
                 return None
-            original = read_document(self.dataset.sources[row].folder / ANNOTATIONS)
+            original = read_labelled(self.dataset.sources[row].folder / ANNOTATIONS)
             return with_added(original, labels[row], marks)
 
         manifest = write_folder(output, self.dataset, changed, manifest)

@@ -151,10 +151,6 @@ class SplitName(StrEnum):
 CalibrationMethod = Literal["isotonic", "platt"]
 
 
-DatasetFormat = Literal["coco", "yolo", "voc", "label-studio", "cvat"]
-"""Formats of other tools that ``data export`` writes."""
-
-
 Annotators = Literal["keep", "merge"]
 """What becomes of the boxes that several people have drawn."""
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.settings.choices import DatasetFormat, SplitName
+from medrov_cli.core.datasets.writers.registry import WRITERS
+from medrov_cli.core.settings.choices import SplitName
 from medrov_cli.core.settings.field import argument, option, option_of
 from medrov_cli.core.settings.groups import DATA_PANEL, OUTPUT_PANEL
 from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
@@ -41,7 +42,12 @@ class DataExportSettings:
     """
 
     dataset: Path = argument(metavar="DATASET", help="A dataset yaml, or one source folder.")
-    to: DatasetFormat = option("--to", help="Format of the other tool.", panel=FORM_PANEL)
+    to: str = option(
+        "--to",
+        choices=tuple(entry.name for entry in WRITERS),
+        help="Format of the other tool.",
+        panel=FORM_PANEL,
+    )
     output: Path = option(
         "--output", "-o", metavar="DIR", help="New or empty folder to write to.", panel=OUTPUT_PANEL
     )
