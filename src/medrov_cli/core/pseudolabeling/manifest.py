@@ -14,7 +14,7 @@ from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of
 from medrov_cli.core.datasets.labelled_folder import possible_classes
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
-from medrov_cli.core.prediction.weights_file import Detector
+from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.settings.pseudolabel import OfflineConfig, rule_record
 
 SCHEMA = "medrov.pseudolabel/1"
@@ -23,7 +23,7 @@ SCHEMA = "medrov.pseudolabel/1"
 def build_manifest(
     config: OfflineConfig,
     dataset: Dataset,
-    detectors: Sequence[Detector],
+    detectors: Sequence[DatasetModel],
     samples: Sequence[Sample],
     failures: Sequence[tuple[Sample, MedrovError]],
     labels: Mapping[int, Sequence[AddedBox]],
@@ -79,9 +79,9 @@ def _path_of(sample: Sample, dataset: Dataset) -> str:
     return f"{source.name}/{below}"
 
 
-def marks_of(config: OfflineConfig, detectors: Sequence[Detector]) -> dict[str, Any]:
+def marks_of(config: OfflineConfig, detectors: Sequence[DatasetModel]) -> dict[str, Any]:
     """Return what each label says of its origin: the model (``models`` for several) and the rule."""
-    models = [{"name": d.metadata.name, "sha256": d.sha256} for d in detectors]
+    models = [{"name": d.file.metadata.name, "sha256": d.file.sha256} for d in detectors]
     rule = config.rule
     views = len(detectors) * len(rule.scales) * (1 + rule.flip)
     named = {"model": models[0]} if len(models) == 1 else {"models": models}

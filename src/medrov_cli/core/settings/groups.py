@@ -79,6 +79,11 @@ class SelectionConfig:
     max_det: int = 300
     batch: int = 16
 
+    @property
+    def selection(self) -> SelectionSettings:
+        """Return the same selection of raw scores."""
+        return SelectionSettings(self.conf, raw_scores=True, iou=self.iou, max_det=self.max_det)
+
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
