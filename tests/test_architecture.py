@@ -225,6 +225,35 @@ def test_every_row_of_a_registry_loads() -> None:
         load(entry)
 
 
+def test_every_plug_in_has_one_row_in_the_registry_of_its_folder() -> None:
+    """Files of a plug-in folder that hold no implementation are listed here."""
+    others = {"__init__", "protocol", "registry"}
+    for folder, attribute, more in (
+        ("datasets/readers", "READER", {"loading"}),
+        ("datasets/writers", "WRITER", {"images"}),
+    ):
+        package = f"{CORE}.{folder.replace('/', '.')}"
+        files = {path.stem for path in (SOURCE / PACKAGE / "core" / folder).glob("*.py")}
+        rows = entries(f"{package}.registry")
+        assert sorted(entry.module for entry in rows) == sorted(
+            f"{package}.{name}" for name in files - others - more
+        )
+        assert {entry.attribute for entry in rows} == {attribute}
+        assert len({entry.name for entry in rows}) == len(rows)
+
+
+def test_fields_of_coco_are_named_in_its_codec_alone() -> None:
+    codec = {f"{CORE}.datasets.coco", f"{CORE}.datasets.coco_records"}
+    wrong = [
+        f"{module.place}:{node.lineno} names {node.value!r}"
+        for name, module in modules().items()
+        for node in ast.walk(tree(module.path))
+        if isinstance(node, ast.Constant) and node.value in ("iscrowd", "category_id")
+        if name not in codec
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_core_knows_no_terminal() -> None:
     wrong = [
         f"{module.place}:{found.line} imports {found.target}"

@@ -217,6 +217,15 @@ def test_what_load_dataset_refuses_is_a_finding(chest: Path) -> None:
     assert codes(path) == []
 
 
+def test_images_of_a_dataset_file_can_be_in_another_folder(chest: Path) -> None:
+    path = chest.parent / "data.yaml"
+    (chest / "images").rename(chest.parent / "pictures")
+    path.write_text("sources: [chest]\n")
+    assert set(codes(path)) == {Code.FILE_MISSING}
+    path.write_text("sources: [{path: chest, images: pictures}]\n")
+    assert codes(path) == []
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.export import ExportConfig, Format, run_export
+from medrov_cli.core.curation.export import ExportConfig, run_export
 from medrov_cli.core.datasets.cases import local_case
 from medrov_cli.core.datasets.readers.loading import reader_of
 from medrov_cli.core.datasets.readers.protocol import ReaderConfig
 from medrov_cli.core.datasets.writers.images import safe_case
 from medrov_cli.core.records.annotations import AnnotatedImage
 
-FORMATS: tuple[Format, ...] = ("coco", "yolo", "voc", "label-studio", "cvat")
+FORMATS: tuple[str, ...] = ("coco", "yolo", "voc", "label-studio", "cvat")
 each_format = pytest.mark.parametrize("to", FORMATS)
 WIDTH, HEIGHT = 53, 37
 CASE = "0123456789abcdef"
@@ -116,7 +116,7 @@ def boxes(draw: st.DrawFn) -> tuple[str, float, float, float, float]:
         max_size=3,
     )
 )
-def test_what_goes_out_comes_back(to: Format, drawn: list[tuple[str, list[Any]]]) -> None:
+def test_what_goes_out_comes_back(to: str, drawn: list[tuple[str, list[Any]]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         items = [Item(f"image {row}.png", split, own) for row, (split, own) in enumerate(drawn)]
         source = make(Path(name) / "source", items, AWKWARD)
@@ -138,7 +138,7 @@ def test_what_goes_out_comes_back(to: Format, drawn: list[tuple[str, list[Any]]]
 
 
 @pytest.mark.parametrize("to", ["coco", "label-studio"])
-def test_cases_come_back_where_the_format_has_a_place_for_them(tmp_path: Path, to: Format) -> None:
+def test_cases_come_back_where_the_format_has_a_place_for_them(tmp_path: Path, to: str) -> None:
     items = [Item("a.png", "train", [], CASE), Item("b.png", "val", [], "patient 7"), Item("c.png", None, [])]
     run_export(ExportConfig(make(tmp_path / "source", items, ["x"]), to, tmp_path / "out"))
     assert "patient 7" not in "".join(path.read_text() for path in (tmp_path / "out").glob("*.json"))
@@ -160,7 +160,7 @@ def test_a_case_is_hashed_once() -> None:
 
 
 @pytest.mark.parametrize("to", ["label-studio", "cvat"])
-def test_a_crowd_stays_one(tmp_path: Path, to: Format) -> None:
+def test_a_crowd_stays_one(tmp_path: Path, to: str) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [("x", 1, 2, 3, 4), ("x", 5, 6, 7, 8)])], ["x"])
     edit(source, iscrowd=1)
     assert run_export(ExportConfig(source, to, tmp_path / "out")).written.crowds == 0
@@ -169,7 +169,7 @@ def test_a_crowd_stays_one(tmp_path: Path, to: Format) -> None:
 
 
 @pytest.mark.parametrize("to", ["yolo", "voc"])
-def test_a_crowd_is_left_out_where_it_would_become_an_object(tmp_path: Path, to: Format) -> None:
+def test_a_crowd_is_left_out_where_it_would_become_an_object(tmp_path: Path, to: str) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [("x", 1, 2, 3, 4), ("x", 5, 6, 7, 8)])], ["x"])
     edit(source, iscrowd=1)
     result = run_export(ExportConfig(source, to, tmp_path / "out"))
@@ -179,7 +179,7 @@ def test_a_crowd_is_left_out_where_it_would_become_an_object(tmp_path: Path, to:
 
 
 @pytest.mark.parametrize("to", ["yolo", "voc", "label-studio", "cvat"])
-def test_boxes_are_cut_to_the_image(tmp_path: Path, to: Format) -> None:
+def test_boxes_are_cut_to_the_image(tmp_path: Path, to: str) -> None:
     own = [("x", -3, 30, 10, 20), ("x", 60, 1, 5, 5)]
     source = make(tmp_path / "s", [Item("a.png", "train", own)], ["x"])
     result = run_export(ExportConfig(source, to, tmp_path / "out"))
@@ -226,7 +226,7 @@ def test_the_formats_say_what_their_tools_expect(tmp_path: Path) -> None:
 
 
 @each_format
-def test_the_same_source_gives_the_same_bytes(tmp_path: Path, to: Format) -> None:
+def test_the_same_source_gives_the_same_bytes(tmp_path: Path, to: str) -> None:
     source = make(tmp_path / "s", [Item("a.png", "test", [("x", 1, 2, 3, 4)], "me")], ["x", "y"])
     written = []
     for name in ("one", "two"):
@@ -238,7 +238,7 @@ def test_the_same_source_gives_the_same_bytes(tmp_path: Path, to: Format) -> Non
 
 
 @each_format
-def test_images_that_differ_by_suffix_or_folder_stay_apart(tmp_path: Path, to: Format) -> None:
+def test_images_that_differ_by_suffix_or_folder_stay_apart(tmp_path: Path, to: str) -> None:
     names = ("a.png", "a.jpg", "b/a.png", "b__a.png")
     items = [Item(name, "train", [("x", row, row, 2, 2)]) for row, name in enumerate(names)]
     run_export(ExportConfig(make(tmp_path / "s", items, ["x"]), to, tmp_path / "out"))
@@ -250,7 +250,7 @@ def test_images_that_differ_by_suffix_or_folder_stay_apart(tmp_path: Path, to: F
 
 
 @each_format
-def test_a_dataset_of_two_sources_or_one_of_them(tmp_path: Path, to: Format) -> None:
+def test_a_dataset_of_two_sources_or_one_of_them(tmp_path: Path, to: str) -> None:
     make(tmp_path / "one", [Item("a.png", "train", [("x", 1, 1, 2, 2)])], ["x"])
     make(tmp_path / "two", [Item("a.png", "val", [("y", 3, 3, 2, 2), ("x", 5, 5, 2, 2)])], ["y", "x"])
     yaml_path = tmp_path / "data.yaml"
@@ -317,7 +317,7 @@ def test_links_share_the_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("to", ["voc", "label-studio", "cvat"])
-def test_what_xml_cannot_hold_is_refused(tmp_path: Path, to: Format) -> None:
+def test_what_xml_cannot_hold_is_refused(tmp_path: Path, to: str) -> None:
     source = make(tmp_path / "s", [Item("a.png", "train", [("x\x07", 1, 2, 3, 4)])], ["x\x07"])
     with pytest.raises(MedrovError, match="control character") as caught:
         run_export(ExportConfig(source, to, tmp_path / "out"))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.split import SplitConfig, case_key, split_source
 from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Shares, deal
+from medrov_cli.core.datasets.coco_records import CocoImage
 from source_folders import Picture, read_coco, write_source
 
 CLASSES = ("liver", "kidney", "spleen")
@@ -140,5 +141,8 @@ def test_shares_that_leave_nothing_to_train_on_are_refused(folder: Path, shares:
 
 
 def test_an_image_without_a_case_is_its_own() -> None:
-    assert case_key({"file_name": "a.png", "case": None}) != case_key({"file_name": "b.png"})
-    assert case_key({"file_name": "a.png", "case": 7}) == case_key({"file_name": "b.png", "case": "7"})
+    def key(**fields: object) -> tuple[str, str]:
+        return case_key(CocoImage(fields))
+
+    assert key(file_name="a.png", case=None) != key(file_name="b.png")
+    assert key(file_name="a.png", case=7) == key(file_name="b.png", case="7")

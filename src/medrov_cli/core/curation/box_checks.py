@@ -34,7 +34,7 @@ _HASHED = re.compile(r"[0-9a-f]{16}")
 def check_boxes(source: OpenSource) -> Iterator[Finding]:
     """Yield boxes outside their image, without area, or written twice."""
     boxes = box_table(source)
-    size = np.asarray([(i["height"], i["width"]) for i in source.images], dtype=np.float64).reshape(-1, 2)
+    size = np.asarray([(i.height, i.width) for i in source.images], dtype=np.float64).reshape(-1, 2)
     order = np.argsort(boxes.image, kind="stable")
     starts = np.flatnonzero(np.diff(boxes.image[order], prepend=-1))
     for rows in np.split(order, starts[1:]):
@@ -71,12 +71,12 @@ def check_classes(sources: Sequence[OpenSource]) -> Iterator[Finding]:
     """Yield classes of a source without a box, and classes without one in the train split."""
     in_split: dict[str, Counter[str]] = defaultdict(Counter)
     for source in sources:
-        split_by_id = {image["id"]: split_of(image) for image in source.images}
+        split_by_id = {image.id: split_of(image) for image in source.images}
         seen = set()
         for annotation in source.annotations:
-            name = source.class_of[annotation["category_id"]]
+            name = source.class_of[annotation.category_id]
             seen.add(name)
-            in_split[name][split_by_id[annotation["image_id"]]] += 1
+            in_split[name][split_by_id[annotation.image_id]] += 1
         for name in source.classes:
             if name not in seen:
                 yield Finding(
@@ -100,12 +100,12 @@ def check_splits(source: OpenSource) -> Iterator[Finding]:
         yield Finding(
             Code.SPLIT_MISSING,
             source.name,
-            f"{len(lacking)} image(s) without train, val or test, such as {lacking[0]['file_name']}",
+            f"{len(lacking)} image(s) without train, val or test, such as {lacking[0].file_name}",
         )
     by_case: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for image in source.images:
         if split_of(image) != UNSPLIT:
-            by_case[case_key(image)].setdefault(split_of(image), str(image["file_name"]))
+            by_case[case_key(image)].setdefault(split_of(image), image.file_name)
     for splits in by_case.values():
         if len(splits) > 1:
             first, *others = sorted(splits)
@@ -187,7 +187,7 @@ def _side_in_source(
 ) -> Iterator[Finding]:
     """Yield images whose boxes lie wholly on the other half than nearly all; note the usual half."""
     rows = np.flatnonzero(boxes.label == source.classes.index(name))
-    middle = np.asarray([i["width"] for i in source.images], dtype=np.float64)[boxes.image[rows]] / 2
+    middle = np.asarray([i.width for i in source.images], dtype=np.float64)[boxes.image[rows]] / 2
     low, high = boxes.xyxy[rows, 0], boxes.xyxy[rows, 2]
     is_left = (low + high) / 2 < middle
     if len(rows) < _CLEAR_BOXES or max(is_left.mean(), 1 - is_left.mean()) < _CLEAR_SHARE:

@@ -21,6 +21,7 @@ from medrov_cli.core.curation.box_checks import (
 from medrov_cli.core.curation.duplicates import MAX_HAMMING, MIN_CORRELATION, near_duplicates
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code, Finding, Severity
+from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
@@ -136,7 +137,7 @@ def _check_images(
     sources: Sequence[OpenSource], config: CheckConfig, progress: Progress
 ) -> Iterator[Finding]:
     records = [(source, image) for source in sources for image in source.images]
-    files = [(s.path_of(image), (int(image["height"]), int(image["width"]))) for s, image in records]
+    files = [(s.path_of(image), (image.height, image.width)) for s, image in records]
     prints = fingerprints(files, config.threads, lambda done: progress(done, len(files), "reading"))
     for (source, image), one in zip(records, prints, strict=True):
         if one.problem is not None:
@@ -150,7 +151,7 @@ def _check_images(
 
 
 def _check_duplicates(
-    records: Sequence[tuple[OpenSource, Any]], prints: Sequence[Fingerprint], config: CheckConfig
+    records: Sequence[tuple[OpenSource, CocoImage]], prints: Sequence[Fingerprint], config: CheckConfig
 ) -> Iterator[Finding]:
     if not records:
         return

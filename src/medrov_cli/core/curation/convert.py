@@ -15,11 +15,12 @@ from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.ordered import OrderedReader
-from medrov_cli.core.datasets.opened import write_annotations
+from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.readers.loading import reader_of
 from medrov_cli.core.datasets.readers.protocol import ReaderConfig, Reading, Unit
-from medrov_cli.core.datasets.source_file import Box, Entry, Images, source_document
+from medrov_cli.core.datasets.source_file import Images, WrittenImage, source_parts
 from medrov_cli.core.datasets.sources import ANNOTATIONS
+from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.runs.claims import claim_folder
 from medrov_cli.core.settings.choices import Modality, Split
 
@@ -129,11 +130,11 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
     reading = reader_of(config.format)(dataclasses.replace(config.reader, source=_source_of(config)))
     claim_folder(config.output, RUN_FILE, _describe(config, reading), resume=config.resume)
     images = Images(config.output, config.split, keep=config.resume, drop_repeats=config.drop_repeats)
-    entries: list[Entry] = []
+    entries: list[WrittenImage] = []
     failures: list[FailedInput] = []
-    skipped: list[Entry] = []
+    skipped: list[WrittenImage] = []
 
-    def entries_of(unit: Unit) -> Iterator[Entry]:
+    def entries_of(unit: Unit) -> Iterator[WrittenImage]:
         for image in unit.read():
             yield images.add(image, skip_empty=config.reader.skip_empty)
 
@@ -153,7 +154,7 @@ def convert(config: ConvertConfig, progress: Progress | None = None) -> Converte
     names = _class_names(reading, boxes)
     if entries:
         info = {"modality": config.modality.value, "licence": config.licence, "source": config.source}
-        write_annotations(config.output / ANNOTATIONS, source_document(info, names, entries))
+        write_document(config.output / ANNOTATIONS, source_parts(info, names, entries))
     return Converted(
         images=len(entries),
         classes={name: sum(box.class_name == name for box in boxes) for name in names},
@@ -180,13 +181,13 @@ def _check(config: ConvertConfig) -> None:
         )
 
 
-def _class_names(reading: Reading, boxes: list[Box]) -> tuple[str, ...]:
+def _class_names(reading: Reading, boxes: list[Annotation]) -> tuple[str, ...]:
     """Return the source's own classes in its order, then the others by name."""
     others = {box.class_name for box in boxes} - set(reading.class_names)
     return (*reading.class_names, *sorted(others))
 
 
-def _refuse_twins(entries: list[Entry]) -> None:
+def _refuse_twins(entries: list[WrittenImage]) -> None:
     """Refuse images whose files differ by letter case at most: some file systems have one for both."""
     seen: set[str] = set()
     for entry in entries:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import bring_file
+from medrov_cli.core.base.plugins import find_entry, load
 from medrov_cli.core.datasets.opened import Opened, open_inputs
-from medrov_cli.core.datasets.writers import coco, cvat, label_studio, voc, yolo
-from medrov_cli.core.datasets.writers.images import ExportedImage, Written, classes_of, collect
+from medrov_cli.core.datasets.writers import registry
+from medrov_cli.core.datasets.writers.images import classes_of, collect
+from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.runs.claims import claim_folder
 
 RUN_FILE = "export.json"
@@ -22,15 +25,7 @@ RUN_FILE = "export.json"
 
 RUN_SCHEMA = "medrov.data.export-run/1"
 
-Format = Literal["coco", "yolo", "voc", "label-studio", "cvat"]
 Advance = Callable[[int, int | None, str], None]
-_MAIN_FILES = {
-    "coco": coco.MAIN_FILE,
-    "yolo": yolo.MAIN_FILE,
-    "voc": voc.MAIN_FILE,
-    "label-studio": label_studio.MAIN_FILE,
-    "cvat": cvat.MAIN_FILE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class ExportConfig:
     path
         A dataset yaml or a source folder.
     to
-        The format.
+        Name of the format in `writers.registry.WRITERS`.
     output
         Folder to write to.
     splits
@@ -60,13 +55,13 @@ class ExportConfig:
     """
 
     path: Path
-    to: Format
+    to: str
     output: Path
     splits: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     data_root: Path | None = None
     link_images: bool = False
-    image_url: str = label_studio.LOCAL_FILES
+    image_url: str = LOCAL_FILES
     resume: bool = False
 
 
@@ -105,14 +100,15 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
     ------
     MedrovError
         ``DATASET_INVALID``, ``NO_INPUT``: no image of the splits, or not one could be read. ``USAGE``:
-        the output holds something else. ``OUTPUT_FAILED``.
+        the output holds something else, or there is no such format. ``OUTPUT_FAILED``.
     """
+    writer = _writer_of(config.to)
     opened = open_inputs([config.path], config.data_root)
     images = collect(opened, splits=config.splits, sources=config.sources)
     if not images:
         raise MedrovError(ErrorCode.NO_INPUT, "there is no image to export", "Check --split and --source.")
     claim_folder(config.output, RUN_FILE, _describe(config, opened), resume=config.resume)
-    places = _places(config.to, images)
+    places = writer.image_places(images)
     failures = [own for own in opened.failures if not config.sources or own[0] in config.sources]
     copied = []
     for done, image in enumerate(images):
@@ -128,9 +124,9 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
     if not copied:
         raise MedrovError(ErrorCode.NO_INPUT, failures[-1][1].message, failures[-1][1].hint)
     classes = classes_of(opened, config.sources)
-    written = _write(config, copied, classes)
+    written = writer.write(config.output, copied, classes, config.image_url)
     return ExportResult(
-        file=config.output / _MAIN_FILES[config.to],
+        file=config.output / writer.main_file,
         images=len(copied),
         boxes=sum(len(image.boxes) for image in copied) - written.crowds - written.outside,
         classes=classes,
@@ -141,7 +137,7 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
 
 def _describe(config: ExportConfig, opened: Opened) -> dict[str, Any]:
     """Return what makes up an export, without the places of its folders."""
-    inputs = [[source.name, source.document] for source in opened.sources]
+    inputs = [[source.name, source.document.fields] for source in opened.sources]
     return {
         "schema": RUN_SCHEMA,
         "settings": {
@@ -157,27 +153,13 @@ def _describe(config: ExportConfig, opened: Opened) -> dict[str, Any]:
     }
 
 
-def _places(to: Format, images: Sequence[ExportedImage]) -> dict[str, str]:
-    """Return where each image stands below the output, by its name."""
-    if to == "yolo":
-        return {name: f"images/{place}" for name, place in yolo.image_places(images).items()}
-    if to == "voc":
-        return {name: f"JPEGImages/{place}" for name, place in voc.image_places(images).items()}
-    return {image.name: f"images/{image.name}" for image in images}
-
-
-def _write(config: ExportConfig, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
-    match config.to:
-        case "coco":
-            return coco.write(config.output, images, classes)
-        case "yolo":
-            return yolo.write(config.output, images, classes)
-        case "voc":
-            return voc.write(config.output, images, classes)
-        case "label-studio":
-            return label_studio.write(config.output, images, classes, config.image_url)
-        case "cvat":
-            return cvat.write(config.output, images, classes)
+def _writer_of(name: str) -> DatasetWriter:
+    entry = find_entry(registry.WRITERS, name)
+    if entry is None:
+        known = ", ".join(entry.name for entry in registry.WRITERS)
+        raise MedrovError(ErrorCode.USAGE, f"--to does not know {name!r}.", f"Known formats: {known}.")
+    writer: DatasetWriter = load(entry)
+    return writer
 
 
 def _bring(file: Path, target: Path, *, link: bool) -> None:

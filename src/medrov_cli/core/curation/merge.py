@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from medrov_cli.core.base.files import bring_file, whole_file
 from medrov_cli.core.curation.class_map import ClassMap, read_class_map
 from medrov_cli.core.curation.presence_draft import SourceFacts, draft_presence
 from medrov_cli.core.curation.presence_writing import write_presence
+from medrov_cli.core.datasets.coco import write_document
+from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     OpenSource,
@@ -28,7 +30,6 @@ from medrov_cli.core.datasets.opened import (
     no_progress,
     open_source,
     split_of,
-    write_annotations,
 )
 from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
 
@@ -176,29 +177,29 @@ def _check_sources(sources: Sequence[OpenSource]) -> None:
             )
 
 
-def _mapped(source: OpenSource, chosen: ClassMap) -> dict[str, Any] | None:
+def _mapped(source: OpenSource, chosen: ClassMap) -> CocoDocument | None:
     """Return the source's document with its new classes, or null if they stay as they are."""
     new = {old: chosen.new_name(source.name, old) for old in source.classes}
     if all(old == name for old, name in new.items()):
         return None
-    first: dict[str, int] = {}
-    id_of: dict[int, int] = {}
+    first: dict[str, Any] = {}
+    id_of: dict[Any, Any] = {}
     categories = []
-    for category in source.document["categories"]:
-        name = new[source.class_of[category["id"]]]
+    for category in source.document.categories:
+        name = new[category.name]
         if name is None:
             continue
         if name not in first:
-            first[name] = category["id"]
-            categories.append({**category, "name": name})
-        id_of[category["id"]] = first[name]
-    annotations = [
-        {**a, "category_id": id_of[a["category_id"]]} for a in source.annotations if a["category_id"] in id_of
-    ]
-    return {**source.document, "categories": categories, "annotations": annotations}
+            first[name] = category.id
+            categories.append(category.replaced(name=name))
+        id_of[category.id] = first[name]
+    annotations = tuple(
+        own.with_category(id_of[own.category_id]) for own in source.annotations if own.category_id in id_of
+    )
+    return replace(source.document, categories=tuple(categories), annotations=annotations)
 
 
-def _write_source(folder: Path, source: OpenSource, document: Mapping[str, Any]) -> None:
+def _write_source(folder: Path, source: OpenSource, document: CocoDocument) -> None:
     if folder.resolve() == source.folder.resolve():
         raise MedrovError(
             ErrorCode.USAGE,
@@ -206,8 +207,8 @@ def _write_source(folder: Path, source: OpenSource, document: Mapping[str, Any])
             "Give an --output that is not the folder of the sources.",
         )
     for image in source.images:
-        _link(source.path_of(image), folder / IMAGES / str(image["file_name"]))
-    write_annotations(folder / ANNOTATIONS, document)
+        _link(source.path_of(image), folder / IMAGES / image.file_name)
+    write_document(folder / ANNOTATIONS, document.parts)
 
 
 def _link(original: Path, target: Path) -> None:
@@ -219,7 +220,7 @@ def _link(original: Path, target: Path) -> None:
 
 
 def _merged_source(
-    source: OpenSource, document: Mapping[str, Any] | None, chosen: ClassMap, output: Path
+    source: OpenSource, document: CocoDocument | None, chosen: ClassMap, output: Path
 ) -> MergedSource:
     new = {old: chosen.new_name(source.name, old) for old in source.classes}
     here = os.path.relpath(source.folder.resolve(), output.resolve())
@@ -228,7 +229,7 @@ def _merged_source(
         path=Path(here).as_posix() if document is None else source.name,
         rewritten=document is not None,
         images=len(source.images),
-        boxes=len((document or source.document)["annotations"]),
+        boxes=len((document or source.document).annotations),
         classes=tuple(dict.fromkeys(name for name in new.values() if name is not None)),
         renamed={old: name for old, name in new.items() if name is not None and name != old},
         dropped=tuple(old for old, name in new.items() if name is None),

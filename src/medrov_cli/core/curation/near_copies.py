@@ -72,7 +72,7 @@ def join_near_copies(
     MedrovError
         ``NO_INPUT``: not one image can be read.
     """
-    files = [(source.path_of(i), (int(i["height"]), int(i["width"]))) for i in source.images]
+    files = [(source.path_of(i), (i.height, i.width)) for i in source.images]
     prints = fingerprints(files, rule.threads, lambda done: progress(done, len(files), "reading"))
     failures = tuple(
         (source.where(image), _error(one))

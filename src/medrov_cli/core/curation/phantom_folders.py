@@ -18,12 +18,12 @@ import numpy as np
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.cases import hashed_case
-from medrov_cli.core.datasets.opened import write_annotations
+from medrov_cli.core.datasets.coco import write_document
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage, numbered_categories
 from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES
 from medrov_cli.core.phantoms.abdomen import abdomen_volume
 from medrov_cli.core.phantoms.image_files import dicom_bytes, label_bytes, nifti_bytes, png_bytes
 from medrov_cli.core.phantoms.kinds import VOLUME_CLASSES, PhantomKind, ct_slice, phantom_seed, split_of
-from medrov_cli.core.phantoms.shapes import PhantomObject
 from medrov_cli.core.settings.choices import Modality
 
 Form = Literal["png", "masks", "dicom", "nifti"]
@@ -63,23 +63,21 @@ Writer = Callable[[Path, PhantomKind, int, int, Step], PhantomSource]
 
 def _write_pictures(folder: Path, kind: PhantomKind, count: int, seed: int, step: Step) -> PhantomSource:
     id_of = {name: number for number, name in enumerate(kind.classes, start=1)}
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    images: list[CocoImage] = []
+    annotations: list[CocoAnnotation] = []
     for index in range(count):
         own_seed = phantom_seed(seed, index)
         phantom = kind.draw(own_seed)
         file = f"{kind.name}_{own_seed}.png"
         _write(folder / IMAGES / file, png_bytes(phantom.pixels))
         height, width = phantom.pixels.shape[:2]
-        image = {"id": index + 1, "file_name": file, "width": width, "height": height}
-        images.append({**image, "split": split_of(index), "case": hashed_case(kind.name, str(own_seed))})
+        case = hashed_case(kind.name, str(own_seed))
+        images.append(CocoImage.make(index + 1, file, width, height, split=split_of(index), case=case))
         for drawn in phantom.objects:
-            where = {
-                "id": len(annotations) + 1,
-                "image_id": index + 1,
-                "category_id": id_of[drawn.class_name],
-            }
-            annotations.append({**where, **_region(drawn), "iscrowd": 0})
+            ids = (len(annotations) + 1, index + 1, id_of[drawn.class_name])
+            x1, y1, x2, y2 = drawn.box_xyxy
+            area = int(np.count_nonzero(drawn.mask))
+            annotations.append(CocoAnnotation.make(ids, (x1, y1, x2 - x1, y2 - y1), area))
         step()
     info = {
         "source": kind.name,
@@ -88,19 +86,14 @@ def _write_pictures(folder: Path, kind: PhantomKind, count: int, seed: int, step
         "modality": kind.modality.value,
         "notes": f"medrov data phantom --count {count} --seed {seed}; synthetic, not patients",
     }
-    document = {
+    parts = {
         "info": info,
-        "categories": [{"id": number, "name": name} for name, number in id_of.items()],
+        "categories": numbered_categories(id_of),
         "images": images,
         "annotations": annotations,
     }
-    write_annotations(folder / ANNOTATIONS, document)
+    write_document(folder / ANNOTATIONS, parts)
     return PhantomSource(kind.name, kind.modality, len(images), len(annotations), kind.classes)
-
-
-def _region(drawn: PhantomObject) -> dict[str, Any]:
-    x1, y1, x2, y2 = drawn.box_xyxy
-    return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": int(np.count_nonzero(drawn.mask))}
 
 
 def _write_masks(folder: Path, kind: PhantomKind, count: int, seed: int, step: Step) -> PhantomSource:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from medrov_cli.core.base.files import bring_file
 from medrov_cli.core.curation.near_copies import CopyRule, Failure, Joined, join_near_copies
 from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, Shares, deal
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
+from medrov_cli.core.datasets.coco import write_document
+from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     OpenSource,
@@ -23,7 +25,6 @@ from medrov_cli.core.datasets.opened import (
     no_progress,
     open_source,
     split_of,
-    write_annotations,
 )
 from medrov_cli.core.datasets.sources import ANNOTATIONS, invalid
 from medrov_cli.core.settings.choices import SPLITS, Split
@@ -125,29 +126,28 @@ def split_source(
     return _result(source, cases, splits, before, joined if config.copies is not None else None)
 
 
-def case_key(image: Mapping[str, Any]) -> Case:
+def case_key(image: CocoImage) -> Case:
     """Return what must stay together: the patient, or the image itself where it is unknown."""
-    case = image.get("case")
-    return ("image", str(image["file_name"])) if case in (None, "") else ("case", str(case))
+    case = image.fields.get("case")
+    return ("image", image.file_name) if case in (None, "") else ("case", str(case))
 
 
 def _present_splits(source: OpenSource) -> list[Split]:
     lacking = [image for image in source.images if split_of(image) == UNSPLIT]
     if lacking:
         raise invalid(
-            f"{len(lacking)} image(s) of {source.name} have no split to keep, such as "
-            f"{lacking[0]['file_name']}",
+            f"{len(lacking)} image(s) of {source.name} have no split to keep, such as {lacking[0].file_name}",
             "Deal all of them: 'medrov data split' without --repair.",
         )
-    return [image["split"] for image in source.images]
+    return [image.require("split") for image in source.images]
 
 
 def _write(source: OpenSource, splits: Sequence[Split], output: Path | None, *, unchanged: bool) -> None:
     own = source.folder / ANNOTATIONS
     target = output or own
     if not unchanged:
-        images = [{**image, "split": split} for image, split in zip(source.images, splits, strict=True)]
-        write_annotations(target, {**source.document, "images": images})
+        images = [image.replaced(split=split) for image, split in zip(source.images, splits, strict=True)]
+        write_document(target, replace(source.document, images=tuple(images)).parts)
     elif target.resolve() != own.resolve():
         bring_file(own, target, link=False)
 
@@ -155,19 +155,17 @@ def _write(source: OpenSource, splits: Sequence[Split], output: Path | None, *, 
 def _contents(source: OpenSource, groups: Sequence[Case]) -> dict[Case, Counter[str]]:
     shown: dict[Any, set[str]] = defaultdict(set)
     for annotation in source.annotations:
-        shown[annotation["image_id"]].add(source.class_of[annotation["category_id"]])
+        shown[annotation.image_id].add(source.class_of[annotation.category_id])
     found: dict[Case, Counter[str]] = defaultdict(Counter)
     for image, group in zip(source.images, groups, strict=True):
         found[group][IMAGES] += 1
-        found[group].update(SHOWS + name for name in shown[image["id"]] or {""})
+        found[group].update(SHOWS + name for name in shown[image.id] or {""})
     return found
 
 
 def _kept(source: OpenSource, groups: Sequence[Case]) -> dict[Case, Split]:
     return {
-        group: "test"
-        for image, group in zip(source.images, groups, strict=True)
-        if image.get("split") == "test"
+        group: "test" for image, group in zip(source.images, groups, strict=True) if split_of(image) == "test"
     }
 
 
@@ -178,19 +176,19 @@ def _result(
     before: Sequence[Split] | None,
     joined: Joined | None,
 ) -> SplitResult:
-    split_of_id = {image["id"]: split for image, split in zip(source.images, splits, strict=True)}
+    split_of_id = {image.id: split for image, split in zip(source.images, splits, strict=True)}
     boxes: Counter[tuple[str, Split]] = Counter()
     shown = set()
     for annotation in source.annotations:
-        name = source.class_of[annotation["category_id"]]
-        boxes[name, split_of_id[annotation["image_id"]]] += 1
-        shown.add((name, annotation["image_id"]))
+        name = source.class_of[annotation.category_id]
+        boxes[name, split_of_id[annotation.image_id]] += 1
+        shown.add((name, annotation.image_id))
     images = Counter((name, split_of_id[image]) for name, image in shown)
     case_splits = Counter(split for _, split in set(zip(cases, splits, strict=True)))
     total = Counter(splits)
     members = Counter(dict(zip(cases, joined.groups, strict=True)).values()) if joined else Counter()
     several = [number for number in members.values() if number > 1]
-    names = [str(image["file_name"]) for image in source.images]
+    names = [image.file_name for image in source.images]
     changed = {case for case, old, new in zip(cases, before or splits, splits, strict=True) if old != new}
     return SplitResult(
         source=source.name,

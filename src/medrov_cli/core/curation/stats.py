@@ -13,6 +13,7 @@ import numpy.typing as npt
 from medrov_cli.core.curation.split import case_key
 from medrov_cli.core.datasets.box_table import box_table
 from medrov_cli.core.datasets.opened import UNSPLIT, Opened, OpenSource, split_of
+from medrov_cli.core.datasets.sources import licence_of
 from medrov_cli.core.records.boxes import box_areas
 from medrov_cli.core.settings.choices import SPLITS
 
@@ -133,18 +134,17 @@ def stats_of(opened: Opened) -> DatasetStats:
 
 def _source_stats(source: OpenSource) -> SourceStats:
     boxes = box_table(source)
-    size = np.asarray([(i["height"], i["width"]) for i in source.images], dtype=np.float64).reshape(-1, 2)
+    size = np.asarray([(i.height, i.width) for i in source.images], dtype=np.float64).reshape(-1, 2)
     place = np.asarray([PLACES.index(split_of(image)) for image in source.images], dtype=np.int64)
     height, width = size[boxes.image].T
     inside = np.clip(boxes.xyxy, 0, np.stack((width, height, width, height), axis=1))
     areas = np.asarray(box_areas(inside), dtype=np.float64)
     shares = areas / (height * width)
-    info = source.document.get("info") or {}
     cases = Counter(split for _, split in {(case_key(i), split_of(i)) for i in source.images})
     return SourceStats(
         name=source.name,
         modality=source.modality.value,
-        licence=str(info.get("licence") or info.get("license") or "unstated"),
+        licence=licence_of(source.document),
         images=_by_place(place),
         cases={name: cases[name] for name in PLACES},
         empty=len(size) - len(np.unique(boxes.image)),

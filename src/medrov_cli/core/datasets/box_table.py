@@ -35,13 +35,13 @@ class BoxTable:
 
 def box_table(source: OpenSource) -> BoxTable:
     """Return the boxes of a source in the order of its file."""
-    row_of = {image["id"]: row for row, image in enumerate(source.images)}
+    row_of = {image.id: row for row, image in enumerate(source.images)}
     label_of = {name: row for row, name in enumerate(source.classes)}
     own = source.annotations
-    xywh = np.asarray([a["bbox"] for a in own], dtype=np.float64).reshape(-1, 4)
+    xywh = np.asarray([a.box_xywh for a in own], dtype=np.float64).reshape(-1, 4)
     return BoxTable(
         xyxy=np.asarray(xywh_to_xyxy(xywh), dtype=np.float64),
-        image=np.asarray([row_of[a["image_id"]] for a in own], dtype=np.int64),
-        label=np.asarray([label_of[source.class_of[a["category_id"]]] for a in own], dtype=np.int64),
-        crowd=np.asarray([bool(a.get("iscrowd")) for a in own], dtype=np.bool_),
+        image=np.asarray([row_of[a.image_id] for a in own], dtype=np.int64),
+        label=np.asarray([label_of[source.class_of[a.category_id]] for a in own], dtype=np.int64),
+        crowd=np.asarray([a.is_crowd for a in own], dtype=np.bool_),
     )

@@ -8,8 +8,7 @@ the dataset's classes. A file of predictions is a list of results, or a document
 from __future__ import annotations
 
 import contextlib
-import json
-import math
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,16 @@ import numpy as np
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.datasets.coco import Layout, NotJsonError, read_results, write_document
+from medrov_cli.core.datasets.coco_records import (
+    CocoAnnotation,
+    CocoCategory,
+    CocoError,
+    CocoImage,
+    CocoResult,
+    MissingFieldError,
+    numbered_categories,
+)
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.records.boxes import xywh_to_xyxy, xyxy_to_xywh
@@ -42,27 +50,21 @@ def write_truth(path: Path, dataset: Dataset, split: Split) -> None:
     MedrovError
         ``OUTPUT_FAILED``.
     """
-    annotations: list[dict[str, Any]] = []
-    for image_id, sample in enumerate(dataset.samples[split], start=1):
-        for crowd, boxes, labels in (
-            (0, sample.boxes_xyxy, sample.labels),
-            (1, sample.crowd_xyxy, sample.crowd_labels),
+    _write(path, dataset, split, _truth(dataset.samples[split]))
+
+
+def _truth(samples: Sequence[Sample]) -> Iterator[CocoAnnotation]:
+    numbers = itertools.count(1)
+    for image_id, sample in enumerate(samples, start=1):
+        for is_crowd, boxes, labels in (
+            (False, sample.boxes_xyxy, sample.labels),
+            (True, sample.crowd_xyxy, sample.crowd_labels),
         ):
-            areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) if crowd else sample.areas
+            areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) if is_crowd else sample.areas
             for box, label, area in zip(
                 xyxy_to_xywh(boxes).tolist(), labels.tolist(), areas.tolist(), strict=True
             ):
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": image_id,
-                        "category_id": label + 1,
-                        "bbox": box,
-                        "area": area,
-                        "iscrowd": crowd,
-                    }
-                )
-    _write(path, dataset, split, annotations)
+                yield CocoAnnotation.make((next(numbers), image_id, label + 1), box, area, is_crowd=is_crowd)
 
 
 def write_predictions(path: Path, dataset: Dataset, split: Split, found: Sequence[Detections]) -> None:
@@ -73,8 +75,8 @@ def write_predictions(path: Path, dataset: Dataset, split: Split, found: Sequenc
     MedrovError
         ``OUTPUT_FAILED``.
     """
-    annotations = (
-        {"id": 0, "image_id": image_id, "category_id": label + 1, "bbox": box, "score": score}
+    results = (
+        CocoResult(image_id, label + 1, box, score)
         for image_id, one in enumerate(found, start=1)
         for box, score, label in zip(
             np.round(xyxy_to_xywh(one.boxes_xyxy.astype(np.float64)), 3).tolist(),
@@ -83,23 +85,21 @@ def write_predictions(path: Path, dataset: Dataset, split: Split, found: Sequenc
             strict=True,
         )
     )
-    _write(path, dataset, split, ({**item, "id": number} for number, item in enumerate(annotations, 1)))
+    _write(path, dataset, split, (own.as_annotation(number) for number, own in enumerate(results, 1)))
 
 
-def _write(path: Path, dataset: Dataset, split: Split, annotations: Iterable[dict[str, Any]]) -> None:
-    head = {
+def _write(path: Path, dataset: Dataset, split: Split, annotations: Iterable[CocoAnnotation]) -> None:
+    images = (
+        CocoImage.make(number, image_name(dataset, sample), sample.width, sample.height)
+        for number, sample in enumerate(dataset.samples[split], 1)
+    )
+    parts = {
         "info": {"description": f"{dataset.name}, {split} split. {RESEARCH_NOTICE}"},
-        "categories": [{"id": row, "name": name} for row, name in enumerate(dataset.classes, start=1)],
-        "images": [
-            {"id": number, "file_name": image_name(dataset, s), "width": s.width, "height": s.height}
-            for number, s in enumerate(dataset.samples[split], start=1)
-        ],
+        "categories": numbered_categories(dataset.classes),
+        "images": images,
+        "annotations": annotations,
     }
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(head)[:-1] + ', "annotations": [\n')
-        for number, annotation in enumerate(annotations):
-            stream.write((",\n" if number else "") + json.dumps(annotation, allow_nan=False))
-        stream.write("\n]}\n")
+    write_document(path, parts, layout=Layout.ANNOTATION_PER_LINE, ascii_only=True)
 
 
 def read_predictions(path: Path, dataset: Dataset, split: Split) -> tuple[list[Detections], int]:
@@ -111,33 +111,26 @@ def read_predictions(path: Path, dataset: Dataset, split: Split) -> tuple[list[D
         ``PREDICTIONS_INVALID``: not COCO, an unknown image or category, an image that is listed
         twice, a box or score that is no number.
     """
-    document = _read(path)
-    by_position: list[list[tuple[list[float], float, int]]] = [[] for _ in dataset.samples[split]]
+    by_position: list[list[tuple[Sequence[float], float, int]]] = [[] for _ in dataset.samples[split]]
     elsewhere = 0
     with _complaints(path):
-        if isinstance(document, list):
-            results = document
+        file = read_results(path)
+        if file.images is None or file.categories is None:
             image_of, row_of = _by_id(dataset, split)
         else:
-            results = document["annotations"]
-            image_of = _by_file_name(document["images"], dataset, split)
-            row_of = _by_category_name(document["categories"], dataset)
-        for number, result in enumerate(results, start=1):
-            position = image_of(result["image_id"])
-            label = row_of(result["category_id"])
-            box, score = [float(value) for value in result["bbox"]], float(result["score"])
-            if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) < 0:
-                raise ValueError(f"result {number} has the bbox {result['bbox']!r}, not x, y, width, height")
-            if not 0 <= score <= 1:
-                raise ValueError(f"result {number} has the score {score!r}, not from 0 to 1")
+            image_of = _by_file_name(file.images, dataset, split)
+            row_of = _by_category_name(file.categories, dataset)
+        for result in file.results:
+            position = image_of(result.image_id)
+            label = row_of(result.category_id)
             if position is None:
                 elsewhere += 1
             else:
-                by_position[position].append((box, score, label))
+                by_position[position].append((result.box_xywh, result.score, label))
     return [_found(rows) for rows in by_position], elsewhere
 
 
-def _found(rows: list[tuple[list[float], float, int]]) -> Detections:
+def _found(rows: list[tuple[Sequence[float], float, int]]) -> Detections:
     rows = sorted(rows, key=lambda row: -row[1])
     return Detections(
         xywh_to_xyxy(np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4)),
@@ -167,7 +160,7 @@ def _by_id(dataset: Dataset, split: Split) -> tuple[_Position, Callable[[Any], i
     )
 
 
-def _by_file_name(images: list[dict[str, Any]], dataset: Dataset, split: Split) -> _Position:
+def _by_file_name(images: Sequence[CocoImage], dataset: Dataset, split: Split) -> _Position:
     names: dict[str, list[int | None]] = {}
     for other in SPLITS:
         for number, sample in enumerate(dataset.samples[other]):
@@ -175,18 +168,16 @@ def _by_file_name(images: list[dict[str, Any]], dataset: Dataset, split: Split) 
                 names.setdefault(name, []).append(number if other == split else None)
     positions: dict[Any, int | None] = {}
     for image in images:
-        name = str(image["file_name"]).replace("\\", "/")
+        name = image.file_name.replace("\\", "/")
         matches = next((names[end] for end in _endings(name) if end in names), None)
         if matches is None:
-            raise ValueError(f"the dataset has no image {name!r}")
+            raise CocoError(f"the dataset has no image {name!r}")
         if len(matches) > 1:
-            raise ValueError(f"several sources have an image {name!r}; write SOURCE/images/FILE")
-        if image["id"] in positions:
-            raise ValueError(f"two images have the id {image['id']!r}")
-        positions[image["id"]] = matches[0]
+            raise CocoError(f"several sources have an image {name!r}; write SOURCE/images/FILE")
+        positions[image.id] = matches[0]
     used = [position for position in positions.values() if position is not None]
     if len(used) != len(set(used)):
-        raise ValueError("an image is listed twice")
+        raise CocoError("an image is listed twice")
     return lambda image_id: _known(positions, image_id, "image id")
 
 
@@ -199,42 +190,32 @@ def _endings(name: str) -> Iterator[str]:
         yield "/".join([parts[-3], parts[-1]])
 
 
-def _by_category_name(categories: list[dict[str, Any]], dataset: Dataset) -> Callable[[Any], int]:
+def _by_category_name(categories: Sequence[CocoCategory], dataset: Dataset) -> Callable[[Any], int]:
     rows = {name.casefold(): row for row, name in enumerate(dataset.classes)}
-    known = {}
-    for category in categories:
-        if (row := rows.get(str(category["name"]).casefold())) is not None:
-            known[category["id"]] = row
+    names = {category.id: category.name for category in categories}
 
     def row_of(category_id: Any) -> int:
-        if category_id not in known:
-            name = next((c["name"] for c in categories if c["id"] == category_id), category_id)
-            raise ValueError(f"the dataset has no class {name!r}")
-        return int(known[category_id])
+        name = names.get(category_id, category_id)
+        row = rows.get(name.casefold()) if category_id in names else None
+        if row is None:
+            raise CocoError(f"the dataset has no class {name!r}")
+        return row
 
     return row_of
 
 
-def _read(path: Path) -> Any:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _invalid(path, error.strerror or str(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise _invalid(path, "it is not JSON") from error
-    if not isinstance(document, list | dict):
-        raise _invalid(path, "it is neither a list of results nor a document")
-    return document
-
-
 @contextlib.contextmanager
 def _complaints(path: Path) -> Iterator[None]:
-    """Turn what is wrong with the content into ``PREDICTIONS_INVALID``."""
+    """Turn what is wrong with the file into ``PREDICTIONS_INVALID``."""
     try:
         yield
-    except KeyError as error:
-        raise _invalid(path, f"a field {error.args[0]!r} is missing") from error
-    except (ValueError, TypeError) as error:
+    except OSError as error:
+        raise _invalid(path, error.strerror or str(error)) from error
+    except NotJsonError as error:
+        raise _invalid(path, "it is not JSON") from error
+    except MissingFieldError as error:
+        raise _invalid(path, f"a field {error.field!r} is missing") from error
+    except CocoError as error:
         raise _invalid(path, str(error)) from error
 
 
@@ -244,5 +225,5 @@ def _invalid(path: Path, what: str) -> MedrovError:
 
 def _known(table: dict[Any, Any], key: Any, what: str) -> Any:
     if key not in table:
-        raise ValueError(f"unknown {what} {key!r}")
+        raise CocoError(f"unknown {what} {key!r}")
     return table[key]

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.datasets.sources import PSEUDO, invalid
-
-Document = dict[str, Any]
-"""A COCO file as JSON."""
+from medrov_cli.core.datasets import coco
+from medrov_cli.core.datasets.coco_records import (
+    CocoAnnotation,
+    CocoCategory,
+    CocoDocument,
+    CocoError,
+    CocoRecord,
+)
+from medrov_cli.core.datasets.sources import PSEUDO, invalid, is_pseudo
+from medrov_cli.core.records.detections import Detections
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the scores of a class, for people who look for a threshold."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddedBox:
-    """One label that a detector made.
-
-    Attributes
-    ----------
-    image_id
-        The id in the source's COCO file.
-    class_name
-        What it shows.
-    box_xyxy
-        In pixels of the stored image.
-    score
-        As the rule judges it.
-    """
-
-    image_id: int
-    class_name: str
-    box_xyxy: tuple[float, float, float, float]
-    score: float
+ImageLabels = tuple[int, Detections]
+"""The id of an image in its source's COCO file, and the labels that a detector made in it, with names."""
 
 
-def read_document(path: Path) -> Document:
+def read_labelled(path: Path) -> CocoDocument:
     """Return a COCO file that :func:`medrov_cli.core.datasets.dataset.load_dataset` has accepted.
 
     Raises
@@ -50,80 +37,85 @@ def read_document(path: Path) -> Document:
         ``DATASET_INVALID``.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return coco.read_document(path)
+    except (OSError, coco.NotJsonError) as error:
         raise invalid(f"{path} cannot be read as JSON", "It has changed since the run began.") from error
-    if not isinstance(document, dict):
-        raise invalid(f"{path} is no COCO file", "It has changed since the run began.")
-    return document
+    except CocoError as error:
+        raise invalid(f"{path} is no COCO file", "It has changed since the run began.") from error
 
 
-def with_added(document: Document, boxes: Sequence[AddedBox], marks: Mapping[str, Any]) -> Document:
-    """Return a document with boxes after its own annotations, each with ``marks``.
+def with_added(
+    document: CocoDocument, labels: Sequence[ImageLabels], marks: Mapping[str, Any]
+) -> CocoDocument:
+    """Return a document with labels after its own annotations, each with ``marks``.
 
     What was in it stays as it is. A class that has no category gets one, marked as not annotated.
     """
-    categories = with_categories(document, [box.class_name for box in boxes])
+    rows = list(_rows(labels))
+    categories = with_categories(document, [name for _, name, *_ in rows])
     id_of = ids_by_name(categories)
-    first = _free_id(document["annotations"])
+    first = _free_id(document.annotations)
     added = []
-    for number, box in enumerate(boxes):
-        left, top, right, bottom = box.box_xyxy
+    for number, (image_id, name, box, score) in enumerate(rows):
+        left, top, right, bottom = box
         width, height = round(right - left, 2), round(bottom - top, 2)
-        added.append(
-            {
-                "id": first + number,
-                "image_id": box.image_id,
-                "category_id": id_of[box.class_name],
-                "bbox": [left, top, width, height],
-                "area": round(width * height, 2),
-                "iscrowd": 0,
-                "source": PSEUDO,
-                "score": box.score,
-                **marks,
-            }
+        annotation = CocoAnnotation.make(
+            (first + number, image_id, id_of[name]),
+            (left, top, width, height),
+            round(width * height, 2),
         )
-    return document | {"categories": categories, "annotations": [*document["annotations"], *added]}
+        added.append(annotation.replaced(**{"source": PSEUDO, "score": score, **marks}))
+    return replace(document, categories=categories, annotations=(*document.annotations, *added))
 
 
-def with_categories(document: Document, names: Iterable[str]) -> list[dict[str, Any]]:
+def with_categories(document: CocoDocument, names: Iterable[str]) -> tuple[CocoCategory, ...]:
     """Return the categories of a document and those of new names, marked as not annotated."""
-    categories = list(document["categories"])
-    known = ids_by_name(categories)
-    for name in sorted(set(names) - set(known)):
-        categories.append({"id": _free_id(categories), "name": name, "source": PSEUDO})
+    categories = document.categories
+    for name in sorted(set(names) - set(ids_by_name(categories))):
+        added = CocoCategory({"id": _free_id(categories), "name": name, "source": PSEUDO})
+        categories = (*categories, added)
     return categories
 
 
-def ids_by_name(categories: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def ids_by_name(categories: Iterable[CocoCategory]) -> dict[str, Any]:
     """Return the id of each category; of several with one name, the first."""
     found: dict[str, Any] = {}
     for category in categories:
-        found.setdefault(category["name"], category["id"])
+        found.setdefault(category.name, category.id)
     return found
 
 
-def undecided(document: Document) -> Iterator[dict[str, Any]]:
+def undecided(document: CocoDocument) -> Iterator[CocoAnnotation]:
     """Yield the annotations that a detector added and that nobody has looked at."""
-    for annotation in document["annotations"]:
-        if annotation.get("source") == PSEUDO and not annotation.get("reviewed"):
+    for annotation in document.annotations:
+        if is_pseudo(annotation) and not annotation.fields.get("reviewed"):
             yield annotation
 
 
-def counts_of(boxes: Sequence[AddedBox], asked: Sequence[str]) -> dict[str, Any]:
+def counts_of(labels: Sequence[ImageLabels], asked: Sequence[str]) -> dict[str, Any]:
     """Return for each class that is asked for: boxes, images with one, and quantiles of the scores."""
     counts = {}
     for name in asked:
-        own = [box for box in boxes if box.class_name == name]
-        quantiles = np.quantile([box.score for box in own], QUANTILES) if own else None
+        own = [(image_id, score) for image_id, other, _, score in _rows(labels) if other == name]
+        quantiles = np.quantile([score for _, score in own], QUANTILES) if own else None
         counts[name] = {
             "boxes": len(own),
-            "images": len({box.image_id for box in own}),
+            "images": len({image_id for image_id, _ in own}),
             "score_quantiles": None if quantiles is None else np.round(quantiles, 4).tolist(),
         }
     return counts
 
 
-def _free_id(entries: Iterable[Mapping[str, Any]]) -> int:
-    """Return an id above all whole numbers among those of the entries."""
-    return max((e["id"] for e in entries if isinstance(e.get("id"), int)), default=0) + 1
+def _rows(labels: Iterable[ImageLabels]) -> Iterator[tuple[int, str, list[float], float]]:
+    """Yield the image, the class, the corners and the score of each label."""
+    for image_id, found in labels:
+        for name, box, score in zip(
+            found.class_names, found.boxes_xyxy.tolist(), found.scores.tolist(), strict=True
+        ):
+            yield image_id, name, box, score
+
+
+def _free_id(records: Iterable[CocoRecord]) -> int:
+    """Return an id above all whole numbers among those of the records."""
+    ids = [record.fields.get("id") for record in records]
+    return max((own for own in ids if isinstance(own, int)), default=0) + 1

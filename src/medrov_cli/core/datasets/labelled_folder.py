@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,11 @@ from typing import Any
 
 import yaml
 
-from medrov_cli.core.base.files import sha256_of_file, whole_file
+from medrov_cli.core.base.files import bring_file, sha256_of_file, whole_file
+from medrov_cli.core.datasets.coco import write_document
+from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
-from medrov_cli.core.datasets.labelled_documents import Document, read_document
+from medrov_cli.core.datasets.labelled_documents import read_labelled
 from medrov_cli.core.datasets.presence import POSSIBLE, presence_csv
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Source, invalid
 from medrov_cli.core.settings.choices import SPLITS
@@ -33,7 +34,7 @@ PRESENCE = "presence.csv"
 def write_folder(
     folder: Path,
     dataset: Dataset,
-    changed: Callable[[int], Document | None],
+    changed: Callable[[int], CocoDocument | None],
     manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write a dataset whose images are those of another; return its manifest.
@@ -58,12 +59,11 @@ def write_folder(
     entries = []
     for row, (source, name) in enumerate(zip(dataset.sources, folder_names(dataset.sources), strict=True)):
         path = folder / name / ANNOTATIONS
-        with whole_file(path) as temporary:
-            document = changed(row)  # one in memory at a time
-            if document is None:
-                shutil.copyfile(source.folder / ANNOTATIONS, temporary)
-            else:
-                temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
+        document = changed(row)  # one in memory at a time
+        if document is None:
+            bring_file(source.folder / ANNOTATIONS, path, link=False)
+        else:
+            write_document(path, document.parts, ascii_only=True)
         outputs[f"{name}/{ANNOTATIONS}"] = sha256_of_file(path)
         entries.append(
             {
@@ -132,9 +132,9 @@ class LabelledFolder:
         dataset = load_dataset(folder / DATASET, pseudo=SPLITS)
         return cls(folder, dataset, manifest, sha256_of_file(path))
 
-    def document(self, source: Source) -> Document:
+    def document(self, source: Source) -> CocoDocument:
         """Return the annotations of a source."""
-        return read_document(source.folder / ANNOTATIONS)
+        return read_labelled(source.folder / ANNOTATIONS)
 
     def possible(self, row: int) -> list[str]:
         """Return the classes that are possible but not annotated in a source."""

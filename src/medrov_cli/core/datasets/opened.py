@@ -6,17 +6,16 @@ that fits; what is opened here may still lack both.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.datasets.coco import read_document
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoImage
 from medrov_cli.core.datasets.dataset import read_dataset_yaml
-from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
+from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid, modality_of
 from medrov_cli.core.settings.choices import SPLITS, Modality
 
 UNSPLIT = "none"
@@ -37,43 +36,46 @@ class OpenSource:
     name
         Of the source.
     folder
-        Holds ``annotations.json`` and ``images/``.
+        Holds ``annotations.json``.
+    images_folder
+        Folder of the images; as a rule ``images/`` in the folder.
     modality
         Of the yaml's entry, or of the document.
     document
-        As it was read; nobody changes it.
+        Its annotations.
     class_of
         From category ids to class names, in the order of the file.
     """
 
     name: str
     folder: Path
+    images_folder: Path
     modality: Modality
-    document: Mapping[str, Any]
-    class_of: Mapping[int, str]
+    document: CocoDocument
+    class_of: Mapping[Any, str]
 
     @property
-    def images(self) -> Sequence[Mapping[str, Any]]:
+    def images(self) -> Sequence[CocoImage]:
         """Return the image records."""
-        return self.document["images"]  # type: ignore[no-any-return]
+        return self.document.images
 
     @property
-    def annotations(self) -> Sequence[Mapping[str, Any]]:
+    def annotations(self) -> Sequence[CocoAnnotation]:
         """Return the annotation records."""
-        return self.document["annotations"]  # type: ignore[no-any-return]
+        return self.document.annotations
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Return the class names, each once, in the order of the file."""
         return tuple(dict.fromkeys(self.class_of.values()))
 
-    def path_of(self, image: Mapping[str, Any]) -> Path:
+    def path_of(self, image: CocoImage) -> Path:
         """Return the file of an image record."""
-        return self.folder / IMAGES / str(image["file_name"])
+        return self.images_folder / image.file_name
 
-    def where(self, image: Mapping[str, Any]) -> str:
+    def where(self, image: CocoImage) -> str:
         """Return what an image is called in messages."""
-        return f"{self.name}/{image['file_name']}"
+        return f"{self.name}/{image.file_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,9 @@ def no_progress(_done: int, _total: int | None, _what: str) -> None:
     """Say nothing."""
 
 
-def split_of(image: Mapping[str, Any]) -> str:
+def split_of(image: CocoImage) -> str:
     """Return the split of an image record, ``none`` where it has none that is known."""
-    split = image.get("split")
+    split = image.fields.get("split")
     return split if split in SPLITS else UNSPLIT
 
 
@@ -143,8 +145,9 @@ def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
     for entry in document["sources"]:
         settings = entry if isinstance(entry, dict) else {"path": entry}
         folder = base / str(settings.get("path", ""))
+        images = base / str(settings["images"]) if "images" in settings else None
         try:
-            sources.append(open_source(folder, settings.get("name"), settings.get("modality")))
+            sources.append(open_source(folder, settings.get("name"), settings.get("modality"), images))
         except MedrovError as error:
             failures.append((str(settings.get("name") or folder.name), error))
     if not sources:
@@ -159,8 +162,19 @@ def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
     )
 
 
-def open_source(folder: Path, name: str | None = None, modality: str | None = None) -> OpenSource:
+def open_source(
+    folder: Path, name: str | None = None, modality: str | None = None, images: Path | None = None
+) -> OpenSource:
     """Open one source folder.
+
+    Parameters
+    ----------
+    folder
+        Holds ``annotations.json``.
+    name, modality
+        In place of the folder's name and of the modality in the document.
+    images
+        Folder of the images, in place of ``images/`` in the folder.
 
     Raises
     ------
@@ -169,56 +183,21 @@ def open_source(folder: Path, name: str | None = None, modality: str | None = No
     """
     file = folder / ANNOTATIONS
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        class_of = _checked(document)
-        own = Modality.parse(str(modality or (document.get("info") or {})["modality"]))
+        document = read_document(file)
+        own = modality_of(document, modality)
     except OSError as error:
         raise invalid(f"{file}: {error.strerror or error}", _FORM) from error
-    except KeyError as error:
-        raise invalid(f"{file} is not a usable COCO file: {error} is missing", _FORM) from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise invalid(f"{file} is not a usable COCO file: {error}", _FORM) from error
-    return OpenSource(str(name or folder.resolve().name), folder, own, document, class_of)
-
-
-def write_annotations(path: Path, document: Mapping[str, Any]) -> None:
-    """Write an ``annotations.json`` whole; the same document gives the same bytes.
-
-    Raises
-    ------
-    MedrovError
-        ``OUTPUT_FAILED``.
-    """
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-
-
-def _checked(document: Any) -> dict[int, str]:
-    """Return the classes by category id; raise what is wrong as a plain exception."""
-    class_of = {category["id"]: str(category["name"]) for category in document["categories"]}
-    if len(class_of) != len(document["categories"]):
-        raise ValueError("two categories have one id")
-    images = {image["id"] for image in document["images"]}
-    if len(images) != len(document["images"]):
-        raise ValueError("two images have one id")
-    for image in document["images"]:
-        _check_image(image)
-    for annotation in document["annotations"]:
-        for key, known in (("image_id", images), ("category_id", class_of)):
-            if annotation[key] not in known:
-                raise ValueError(f"annotation {annotation.get('id')} has the unknown {key} {annotation[key]}")
-        box = [float(value) for value in annotation["bbox"]]
-        if len(box) != 4 or not all(map(math.isfinite, box)):
-            raise ValueError(f"annotation {annotation.get('id')} has no box of four numbers")
-    return class_of
-
-
-def _check_image(image: Mapping[str, Any]) -> None:
-    name = PurePosixPath(str(image["file_name"]))
-    if name.is_absolute() or ".." in name.parts or not name.name:
-        raise ValueError(f"image {image['id']} has a file_name outside of its folder")
-    if int(image["width"]) < 1 or int(image["height"]) < 1:
-        raise ValueError(f"image {image['id']} has no pixels")
+    class_of = {category.id: category.name for category in document.categories}
+    return OpenSource(
+        name=str(name or folder.resolve().name),
+        folder=folder,
+        images_folder=folder / IMAGES if images is None else images,
+        modality=own,
+        document=document,
+        class_of=class_of,
+    )
 
 
 def _synonyms(given: Any) -> dict[str, tuple[str, ...]]:

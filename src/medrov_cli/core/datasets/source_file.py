@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage, numbered_categories
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation, Pixels
 from medrov_cli.core.settings.choices import Split
 
@@ -25,17 +26,7 @@ _SUFFIXES = {".jpeg": ".jpg", ".jpe": ".jpg"}
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A box as it is written: inside its image, with its area."""
-
-    class_name: str
-    box_xywh: tuple[float, float, float, float]
-    area: float
-    crowd: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
+class WrittenImage:
     """An image as it is written.
 
     Attributes
@@ -45,7 +36,7 @@ class Entry:
     height, width
         Pixels.
     boxes
-        Inside the image.
+        Inside the image, each with its area.
     case, split
         See :class:`medrov_cli.core.datasets.sources.Sample`.
     clipped, dropped, repeated
@@ -55,7 +46,7 @@ class Entry:
     file_name: str | None
     height: int
     width: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[Annotation, ...]
     case: str | None
     split: Split
     clipped: int
@@ -84,7 +75,7 @@ class Images:
         self._keep = keep
         self._drop_repeats = drop_repeats
 
-    def add(self, image: AnnotatedImage, *, skip_empty: bool) -> Entry:
+    def add(self, image: AnnotatedImage, *, skip_empty: bool) -> WrittenImage:
         """Write an image, and return what is to be said of it.
 
         Raises
@@ -96,7 +87,7 @@ class Images:
         boxes, clipped, dropped = _inside(image)
         repeated = 0
         if self._drop_repeats:
-            once: dict[tuple[object, ...], Box] = {}
+            once: dict[tuple[object, ...], Annotation] = {}
             for box in boxes:
                 once.setdefault((box.class_name, box.crowd, box.box_xywh), box)
             repeated = len(boxes) - len(once)
@@ -105,13 +96,15 @@ class Images:
         if name is not None and not (self._keep and (self._folder / name).exists()):
             _write_image(self._folder / name, image)
         split = image.split or self._split
-        return Entry(name, image.height, image.width, boxes, image.case, split, clipped, dropped, repeated)
+        return WrittenImage(
+            name, image.height, image.width, boxes, image.case, split, clipped, dropped, repeated
+        )
 
 
-def source_document(
-    info: Mapping[str, str], class_names: Sequence[str], entries: Sequence[Entry]
+def source_parts(
+    info: Mapping[str, str], class_names: Sequence[str], images: Sequence[WrittenImage]
 ) -> dict[str, Any]:
-    """Return ``annotations.json``: ids count from 1, in the order of what is given.
+    """Return the parts of ``annotations.json``: ids count from 1, in the order of what is given.
 
     Parameters
     ----------
@@ -119,39 +112,31 @@ def source_document(
         With ``modality``, ``licence`` and ``source``.
     class_names
         The categories.
-    entries
+    images
         Images with a file.
     """
     category_ids = {name: number for number, name in enumerate(class_names, 1)}
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for image_id, entry in enumerate(entries, 1):
-        images.append(
-            {
-                "id": image_id,
-                "file_name": entry.file_name,
-                "width": entry.width,
-                "height": entry.height,
-                "split": entry.split,
-                "case": entry.case,
-            }
-        )
-        annotations += [
-            {
-                "id": len(annotations) + position,
-                "image_id": image_id,
-                "category_id": category_ids[box.class_name],
-                "bbox": [_short(value) for value in box.box_xywh],
-                "area": _short(box.area),
-                "iscrowd": int(box.crowd),
-            }
-            for position, box in enumerate(entry.boxes, 1)
-        ]
-    categories = [{"id": number, "name": name} for name, number in category_ids.items()]
-    return {"info": dict(info), "images": images, "annotations": annotations, "categories": categories}
+    boxes = ((image_id, box) for image_id, image in enumerate(images, 1) for box in image.boxes)
+    return {
+        "info": dict(info),
+        "images": (
+            CocoImage.make(number, own.file_name, own.width, own.height, split=own.split, case=own.case)
+            for number, own in enumerate(images, 1)
+        ),
+        "annotations": (
+            CocoAnnotation.make(
+                (number, image_id, category_ids[box.class_name]),
+                [_short(value) for value in box.box_xywh],
+                _short(box.area or 0.0),
+                is_crowd=box.crowd,
+            )
+            for number, (image_id, box) in enumerate(boxes, 1)
+        ),
+        "categories": numbered_categories(class_names),
+    }
 
 
-def _inside(image: AnnotatedImage) -> tuple[tuple[Box, ...], int, int]:
+def _inside(image: AnnotatedImage) -> tuple[tuple[Annotation, ...], int, int]:
     """Return the boxes cut to the image, how many were cut, and how many had no area in it."""
     boxes, clipped = [], 0
     for annotation in image.annotations:
@@ -165,13 +150,9 @@ def _inside(image: AnnotatedImage) -> tuple[tuple[Box, ...], int, int]:
         if box[2] <= 0 or box[3] <= 0:
             continue
         clipped += overhang > _SLACK_PX
-        boxes.append(_box(annotation, box))
+        area = box[2] * box[3] if annotation.area is None else annotation.area
+        boxes.append(replace(annotation, box_xywh=box, area=area))
     return tuple(boxes), clipped, len(image.annotations) - len(boxes)
-
-
-def _box(annotation: Annotation, box: tuple[float, float, float, float]) -> Box:
-    area = box[2] * box[3] if annotation.area is None else annotation.area
-    return Box(annotation.class_name, box, area, annotation.crowd)
 
 
 def _short(value: float) -> float:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,14 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.coco import read_document
+from medrov_cli.core.datasets.coco_records import (
+    CocoAnnotation,
+    CocoDocument,
+    CocoError,
+    CocoImage,
+    CocoRecord,
+)
 from medrov_cli.core.pixels.stored import stored_pixels
 from medrov_cli.core.records.boxes import IntArray, box_areas, clip_boxes, xywh_to_xyxy
 from medrov_cli.core.records.frame import Float32Array, Frame, UInt8Array
@@ -52,7 +59,7 @@ class Source:
     modality: Modality
     class_ids: tuple[int, ...]
     licence: str
-    category_rows: Mapping[int, int]
+    category_rows: Mapping[Any, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,22 +145,21 @@ def read_source(
     images = base / str(settings["images"]) if "images" in settings else folder / IMAGES
     file = folder / ANNOTATIONS
     try:
-        coco = json.loads(file.read_text(encoding="utf-8"))
-        info = coco.get("info", {})
-        modality = Modality.parse(str(settings.get("modality") or info["modality"]))
+        document = read_document(file)
+        modality = modality_of(document, settings.get("modality"))
         category_rows, annotated = {}, set()
-        for category in coco["categories"]:
-            if category["name"] not in classes:
-                classes.append(category["name"])
-            category_rows[category["id"]] = classes.index(category["name"])
-            if category.get("source") != PSEUDO:
-                annotated.add(category_rows[category["id"]])
-        samples = _read_samples(images, coco, source_id, category_rows, pseudo)
+        for category in document.categories:
+            if category.name not in classes:
+                classes.append(category.name)
+            category_rows[category.id] = classes.index(category.name)
+            if not is_pseudo(category):
+                annotated.add(category_rows[category.id])
+        samples = _read_samples(images, document, source_id, category_rows, pseudo)
     except OSError as error:
         raise invalid(
             f"{file}: {error.strerror or error}", "Check 'root' and 'sources', or give --data-root."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise invalid(
             f"{file} is not a usable COCO file: {error}",
             "It needs info.modality, categories, annotations, and images with a split (train, val or test).",
@@ -165,74 +171,89 @@ def read_source(
         modality=modality,
         class_ids=tuple(sorted(annotated)),
         category_rows=category_rows,
-        licence=str(info.get("licence") or info.get("license") or "unstated"),
+        licence=licence_of(document),
     )
     return source, samples
 
 
+def modality_of(document: CocoDocument, given: str | None = None) -> Modality:
+    """Return the modality of a source: the given one, else that of the document.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or an unknown one.
+    """
+    return Modality.parse(str(given or document.info.require("modality")))
+
+
+def licence_of(document: CocoDocument) -> str:
+    """Return the licence of a source as the document states it."""
+    info = document.info.fields
+    return str(info.get("licence") or info.get("license") or "unstated")
+
+
+def is_pseudo(record: CocoRecord) -> bool:
+    """Tell whether a detector added an annotation, or a category that nobody annotated."""
+    return record.fields.get("source") == PSEUDO
+
+
 def _read_samples(
     images: Path,
-    coco: dict[str, Any],
+    document: CocoDocument,
     source_id: int,
-    category_rows: dict[int, int],
+    category_rows: Mapping[Any, int],
     pseudo: Collection[Split],
 ) -> dict[Split, list[Sample]]:
-    annotations = _annotations_by_image(coco, category_rows)
+    by_image: dict[Any, list[CocoAnnotation]] = {image.id: [] for image in document.images}
+    for annotation in document.annotations:
+        by_image[annotation.image_id].append(annotation)
     samples: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
-    for image in coco["images"]:
-        split = image["split"]
-        if split not in samples:
-            raise ValueError(f"image {image['id']} has the unknown split {split!r}")
-        own = [a for a in annotations[image["id"]] if split in pseudo or a.get("source") != PSEUDO]
-        size = (int(image["height"]), int(image["width"]))
-        crowds = [a for a in own if a.get("iscrowd")]
-        objects = [a for a in own if not a.get("iscrowd")]
-        boxes, labels, areas = _arrays(objects, size, category_rows)
-        crowd_xyxy, crowd_labels, _ = _arrays(crowds, size, category_rows)
-        samples[split].append(
-            Sample(
-                source_id=source_id,
-                image_id=int(image["id"]),
-                image_path=images / image["file_name"],
-                height=size[0],
-                width=size[1],
-                boxes_xyxy=boxes,
-                labels=labels,
-                case=None if image.get("case") is None else str(image["case"]),
-                areas=areas,
-                crowd_xyxy=crowd_xyxy,
-                crowd_labels=crowd_labels,
-                left_out=len(own) - len(labels) - len(crowd_labels),
-            )
-        )
+    for image in document.images:
+        split = image.require("split")
+        if split not in SPLITS:
+            raise CocoError(f"image {image.id} has the unknown split {split!r}")
+        own = [a for a in by_image[image.id] if split in pseudo or not is_pseudo(a)]
+        samples[split].append(_read_sample(image, own, images, source_id, category_rows))
     return samples
 
 
-def _annotations_by_image(
-    coco: dict[str, Any], category_rows: dict[int, int]
-) -> dict[int, list[dict[str, Any]]]:
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for image in coco["images"]:
-        if image["id"] in by_image:
-            raise ValueError(f"two images have the id {image['id']}")
-        by_image[image["id"]] = []
-    for annotation in coco["annotations"]:
-        for key, known in (("image_id", by_image), ("category_id", category_rows)):
-            if annotation[key] not in known:
-                raise ValueError(f"annotation {annotation.get('id')} has the unknown {key} {annotation[key]}")
-        by_image[annotation["image_id"]].append(annotation)
-    return by_image
+def _read_sample(
+    image: CocoImage,
+    annotations: Sequence[CocoAnnotation],
+    images: Path,
+    source_id: int,
+    category_rows: Mapping[Any, int],
+) -> Sample:
+    size_hw = (image.height, image.width)
+    case = image.fields.get("case")
+    boxes, labels, areas = _arrays([a for a in annotations if not a.is_crowd], size_hw, category_rows)
+    crowd_xyxy, crowd_labels, _ = _arrays([a for a in annotations if a.is_crowd], size_hw, category_rows)
+    return Sample(
+        source_id=source_id,
+        image_id=int(image.id),
+        image_path=images / image.file_name,
+        height=image.height,
+        width=image.width,
+        boxes_xyxy=boxes,
+        labels=labels,
+        case=None if case is None else str(case),
+        areas=areas,
+        crowd_xyxy=crowd_xyxy,
+        crowd_labels=crowd_labels,
+        left_out=len(annotations) - len(labels) - len(crowd_labels),
+    )
 
 
 def _arrays(
-    annotations: list[dict[str, Any]], size_hw: tuple[int, int], category_rows: dict[int, int]
+    annotations: Sequence[CocoAnnotation], size_hw: tuple[int, int], category_rows: Mapping[Any, int]
 ) -> tuple[Float32Array, IntArray, Float32Array]:
     """Return boxes, labels and areas of the annotations whose box has an area inside the image."""
-    boxes = xywh_to_xyxy(np.asarray([a["bbox"] for a in annotations], dtype=np.float32).reshape(-1, 4))
+    boxes = xywh_to_xyxy(np.asarray([a.box_xywh for a in annotations], dtype=np.float32).reshape(-1, 4))
     boxes = clip_boxes(boxes, *size_hw).astype(np.float32)
-    labels = np.asarray([category_rows[a["category_id"]] for a in annotations], dtype=np.int64)
+    labels = np.asarray([category_rows[a.category_id] for a in annotations], dtype=np.int64)
     own = box_areas(boxes)
-    given = [a.get("area") for a in annotations]
+    given = [a.area for a in annotations]
     areas = np.asarray([o if g is None else g for g, o in zip(given, own, strict=True)], dtype=np.float32)
     solid = own > 0
     return boxes[solid], labels[solid], areas[solid]

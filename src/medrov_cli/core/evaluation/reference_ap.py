@@ -9,29 +9,47 @@ from typing import Any
 
 import numpy as np
 
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoResult
 from medrov_cli.core.metrics.average_precision import AveragePrecision
 from medrov_cli.core.metrics.detection_table import DetectionTable
 from medrov_cli.core.metrics.matching import MAX_DETECTIONS
-from medrov_cli.core.records.boxes import FloatArray, IntArray, xyxy_to_xywh
+from medrov_cli.core.records.boxes import FloatArray, xyxy_to_xywh
 
 
 def coco_documents(
     table: DetectionTable, labels: Sequence[int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return truth and detections in COCO's form; image ids count from 1, category ids are the labels."""
-    truths = _annotations(table.truth_image, table.truth_label, table.truth_xyxy)
-    for truth, area, crowd in zip(truths, table.truth_area.tolist(), table.is_crowd.tolist(), strict=True):
-        truth |= {"area": area, "iscrowd": int(crowd)}
-    found = _annotations(table.image, table.label, table.xyxy)
-    for detection, score in zip(found, table.score.tolist(), strict=True):
-        detection["score"] = score
+    truths = zip(
+        table.truth_image.tolist(),
+        table.truth_label.tolist(),
+        xyxy_to_xywh(table.truth_xyxy).tolist(),
+        table.truth_area.tolist(),
+        table.is_crowd.tolist(),
+        strict=True,
+    )
+    boxes = xyxy_to_xywh(table.xyxy)
+    found = zip(
+        table.image.tolist(),
+        table.label.tolist(),
+        boxes.tolist(),
+        table.score.tolist(),
+        (boxes[:, 2] * boxes[:, 3]).tolist(),
+        strict=True,
+    )
     document = {
         "info": {},
         "images": [{"id": number} for number in range(1, table.images + 1)],
         "categories": [{"id": int(label), "name": str(label)} for label in labels],
-        "annotations": truths,
+        "annotations": [
+            dict(CocoAnnotation.make((number, image + 1, label), box, area, is_crowd=is_crowd).fields)
+            for number, (image, label, box, area, is_crowd) in enumerate(truths, 1)
+        ],
     }
-    return document, found
+    return document, [
+        dict(CocoResult(image + 1, label, box, score).as_annotation(number, area).fields)
+        for number, (image, label, box, score, area) in enumerate(found, 1)
+    ]
 
 
 def reference_scores(
@@ -76,14 +94,3 @@ def _figures(precision: FloatArray, recall: FloatArray) -> AveragePrecision:
         ar_10=ar_10,
         ar_max=ar_max,
     )
-
-
-def _annotations(image: IntArray, label: IntArray, boxes_xyxy: FloatArray) -> list[dict[str, Any]]:
-    boxes = xyxy_to_xywh(boxes_xyxy)
-    columns = zip(
-        image.tolist(), label.tolist(), boxes.tolist(), (boxes[:, 2] * boxes[:, 3]).tolist(), strict=True
-    )
-    return [
-        {"id": number, "image_id": i + 1, "category_id": c, "bbox": box, "area": area, "iscrowd": 0}
-        for number, (i, c, box, area) in enumerate(columns, start=1)
-    ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.files import sha256_of_file
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.datasets.labelled_documents import Document, ids_by_name, undecided, with_categories
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument
+from medrov_cli.core.datasets.labelled_documents import ids_by_name, undecided, with_categories
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.datasets.sources import invalid
 from medrov_cli.core.reports.review import DECISIONS_SCHEMA
@@ -85,7 +86,7 @@ def apply_decisions(
     for row, source in enumerate(folder.dataset.sources):
         document = folder.document(source)
         own = by_source.get(source.name, {})
-        _check(decisions, own, {a["id"] for a in undecided(document)}, folder.possible(row))
+        _check(decisions, own, {a.id for a in undecided(document)}, folder.possible(row))
         left = sum(1 for _ in undecided(document)) - len(own)
         sources[source.name] = {
             **{key: sum(d.kind == kind for d in own.values()) for key, kind in _COUNTED.items()},
@@ -108,26 +109,26 @@ def apply_decisions(
 _COUNTED = {"accepted": ACCEPT, "rejected": REJECT, "relabelled": RELABEL}
 
 
-def _applied(document: Document, decisions: Mapping[int, Decision]) -> Document:
+def _applied(document: CocoDocument, decisions: Mapping[int, Decision]) -> CocoDocument:
     """Return a document with the decisions on its labels; everything else stays as it is."""
     renamed = [d.class_name for d in decisions.values() if d.class_name is not None]
     categories = with_categories(document, renamed)
     id_of = ids_by_name(categories)
-    name_of = {category["id"]: category["name"] for category in categories}
-    annotations = []
-    asked = {annotation["id"] for annotation in undecided(document)}
-    for annotation in document["annotations"]:
-        decision = decisions.get(annotation["id"]) if annotation["id"] in asked else None
+    name_of = {category.id: category.name for category in categories}
+    annotations: list[CocoAnnotation] = []
+    asked = {annotation.id for annotation in undecided(document)}
+    for annotation in document.annotations:
+        own: Any = annotation.fields.get("id")
+        decision = decisions.get(own) if own in asked else None
         if decision is None:
             annotations.append(annotation)
         elif decision.class_name is not None:
-            was = {"was": name_of[annotation["category_id"]]}
-            annotations.append(
-                annotation | {"category_id": id_of[decision.class_name], "reviewed": True} | was
-            )
+            was = name_of[annotation.category_id]
+            relabelled = annotation.with_category(id_of[decision.class_name])
+            annotations.append(relabelled.replaced(reviewed=True, was=was))
         elif decision.kind == ACCEPT:
-            annotations.append(annotation | {"reviewed": True})
-    return document | {"categories": categories, "annotations": annotations}
+            annotations.append(annotation.replaced(reviewed=True))
+    return replace(document, categories=categories, annotations=tuple(annotations))
 
 
 def _read_decisions(path: Path, folder: LabelledFolder) -> dict[str, dict[int, Decision]]:

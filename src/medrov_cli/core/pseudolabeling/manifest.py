@@ -11,7 +11,7 @@ from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.files import sha256_of_file
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.datasets.dataset import Dataset
-from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of
+from medrov_cli.core.datasets.labelled_documents import ImageLabels, counts_of
 from medrov_cli.core.datasets.labelled_folder import possible_classes
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
 from medrov_cli.core.prediction.dataset_model import DatasetModel
@@ -26,7 +26,7 @@ def build_manifest(
     detectors: Sequence[DatasetModel],
     samples: Sequence[Sample],
     failures: Sequence[tuple[Sample, MedrovError]],
-    labels: Mapping[int, Sequence[AddedBox]],
+    labels: Mapping[int, Sequence[ImageLabels]],
 ) -> dict[str, Any]:
     """Return what was done, by which model and rule, from what, and what came of it.
 
@@ -51,7 +51,7 @@ def build_manifest(
         sources[source.name] = {
             "modality": source.modality.value,
             "images": sum(sample.source_id == row for sample in samples),
-            "boxes": len(own),
+            "boxes": sum(len(found) for _, found in own),
             "classes": counts_of(own, possible_classes(dataset, row)),
             "annotations_sha256": sha256_of_file(source.folder / ANNOTATIONS),
         }
@@ -63,7 +63,7 @@ def build_manifest(
         "splits": list(config.splits),
         **marks_of(config, detectors),
         "images": len(samples),
-        "boxes": sum(map(len, labels.values())),
+        "boxes": sum(len(found) for own in labels.values() for _, found in own),
         "sources": sources,
         "failures": [
             {"path": _path_of(sample, dataset), "error": error.as_dict()} for sample, error in failures

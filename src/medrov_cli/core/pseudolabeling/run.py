@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
-from medrov_cli.core.datasets.labelled_documents import AddedBox, Document, read_document, with_added
+from medrov_cli.core.datasets.labelled_documents import ImageLabels, read_labelled, with_added
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
@@ -184,19 +185,17 @@ class _Run:
             raise AssertionError("the shards do not make the whole")
         return searched
 
-    def labels(self, searched: Sequence[SearchedImage]) -> dict[int, list[AddedBox]]:
+    def labels(self, searched: Sequence[SearchedImage]) -> dict[int, list[ImageLabels]]:
         """Return the labels of each source, in the order of its images, the best first in each."""
         rule, classes = self.config.rule, self.dataset.classes
-        labels: dict[int, list[AddedBox]] = {}
+        labels: dict[int, list[ImageLabels]] = {}
         for sample, found in searched:
             if isinstance(found, Failure):
                 continue
             kept = labels_for(found, sample, self.dataset.presence, rule.max_truth_iou, rule.score)
-            for box, score, label in zip(
-                kept.boxes_xyxy.tolist(), kept.scores.tolist(), kept.labels.tolist(), strict=True
-            ):
-                added = AddedBox(sample.image_id, classes[label], tuple(box), score)
-                labels.setdefault(sample.source_id, []).append(added)
+            if len(kept):
+                named = replace(kept, classes=classes)
+                labels.setdefault(sample.source_id, []).append((sample.image_id, named))
         return labels
 
     def finish(self, searched: Sequence[SearchedImage]) -> PseudoLabelResult:
@@ -208,10 +207,10 @@ class _Run:
             return PseudoLabelResult(manifest)
         marks = marks_of(config, self.detectors)
 
-        def changed(row: int) -> Document | None:
+        def changed(row: int) -> CocoDocument | None:
             if row not in labels:
                 return None
-            original = read_document(self.dataset.sources[row].folder / ANNOTATIONS)
+            original = read_labelled(self.dataset.sources[row].folder / ANNOTATIONS)
             return with_added(original, labels[row], marks)
 
         manifest = write_folder(config.output, self.dataset, changed, manifest)
@@ -223,7 +222,7 @@ class _Run:
         return PseudoLabelResult(manifest, is_written=True)
 
     def manifest(
-        self, searched: Sequence[SearchedImage], labels: dict[int, list[AddedBox]]
+        self, searched: Sequence[SearchedImage], labels: dict[int, list[ImageLabels]]
     ) -> dict[str, Any]:
         """Return the manifest of what came of some images."""
         samples = [sample for sample, found in searched if isinstance(found, Detections)]

@@ -21,7 +21,7 @@ from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.labelled_documents import undecided
 from medrov_cli.core.datasets.labelled_folder import LabelledFolder
 from medrov_cli.core.datasets.sample_images import load_image
-from medrov_cli.core.datasets.sources import PSEUDO, Sample
+from medrov_cli.core.datasets.sources import Sample, is_pseudo
 from medrov_cli.core.pixels.encode import jpeg_uri
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.reports.pictures import JPEG_QUALITY, draw_thumbnail
@@ -114,27 +114,27 @@ def _pictures(folder: LabelledFolder) -> Iterator[_Picture]:
     }
     for row, source in enumerate(folder.dataset.sources):
         document = folder.document(source)
-        names = {category["id"]: category["name"] for category in document["categories"]}
+        names = {category.id: category.name for category in document.categories}
         truth: dict[Any, list[tuple[float, ...]]] = {}
-        for annotation in document["annotations"]:
-            if annotation.get("source") != PSEUDO:
-                truth.setdefault(annotation["image_id"], []).append(_corners(annotation["bbox"]))
-        images = {image["id"]: image for image in document["images"]}
+        for annotation in document.annotations:
+            if not is_pseudo(annotation):
+                truth.setdefault(annotation.image_id, []).append(_corners(annotation.box_xywh))
+        images = {image.id: image for image in document.images}
         for annotation in undecided(document):
-            image = images[annotation["image_id"]]
+            image = images[annotation.image_id]
             facts = {
                 "source": source.name,
-                "id": annotation["id"],
-                "class": names[annotation["category_id"]],
-                "score": annotation.get("score"),
-                "image": image["file_name"],
-                "split": image["split"],
+                "id": annotation.id,
+                "class": names[annotation.category_id],
+                "score": annotation.fields.get("score"),
+                "image": image.file_name,
+                "split": image.require("split"),
             }
-            sample = samples[row, int(annotation["image_id"])]
-            others = truth.get(annotation["image_id"], [])
-            yield _Picture(facts, sample, _corners(annotation["bbox"]), others)
+            sample = samples[row, int(annotation.image_id)]
+            others = truth.get(annotation.image_id, [])
+            yield _Picture(facts, sample, _corners(annotation.box_xywh), others)
 
 
 def _corners(box_xywh: Sequence[float]) -> tuple[float, ...]:
-    left, top, width, height = map(float, box_xywh)
+    left, top, width, height = box_xywh
     return left, top, left + width, top + height

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
-from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.datasets.coco import Layout, write_document, write_results
+from medrov_cli.core.datasets.coco_records import CocoImage, CocoResult, numbered_categories
 from medrov_cli.core.runs.journal import JsonRecord
 
 Records = Callable[[], Iterable[JsonRecord]]
@@ -25,10 +24,7 @@ def write_coco_results(path: Path, records: Records, classes: Sequence[str]) -> 
     MedrovError
         ``OUTPUT_FAILED``.
     """
-    with whole_file(path) as temporary, temporary.open("w", encoding="ascii") as stream:
-        stream.write("[\n")
-        stream.writelines(_joined(_results(records(), classes)))
-        stream.write("\n]\n")
+    write_results(path, _results(records(), classes))
 
 
 def write_coco_dataset(path: Path, records: Records, classes: Sequence[str]) -> None:
@@ -42,18 +38,16 @@ def write_coco_dataset(path: Path, records: Records, classes: Sequence[str]) -> 
     MedrovError
         ``OUTPUT_FAILED``.
     """
-    categories = [{"id": number, "name": name} for number, name in enumerate(classes, 1)]
-    with whole_file(path) as temporary, temporary.open("w", encoding="ascii") as stream:
-        info = json.dumps({"description": f"Detections by medrov. {RESEARCH_NOTICE}"})
-        stream.write(f'{{"info": {info},\n"categories": {json.dumps(categories)},\n"images": [\n')
-        stream.writelines(_joined(_images(records())))
-        stream.write('\n],\n"annotations": [\n')
-        annotations = (
-            {"id": number, **result, "area": _area(result), "iscrowd": 0}
+    parts = {
+        "info": {"description": f"Detections by medrov. {RESEARCH_NOTICE}"},
+        "categories": numbered_categories(classes),
+        "images": _images(records()),
+        "annotations": (
+            result.as_annotation(number, _area(result))
             for number, result in enumerate(_results(records(), classes), 1)
-        )
-        stream.writelines(_joined(annotations))
-        stream.write("\n]}\n")
+        ),
+    }
+    write_document(path, parts, layout=Layout.RECORD_PER_LINE, ascii_only=True)
 
 
 def _frames(records: Iterable[JsonRecord]) -> Iterator[tuple[int, JsonRecord]]:
@@ -61,35 +55,27 @@ def _frames(records: Iterable[JsonRecord]) -> Iterator[tuple[int, JsonRecord]]:
     return enumerate((record for record in records if "error" not in record), 1)
 
 
-def _images(records: Iterable[JsonRecord]) -> Iterator[dict[str, Any]]:
+def _images(records: Iterable[JsonRecord]) -> Iterator[CocoImage]:
     for image_id, record in _frames(records):
-        yield {
-            "id": image_id,
-            "file_name": record["path"],
-            "frame": record["frame"],
-            "width": record["width"],
-            "height": record["height"],
-        }
+        yield CocoImage(
+            {
+                "id": image_id,
+                "file_name": record["path"],
+                "frame": record["frame"],
+                "width": record["width"],
+                "height": record["height"],
+            }
+        )
 
 
-def _results(records: Iterable[JsonRecord], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _results(records: Iterable[JsonRecord], classes: Sequence[str]) -> Iterator[CocoResult]:
     category_ids = {name: number for number, name in enumerate(classes, 1)}
     for image_id, record in _frames(records):
         for found in record["detections"]:
             x1, y1, x2, y2 = found["box_xyxy"]
-            yield {
-                "image_id": image_id,
-                "category_id": category_ids[found["class"]],
-                "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
-                "score": found["score"],
-            }
+            box = (x1, y1, round(x2 - x1, 2), round(y2 - y1, 2))
+            yield CocoResult(image_id, category_ids[found["class"]], box, found["score"])
 
 
-def _area(result: dict[str, Any]) -> float:
-    return round(float(result["bbox"][2] * result["bbox"][3]), 2)
-
-
-def _joined(items: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield the elements of a JSON list, one a line, with commas between them."""
-    for number, item in enumerate(items):
-        yield (",\n" if number else "") + json.dumps(item, allow_nan=False)
+def _area(result: CocoResult) -> float:
+    return round(float(result.box_xywh[2] * result.box_xywh[3]), 2)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
+from medrov_cli.core.datasets.coco import NotJsonError, is_inside, read_document
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoError, CocoImage
 from medrov_cli.core.datasets.readers.protocol import Reader, ReaderConfig, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.raster import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
@@ -35,11 +35,13 @@ def read(config: ReaderConfig) -> Reading:
     file = config.path / ANNOTATIONS if config.path.is_dir() else config.path
     document = _document(file)
     try:
-        categories = {item["id"]: str(item["name"]).strip() for item in document["categories"]}
-        boxes = _by_image(document, categories)
-        images = sorted(document["images"], key=lambda image: natural_key(_file_name(image)))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _invalid(file, f"is not a usable COCO file: {error}") from None
+        images = sorted(document.images, key=lambda image: natural_key(_file_name(image)))
+    except CocoError as error:
+        raise _unusable(file, error) from None
+    class_names = {category.id: category.name.strip() for category in document.categories}
+    boxes: dict[Any, list[CocoAnnotation]] = {image.id: [] for image in images}
+    for annotation in document.annotations:
+        boxes[annotation.image_id].append(annotation)
     if not images:
         raise nothing_in(file, "no image", _HINT)
     beside = file.parent / "images"
@@ -48,89 +50,78 @@ def read(config: ReaderConfig) -> Reading:
     if len(stems) != len(images):
         raise _invalid(file, "names one file for two images")
 
-    def unit(image: Mapping[str, Any]) -> Unit:
+    def unit(image: CocoImage) -> Unit:
         name = _file_name(image)
 
         def images_of() -> Iterator[AnnotatedImage]:
-            if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            if not is_inside(name):
                 raise _bad("leads out of the folder of images")
             yield annotated_file(
                 folder / name,
                 stems[name],
-                lambda height, width: _boxes(image, boxes[image["id"]], categories, height, width),
+                lambda height, width: _boxes(image, boxes[image.id], class_names, height, width),
                 case=_case(image, config),
                 split=_split(image),
             )
 
         return Unit(name, images_of)
 
-    return Reading(tuple(unit(image) for image in images), tuple(dict.fromkeys(categories.values())))
+    return Reading(tuple(unit(image) for image in images), tuple(dict.fromkeys(class_names.values())))
 
 
-def _document(file: Path) -> Mapping[str, Any]:
+def _document(file: Path) -> CocoDocument:
+    """Return the document; images and boxes are checked one by one when they are read."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        return read_document(file, check_records=False)
     except OSError:
         raise nothing_in(file, "nothing that can be read", _HINT) from None
-    except ValueError:
+    except NotJsonError:
         raise _invalid(file, "is not a JSON file") from None
-    if not isinstance(document, dict):
-        raise _invalid(file, "is not a JSON object")
-    return document
+    except CocoError as error:
+        raise _unusable(file, error) from None
 
 
-def _by_image(
-    document: Mapping[str, Any], categories: Mapping[Any, str]
-) -> dict[Any, list[Mapping[str, Any]]]:
-    by_image: dict[Any, list[Mapping[str, Any]]] = {image["id"]: [] for image in document["images"]}
-    if len(by_image) != len(document["images"]):
-        raise ValueError("two images have the same id")
-    for annotation in document["annotations"]:
-        for key, known in (("image_id", by_image), ("category_id", categories)):
-            if annotation[key] not in known:
-                raise ValueError(f"annotation {annotation.get('id')} has the unknown {key} {annotation[key]}")
-        by_image[annotation["image_id"]].append(annotation)
-    return by_image
-
-
-def _file_name(image: Mapping[str, Any]) -> str:
-    return str(image["file_name"]).replace("\\", "/")
+def _file_name(image: CocoImage) -> str:
+    return image.file_name.replace("\\", "/")
 
 
 def _boxes(
-    image: Mapping[str, Any],
-    annotations: list[Mapping[str, Any]],
-    categories: Mapping[Any, str],
+    image: CocoImage,
+    annotations: Sequence[CocoAnnotation],
+    class_names: Mapping[Any, str],
     height: int,
     width: int,
 ) -> tuple[Annotation, ...]:
-    said = (image.get("height"), image.get("width"))
+    said = (image.fields.get("height"), image.fields.get("width"))
     if isinstance(said[0], int) and isinstance(said[1], int):
         expect_size(height, width, (said[0], said[1]), "its COCO record")
-    return tuple(_annotation(item, categories[item["category_id"]]) for item in annotations)
+    return tuple(_annotation(own, class_names[own.category_id]) for own in annotations)
 
 
-def _annotation(item: Mapping[str, Any], name: str) -> Annotation:
-    box, area = item.get("bbox"), item.get("area")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        raise _bad("has an annotation without a box")
-    if area is not None and not _is_number(area):
-        raise _bad("has an annotation whose area is no number")
-    return Annotation(name, (box[0], box[1], box[2], box[3]), area, bool(item.get("iscrowd")))
+def _annotation(own: CocoAnnotation, class_name: str) -> Annotation:
+    try:
+        box = own.box_xywh
+    except CocoError:
+        raise _bad("has an annotation without a box") from None
+    try:
+        area = own.area
+    except CocoError:
+        raise _bad("has an annotation whose area is no number") from None
+    return Annotation(class_name, box, area, own.is_crowd)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _case(image: Mapping[str, Any], config: ReaderConfig) -> str | None:
+def _case(image: CocoImage, config: ReaderConfig) -> str | None:
     if config.case is not None:
         return case_in_path(_file_name(image), config.case)
-    return safe_case(image.get("case"), config.source)
+    return safe_case(image.fields.get("case"), config.source)
 
 
-def _split(image: Mapping[str, Any]) -> Split | None:
-    return next((split for split in SPLITS if split == image.get("split")), None)
+def _split(image: CocoImage) -> Split | None:
+    return next((split for split in SPLITS if split == image.fields.get("split")), None)
+
+
+def _unusable(file: Path, error: CocoError) -> MedrovError:
+    return _invalid(file, f"is not a usable COCO file: {error}")
 
 
 def _invalid(file: Path, what: str) -> MedrovError:

@@ -134,7 +134,7 @@ def _annotations(rows: Sequence[TableRow], config: ReaderConfig) -> tuple[Annota
     drawn = []
     for row in rows:
         problem = row.problem
-        if is_joined and row.drawn is not None and not row.drawn.reader:
+        if is_joined and row.drawn is not None and not row.drawn.annotator:
             problem = "has a box without a reader"
         if problem is not None:
             raise MedrovError(
@@ -144,7 +144,7 @@ def _annotations(rows: Sequence[TableRow], config: ReaderConfig) -> tuple[Annota
             )
         if row.drawn is not None:
             drawn.append(row.drawn)
-    return joined(drawn) if is_joined else tuple(own.annotation for own in drawn)
+    return joined(drawn) if is_joined else tuple(drawn)
 
 
 def _header(path: Path, relative: str, options: ReadOptions) -> DicomHeader:

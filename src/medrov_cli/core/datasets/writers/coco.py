@@ -2,65 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from medrov_cli.core.datasets.opened import UNSPLIT, write_annotations
+from medrov_cli.core.datasets.coco import write_document
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage, numbered_categories
+from medrov_cli.core.datasets.opened import UNSPLIT
 from medrov_cli.core.datasets.sources import ANNOTATIONS
-from medrov_cli.core.datasets.writers.images import ExportedBox, ExportedImage, Written
-
-MAIN_FILE = ANNOTATIONS
-
-
-def write(folder: Path, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
-    """Write boxes to the last digit, with whatever else the source says of them; ids are numbered anew.
-
-    Raises
-    ------
-    MedrovError
-        ``OUTPUT_FAILED``.
-    """
-    id_of = {name: number for number, name in enumerate(classes, start=1)}
-    records: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, image in enumerate(images, start=1):
-        records.append(_image(image, number))
-        for box in image.boxes:
-            where = {"id": len(annotations) + 1, "image_id": number, "category_id": id_of[box.class_name]}
-            annotations.append(where | _annotation(box))
-    modalities = sorted({image.modality.value for image in images})
-    info = {"description": "medrov data export"}
-    if len(modalities) == 1:
-        info["modality"] = modalities[0]
-    document = {
-        "info": info,
-        "categories": [{"id": number, "name": name} for name, number in id_of.items()],
-        "images": records,
-        "annotations": annotations,
-    }
-    write_annotations(folder / MAIN_FILE, document)
-    return Written()
+from medrov_cli.core.datasets.writers.images import ExportedImage
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
 
 
-def _image(image: ExportedImage, number: int) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "id": number,
-        "file_name": image.name,
-        "width": image.width,
-        "height": image.height,
-        "source": image.source,
-        "modality": image.modality.value,
-    }
+class CocoWriter:
+    """COCO instances."""
+
+    main_file = ANNOTATIONS
+
+    def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
+        """Return the path of each image relative to the output, by its name."""
+        return images_folder(images)
+
+    def write(
+        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+    ) -> Written:
+        """Write boxes to the last digit, with all other keys of the source; ids are numbered anew.
+
+        Raises
+        ------
+        MedrovError
+            ``OUTPUT_FAILED``.
+        """
+        del image_url  # file names, no addresses
+        modalities = sorted({image.modality.value for image in images})
+        info = {"description": "medrov data export"}
+        if len(modalities) == 1:
+            info["modality"] = modalities[0]
+        parts = {
+            "info": info,
+            "categories": numbered_categories(classes),
+            "images": (_image(image, number) for number, image in enumerate(images, 1)),
+            "annotations": _annotations(images, classes),
+        }
+        write_document(folder / self.main_file, parts)
+        return Written()
+
+
+def _image(image: ExportedImage, number: int) -> CocoImage:
+    more = {"source": image.source, "modality": image.modality.value}
     if image.split != UNSPLIT:
-        record["split"] = image.split
+        more["split"] = image.split
     if image.case is not None:
-        record["case"] = image.case
-    return record
+        more["case"] = image.case
+    return CocoImage.make(number, image.name, image.width, image.height, **more)
 
 
-def _annotation(box: ExportedBox) -> dict[str, Any]:
-    own = {key: value for key, value in box.record.items() if key not in ("id", "image_id", "category_id")}
-    own.setdefault("area", box.box_xywh[2] * box.box_xywh[3])
-    own["iscrowd"] = int(box.crowd)
-    return own
+def _annotations(images: Sequence[ExportedImage], classes: Sequence[str]) -> Iterator[CocoAnnotation]:
+    category_ids = {name: number for number, name in enumerate(classes, 1)}
+    boxes = ((image_id, box) for image_id, image in enumerate(images, 1) for box in image.boxes)
+    for number, (image_id, box) in enumerate(boxes, 1):
+        yield CocoAnnotation(box.record).with_ids((number, image_id, category_ids[box.class_name]))
+
+
+WRITER: DatasetWriter = CocoWriter()

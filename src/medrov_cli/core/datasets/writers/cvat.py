@@ -7,47 +7,59 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from medrov_cli.core.datasets.opened import UNSPLIT
-from medrov_cli.core.datasets.writers.images import ExportedImage, Written
+from medrov_cli.core.datasets.writers.images import ExportedImage
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
 from medrov_cli.core.datasets.xml_files import child, write_xml
 
-MAIN_FILE = "annotations.xml"
 CROWD = "crowd"
 """A checkbox of every label, where there are boxes of many objects."""
 
 
-def write(folder: Path, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
-    """Write all images with their boxes as corners in pixels, to the last digit.
+class CvatWriter:
+    """CVAT for images 1.1."""
 
-    A split is an image's ``subset``. What a model added (``source: pseudo``) is of the source ``auto``.
+    main_file = "annotations.xml"
 
-    Raises
-    ------
-    MedrovError
-        ``DATASET_INVALID``: a name cannot stand in XML. ``OUTPUT_FAILED``.
-    """
-    root = ET.Element("annotations")
-    child(root, "version", "1.1")
-    task = child(child(root, "meta"), "task")
-    child(task, "size", str(len(images)))
-    child(task, "mode", "annotation")
-    has_crowds = any(box.crowd for image in images for box in image.boxes)
-    labels = child(task, "labels")
-    for name in classes:
-        _add_label(labels, name, has_crowds)
-    outside = 0
-    for number, image in enumerate(images):
-        item = child(
-            root,
-            "image",
-            id=str(number),
-            name=image.name,
-            width=str(image.width),
-            height=str(image.height),
-            **({} if image.split == UNSPLIT else {"subset": image.split}),
-        )
-        outside += _add_boxes(item, image, has_crowds)
-    write_xml(folder / MAIN_FILE, root)
-    return Written(outside=outside)
+    def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
+        """Return the path of each image relative to the output, by its name."""
+        return images_folder(images)
+
+    def write(
+        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+    ) -> Written:
+        """Write all images with their boxes as corners in pixels, to the last digit.
+
+        A split is an image's ``subset``. What a model added (``source: pseudo``) is of the source ``auto``.
+
+        Raises
+        ------
+        MedrovError
+            ``DATASET_INVALID``: a name cannot stand in XML. ``OUTPUT_FAILED``.
+        """
+        del image_url  # file names, no addresses
+        root = ET.Element("annotations")
+        child(root, "version", "1.1")
+        task = child(child(root, "meta"), "task")
+        child(task, "size", str(len(images)))
+        child(task, "mode", "annotation")
+        has_crowds = any(box.crowd for image in images for box in image.boxes)
+        labels = child(task, "labels")
+        for name in classes:
+            _add_label(labels, name, has_crowds)
+        outside = 0
+        for number, image in enumerate(images):
+            item = child(
+                root,
+                "image",
+                id=str(number),
+                name=image.name,
+                width=str(image.width),
+                height=str(image.height),
+                **({} if image.split == UNSPLIT else {"subset": image.split}),
+            )
+            outside += _add_boxes(item, image, has_crowds)
+        write_xml(folder / self.main_file, root)
+        return Written(outside=outside)
 
 
 def _add_label(labels: ET.Element, name: str, has_crowds: bool) -> None:
@@ -87,3 +99,6 @@ def _add_boxes(item: ET.Element, image: ExportedImage, has_crowds: bool) -> int:
         if has_crowds:
             child(made, "attribute", str(box.crowd).lower(), name=CROWD)
     return outside
+
+
+WRITER: DatasetWriter = CvatWriter()

@@ -1,10 +1,10 @@
-"""What is written for other tools: images with their boxes, under names that suit the tool."""
+"""Images with their boxes as they are written for another tool, and their names there."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,44 +12,10 @@ from typing import Any
 from medrov_cli.core.datasets.cases import local_case
 from medrov_cli.core.datasets.opened import Opened, OpenSource, split_of
 from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.settings.choices import Modality
 
 _HASHED = re.compile(r"[0-9a-f]{16}")
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedBox:
-    """One box on its way out.
-
-    Attributes
-    ----------
-    class_name
-        Its class.
-    box_xywh
-        Left, top, width, height, in pixels of the stored image.
-    crowd
-        Many objects that are not told apart.
-    record
-        The annotation as the source has it.
-    """
-
-    class_name: str
-    box_xywh: tuple[float, float, float, float]
-    crowd: bool
-    record: Mapping[str, Any]
-
-    def inside(self, height: int, width: int) -> tuple[float, float, float, float] | None:
-        """Return the part of the box that lies in the image, as left, top, width, height; null if none does.
-
-        A box that lies in the image is returned as it is, to the last digit.
-        """
-        x, y, w, h = self.box_xywh
-        left, top = min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))
-        right, bottom = min(max(x + w, 0.0), float(width)), min(max(y + h, 0.0), float(height))
-        if not (right > left and bottom > top):
-            return None
-        is_whole = (left, top, right, bottom) == (x, y, x + w, y + h)
-        return self.box_xywh if is_whole else (left, top, right - left, bottom - top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +44,7 @@ class ExportedImage:
     file: Path
     height: int
     width: int
-    boxes: tuple[ExportedBox, ...]
+    boxes: tuple[Annotation, ...]
     source: str
     modality: Modality
     split: str
@@ -88,22 +54,6 @@ class ExportedImage:
     def label(self) -> str:
         """Return what the image is called in messages."""
         return f"{self.source}/{self.file.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a writer left out, because its format cannot hold it.
-
-    Attributes
-    ----------
-    crowds
-        Boxes of many objects.
-    outside
-        Boxes without any area inside their image.
-    """
-
-    crowds: int = 0
-    outside: int = 0
 
 
 def safe_case(case: Any, source: str) -> str | None:
@@ -154,22 +104,21 @@ def classes_of(opened: Opened, sources: Sequence[str]) -> tuple[str, ...]:
 
 
 def _images_of(source: OpenSource, folder: str, splits: Sequence[str]) -> list[ExportedImage]:
-    boxes: dict[Any, list[ExportedBox]] = defaultdict(list)
-    for record in source.annotations:
-        x, y, w, h = (float(value) for value in record["bbox"])
-        name = source.class_of[record["category_id"]]
-        boxes[record["image_id"]].append(ExportedBox(name, (x, y, w, h), bool(record.get("iscrowd")), record))
+    boxes: dict[Any, list[Annotation]] = defaultdict(list)
+    for own in source.annotations:
+        name = source.class_of[own.category_id]
+        boxes[own.image_id].append(Annotation(name, own.box_xywh, own.area, own.is_crowd, record=own.fields))
     return [
         ExportedImage(
-            name=folder + PurePosixPath(str(image["file_name"])).as_posix(),
+            name=folder + PurePosixPath(image.file_name).as_posix(),
             file=source.path_of(image),
-            height=int(image["height"]),
-            width=int(image["width"]),
-            boxes=tuple(boxes[image["id"]]),
+            height=image.height,
+            width=image.width,
+            boxes=tuple(boxes[image.id]),
             source=source.name,
             modality=source.modality,
             split=split_of(image),
-            case=safe_case(image.get("case"), source.name),
+            case=safe_case(image.fields.get("case"), source.name),
         )
         for image in source.images
         if not splits or split_of(image) in splits

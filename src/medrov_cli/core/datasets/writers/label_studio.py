@@ -11,8 +11,10 @@ from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.opened import UNSPLIT
-from medrov_cli.core.datasets.writers.images import ExportedBox, ExportedImage, Written
+from medrov_cli.core.datasets.writers.images import ExportedImage
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
 from medrov_cli.core.datasets.xml_files import child, write_xml
+from medrov_cli.core.records.annotations import Annotation
 
 MAIN_FILE = "tasks.json"
 CONFIG_FILE = "label_config.xml"
@@ -22,33 +24,42 @@ LOCAL_FILES = "/data/local-files/?d="
 _FROM, _TO = "label", "image"
 
 
-def write(
-    folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str = LOCAL_FILES
-) -> Written:
-    """Write a task an image, with its boxes as an annotation that people go on with.
+class LabelStudioWriter:
+    """Tasks for Label Studio."""
 
-    Lengths are percents of the image's sides, with all digits of a double.
+    main_file = MAIN_FILE
 
-    Raises
-    ------
-    MedrovError
-        ``DATASET_INVALID``: a class name cannot stand in XML. ``OUTPUT_FAILED``.
-    """
-    view = ET.Element("View")
-    child(view, "Image", name=_TO, value="$image", zoom="true")
-    labels = child(view, "RectangleLabels", name=_FROM, toName=_TO)
-    for name in classes:
-        child(labels, "Label", value=name)
-    write_xml(folder / CONFIG_FILE, view)
-    tasks, outside = [], 0
-    for number, image in enumerate(images, start=1):
-        task, lost = _task(image, number, image_url)
-        tasks.append(task)
-        outside += lost
-    with whole_file(folder / MAIN_FILE) as temporary:
-        text = json.dumps(tasks, ensure_ascii=False, indent=1)
-        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-    return Written(outside=outside)
+    def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
+        """Return the path of each image relative to the output, by its name."""
+        return images_folder(images)
+
+    def write(
+        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+    ) -> Written:
+        """Write a task an image, with its boxes as an annotation that people go on with.
+
+        Lengths are percents of the image's sides, with all digits of a double.
+
+        Raises
+        ------
+        MedrovError
+            ``DATASET_INVALID``: a class name cannot stand in XML. ``OUTPUT_FAILED``.
+        """
+        view = ET.Element("View")
+        child(view, "Image", name=_TO, value="$image", zoom="true")
+        labels = child(view, "RectangleLabels", name=_FROM, toName=_TO)
+        for name in classes:
+            child(labels, "Label", value=name)
+        write_xml(folder / CONFIG_FILE, view)
+        tasks, outside = [], 0
+        for number, image in enumerate(images, start=1):
+            task, lost = _task(image, number, image_url)
+            tasks.append(task)
+            outside += lost
+        with whole_file(folder / MAIN_FILE) as temporary:
+            text = json.dumps(tasks, ensure_ascii=False, indent=1)
+            temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+        return Written(outside=outside)
 
 
 def _task(image: ExportedImage, number: int, image_url: str) -> tuple[dict[str, Any], int]:
@@ -69,7 +80,7 @@ def _task(image: ExportedImage, number: int, image_url: str) -> tuple[dict[str, 
 
 
 def _result(
-    box: ExportedBox, box_xywh: tuple[float, float, float, float], image: ExportedImage, name: str
+    box: Annotation, box_xywh: tuple[float, float, float, float], image: ExportedImage, name: str
 ) -> dict[str, Any]:
     x, y, w, h = box_xywh
     result: dict[str, Any] = {
@@ -92,3 +103,6 @@ def _result(
     if box.crowd:
         result["meta"] = {"crowd": True, "text": ["crowd"]}
     return result
+
+
+WRITER: DatasetWriter = LabelStudioWriter()

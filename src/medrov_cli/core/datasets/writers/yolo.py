@@ -9,48 +9,59 @@ import yaml
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.opened import UNSPLIT
-from medrov_cli.core.datasets.writers.images import ExportedImage, Written, flat_names
+from medrov_cli.core.datasets.writers.images import ExportedImage, flat_names
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.settings.choices import SPLITS
 
-MAIN_FILE = "data.yaml"
+
+class YoloWriter:
+    """YOLO layout of ultralytics."""
+
+    main_file = "data.yaml"
+
+    def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
+        """Return the path of each image relative to the output, by its name."""
+        return {name: f"images/{place}" for name, place in _places(images).items()}
+
+    def write(
+        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+    ) -> Written:
+        """Write a text file an image, and the yaml last.
+
+        A line is ``class centre_x centre_y width height`` as parts of the image, with all digits of a double.
+
+        Raises
+        ------
+        MedrovError
+            ``OUTPUT_FAILED``.
+        """
+        del image_url  # file names, no addresses
+        index_of = {name: index for index, name in enumerate(classes)}
+        places = _places(images)
+        crowds = outside = 0
+        for image in images:
+            lines = []
+            for box in image.boxes:
+                inside = box.inside(image.height, image.width)
+                crowds, outside = crowds + box.crowd, outside + (inside is None and not box.crowd)
+                if inside is not None and not box.crowd:
+                    lines.append(_line(index_of[box.class_name], inside, image))
+            label = PurePosixPath(places[image.name]).with_suffix(".txt")
+            with whole_file(folder / "labels" / label) as temporary:
+                temporary.write_text("".join(lines), encoding="ascii", newline="\n")
+        present = {_folder(image) for image in images}
+        document: dict[str, object] = {split: f"images/{split}" for split in SPLITS if split in present}
+        document["names"] = dict(enumerate(classes))
+        text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=1000)
+        with whole_file(folder / self.main_file) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+        return Written(crowds=crowds, outside=outside)
 
 
-def image_places(images: Sequence[ExportedImage]) -> dict[str, str]:
+def _places(images: Sequence[ExportedImage]) -> dict[str, str]:
     """Return where each image stands below ``images/``, by its name. One without a split is in ``train``."""
     flat = flat_names(images)
     return {image.name: f"{_folder(image)}/{flat[image.name]}" for image in images}
-
-
-def write(folder: Path, images: Sequence[ExportedImage], classes: Sequence[str]) -> Written:
-    """Write a text file an image, and the yaml last.
-
-    A line is ``class centre_x centre_y width height`` as parts of the image, with all digits of a double.
-
-    Raises
-    ------
-    MedrovError
-        ``OUTPUT_FAILED``.
-    """
-    index_of = {name: index for index, name in enumerate(classes)}
-    places = image_places(images)
-    crowds = outside = 0
-    for image in images:
-        lines = []
-        for box in image.boxes:
-            inside = box.inside(image.height, image.width)
-            crowds, outside = crowds + box.crowd, outside + (inside is None and not box.crowd)
-            if inside is not None and not box.crowd:
-                lines.append(_line(index_of[box.class_name], inside, image))
-        label = PurePosixPath(places[image.name]).with_suffix(".txt")
-        with whole_file(folder / "labels" / label) as temporary:
-            temporary.write_text("".join(lines), encoding="ascii", newline="\n")
-    present = {_folder(image) for image in images}
-    document: dict[str, object] = {split: f"images/{split}" for split in SPLITS if split in present}
-    document["names"] = dict(enumerate(classes))
-    text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=1000)
-    with whole_file(folder / MAIN_FILE) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return Written(crowds=crowds, outside=outside)
 
 
 def _folder(image: ExportedImage) -> str:
@@ -66,3 +77,6 @@ def _line(index: int, box_xywh: tuple[float, float, float, float], image: Export
         h / image.height,
     )
     return " ".join([str(index), *map(repr, numbers)]) + "\n"
+
+
+WRITER: DatasetWriter = YoloWriter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -10,17 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.datasets.readers.shared.reader_agreement import DrawnBox, joined
+from medrov_cli.core.datasets.readers.shared.reader_agreement import joined
 from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
 
 Sides = tuple[float, float, float, float]
 
 
-def drawn(*boxes: tuple[str, Sides], name: str = "mass") -> list[DrawnBox]:
-    """Return boxes (x1, y1, x2, y2) with their readers."""
+def drawn(*boxes: tuple[str, Sides], name: str = "mass") -> list[Annotation]:
+    """Return boxes (x1, y1, x2, y2) with their annotators."""
     return [
-        DrawnBox(Annotation(name, (x1, y1, x2 - x1, y2 - y1)), reader) for reader, (x1, y1, x2, y2) in boxes
+        Annotation(name, (x1, y1, x2 - x1, y2 - y1), annotator=annotator)
+        for annotator, (x1, y1, x2, y2) in boxes
     ]
 
 
@@ -54,7 +56,7 @@ def test_a_reader_has_one_box_in_an_object() -> None:
 
 def test_other_classes_stay_apart() -> None:
     pair = [*drawn(("a", (0, 0, 4, 4))), *drawn(("b", (0, 0, 4, 4)), name="nodule")]
-    assert joined(pair) == tuple(own.annotation for own in pair)
+    assert joined(pair) == tuple(pair)
     assert joined([]) == ()
 
 
@@ -69,39 +71,40 @@ BOX = st.builds(
 
 
 @given(boxes=st.lists(BOX, max_size=8), random=st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_does_not_matter(boxes: list[DrawnBox], random: Random) -> None:
+def test_the_order_of_the_rows_does_not_matter(boxes: list[Annotation], random: Random) -> None:
     shuffled = list(boxes)
     random.shuffle(shuffled)
     assert Counter(joined(shuffled)) == Counter(joined(boxes))
 
 
 @given(boxes=st.lists(BOX, max_size=8))
-def test_one_reader_alone_is_not_changed(boxes: list[DrawnBox]) -> None:
-    alone = [DrawnBox(own.annotation, "a") for own in boxes]
-    assert joined(alone) == tuple(own.annotation for own in boxes)
+def test_one_reader_alone_is_not_changed(boxes: list[Annotation]) -> None:
+    alone = [replace(own, annotator="a") for own in boxes]
+    assert joined(alone) == tuple(alone)
 
 
 @given(boxes=st.lists(BOX, max_size=8))
-def test_nothing_is_lost_and_nothing_left_that_two_could_be_joined_of(boxes: list[DrawnBox]) -> None:
+def test_nothing_is_lost_and_nothing_left_that_two_could_be_joined_of(boxes: list[Annotation]) -> None:
     found = joined(boxes)
-    assert {own.class_name for own in found} == {own.annotation.class_name for own in boxes}
+    assert {own.class_name for own in found} == {own.class_name for own in boxes}
     # There are as many objects of a class as the busiest reader has drawn, or more.
     for name in {own.class_name for own in found}:
-        by_reader = Counter(own.reader for own in boxes if own.annotation.class_name == name)
+        by_reader = Counter(own.annotator for own in boxes if own.class_name == name)
         assert max(by_reader.values()) <= sum(own.class_name == name for own in found) <= by_reader.total()
     # What is left as it was drawn agrees with nothing else that was left so by another reader.
-    left = [own for own in boxes if own.annotation in found and boxes.count(own) == 1]
-    single = [own for own in left if [o.annotation for o in boxes].count(own.annotation) == 1]
+    left = [own for own in boxes if own in found and boxes.count(own) == 1]
+    places = [(own.class_name, own.box_xywh) for own in boxes]
+    single = [own for own in left if places.count((own.class_name, own.box_xywh)) == 1]
     for one in single:
         for other in single:
-            same = one.annotation.class_name == other.annotation.class_name and one.reader != other.reader
+            same = one.class_name == other.class_name and one.annotator != other.annotator
             if same:
-                pair = np.asarray([one.annotation.box_xywh, other.annotation.box_xywh], dtype=np.float64)
+                pair = np.asarray([one.box_xywh, other.box_xywh], dtype=np.float64)
                 assert iou_matrix(*[xywh_to_xyxy(pair)] * 2)[0, 1] < 0.5
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_equal_boxes_of_all_readers_are_that_box(count: int) -> None:
     box = (0.1, 0.2, 7.3, 9.7)
-    (found,) = joined([DrawnBox(Annotation("mass", box), f"r{number}") for number in range(count)])
+    (found,) = joined([Annotation("mass", box, annotator=f"r{number}") for number in range(count)])
     assert found.box_xywh == pytest.approx(box, abs=1e-12)

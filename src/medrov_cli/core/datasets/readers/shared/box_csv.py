@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.readers.shared.reader_agreement import DrawnBox
 from medrov_cli.core.records.annotations import Annotation
 
 _RSNA_CLASS = "pneumonia"
@@ -50,13 +49,13 @@ class TableRow:
     number
         Of the line.
     drawn
-        The box, and who has drawn it; empty where the table does not say.
+        The box; null for a line without one.
     problem
         What is wrong with the line, as the end of a sentence.
     """
 
     number: int
-    drawn: DrawnBox | None
+    drawn: Annotation | None
     problem: str | None = None
 
 
@@ -114,7 +113,7 @@ def read_table(path: Path, rsna_class: str | None) -> CsvTable:
                 if row.drawn is not None:
                     place = fields.get("class_id", "")
                     number = float(place) if place.isdecimal() else math.inf
-                    name = row.drawn.annotation.class_name
+                    name = row.drawn.class_name
                     names[name] = min(names.get(name, (math.inf, name)), (number, name))
     except OSError as error:
         raise MedrovError(ErrorCode.NOT_FOUND, f"{path}: {error.strerror or error}", _TABLE_HINT) from None
@@ -151,4 +150,5 @@ def _row(number: int, fields: Mapping[str, str], form: _Form, rsna_class: str) -
     name = fields[form.class_name] if form.class_name else rsna_class
     if not name:
         return TableRow(number, None, "has a box without a class")
-    return TableRow(number, DrawnBox(Annotation(name, (left, top, width, height)), fields.get(_READER, "")))
+    box = (left, top, width, height)
+    return TableRow(number, Annotation(name, box, annotator=fields.get(_READER, "")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,15 +15,7 @@ AGREE_IOU = 0.5
 """Boxes of two readers that overlap by this show one object (PASCAL VOC's hit)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnBox:
-    """A box, and who has drawn it."""
-
-    annotation: Annotation
-    reader: str
-
-
-def joined(drawn: Sequence[DrawnBox]) -> tuple[Annotation, ...]:
+def joined(drawn: Sequence[Annotation]) -> tuple[Annotation, ...]:
     """Return the boxes of an image with one for each object, however many readers have drawn it.
 
     Boxes of one class are joined, those that overlap most first, if every two of them overlap by
@@ -34,19 +25,19 @@ def joined(drawn: Sequence[DrawnBox]) -> tuple[Annotation, ...]:
     """
     by_class: dict[str, list[int]] = defaultdict(list)
     for row, own in enumerate(drawn):
-        by_class[own.annotation.class_name].append(row)
+        by_class[own.class_name].append(row)
     groups = [group for rows in by_class.values() for group in _groups(drawn, rows)]
-    return tuple(_mean([drawn[row].annotation for row in group]) for group in sorted(groups))
+    return tuple(_mean([drawn[row] for row in group]) for group in sorted(groups))
 
 
-def _groups(drawn: Sequence[DrawnBox], rows: Sequence[int]) -> list[list[int]]:
+def _groups(drawn: Sequence[Annotation], rows: Sequence[int]) -> list[list[int]]:
     """Return the rows of one class by object, each sorted."""
     # In an order of their own, so that equal overlaps are not decided by the order of the table.
-    rows = sorted(rows, key=lambda row: (drawn[row].annotation.box_xywh, drawn[row].reader))
-    boxes = xywh_to_xyxy(np.asarray([drawn[row].annotation.box_xywh for row in rows], dtype=np.float64))
+    rows = sorted(rows, key=lambda row: (drawn[row].box_xywh, drawn[row].annotator))
+    boxes = xywh_to_xyxy(np.asarray([drawn[row].box_xywh for row in rows], dtype=np.float64))
     overlaps = iou_matrix(boxes, boxes)
-    readers = np.unique([drawn[row].reader for row in rows], return_inverse=True)[1]
-    fits = (overlaps >= AGREE_IOU) & (readers[:, None] != readers[None])
+    annotators = np.unique([drawn[row].annotator for row in rows], return_inverse=True)[1]
+    fits = (overlaps >= AGREE_IOU) & (annotators[:, None] != annotators[None])
     pairs = np.argwhere(np.triu(fits, 1)).tolist()
     group_of = {place: [place] for place in range(len(rows))}
     for one, other in sorted(pairs, key=lambda pair: (-overlaps[pair[0], pair[1]], pair)):
