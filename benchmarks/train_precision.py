@@ -85,7 +85,7 @@ def compare_curves(dataset: Path, imgsz: int, steps: int) -> None:
     import torch
 
     from medrov_cli.core.model.learning import muon
-    from medrov_cli.core.settings.train import TrainConfig
+    from medrov_cli.core.settings.train import TrainSettings
     from medrov_cli.core.training.run import run_training
 
     epochs = -(-steps // (count_training_images(dataset) // BATCH))
@@ -94,7 +94,7 @@ def compare_curves(dataset: Path, imgsz: int, steps: int) -> None:
         losses: list[float] = []
         muon.product_format = lambda _, own=dtype: own
         output = dataset.parent / f"curve-{dtype}"
-        config = TrainConfig(
+        config = TrainSettings(
             dataset=dataset, output=output, imgsz=imgsz, epochs=epochs, batch=BATCH, workers=0, device="cpu",
             precision="fp32", offline=True,
         )  # fmt: skip

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.records.detections import ErrorRecord
+from medrov_cli.core.records.detect_json import item_to_record
+from medrov_cli.core.records.detections import Failure
 from medrov_cli.core.settings.choices import OutputFormat
 from medrov_cli.core.writers.sink import OutputFolder
 
 RUN = {"settings": {"conf": 0.25, "iou": 0.7}, "classes": ["polyp"]}
-LOST = ErrorRecord("a.png", MedrovError(ErrorCode.NOT_FOUND, "There is no such file."))
+LOST = item_to_record(Failure("a.png", MedrovError(ErrorCode.NOT_FOUND, "There is no such file.")))
 
 
 def keep_all(records: Iterator[dict[str, Any]]) -> int:
@@ -52,7 +53,7 @@ def test_a_finished_run_is_complete_and_has_its_records(tmp_path: Path) -> None:
     write_run(tmp_path)
     folder = opened(tmp_path, resume=True)
     assert folder.is_complete
-    assert list(folder.records()) == [LOST.as_dict()]
+    assert list(folder.records()) == [LOST]
 
 
 def test_a_folder_with_a_run_is_not_written_again(tmp_path: Path) -> None:

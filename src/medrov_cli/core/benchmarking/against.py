@@ -13,9 +13,10 @@ from medrov_cli.core.benchmarking.rival import Rival, RivalSettings, check_raste
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
 from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
-from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.groups import RuntimeSettings
 
 CONF = 0.25
 """Lowest score, of both, uncalibrated (ultralytics' default)."""
@@ -86,9 +87,9 @@ def time_against_rival(
 
 def _require_equal(rival: Rival, contestant: Contestant, model: Model) -> dict[str, float]:
     """Compare the networks in fp32 on the CPU: number formats and devices add differences of their own."""
-    engine = open_detector(
-        model.path, model.classes.embeddings, imgsz=model.imgsz, device="cpu", engine=EngineName.TORCH
-    )
+    runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
+    weights = WeightsFile(model.path, model.metadata)
+    engine = weights.open(model.classes.embeddings, runtime, imgsz=model.imgsz, streams=1)
     return rival.require_equal(engine, contestant.squares[:CHECKED])
 
 

@@ -16,7 +16,7 @@ from medrov_cli.core.benchmarking.meters import peak_cuda_mb, peak_resident_mb
 from medrov_cli.core.benchmarking.rounds import rounded
 from medrov_cli.core.benchmarking.subject import Model, open_subject
 from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
-from medrov_cli.core.prediction.classes import stored_classes
+from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkSettings
 from medrov_cli.core.weights import container
 
@@ -78,7 +78,7 @@ def _sections(
         from medrov_cli.core.benchmarking.cold import time_cold_starts
 
         advance(0, None, "cold starts")
-        known = replace(model, classes=stored_classes(model.path, model.metadata))
+        known = replace(model, classes=ClassList.from_weights(model.path, model.metadata))
         found["cold"] = time_cold_starts(config, known, paths[0], folder, rounds=rounds)
     if config.text:
         from medrov_cli.core.benchmarking.text_timing import CLASSES, time_text

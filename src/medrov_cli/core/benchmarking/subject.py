@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core.prediction.classes import ClassList, stored_classes
-from medrov_cli.core.prediction.opening import open_session
-from medrov_cli.core.prediction.session import Session
+from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.model_file import read_model_file
+from medrov_cli.core.prediction.open_predictor import open_parts
+from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
@@ -56,7 +57,7 @@ class Model:
         """
         path = resolution.resolve(config.weights)
         metadata = container.read_metadata(path)
-        stored = None if config.classes is not None else stored_classes(path, metadata)
+        stored = None if config.classes is not None else ClassList.from_weights(path, metadata)
         return cls(
             path, metadata, stored or made_up(config.classes or 1), config.runtime.imgsz or metadata.imgsz
         )
@@ -92,7 +93,7 @@ def made_up(count: int) -> ClassList:
     )
 
 
-def open_subject(model: Model, variant: Variant, *, device: str, many: bool, batch: int | None) -> Session:
+def open_subject(model: Model, variant: Variant, *, device: str, many: bool, batch: int | None) -> Predictor:
     """Open a model in an engine, as ``detect`` does.
 
     Parameters
@@ -104,12 +105,14 @@ def open_subject(model: Model, variant: Variant, *, device: str, many: bool, bat
     batch
         Images a forward pass; null: as ``detect`` chooses it.
     """
+    file = read_model_file(variant.exported or model.path)
     runtime = RuntimeSettings(
-        imgsz=None if variant.exported else model.imgsz,
         device=device,
         engine=variant.engine,
         precision=variant.precision,
+        imgsz=None if variant.exported else model.imgsz,
         batch=batch if many else 1,
     )
-    selection = SelectionSettings(conf=model.conf, raw_scores=model.raw_scores)
-    return open_session(str(variant.exported or model.path), model.classes, runtime, selection, many=many)
+    selection = SelectionSettings(model.conf, model.raw_scores, IOU, MAX_DET)
+    classes = model.classes if file.classes is None else None
+    return Predictor(open_parts(file, classes, runtime, selection, many=many))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.detection.stream import DetectRun, ProgressCallback, RecordCallback
 from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.inputs import Input, expand_inputs
-from medrov_cli.core.prediction.opening import open_session
+from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.writers.sink import OutputFolder
 
@@ -49,16 +50,21 @@ def run_detection(
     inputs = _inputs(config, stdin)
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
-    session = open_session(
+    with (
+        _open_predictor(config, prompts) as predictor,
+        closing(DetectRun(config, predictor, inputs, on_record, on_progress)) as run,
+    ):
+        return run.execute()
+
+
+def _open_predictor(config: DetectSettings, prompts: Sequence[Prompt]) -> Predictor:
+    return Predictor.open(
         config.weights,
         prompts,
         config.runtime,
         config.selection,
-        text_encoder=config.text_encoder,
-        timings=config.timings,
+        config.text_encoder,
     )
-    with closing(DetectRun(config, session, inputs, on_record, on_progress)) as run:
-        return run.execute()
 
 
 def _inputs(config: DetectSettings, stdin: Iterable[str] | None) -> list[Input]:

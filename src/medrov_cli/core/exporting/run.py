@@ -22,7 +22,7 @@ from medrov_cli.core.exporting.check_images import Advance, check_images
 from medrov_cli.core.exporting.gate import passed
 from medrov_cli.core.exporting.quantisation import check_nncf
 from medrov_cli.core.exporting.request import Draft, Subject
-from medrov_cli.core.prediction.classes import ClassList, asked_classes, stored_classes
+from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
 from medrov_cli.core.settings.export import SUFFIXES, ExportSettings
@@ -139,14 +139,14 @@ def _classes(
     config: ExportSettings, prompts: Sequence[Prompt], path: Path, metadata: WeightsMetadata
 ) -> ClassList:
     if prompts:
-        return asked_classes(prompts, metadata, encoder=config.text_encoder, offline=config.offline)
+        return ClassList.from_prompts(prompts, metadata, encoder=config.text_encoder, offline=config.offline)
     if config.is_open and not metadata.vocabulary:
         from medrov_cli.core.phantoms.kinds import KINDS
 
         # For the comparison only: an open model has no classes of its own.
         shown = [Prompt(kind.classes[0], (kind.classes[0],)) for kind in KINDS]
-        return asked_classes(shown, metadata, encoder=None, offline=config.offline)
-    return stored_classes(path, metadata)
+        return ClassList.from_prompts(shown, metadata, encoder=None, offline=config.offline)
+    return ClassList.from_weights(path, metadata)
 
 
 def _metadata(subject: Subject, own: WeightsMetadata, draft: Draft) -> ExportMetadata:

@@ -183,6 +183,11 @@ class SelectionSettings:
         affects_result=True,
     )
 
+    @property
+    def selection(self) -> SelectionSettings:
+        """Return the same selection of raw scores."""
+        return SelectionSettings(self.conf, raw_scores=True, iou=self.iou, max_det=self.max_det)
+
 
 COCO_SELECTION = SelectionSettings(conf=0.001, raw_scores=True, iou=0.6)
 """For scoring: nearly every candidate takes part in the precision-recall curve (COCO's practice)."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.records.detections import ImageRecord, Record
+from medrov_cli.core.records.detect_json import record_to_detections
 from medrov_cli.core.records.frame import UInt8Array
-from medrov_cli.core.runs.journal import Journal, read_records
+from medrov_cli.core.runs.journal import Journal, JsonRecord, read_records
 from medrov_cli.core.settings.choices import OutputFormat
 from medrov_cli.core.writers.coco_files import write_coco_dataset, write_coco_results
 from medrov_cli.core.writers.csv_table import write_csv
@@ -121,20 +121,21 @@ class OutputFolder:
         """Yield all records that are written."""
         return read_records(self._journal.path) if self.is_complete else self._journal.records()
 
-    def write(self, record: Record, pixels_rgb: UInt8Array | None) -> None:
+    def write(self, record: JsonRecord, pixels_rgb: UInt8Array | None) -> None:
         """Write one record, after the files that belong to it.
 
         Parameters
         ----------
         record
-            The next record.
+            The next record, of schema ``medrov.detect/1``.
         pixels_rgb
             uint8, (height, width, 3): the image, where an overlay is asked for.
         """
-        if isinstance(record, ImageRecord) and pixels_rgb is not None and OutputFormat.PNG in self.formats:
-            target = output_path(self.path / _OVERLAYS, record.path, record.frame, record.frame_count, ".png")
-            write_overlay(target, pixels_rgb, record.detections, self.classes)
-        self._journal.append(record.as_dict())
+        if pixels_rgb is not None and OutputFormat.PNG in self.formats:
+            folder = self.path / _OVERLAYS
+            target = output_path(folder, record["path"], record["frame"], record["frame_count"], ".png")
+            write_overlay(target, pixels_rgb, record_to_detections(record, self.classes))
+        self._journal.append(record)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write every other format, and give the file of records its name last."""
