@@ -5,17 +5,19 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import bring_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.opened import Opened, open_inputs
 from medrov_cli.core.datasets.writers import coco, cvat, label_studio, voc, yolo
 from medrov_cli.core.datasets.writers.images import ExportedImage, Written, classes_of, collect
-from medrov_cli.core.runs.claims import claim_folder
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.kind import exclusive_kind
 
 RUN_FILE = "export.json"
 """In the output: what it was begun with."""
@@ -23,7 +25,6 @@ RUN_FILE = "export.json"
 RUN_SCHEMA = "medrov.data.export-run/1"
 
 Format = Literal["coco", "yolo", "voc", "label-studio", "cvat"]
-Advance = Callable[[int, int | None, str], None]
 _MAIN_FILES = {
     "coco": coco.MAIN_FILE,
     "yolo": yolo.MAIN_FILE,
@@ -96,7 +97,7 @@ class ExportResult:
     failures: tuple[tuple[str, MedrovError], ...]
 
 
-def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> ExportResult:
+def run_export(config: ExportConfig, progress: Progress = no_progress) -> ExportResult:
     """Copy the images, then write the annotations of those that could be copied.
 
     Files that are there already are not copied again.
@@ -111,7 +112,15 @@ def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> Exp
     images = collect(opened, splits=config.splits, sources=config.sources)
     if not images:
         raise MedrovError(ErrorCode.NO_INPUT, "there is no image to export", "Check --split and --source.")
-    claim_folder(config.output, RUN_FILE, _describe(config, opened), resume=config.resume)
+    with RunFolder(config.output, exclusive_kind(RUN_FILE)) as folder:
+        folder.claim(_describe(config, opened), resume=config.resume)
+        return _export(config, opened, images, progress)
+
+
+def _export(
+    config: ExportConfig, opened: Opened, images: Sequence[ExportedImage], progress: Progress
+) -> ExportResult:
+    """Write the images and their annotations into the claimed folder."""
     places = _places(config.to, images)
     failures = [own for own in opened.failures if not config.sources or own[0] in config.sources]
     copied = []

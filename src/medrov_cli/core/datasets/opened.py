@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,9 +21,6 @@ from medrov_cli.core.settings.choices import SPLITS, Modality
 
 UNSPLIT = "none"
 """Where an image without a split is counted."""
-
-Progress = Callable[[int, int | None, str], None]
-"""Called with the number of steps done, their total, and what is being done."""
 
 _FORM = "See docs/training.md for the form of a source folder."
 
@@ -107,10 +104,6 @@ class Opened:
     def classes(self) -> tuple[str, ...]:
         """Return all class names in order of first use."""
         return tuple(dict.fromkeys(name for source in self.sources for name in source.classes))
-
-
-def no_progress(_done: int, _total: int | None, _what: str) -> None:
-    """Say nothing."""
 
 
 def split_of(image: Mapping[str, Any]) -> str:

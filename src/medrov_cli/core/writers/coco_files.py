@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.runs.journal import JsonRecord
+from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
 
-Records = Callable[[], Iterable[JsonRecord]]
-"""Gives the records anew each time, so that none has to stay in memory."""
+DATASET_FILE = "detections.coco.json"
+RESULTS_FILE = "detections.coco-results.json"
+
+
+class CocoWriter:
+    """Write a COCO dataset, and COCO results with its image ids."""
+
+    name = "coco"
+    needs_folder = True
+    files = (DATASET_FILE, RESULTS_FILE)
+
+    def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
+        """Write both files."""
+        write_coco_dataset(folder / DATASET_FILE, records, run.classes)
+        write_coco_results(folder / RESULTS_FILE, records, run.classes)
 
 
 def write_coco_results(path: Path, records: Records, classes: Sequence[str]) -> None:
@@ -93,3 +107,6 @@ def _joined(items: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Yield the elements of a JSON list, one a line, with commas between them."""
     for number, item in enumerate(items):
         yield (",\n" if number else "") + json.dumps(item, allow_nan=False)
+
+
+WRITER: Writer = CocoWriter()
