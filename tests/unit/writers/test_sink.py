@@ -107,7 +107,7 @@ def test_overwriting_removes_the_former_run_and_nothing_else(tmp_path: Path) -> 
 def test_overwriting_does_not_remove_files_that_no_run_made(tmp_path: Path) -> None:
     (tmp_path / "overlays").mkdir()
     (tmp_path / "overlays" / "mine.png").write_text("")
-    opened(tmp_path, overwrite=True)
+    opened(tmp_path, overwrite=True).close()
     assert (tmp_path / "overlays" / "mine.png").exists()
 
 
