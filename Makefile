@@ -1,6 +1,6 @@
-# Uses the Python of the active environment; another one: make check PYTHON=.venv/bin/python
+# The Python of the active environment; for another one: make check PYTHON=.venv/bin/python
 PYTHON ?= python
-# One test process a core; tests of one file stay together, so that they share what it sets up
+# One test process per core; tests of one file run in one process and share its fixtures
 WORKERS ?= -n auto --dist loadfile
 CODE = src tests examples weights benchmarks
 
@@ -9,10 +9,10 @@ CODE = src tests examples weights benchmarks
 setup:            ## install medrov and its tools into the active environment
 	$(PYTHON) -m pip install -e ".[dev]"
 
-check:            ## what has to hold before a commit, without the slow tests; says how long it took
+check:            ## run before each commit: linters, types, tests that are not slow; prints the time
 	@start=$$(date +%s); $(MAKE) --no-print-directory lint types test && echo "make check took $$(( $$(date +%s) - start )) s"
 
-check-all: lint types  ## everything, with 300 examples a property in place of 25
+check-all: lint types  ## run all tests, with 300 examples per property instead of 25
 	$(PYTHON) -m pytest $(WORKERS) --slow --durations 10
 
 lint:
@@ -22,15 +22,15 @@ lint:
 types:
 	$(PYTHON) -m mypy
 
-test:             ## tests without the marker slow; one that takes over 5 s fails
+test:             ## run the tests without the marker slow; a test above 5 s fails
 	$(PYTHON) -m pytest $(WORKERS) -m "not slow" --most-seconds 5 --durations 10
 
-format:           ## rewrite the code in the project's form
+format:           ## format the code
 	$(PYTHON) -m ruff check --fix $(CODE)
 	$(PYTHON) -m ruff format $(CODE)
 
-docs:             ## rewrite the help texts in README.md
-	$(PYTHON) tests/readme.py
+docs:             ## rewrite the help texts in docs/cli
+	$(PYTHON) tests/cli_pages.py
 
-golden:           ## accept the present help and JSON as the right ones; read the diff
+golden:           ## replace the stored help texts and JSON by the current ones; read the diff
 	MEDROV_UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/cli tests/test_docs.py

@@ -1,4 +1,4 @@
-"""The commands of the real application, for tests and for the README."""
+"""The commands of the real application, for tests and for docs/cli."""
 
 from __future__ import annotations
 

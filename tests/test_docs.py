@@ -1,4 +1,4 @@
-"""What the documents say is what the program does."""
+"""Tests that the documents agree with the program."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from command_line import commands, options_of, takes_arguments
+import cli_pages
+from command_line import command_paths, commands, options_of, takes_arguments
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
-from readme import README, quoted_helps, with_present_helps
 
-ROOT = README.parent
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 DOCUMENTS = sorted(
     path
     for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "weights/*.md")
@@ -97,16 +98,57 @@ def test_the_reader_of_commands_finds_mistakes(line: str, expected: str | None) 
     assert complaint_about(words) == expected
 
 
-def test_readme_quotes_the_present_help() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert quoted_helps(text) == set(commands()), "a command without its help in README.md"
-    assert text == with_present_helps(text), "README.md is behind: run make docs"
+def test_cli_pages_hold_each_command_once() -> None:
+    pages = {path.name: path.read_text(encoding="utf-8") for path in cli_pages.FOLDER.glob("*.md")}
+    assert sorted(pages) == cli_pages.page_names()
+    for name, text in pages.items():
+        assert sorted(cli_pages.quoted_commands(text)) == sorted(cli_pages.commands_of_page(name)), name
+
+
+@pytest.mark.parametrize("name", cli_pages.page_names())
+def test_cli_page_quotes_the_current_helps(name: str) -> None:
+    text = (cli_pages.FOLDER / name).read_text(encoding="utf-8")
+    assert text == cli_pages.current_page(name), f"docs/cli/{name} is behind: run make docs"
+
+
+def test_cli_page_without_a_command_gets_its_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_pages, "FOLDER", tmp_path)
+    (tmp_path / "pseudolabel.md").write_text(
+        "# Mine\n\n<!-- help: medrov pseudolabel -->\noutdated\n<!-- end of help -->\n"
+    )
+    page = cli_pages.current_page("pseudolabel.md")
+    assert page.startswith("# Mine\n")
+    assert "outdated" not in page
+    assert cli_pages.quoted_commands(page) == [("pseudolabel",), ("pseudolabel", "apply")]
+    assert "Usage: medrov pseudolabel apply" in page
+
+
+def test_readme_links_to_the_page_of_each_command_group() -> None:
+    links = {target for target, _ in LINK.findall(section("Commands"))}
+    assert {f"docs/cli/{name}" for name in cli_pages.page_names()} <= links
+    listed = [row[0].strip("`") for row in rows(section("Commands"))]
+    assert sorted(listed) == sorted(" ".join(["medrov", *path]) for path in command_paths() if len(path) == 1)
+
+
+def test_readme_begins_with_the_research_use_notice() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 250
+    assert lines[0] == "# medrov"
+    assert lines[2].startswith("> **Research use only. Not a medical device.**")
 
 
 def test_readme_has_every_section() -> None:
-    for title in (
-        "What it is", "Two commands", "Commands", "Exit codes", "Error codes", "Privacy", "Research use",
-    ):  # fmt: skip
+    titles = (
+        "What it is",
+        "Two commands",
+        "Commands",
+        "Results",
+        "Exit codes",
+        "Error codes",
+        "Privacy",
+        "Licence",
+    )
+    for title in titles:
         assert section(title).strip()
 
 
@@ -120,9 +162,10 @@ def test_readme_lists_every_error_code_with_its_exit_code() -> None:
 
 
 def test_ci_runs_the_two_commands_of_the_readme() -> None:
-    first, second = SHELL_BLOCK.findall(section("Two commands"))
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for command in [*first.strip().split(" && "), second.strip()]:
+    blocks = SHELL_BLOCK.findall(section("Two commands"))
+    assert len(blocks) == 2
+    for command in [command for block in blocks for command in block.strip().split(" && ")]:
         assert re.search(rf"^{re.escape(command)}( \|\|.*)?$", script, re.MULTILINE), command
 
 

@@ -274,7 +274,12 @@ def test_torchscript_carries_its_metadata(workshop: Workshop, is_open: bool) -> 
 
 @pytest.mark.parametrize(
     ("to", "precision"),
-    [("onnx", "fp32"), ("openvino", "fp32"), ("openvino", "int8"), ("torchscript", "fp32")],
+    [
+        ("onnx", "fp32"),
+        ("openvino", "fp32"),
+        pytest.param("openvino", "int8", marks=pytest.mark.slow),
+        ("torchscript", "fp32"),
+    ],
 )
 def test_equal_exports_have_equal_bytes(workshop: Workshop, to: str, precision: str) -> None:
     first = workshop.export(to, precision)

@@ -18,6 +18,7 @@ from detect_fixtures import IMGSZ, noise_image, write_eager_detector
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.engines.interface import Engine, score_bytes
 from medrov_cli.core.engines.open_engine import choose_engine
+from medrov_cli.core.engines.openvino_streams import computes_in_bf16
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.model.fusion import fuse
 from medrov_cli.core.prediction.open_predictor import open_detector
@@ -119,7 +120,7 @@ def test_an_engine_leaves_images_and_classes_as_they_were(engine: Engine, images
 
 @pytest.mark.parametrize("name", ["torch", "openvino"])
 def test_bf16_is_close_and_named(weights: Path, images: np.ndarray, name: str) -> None:
-    if name == "openvino" and not openvino_computes_in_bf16():
+    if name == "openvino" and not computes_in_bf16():
         pytest.skip("this CPU does not compute in bf16")
     half = opened(weights, name, device="cpu", precision=Precision.BF16)
     whole = opened(weights, name, device="cpu")
@@ -128,10 +129,9 @@ def test_bf16_is_close_and_named(weights: Path, images: np.ndarray, name: str) -
     assert 0 < np.median(difference) < 0.05
 
 
-def openvino_computes_in_bf16() -> bool:
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+def test_a_limit_of_the_instruction_set_counts_for_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert not computes_in_bf16()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""Work side by side, with results in order and memory that does not grow with the work."""
+"""Parallel reading and ordered writing with bounded memory.
+
+It is written by hand because ``Executor.map`` submits all sources at once, and torch's data loader needs
+torch and stops at the first error. Here memory is bounded, the order is kept, and an input error is an item.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,11 @@ from medrov_cli.core.base.errors import MedrovError
 Source = TypeVar("Source")
 Item = TypeVar("Item")
 
-_ITEMS_AHEAD = 2  # a source: one is used while the next is made
+_ITEMS_AHEAD = 2  # per source: one is used while the next is read
 
 
 class _End:
-    """Says that a source has no more items."""
+    """Marker of the end of a source."""
 
 
 _Slot: TypeAlias = Item | MedrovError | _End
@@ -28,7 +32,7 @@ _Slot: TypeAlias = Item | MedrovError | _End
 
 @dataclass(frozen=True, slots=True)
 class _Job(Generic[Item]):
-    """One source that is being read, and what came of it so far."""
+    """Source in progress, and its items so far."""
 
     number: int
     future: Future[None]
@@ -36,7 +40,7 @@ class _Job(Generic[Item]):
 
 
 class OrderedReader(Generic[Source, Item]):
-    """Read several sources at once, each into a short queue; hand out their items in order.
+    """Reader of several sources in parallel, with a short queue each, and items in order.
 
     At most ``threads + 1`` sources are open, each with a few items ahead. A source that fails
     with an input error ends with that error as its last item; any other exception is raised.
@@ -44,11 +48,11 @@ class OrderedReader(Generic[Source, Item]):
     Parameters
     ----------
     sources
-        What to read.
+        Sources to read.
     read
-        From a source to its items.
+        Function of a source to its items.
     threads
-        Sources that are read at once.
+        Number of sources that are read in parallel.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class OrderedReader(Generic[Source, Item]):
         self._stop = threading.Event()
 
     def __iter__(self) -> Iterator[tuple[int, Item | MedrovError]]:
-        """Yield the number of the source, and an item of it or the error that it ended with."""
+        """Yield the number of the source, and an item of it or its error."""
         waiting = iter(enumerate(self._sources))
         for number, source in waiting:
             self._start(number, source)
@@ -78,7 +82,7 @@ class OrderedReader(Generic[Source, Item]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop reading: sources that are open end after their current item."""
+        """Stop reading: open sources end after their current item."""
         self._stop.set()
         for job in self._jobs:
             while not isinstance(job.items.get(), _End):
@@ -90,7 +94,7 @@ class OrderedReader(Generic[Source, Item]):
         self._jobs.append(_Job(number, self._pool.submit(self._fill, source, items), items))
 
     def _drain(self) -> Iterator[tuple[int, Item | MedrovError]]:
-        """Yield the rest of the oldest source. Its thread runs already: threads take sources in order."""
+        """Yield the rest of the oldest source, whose thread is running: threads start sources in order."""
         job = self._jobs[0]
         while not isinstance(item := job.items.get(), _End):
             yield job.number, item
@@ -112,14 +116,14 @@ class OrderedReader(Generic[Source, Item]):
 
 
 class OrderedWriter:
-    """Run tasks one after the other in a thread of their own, with a bounded number waiting.
+    """Sequential writer in a separate thread, with a bounded number of waiting tasks.
 
     The first exception of a task is raised by the next call, or at the end of the ``with``.
 
     Parameters
     ----------
     waiting
-        Tasks that may wait.
+        Maximum number of waiting tasks.
     """
 
     def __init__(self, waiting: int) -> None:
@@ -141,7 +145,7 @@ class OrderedWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the tasks; after a failure, drop those that have not begun."""
+        """Wait for the tasks; after a failure, discard tasks that have not started."""
         try:
             if error is None:
                 while self._tasks:
@@ -150,7 +154,7 @@ class OrderedWriter:
             self._pool.shutdown(cancel_futures=True)
 
     def _run(self, task: Callable[[], None]) -> None:
-        if self._has_failed:  # nothing may be written after a gap
+        if self._has_failed:  # no output after a missing task
             return
         try:
             task()

@@ -13,10 +13,9 @@ _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 """Flags of CPUs that multiply in bfloat16, as Linux names them: x86 and Arm."""
 
 _ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-_ISA_WITHOUT_BF16 = frozenset(
-    {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"}
-)
-"""Values of oneDNN's variable that keep it from such instructions."""
+_ISA_WITHOUT_AVX512 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"})
+_ISA_WITHOUT_BF16 = _ISA_WITHOUT_AVX512 | {"AVX512_CORE", "AVX512_CORE_VNNI"}
+"""Values of oneDNN's variable that keep it from instructions for bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,7 @@ def read_cpu(cpuinfo: Path = CPUINFO) -> tuple[str, list[str]]:
 
 def cpu_precision(cpuinfo: Path = CPUINFO) -> PrecisionChoice:
     """Return the format that training on this CPU is fastest in: bf16 if it computes in it, else fp32."""
-    for name in _ISA_LIMITS:
-        limit = os.environ.get(name, "").upper()
+    for name, limit in _isa_limits().items():
         if limit in _ISA_WITHOUT_BF16:
             return PrecisionChoice("fp32", f"{name}={limit} keeps the CPU from bf16")
     _, flags = read_cpu(cpuinfo)
@@ -63,3 +61,13 @@ def cpu_precision(cpuinfo: Path = CPUINFO) -> PrecisionChoice:
     if not flags:
         return PrecisionChoice("fp32", f"{platform.system()} does not tell whether the CPU computes in bf16")
     return PrecisionChoice("fp32", "the CPU has no units for bf16")
+
+
+def may_use_avx512() -> bool:
+    """Return whether the environment leaves AVX-512 to oneDNN and OpenVINO; the CPU itself is not checked."""
+    return not _ISA_WITHOUT_AVX512.intersection(_isa_limits().values())
+
+
+def _isa_limits() -> dict[str, str]:
+    """Return oneDNN's limits of the instruction set, as the environment sets them."""
+    return {name: os.environ[name].upper() for name in _ISA_LIMITS if name in os.environ}

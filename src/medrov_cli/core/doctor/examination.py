@@ -1,4 +1,4 @@
-"""Examine everything that medrov relies on, one group after the other."""
+"""Examination of all parts that medrov depends on, group by group."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ PACKAGES = (
     "tifffile",
     "imagecodecs",
 )
-"""Distributions whose versions decide what is read and found."""
+"""Distributions whose versions influence the results."""
 
 
 def examine(*, offline: bool = False, progress: Progress = no_progress) -> Report:
-    """Try everything out that medrov relies on. Nothing is downloaded.
+    """Test all parts that medrov depends on, without downloads.
 
     Parameters
     ----------
     offline
-        What ``--offline`` says; reported only.
+        Value of ``--offline``, for the report only.
     progress
-        Called with the number of groups done, their total and the one that comes.
+        Function of the number of finished groups, their total and the next group.
     """
     from medrov_cli.core.doctor import formats, machine
 

@@ -1,4 +1,4 @@
-"""Which image formats can be read here: a tiny file of each is written, and read by the real readers."""
+"""Checks of image formats: a small file of each is written, and read by the readers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from medrov_cli.core.doctor.report import Check, Finding, Group, probe
 from medrov_cli.core.records.frame import UInt8Array
 
 SIDE = 32
-"""Pixels of a side of the images that are tried."""
+"""Side of the test images in pixels."""
 
 Writer = Callable[[Path, UInt8Array], None]
 
 
 def format_checks() -> Iterator[Check]:
-    """Yield one check a file format."""
+    """Yield one check per file format."""
     samples: dict[str, tuple[str, Writer]] = {
         "DICOM": (".dcm", _write_dicom),
         "NIfTI": (".nii.gz", _write_nifti),
@@ -37,9 +37,9 @@ def format_checks() -> Iterator[Check]:
 
 
 def transfer_syntax_checks() -> list[Check]:
-    """Return one check a DICOM transfer syntax with pixels that pydicom knows a decoder for.
+    """Return one check per DICOM transfer syntax with pixels for which pydicom has a decoder.
 
-    The uncompressed ones need no plug-in.
+    Uncompressed syntaxes need no plug-in.
     """
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import AllTransferSyntaxes

@@ -1,4 +1,4 @@
-"""Which engines, text encoders and weights work here, and where the cache is."""
+"""Checks of engines, text encoders, weights and the cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CACHE_HINT = "Set MEDROV_CACHE to a folder that can be written."
 
 
 def engine_checks() -> list[Check]:
-    """Return one check an inference engine: a detector is built and run; one that works is enough."""
+    """Return one check per inference engine, which builds and runs a detector; one engine is sufficient."""
     return [
         probe(Group.ENGINES, "openvino", _try_openvino, needed=False, hint="Run: pip install openvino"),
         probe(Group.ENGINES, "onnx", _try_onnx, needed=False, hint="Run: pip install onnxruntime"),
@@ -30,16 +30,16 @@ def engine_checks() -> list[Check]:
 
 
 def encoder_checks() -> Iterator[Check]:
-    """Yield one check a kind of text encoder."""
+    """Yield one check per kind of text encoder."""
     yield probe(Group.TEXT_ENCODERS, DEFAULT_TEXT_ENCODER, _try_default_encoder, needed=True)
     yield probe(Group.TEXT_ENCODERS, "hf-hub:, local-dir:", _try_open_clip, needed=False)
 
 
 def weights_checks() -> list[Check]:
-    """Return one check an entry of the manifest; the default one comes first and must be there.
+    """Return one check per entry of the manifest, first the default weights, which are required.
 
-    The default weights are read from end to end; of the others only the SHA-256 is checked, and
-    one that has not been pulled yet is no failure.
+    The default weights are read completely. Of the others only the SHA-256 is checked, and missing weights
+    are not a failure.
     """
     from medrov_cli.core.weights.listing import Availability, list_weights
 
@@ -67,7 +67,7 @@ def weights_checks() -> list[Check]:
 
 
 def cache_check() -> Check:
-    """Return whether the cache can be written; without it embeddings are computed every time."""
+    """Return a check that the cache is writable; without it embeddings are computed in each run."""
     folder = cache_dir()
     return probe(Group.CACHE, str(folder), partial(_try_cache, folder), needed=False, hint=_CACHE_HINT)
 
@@ -75,6 +75,7 @@ def cache_check() -> Check:
 def _try_openvino() -> Finding:
     from medrov_cli.core.engines.openvino_engine import OpenVinoEngine
     from medrov_cli.core.engines.openvino_import import load_openvino
+    from medrov_cli.core.engines.openvino_streams import computes_in_bf16
     from medrov_cli.core.settings.choices import Precision
 
     openvino = load_openvino()
@@ -82,7 +83,7 @@ def _try_openvino() -> Finding:
     graph, text = _graph_and_text()
     threads = _searched(OpenVinoEngine(lambda: graph, None, text, _SIDE, Precision.FP32, 1))
     facts = {"version": str(openvino.__version__), "devices": ["cpu"], "threads": threads}
-    facts |= {"bf16": "BF16" in able, "int8": "INT8" in able}
+    facts |= {"bf16": computes_in_bf16(), "int8": "INT8" in able}
     formats = ["fp32", *(name for name in ("bf16", "int8") if facts[name])]
     return Finding(f"{openvino.__version__}; cpu; {', '.join(formats)}; {threads} threads", facts)
 
@@ -99,7 +100,7 @@ def _try_onnx() -> Finding:
 
 
 def _graph_and_text() -> tuple[bytes, FoldedText]:
-    """Return the default weights as a graph, and a class."""
+    """Return the default weights as a graph, and one folded class."""
     from medrov_cli.core.model.loading import load_folded, load_graph
     from medrov_cli.core.weights import resolution
 
@@ -108,7 +109,7 @@ def _graph_and_text() -> tuple[bytes, FoldedText]:
 
 
 def _searched(engine: Engine) -> int:
-    """Search an empty image; return the threads that the engine takes."""
+    """Run an engine on an empty image; return its number of threads."""
     from medrov_cli.core.base.environment import usable_cores
 
     (found,) = engine.infer(np.zeros((1, _SIDE, _SIDE, 3), np.uint8))
@@ -186,7 +187,7 @@ def _manifest_is_whole() -> bool:
 
 
 def _try_cache(folder: Path) -> Finding:
-    # The folder is made by the first that needs it, not by looking.
+    # The check does not create the folder.
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise PermissionError(f"{nearest} cannot be written")

@@ -1,4 +1,4 @@
-"""What an examination of the machine finds."""
+"""Report of an examination of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DETAIL_LENGTH = 200
 
 
 class Group(StrEnum):
-    """What is examined, in the order of the report."""
+    """Groups of checks, in the order of the report."""
 
     FORMATS = "formats"
     DICOM = "dicom"
@@ -27,7 +27,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe that worked has to tell: a phrase for people, and facts for programs."""
+    """Result of a successful probe: a text for users, and facts for programs."""
 
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -35,14 +35,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that works here, or does not.
+    """Result of one check.
 
     Attributes
     ----------
     group, name
-        What was examined.
+        Group and name of the checked part.
     works
-        Whether it does.
+        Whether it works.
     needed
         Whether ``medrov detect`` with its default settings needs it.
     detail
@@ -50,7 +50,7 @@ class Check:
     hint
         What to do if it does not work.
     facts
-        More about it, as JSON.
+        Further facts, as JSON.
     """
 
     group: Group
@@ -75,16 +75,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole examination.
+    """Complete report.
 
     Attributes
     ----------
     versions
-        Of medrov, Python, the platform and the packages that matter; null where one is missing.
+        Versions of medrov, Python, the platform and the packages; null for missing packages.
     offline
         Whether the network is forbidden.
     checks
-        In the order of the groups.
+        Checks in the order of the groups.
     """
 
     versions: Mapping[str, str | None]
@@ -93,12 +93,12 @@ class Report:
 
     @property
     def works(self) -> bool:
-        """Tell whether ``medrov detect`` works with its default settings."""
+        """Return whether ``medrov detect`` works with its default settings."""
         return all(check.works for check in self.checks if check.needed)
 
     @property
     def failures(self) -> tuple[Check, ...]:
-        """Return what does not work, needed or not."""
+        """Return the failed checks, of required and optional parts."""
         return tuple(check for check in self.checks if not check.works)
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,12 +116,12 @@ class Report:
 def probe(
     group: Group, name: str, action: Callable[[], Finding], *, needed: bool, hint: str = "Reinstall medrov."
 ) -> Check:
-    """Try something out; a failure of any kind is the result, not an error."""
+    """Run a probe and return its check; exceptions become failed checks."""
     try:
         found = action()
     except MedrovError as error:
         return Check(group, name, False, needed, error.message, error.hint or hint)
-    except Exception as error:  # noqa: BLE001 - broken installations fail in every possible way
+    except Exception as error:  # noqa: BLE001 - broken installations raise any exception
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return Check(group, name, False, needed, reason[:_DETAIL_LENGTH], hint)
     return Check(group, name, True, needed, found.detail, hint, found.facts)

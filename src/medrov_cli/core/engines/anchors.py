@@ -1,8 +1,8 @@
-"""From a graph's parts to boxes and scores, only at the anchors that matter.
+"""Decoding of a graph's parts to boxes and scores, at anchors above the threshold only.
 
-Nearly all of an image's anchors are below every threshold. Their boxes are never decoded, and of a
-thousand classes their scores are never computed: the graph gives each anchor's largest logit, and
-the rest follows from its features, in float32 whatever the graph computes in.
+Nearly all anchors of an image are below every threshold. Their boxes are not decoded, and their class scores
+are not computed: the graph returns the largest logit of each anchor. Boxes and scores of the others are
+computed from their features in float32, independently of the precision of the graph.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array
 
 PARTS = tuple(f"{part}{level}" for level in range(len(STRIDES)) for part in ("distances", "hidden", "best"))
-"""Names of the graph's outputs."""
+"""Names of the outputs of the graph."""
 
 LOGIT_SLACK = 0.25
-"""How far below the floor an anchor is still worked out, so that rounding (bf16) loses none."""
+"""Margin in logits below the floor in which anchors are decoded, so that rounding (bf16) loses none."""
 
 
 def work_out(
@@ -35,9 +35,9 @@ def work_out(
         ``distances0`` (64, anchors), ``hidden0`` (c, anchors), ``best0`` (anchors,), and so on for
         each level.
     text
-        The classes that the graph was given.
+        The classes of the graph.
     floor
-        Anchors whose best score is lower are left out; 0: none is.
+        Anchors with a lower best score are left out; 0: none are left out.
     grid_hw
         Height and width of the model input, in pixels.
     """
@@ -51,12 +51,12 @@ def work_out(
             sure = logits.max(1) >= lowest
             anchors, logits = anchors[sure], logits[sure]
         boxes.append(_decoded(parts[f"distances{level}"][:, anchors], anchors, stride, grid_hw[1] // stride))
-        scores.append(1 / (1 + np.exp(-np.maximum(logits, -80))))  # a smaller one would overflow
+        scores.append(1 / (1 + np.exp(-np.maximum(logits, -80))))  # exp of smaller logits would overflow
     return Candidates(np.concatenate(boxes), np.concatenate(scores))
 
 
 def above(boxes_xyxy: Float32Array, scores: Float32Array, floor: float) -> Candidates:
-    """Return the candidates of one image from all of its boxes, (a, 4), and scores, (a, classes)."""
+    """Return the candidates of one image above a floor from all boxes, (a, 4), and scores, (a, classes)."""
     if floor <= 0:
         return Candidates(boxes_xyxy, scores)
     anchors = np.flatnonzero(scores.max(1) >= floor)

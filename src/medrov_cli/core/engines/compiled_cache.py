@@ -1,4 +1,4 @@
-"""Compiled models on disk: compiling takes longer than the first image."""
+"""Cache of compiled models on disk, because compilation takes longer than the first image."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.files import whole_file
 
 MOST_FILES = 16
-"""Compiled models that are kept; the one that was not used for longest goes first."""
+"""Maximum number of compiled models; the least recently used one is removed first."""
 
 Compiled = TypeVar("Compiled")
 
 
 class BlobCache:
-    """One compiled model, kept under all that it depends on.
+    """Stored compiled model, with a key of everything that it depends on.
 
     Parameters
     ----------
     engine, version
-        Who compiled it.
+        Engine that compiled it, and its version.
     key
-        What the model depends on.
+        Everything that the model depends on.
     config
-        Settings it was compiled with.
+        Settings of the compilation.
     """
 
     def __init__(self, engine: str, version: str, key: str, config: Mapping[str, Any]) -> None:
@@ -39,7 +39,7 @@ class BlobCache:
         self._path = self._folder / f"{engine}-{hashlib.sha256(known.encode()).hexdigest()[:32]}.blob"
 
     def load(self, read: Callable[[bytes], Compiled]) -> Compiled | None:
-        """Return what ``read`` makes of the kept bytes; null without any, or if it cannot."""
+        """Return the result of ``read`` on the stored bytes; null without them, or if ``read`` fails."""
         try:
             blob = self._path.read_bytes()
         except OSError:
@@ -51,11 +51,11 @@ class BlobCache:
             self._path.touch()
         try:
             return read(blob)
-        except RuntimeError:  # of another build of the engine, under the same version
+        except RuntimeError:  # from another build of the same version of the engine
             return None
 
     def keep(self, write: Callable[[], bytes]) -> None:
-        """Keep what ``write`` gives. A folder that cannot be written is no failure: it is slower."""
+        """Store the bytes that ``write`` returns; a read-only folder is not an error."""
         with suppress(OSError, MedrovError):
             blob = write()
             with whole_file(self._path) as temporary:
@@ -69,7 +69,7 @@ class BlobCache:
 
 
 def _cpu_flags() -> str:
-    """Return what the CPU can do, where the system tells: a shared cache may serve several machines."""
+    """Return the flags of the CPU, if the system reports them, because machines may share a cache."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -13,24 +13,24 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import Precision
 
 ANCHORS_PER_PIXEL = 1 / 64 + 1 / 256 + 1 / 1024
-"""Of the three levels with strides 8, 16 and 32."""
+"""Anchors per pixel of the three levels with strides 8, 16 and 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaders:
-    """How a weights file becomes a network; an engine calls only what it needs.
+    """Functions that build a network from a weights file; an engine calls those that it needs.
 
     Attributes
     ----------
     network
-        From the file to the torch network.
+        Function of the file to the torch network.
     graph
-        From the file and the side of the model input to an ONNX model of one image: uint8 (1, imgsz,
+        Function of the file and the side of the model input to an ONNX model of one image: uint8 (1, imgsz,
         imgsz, 3), folded classes as inputs, parts as outputs (:mod:`medrov_cli.core.engines.anchors`).
     fold
-        From the file and class embeddings to folded classes.
+        Function of the file and class embeddings to folded classes.
     version
-        Of what ``graph`` makes: another one is another graph.
+        Version of the graphs of ``graph``.
     """
 
     network: Callable[[Path], Any]
@@ -45,13 +45,13 @@ class Engine(Protocol):
     Attributes
     ----------
     name
-        The engine and the device it runs on, ``openvino-cpu``; part of every record.
+        The engine and its device, for example ``openvino-cpu``; part of every record.
     imgsz
         Side of the square model input, in pixels.
     is_accelerator
-        Whether it runs on a device that works better on several images at once.
+        Whether the device is more efficient with several images per pass.
     streams
-        Images that it has under way at the same time.
+        Number of images that are computed in parallel.
     """
 
     name: str
@@ -60,14 +60,14 @@ class Engine(Protocol):
     streams: int
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return what is found in each image, before suppression.
+        """Return the candidates of each image, before suppression.
 
         Parameters
         ----------
         images_rgb
             uint8, (batch, imgsz, imgsz, 3).
         floor
-            Anchors whose best score is lower are left out; 0: none is.
+            Anchors with a lower best score are left out; 0: none are left out.
         """
 
 
@@ -84,13 +84,13 @@ class EngineRequest:
     imgsz
         Side of the square model input, in pixels.
     loaders
-        Make the network from the file.
+        Functions that build the network from the file.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision
         Number format of the forward pass.
     streams
-        Number of images that are computed side by side, for an engine that can.
+        Number of images that are computed in parallel, for engines that support it.
     """
 
     weights: Path
@@ -103,10 +103,10 @@ class EngineRequest:
 
 
 EngineOpener = Callable[[EngineRequest], Engine]
-"""Opens an engine. Raises `MedrovError`: ``USAGE`` for an absent device or a number format that the engine
-does not compute in, ``WEIGHTS_CORRUPT``."""
+"""Function that opens an engine. It raises `MedrovError`: ``USAGE`` for a missing device or an unsupported
+number format, ``WEIGHTS_CORRUPT``."""
 
 
 def score_bytes(imgsz: int, classes: int) -> int:
-    """Return the size of one image's scores, float32, in bytes."""
+    """Return the size of the scores of one image, float32, in bytes."""
     return round(imgsz * imgsz * ANCHORS_PER_PIXEL) * classes * 4

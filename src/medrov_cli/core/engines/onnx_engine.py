@@ -1,4 +1,4 @@
-"""The detector run by ONNX Runtime: wherever its wheels are, nearly as fast as OpenVINO."""
+"""Engine for ONNX Runtime on the CPU, where OpenVINO is not available; nearly as fast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medrov_cli.core.records.frame import UInt8Array
 
 
 class OnnxEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`.
+    """ONNX Runtime as an :class:`~medrov_cli.core.engines.interface.Engine`.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class OnnxEngine:
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
         found = []
         for image in np.ascontiguousarray(images_rgb):
             values = self._session.run(self._outputs, {"images": image[None], **self._inputs})

@@ -1,4 +1,4 @@
-"""Choose an inference engine, and open it."""
+"""Choice and opening of inference engines."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def open_engine(
     imgsz
         Side of the square model input, in pixels.
     loaders
-        Make the network; the engines do not know how.
+        Functions that build the network for an engine.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     engine, precision
-        Which engine, in which number format.
+        Name of the engine, and number format.
     streams
-        Images side by side, for an engine that can: 1 is best for one image, the number of cores for many.
+        Images in parallel, for engines that support it: 1 for one image, the number of cores for many.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` for a bad or absent device, a bad size, an engine that the device or the format does not go
-        with; ``DEPENDENCY_MISSING``; ``WEIGHTS_CORRUPT``.
+        ``USAGE`` for an invalid or missing device, an invalid size, or an engine that does not support the
+        device or the format; ``DEPENDENCY_MISSING``; ``WEIGHTS_CORRUPT``.
     """
     check_imgsz(imgsz)
     check_device(device)
@@ -64,7 +64,7 @@ def open_engine(
 
 
 def choose_engine(engine: EngineName, device: str, precision: Precision) -> EngineName:
-    """Return the engine to open: the one asked for, or the fastest that is here (docs/performance.md).
+    """Return the engine to open: the requested one, or the fastest available one (docs/performance.md).
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _is_installed(engine: EngineName) -> bool:
 
 
 def _sees_gpu() -> bool:
-    """Tell whether the machine shows a GPU that torch may use; torch itself takes seconds to ask."""
+    """Return whether the machine has a GPU for torch, without importing torch, which takes seconds."""
     import platform
 
     if platform.system() == "Darwin":

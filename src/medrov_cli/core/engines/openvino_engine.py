@@ -1,4 +1,4 @@
-"""The detector run by OpenVINO on the CPU: the fastest way without a GPU that was measured."""
+"""Engine for OpenVINO on the CPU, the fastest measured engine without a GPU."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from medrov_cli.core.settings.choices import Precision
 
 
 class OpenVinoEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`.
+    """OpenVINO as an :class:`~medrov_cli.core.engines.interface.Engine`.
 
-    Images go through one at a time, several side by side: what is found in one does not depend on
-    the others.
+    Each request computes one image, and several requests run in parallel, so that the result of an image does
+    not depend on the others.
 
     Parameters
     ----------
     graph
-        Makes the ONNX model: images uint8 (1, imgsz, imgsz, 3), folded classes, parts as outputs.
+        Function that builds the ONNX model: images uint8 (1, imgsz, imgsz, 3), folded classes, parts as
+        outputs.
     key
-        What the graph depends on, for the cache of compiled models; null: it is not kept.
+        Everything that the graph depends on, for the cache of compiled models; null: no cache.
     text
         The classes.
     imgsz
@@ -33,7 +34,7 @@ class OpenVinoEngine:
     precision
         Number format of the forward pass.
     streams
-        Images side by side.
+        Number of images in parallel.
 
     Raises
     ------
@@ -69,7 +70,7 @@ class OpenVinoEngine:
         )
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
 
         def finish(parts: Mapping[str, Float32Array]) -> Candidates:
             return work_out(parts, self._text, floor, (self.imgsz, self.imgsz))

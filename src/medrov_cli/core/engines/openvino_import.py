@@ -1,8 +1,7 @@
-"""OpenVINO and NNCF without their telemetry.
+"""Import of OpenVINO and NNCF without their telemetry.
 
-``import openvino`` alone reports itself to its maker, in a process of its own, and writes an identity
-into the user's home. Both libraries do without where the package ``openvino_telemetry`` is absent: so
-it is, for as long as this process runs.
+``import openvino`` sends a report from a separate process, and writes an identifier to the user's home
+folder. Both libraries work without the package ``openvino_telemetry``, which this module hides.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ _TELEMETRY = "openvino_telemetry"
 
 
 def load_openvino() -> Any:
-    """Return the module ``openvino``; nothing is sent."""
+    """Import and return the module ``openvino`` without telemetry."""
     forbid_telemetry()
     return import_module("openvino")
 
 
 def forbid_telemetry() -> None:
-    """Make Python find no package ``openvino_telemetry``, if it was not imported yet."""
+    """Hide the package ``openvino_telemetry`` from imports, unless it is already imported."""
     hidden: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
     hidden.setdefault(_TELEMETRY, None)

@@ -1,4 +1,4 @@
-"""A compiled OpenVINO model on the CPU, and images through it, several side by side."""
+"""Compiled OpenVINO model on the CPU with several images in parallel."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.environment import usable_cores
+from medrov_cli.core.base.processor import may_use_avx512
 from medrov_cli.core.engines.compiled_cache import BlobCache
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.engines.signal_stack import kept_signal_stack
@@ -17,20 +18,20 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 
 class OpenVinoStreams:
-    """A model of one image, ``images``, uint8 (1, imgsz, imgsz, 3), and inputs that stay.
+    """Model of one image, ``images``, uint8 (1, imgsz, imgsz, 3), with constant other inputs.
 
     Parameters
     ----------
     make
-        From OpenVINO's core to the model; called if no compiled one is kept.
+        Function of OpenVINO's core to the model; called if the cache contains no compiled one.
     key
-        What the model depends on, for the cache of compiled models; null: it is not kept.
+        Everything that the model depends on, for the cache of compiled models; null: no cache.
     inputs
-        Its other inputs, by name.
+        The other inputs, by name.
     bf16
-        Compute in bf16, else in float32.
+        Whether it computes in bf16 instead of float32.
     streams
-        Images side by side.
+        Number of images in parallel.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class OpenVinoStreams:
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": usable_cores(),
-            # Files are read and boxes chosen beside it: threads that are tied to a core wait for those.
+            # Other threads read files and select boxes: pinned threads would wait for them.
             "ENABLE_CPU_PINNING": False,
         }
         cache = None if key is None else BlobCache("openvino", openvino.__version__, key, config)
@@ -60,10 +61,10 @@ class OpenVinoStreams:
                 compiled = core.compile_model(make(core), "CPU", config)
                 if cache is not None:
                     cache.keep(lambda: _exported(compiled))
-        # An output may have further names, of what it was made of.
+        # An output may have further names, those of its operators.
         self.output_names = [frozenset(output.get_names()) for output in compiled.outputs]
         self._requests = [compiled.create_infer_request() for _ in range(streams)]
-        self._inputs = inputs  # the requests read its memory
+        self._inputs = inputs  # the requests reference its memory
         self._tensor = openvino.Tensor
         for request in self._requests:
             for name, array in inputs.items():
@@ -75,16 +76,16 @@ class OpenVinoStreams:
         outputs: tuple[str, ...],
         finish: Callable[[Mapping[str, Float32Array]], Candidates],
     ) -> Iterator[Candidates]:
-        """Yield what ``finish`` makes of each image's outputs; the next images are on their way meanwhile.
+        """Yield the result of ``finish`` on the outputs of each image, while the next images are computed.
 
         Parameters
         ----------
         images_rgb
             uint8, (batch, imgsz, imgsz, 3).
         outputs
-            Names of those that are wanted.
+            Names of the required outputs.
         finish
-            Must keep nothing of what it is handed: the next image writes there.
+            Function of the outputs, which must not keep references: the next image overwrites them.
         """
         images = np.ascontiguousarray(images_rgb)
         ahead = len(self._requests)
@@ -105,8 +106,10 @@ class OpenVinoStreams:
 
 
 def computes_in_bf16() -> bool:
-    """Tell whether the CPU does."""
-    return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Return whether the CPU computes in bf16."""
+    able = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    # OpenVINO lists bf16 whatever the environment's limit, and then finds no implementation.
+    return "BF16" in able and may_use_avx512()
 
 
 def _exported(compiled: Any) -> bytes:

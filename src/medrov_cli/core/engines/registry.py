@@ -1,4 +1,4 @@
-"""Inference engines, by the name that ``--engine`` takes."""
+"""Registry of inference engines by the names of ``--engine``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Keep a thread's stack for signal handlers from libraries that exchange it.
+"""Protection of a thread's signal stack from libraries that replace it.
 
-OpenVINO's CPU plug-in gives the thread that compiles a model a signal stack that belongs to that model. Of
-two models, the one that is freed last puts back the other's, which is gone by then: the next signal that
-Python handles (a Ctrl-C, the end of a child process) finds no stack, and the system kills the process.
+OpenVINO's CPU plug-in sets the signal stack of the thread that compiles a model to memory of that model. Of
+two models, the one that is freed last restores the stack of the other, which no longer exists. The next
+signal (a Ctrl-C, the end of a child process) then has no stack, and the system kills the process.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _STACK_T_BYTES = 64
-"""More than a ``stack_t`` has on any system; what is in it is only put back."""
+"""Upper bound of the size of ``stack_t`` on all systems; its content is only restored."""
 
 
 @contextmanager
 def kept_signal_stack() -> Iterator[None]:
-    """Give the thread back, after the body, the signal stack that it had before."""
+    """Restore the signal stack of the thread after the body."""
     if os.name != "posix":
         yield
         return

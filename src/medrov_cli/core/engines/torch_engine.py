@@ -1,4 +1,4 @@
-"""The detector run by torch, on the CPU, on CUDA or on Apple's GPU."""
+"""Engine for torch on the CPU, on CUDA or on Apple's GPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Detect = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class TorchEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`.
+    """torch as an :class:`~medrov_cli.core.engines.interface.Engine`.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class TorchEngine:
     Raises
     ------
     MedrovError
-        ``USAGE`` if the device is absent.
+        ``USAGE`` if the device does not exist.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class TorchEngine:
         self._text = torch.from_numpy(embeddings).to(self._device)
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
         with torch.inference_mode(), self._autocast():
             pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).to(self._device)
             # (b, h, w, 3) in memory is (b, 3, h, w) in the channels-last format: no copy is made.
@@ -77,7 +77,7 @@ class TorchEngine:
 
 
 def _device(text: str) -> torch.device:
-    """Return the device that a text names; it must be there."""
+    """Return the device of a name, after a check that it exists."""
     if text == "auto":
         text = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
     device = torch.device(text)

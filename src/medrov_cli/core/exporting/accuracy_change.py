@@ -1,4 +1,4 @@
-"""The change of mAP50 that an export brings, on images of a dataset."""
+"""Change of mAP50 by an export, on images of a dataset."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def map50_change(
     classes: Sequence[ClassEntry],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Return mAP50 of both, its change, and over what.
+    """Return mAP50 of both models, its change, and its images and classes.
 
-    It is the mean over the classes of each source that the model and the source both know.
+    It is the mean over the classes that the model and a source share.
 
     Parameters
     ----------
     reference, exported
         Engines with the same classes.
     dataset, split
-        The images.
+        Dataset and split of the images.
     classes
-        Of the engines, in the order of their columns.
+        Classes of the engines, in the order of their columns.
     progress
-        Called with the images done, their total and the stage.
+        Called with the number of processed images, their total and the stage.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` if the model knows no class of the dataset.
+        ``USAGE`` if the model has no class of the dataset.
     """
     columns = columns_of(classes, dataset.classes)
     scores = {}

@@ -1,4 +1,4 @@
-"""The images that check and calibrate an export: of a dataset, or phantoms of all modalities."""
+"""Images for the comparison and calibration of an export: of a dataset, or phantoms of all modalities."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.settings.export import FEWEST_IMAGES, ExportConfig
 
 _SEED = 640
-"""Of the phantoms: no example and no training set has it."""
+"""Seed of the phantoms, different from those of examples and training sets."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckImages:
-    """Images as the model takes them.
+    """Images in the form of the model input.
 
     Attributes
     ----------
     squares_rgb
         uint8, (images, imgsz, imgsz, 3), letterboxed.
     source
-        Where they come from, for the metadata.
+        Origin of the images, for the metadata.
     dataset
-        The dataset, cut to these images; null for phantoms.
+        The dataset, reduced to these images; null for phantoms.
     """
 
     squares_rgb: UInt8Array
@@ -38,18 +38,18 @@ class CheckImages:
     dataset: Dataset | None = None
 
     def at(self, imgsz: int) -> UInt8Array:
-        """Return the first images in another size."""
+        """Return the first images in another model size."""
         some = self.squares_rgb[:8]
         return np.stack([Letterbox.fit(image.shape[:2], imgsz).apply(image) for image in some])
 
 
 def check_images(config: ExportConfig, imgsz: int, advance: Progress) -> CheckImages:
-    """Return the images, the same ones for the same settings.
+    """Return the images; equal settings give equal images.
 
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``; ``USAGE`` where the split has too few images.
+        ``DATASET_INVALID``; ``USAGE`` if the split has too few images.
     """
     if config.data is None:
         return _phantoms(config.images, imgsz, advance)

@@ -1,4 +1,4 @@
-"""The gate of an export: run it and torch on the same images, and let through what answers alike."""
+"""Compare an exported model with torch on the same images, and refuse it above the limits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def passed(
     metadata: ExportMetadata,
     progress: Progress,
 ) -> dict[str, Any] | None:
-    """Return how a written draft differs from the weights in torch; null where nothing here runs it.
+    """Return the differences of a written model from the weights in torch; null without a runtime for it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The gate: what an exported model answers against what the weights answer in torch."""
+"""Differences between an exported model and its weights in torch, and their limits."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from medrov_cli.core.records.suppression import select
 from medrov_cli.core.settings.choices import ExportPrecision
 
 COUNTED_SCORE = 0.05
-"""Boxes count where torch's best score of the anchor is at least this; mean differences of scores, too."""
+"""Smallest best score in torch of the anchors that are compared; also for mean differences of scores."""
 
 _BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an export must not exceed; null: it is stated, not judged.
+    """Limits of the differences of an export; null: no limit.
 
     Attributes
     ----------
     score_max, score_mean
-        Of the differences of scores, 0 to 1.
+        Limits of the differences of scores, 0 to 1.
     box_max_px, box_mean_px
-        Of the differences of box sides, in model pixels.
+        Limits of the differences of box sides, in model pixels.
     map50_drop
-        By which mAP50 may fall (or, in fp32, change), 0 to 1.
+        Maximum decrease of mAP50 (in fp32: change), 0 to 1.
     nms_differing
-        Share of the detections after a suppression inside that a suppression outside does not give.
+        Fraction of detections that differ between suppression inside and outside the model.
     """
 
     score_max: float | None
@@ -53,21 +53,21 @@ LIMITS = {
     ExportPrecision.BF16: Limits(None, 0.02, None, 0.5, 0.01, 0.05),
     ExportPrecision.INT8: Limits(None, 0.04, None, 1.0, 0.02, 0.05),
 }
-"""By precision; docs/export.md says why."""
+"""Limits by precision; docs/export.md explains them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How an exported model differs from torch.
+    """Differences of an exported model from torch.
 
     Attributes
     ----------
     images, counted
-        Images compared, and anchors on them whose best score counts.
+        Number of compared images, and of compared anchors on them.
     score_max, score_mean
-        Largest difference over all anchors and classes, and mean one where either score counts.
+        Largest difference over all anchors and classes, and mean where either score is compared.
     box_max_px, box_mean_px
-        Of the four sides of the counted anchors' boxes, in model pixels.
+        Differences of the four sides of the boxes of compared anchors, in model pixels.
     """
 
     images: int
@@ -78,7 +78,7 @@ class Parity:
     box_mean_px: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures, rounded to what is the same from run to run."""
+        """Return the figures, rounded to digits that do not differ between runs."""
         return {
             "images": self.images,
             "counted_anchors": self.counted,
@@ -93,7 +93,7 @@ class Parity:
 def compare(
     reference: Engine, exported: Engine, squares_rgb: UInt8Array, advance: Callable[[int], None]
 ) -> Parity:
-    """Run both over images, uint8, (n, imgsz, imgsz, 3), and return how they differ."""
+    """Run both on images, uint8, (n, imgsz, imgsz, 3), and return their differences."""
     totals = _Totals()
     for start in range(0, len(squares_rgb), _BATCH):
         part = squares_rgb[start : start + _BATCH]
@@ -104,17 +104,17 @@ def compare(
 
 
 class _Totals:
-    """Differences that are added up image by image."""
+    """Accumulated differences."""
 
     def __init__(self) -> None:
         self._images = self._counted = self._pairs = 0
         self._score_max = self._score_sum = self._box_max = self._box_sum = 0.0
 
     def add(self, expected: Candidates, found: Candidates) -> None:
-        """Take one image."""
+        """Add the differences on one image."""
         self._images += 1
         if found.scores.shape != expected.scores.shape or not _is_finite(found):
-            self._score_max = self._box_max = 1e9  # far beyond every limit, and still JSON
+            self._score_max = self._box_max = 1e9  # above every limit, and valid in JSON
             return
         gaps = np.abs(expected.scores - found.scores)
         self._score_max = max(self._score_max, float(gaps.max()))
@@ -147,14 +147,14 @@ def _is_finite(found: Candidates) -> bool:
 def suppressed_share(
     plain: Engine, suppressed: Engine, own: Suppression, squares_rgb: UInt8Array
 ) -> tuple[int, float]:
-    """Return how many detections a suppression outside gives, and which share of all differs inside.
+    """Return the number of detections with suppression outside, and the fraction that differs inside.
 
     Parameters
     ----------
     plain, suppressed
-        The model without and with the suppression.
+        Model without and with the suppression.
     own
-        What is inside.
+        Suppression inside the model.
     squares_rgb
         uint8, (n, imgsz, imgsz, 3).
     """
@@ -178,12 +178,12 @@ def suppressed_share(
 
 
 def _rows(boxes: FloatArray, scores: FloatArray, labels: Any) -> FloatArray:
-    """Return detections, (n, 6), in units in which 1 is a difference: class, 0.001 score, half a pixel."""
+    """Return detections, (n, 6), scaled so that 1 is the tolerance: class, 0.001 score, half a pixel."""
     return np.column_stack((labels, scores * 1000, boxes * 2)).astype(np.float64)
 
 
 def _without_match(these: FloatArray, others: FloatArray) -> int:
-    """Return how many of these rows none of the others is like."""
+    """Return the number of rows without an equal row in the others."""
     if not len(these) or not len(others):
         return len(these)
     gaps = np.abs(these[:, None] - others[None]).max(2)
@@ -191,19 +191,19 @@ def _without_match(these: FloatArray, others: FloatArray) -> int:
 
 
 def judge(figures: Sequence[tuple[str, float, float | None]], precision: ExportPrecision) -> None:
-    """Refuse figures above their limits.
+    """Raise an error for figures above their limits.
 
     Parameters
     ----------
     figures
-        Of each: what it is, its value, and its limit (null: none).
+        Name, value and limit of each figure (null: no limit).
     precision
-        For the message.
+        Precision, for the message.
 
     Raises
     ------
     MedrovError
-        ``PARITY_FAILED``, naming all of them.
+        ``PARITY_FAILED`` with all such figures.
     """
     above = [
         f"{name} {value:.4g}, allowed {limit:g}"

@@ -1,4 +1,4 @@
-"""int8 by NNCF's post-training quantisation, its sensitive ends left in float."""
+"""int8 by NNCF's post-training quantisation, with sensitive layers in float."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _FLOAT_TYPES = {
     "openvino": ("MatMul", "Multiply", "ReduceMax", "ReduceSum", "Add", "Subtract"),
     "onnx": ("MatMul", "Mul", "ReduceMax", "ReduceSum", "Add", "Sub"),
 }
-"""Operators that stay in float: logits and likenesses (MatMul, ReduceMax), gates and SiLU (Multiply), and the
-way from distances to boxes. What is left are the convolutions, where the time goes. docs/export.md has the
-figures by which they were chosen."""
+"""Operators that stay in float: logits and similarities (MatMul, ReduceMax), gates and SiLU (Multiply), and
+the operators from distances to boxes. The convolutions remain, which take most of the time. docs/export.md
+contains the measurements of this choice."""
 
 
 def check_nncf() -> None:
-    """Refuse int8 without NNCF.
+    """Check that NNCF is installed.
 
     Raises
     ------
@@ -46,18 +46,18 @@ def check_nncf() -> None:
 
 
 def quantised(model: Any, graph: onnx.ModelProto, kind: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
-    """Return a model in int8, and how it was made, for its metadata.
+    """Return a model in int8, and the settings of the quantisation for its metadata.
 
     Parameters
     ----------
     model
-        OpenVINO's model, or the ONNX model itself.
+        Model of OpenVINO, or ONNX model.
     graph
-        The ONNX model that it was made of: it tells which convolutions stay in float.
+        ONNX model of its origin, which determines the convolutions that stay in float.
     kind
         ``openvino`` or ``onnx``.
     subject
-        Its images calibrate.
+        Request whose images are used for calibration.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def quantised(model: Any, graph: onnx.ModelProto, kind: str, subject: Subject) -
         with (
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
-            kept_signal_stack(),  # it compiles models on the way
+            kept_signal_stack(),  # it compiles models
         ):
             made = nncf.quantize(
                 model,
@@ -104,7 +104,7 @@ def quantised(model: Any, graph: onnx.ModelProto, kind: str, subject: Subject) -
 
 
 def ends_in_float(graph: onnx.ModelProto) -> list[str]:
-    """Return the convolutions that stay in float: the first one, and those that give distances."""
+    """Return the convolutions that stay in float: the first one, and those of the distances."""
     users: dict[str, list[str]] = {}
     for node in graph.graph.node:
         for name in node.input:

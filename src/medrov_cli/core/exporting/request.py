@@ -1,4 +1,4 @@
-"""What is exported: weights, classes and form, and the plain graph of them."""
+"""Request of an export: weights, classes and options, and the graph without suppression."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """What is exported.
+    """Request of an export.
 
     Attributes
     ----------
     config
         All settings.
     path
-        The weights file.
+        Weights file.
     classes
-        What a folded model finds; what an open one is checked with.
+        Fixed classes of the model, or the classes with which an open one is compared.
     vocabulary
-        Of an open model: embeddings of the weights' own classes, to travel with it.
+        Embeddings of the classes of the weights, stored in an open model.
     imgsz
-        Side of the square model input, in pixels: the only one, or the one that a model of any size is
-        checked at.
+        Side of the square model input in pixels: the fixed one, or the one of the comparison of a dynamic
+        model.
     squares_rgb
         Images for int8, uint8, (n, imgsz, imgsz, 3).
     """
@@ -50,35 +50,35 @@ class Subject:
 
     @property
     def embeddings(self) -> Float32Array | None:
-        """Return the embeddings that an engine has to be handed; null for a folded model."""
+        """Return the embeddings that an engine needs as input; null for fixed classes."""
         return self.classes.embeddings if self.config.is_open else None
 
     @property
     def is_int8(self) -> bool:
-        """Tell whether the model is to be quantised."""
+        """Return whether the model is to be quantised."""
         return self.config.precision is ExportPrecision.INT8
 
 
 class Draft(Protocol):
-    """A model in one format, that can be written with whatever metadata.
+    """Model in one export format, before it is written.
 
     Attributes
     ----------
     quantisation
-        How int8 was made, for the metadata; null where it was not.
+        Settings of the int8 quantisation, for the metadata; null without quantisation.
     """
 
     quantisation: dict[str, Any] | None
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
-        """Write it as files of this stem; return them, the one that a user names first."""
+        """Write files with this stem; return them, first the one that a user opens."""
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine | None:
-        """Return an engine for what :meth:`save` wrote, or, ``plain``, for the same without suppression.
+        """Return an engine for the files of :meth:`save`, or, ``plain``, for those without suppression.
 
-        ``imgsz`` is that of the subject where null.
+        If ``imgsz`` is null, it is that of the request.
 
-        Null where the machine cannot run it.
+        The result is null if the machine has no runtime for the format.
         """
 
 
@@ -106,18 +106,18 @@ def plain_graph(subject: Subject) -> onnx.ModelProto:
 
 
 def plain_twin(path: Path) -> Path:
-    """Return where the same model without suppression is written."""
+    """Return the path of the same model without suppression."""
     return path.with_name(f"{path.stem}.plain{path.suffix}")
 
 
 def open_draft(subject: Subject, path: Path, engine: EngineName, *, plain: bool, imgsz: int | None) -> Engine:
-    """Return an engine for a draft that was written; see :meth:`Draft.open`."""
+    """Return an engine for a written model; see :meth:`Draft.open`."""
     model = read_exported(plain_twin(path) if plain and plain_twin(path).exists() else path)
     return open_exported(model, subject.embeddings, imgsz=imgsz or subject.imgsz, engine=engine)
 
 
 def slots_of(subject: Subject, metadata: ExportMetadata) -> dict[str, str]:
-    """Return the texts that a model file carries."""
+    """Return the metadata entries of a model file."""
     slots = {METADATA_KEY: metadata.to_json()}
     if metadata.classes is None:
         slots[VOCABULARY_KEY] = encode_vocabulary(subject.vocabulary)
@@ -125,7 +125,7 @@ def slots_of(subject: Subject, metadata: ExportMetadata) -> dict[str, str]:
 
 
 def suppression_of(metadata: ExportMetadata) -> onnx.ModelProto | None:
-    """Return the graph of the suppression that a model's metadata describe; null without one."""
+    """Return the graph of the suppression in a model's metadata; null without one."""
     from medrov_cli.core.model.graph.suppression import suppression_graph, thresholds_of
 
     own = metadata.suppression

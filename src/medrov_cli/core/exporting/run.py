@@ -1,4 +1,4 @@
-"""Export: make the model, write it aside, hold it against the weights, and only then put it in its place."""
+"""Procedure of ``medrov export``: build a model, compare it with the weights, move it to the output."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from medrov_cli.core.weights import container, resolution
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 
 _FOLDERS = (ExportFormat.OPENVINO, ExportFormat.COREML)
-"""Formats of several files: the output is a folder with them."""
+"""Formats of several files, whose output is a folder."""
 
 _STEM = "model"
-"""Of the files in such a folder."""
+"""Stem of the files in such a folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What an export left.
+    """Result of an export.
 
     Attributes
     ----------
     document
-        Schema ``medrov.export/1``: the metadata, and ``files`` with their SHA-256. It is beside the model.
+        Document ``medrov.export/1``: metadata, and ``files`` with SHA-256; also written beside the model.
     output
-        The file, or the folder.
+        File or folder of the model.
     bytes
         Size of the model.
     """
@@ -57,12 +57,12 @@ class ExportResult:
 
 
 def run_export(config: ExportConfig, progress: Progress = no_progress) -> ExportResult:
-    """Export weights.
+    """Export weights as a model file.
 
     Raises
     ------
     MedrovError
-        ``USAGE``; ``PARITY_FAILED``: nothing was written; ``DEPENDENCY_MISSING``; ``DATASET_INVALID``;
+        ``USAGE``; ``PARITY_FAILED``, without output; ``DEPENDENCY_MISSING``; ``DATASET_INVALID``;
         ``OUTPUT_FAILED``; the codes of weights and text encoders.
     """
     config.check()
@@ -88,7 +88,7 @@ def run_export(config: ExportConfig, progress: Progress = no_progress) -> Export
 
 
 def _check_packages(config: ExportConfig) -> None:
-    """Refuse what is not installed, before anything takes time."""
+    """Check that the required packages are installed, before any long computation."""
     if config.precision is ExportPrecision.INT8:
         check_nncf()
     if config.to is ExportFormat.TENSORRT:
@@ -102,7 +102,7 @@ def _check_packages(config: ExportConfig) -> None:
 
 
 def _draft(subject: Subject) -> Draft:
-    """Return the model in its format."""
+    """Return the model in the requested format."""
     match subject.config.to:
         case ExportFormat.ONNX:
             from medrov_cli.core.exporting.formats.onnx_file import OnnxDraft
@@ -133,7 +133,7 @@ def _classes(config: ExportConfig, path: Path, metadata: WeightsMetadata) -> Cla
         from medrov_cli.core.phantoms.kinds import KINDS
         from medrov_cli.core.settings.values import Prompt
 
-        # Only to check with: a model that is open has no classes of its own.
+        # For the comparison only: an open model has no classes of its own.
         prompts = [Prompt(kind.classes[0], (kind.classes[0],)) for kind in KINDS]
         return asked_classes(prompts, metadata, encoder=None, offline=config.offline)
     return stored_classes(path, metadata)
@@ -165,7 +165,7 @@ def _suppression(subject: Subject, own: WeightsMetadata) -> Suppression:
         (name, *synonyms) for name, synonyms in zip(classes.names, classes.synonyms, strict=True)
     ]
     scoring = Scoring.of([("",)] if config.is_open else names, own, conf=config.conf, raw_scores=False)
-    # A threshold above 1 is one that no score reaches: 1 says nearly the same.
+    # A threshold above 1 is never reached; 1 is nearly equivalent.
     thresholds = tuple(float(min(value, 1.0)) for value in scoring.thresholds)
     return Suppression(thresholds, config.iou, config.max_det)
 
@@ -187,7 +187,7 @@ def _check_output(output: Path, config: ExportConfig) -> None:
 
 @contextmanager
 def _aside(output: Path) -> Iterator[Path]:
-    """Hand out a folder that is gone afterwards, beside the output so that its disk is tried."""
+    """Yield a temporary folder on the disk of the output."""
     missing = [place for place in output.absolute().parents if not place.exists()]
     try:
         output.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ def _aside(output: Path) -> Iterator[Path]:
             "Check the folder's permissions and the free space, then run again.",
         ) from error
     finally:
-        for place in missing:  # a folder that was made for nothing
+        for place in missing:  # a created folder that is not needed
             if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
 
@@ -208,11 +208,11 @@ def _aside(output: Path) -> Iterator[Path]:
 def _placed(
     files: Sequence[Path], metadata: ExportMetadata, output: Path, *, is_folder: bool
 ) -> ExportResult:
-    """Put finished files in their place, the one that a user names last."""
+    """Move finished files to the output, last the one that a user opens."""
     folder = output if is_folder else output.parent
     digests = {path.name: sha256_of_file(path) for path in files if path.is_file()}
     document = {**metadata.as_dict(), "files": digests}
-    del document["content_sha256"]  # only the file itself needs it
+    del document["content_sha256"]  # needed in the file only
     size = sum(_size(path) for path in files)
     for path in reversed(files):
         if path.is_dir():

@@ -13,12 +13,12 @@ from medrov_cli.core.metrics.matching import FOUND, MAX_DETECTIONS, WRONG, Match
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""Where COCO reads the precision."""
+"""Recalls at which COCO samples the precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class AveragePrecision:
-    """COCO's figures of one class, or their mean; null where there is no object to find.
+    """COCO's figures of one class, or their mean; null without objects.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class AveragePrecision:
     ap_small, ap_medium, ap_large
         AP of objects below 32², up to 96², and above, in square pixels.
     ar_1, ar_10, ar_max
-        Mean over the thresholds of the recall with 1, 10 and all detections an image and class.
+        Mean over the thresholds of the recall with 1, 10 and all detections per image and class.
     """
 
     ap50: float
@@ -44,14 +44,14 @@ class AveragePrecision:
 
 
 class CocoScorer:
-    """Score any part of a set of detections that were matched once.
+    """Scorer of any subset of images and classes, from one matching.
 
     Parameters
     ----------
     table
         Truth and detections.
     max_det
-        Detections an image and class that count.
+        Maximum number of detections per image and class.
     """
 
     def __init__(self, table: DetectionTable, max_det: int = MAX_DETECTIONS) -> None:
@@ -63,7 +63,7 @@ class CocoScorer:
         self._by_label = _rows_by_label(self._label, self.score)
 
     def of_class(self, label: int, images: BoolArray) -> AveragePrecision | None:
-        """Return the figures of one class on some images; null if they show no such object.
+        """Return the figures of one class on a subset of images; null if they contain no object of it.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class CocoScorer:
         Parameters
         ----------
         scored
-            bool, (images, classes): which classes count where.
+            bool, (images, classes): the classes that are scored on each image.
         """
         chosen = np.flatnonzero(scored[self._image, self._label])
         chosen = chosen[np.argsort(-self.score[chosen], kind="stable")]
@@ -100,7 +100,7 @@ class CocoScorer:
         return np.zeros(0, dtype=np.int64) if rows is None else rows[images[self._image[rows]]]
 
     def _counts(self, labels: Sequence[int], images: BoolArray) -> IntArray:
-        """Return the number of objects that count, by area."""
+        """Return the number of objects that are scored, by area."""
         here = np.isin(self.table.truth_label, labels) & images[self.table.truth_image]
         return np.asarray((~self.matches.is_ignored & here).sum(1))
 
@@ -133,7 +133,7 @@ class CocoScorer:
 def average_precision(images: Sequence[ImageResult], labels: Sequence[int]) -> Mapping[int, AveragePrecision]:
     """Return the AP of each of ``labels`` that has a ground-truth box in ``images``.
 
-    Detections of other classes are left out: what is not annotated here is neither right nor
+    Detections of other classes are left out: classes without annotation count neither as correct nor as
     wrong.
     """
     scorer = CocoScorer(DetectionTable.of(images))
@@ -143,7 +143,7 @@ def average_precision(images: Sequence[ImageResult], labels: Sequence[int]) -> M
 
 
 def mean_of(scores: Sequence[AveragePrecision | None]) -> AveragePrecision | None:
-    """Return the mean of each figure over those that have it; null without any."""
+    """Return the mean of each figure over the scores that are not null; null without any."""
     known = [score for score in scores if score is not None]
     if not known:
         return None
@@ -158,7 +158,7 @@ def mean_of(scores: Sequence[AveragePrecision | None]) -> AveragePrecision | Non
 def _precision_at_recalls(status: npt.NDArray[np.int8], objects: int) -> FloatArray:
     """Return the interpolated precision at :data:`RECALLS`, (101,).
 
-    Precision falls between two right detections, so that only those have to be looked at.
+    Precision decreases between two correct detections, so that only these have to be evaluated.
     """
     found = np.flatnonzero(status == FOUND)
     right = np.arange(1, len(found) + 1, dtype=np.float64)
@@ -170,7 +170,7 @@ def _precision_at_recalls(status: npt.NDArray[np.int8], objects: int) -> FloatAr
 
 
 def _rows_by_label(label: IntArray, score: FloatArray) -> dict[int, IntArray]:
-    """Return the rows of each class by falling score; of equal scores, the earlier image first."""
+    """Return the rows of each class by descending score; equal scores in the order of the images."""
     if not len(label):
         return {}
     order = np.lexsort((-score, label))

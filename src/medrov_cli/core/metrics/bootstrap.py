@@ -1,4 +1,4 @@
-"""Bootstrap over patients: how much a figure would differ with other patients."""
+"""Bootstrap over patients: the sampling variation of a figure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from medrov_cli.core.metrics.detection_table import BoolArray
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 
 LEVEL = 95.0
-"""Per cent of the samples that an interval holds."""
+"""Percentage of the samples in an interval."""
 
 
 def units_of(cases: Sequence[str | None]) -> IntArray:
-    """Return the unit of each image, int64, (images,): images of a case are one unit.
+    """Return the unit of each image, int64, (images,); images of one case are one unit.
 
-    Images of one patient are alike; drawn one by one they would feign certainty. An image
-    without a case is a unit of its own.
+    Images of one patient are correlated; drawn one by one they would give intervals that are too narrow.
+    An image without a case is a separate unit.
     """
     seen: dict[str | int, int] = {}
     keys = [number if case is None else case for number, case in enumerate(cases)]
@@ -26,7 +26,7 @@ def units_of(cases: Sequence[str | None]) -> IntArray:
 
 
 def draw_weights(units: IntArray, samples: int, seed: int) -> FloatArray:
-    """Return how often each image counts in each sample, float32, (samples, images).
+    """Return the count of each image in each sample, float32, (samples, images).
 
     Each sample draws as many units as there are, with replacement.
     """
@@ -39,10 +39,10 @@ def draw_weights(units: IntArray, samples: int, seed: int) -> FloatArray:
 
 
 def filled(samples: FloatArray, estimate: float | FloatArray) -> FloatArray:
-    """Return samples with the estimate where one has no object.
+    """Return samples in which the estimate replaces values without an object.
 
-    Left out instead, the classes with few objects would be missing from many samples, and with
-    them what they are worth: the mean of the others lies elsewhere.
+    Leaving these values out would remove classes with few objects from many samples, and would shift the
+    mean over classes.
     """
     return np.where(np.isnan(samples), estimate, samples)
 
@@ -64,7 +64,7 @@ def average_precision_samples(
     Parameters
     ----------
     found, wrong
-        bool, (m,): what became of each detection of the class, best score first.
+        bool, (m,): outcome of each detection of the class, best score first.
     image
         int64, (m,).
     truths

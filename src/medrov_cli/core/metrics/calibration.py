@@ -1,6 +1,6 @@
-"""Do scores mean what they say: reliability, D-ECE, and the fit of score maps and operating points.
+"""Calibration of scores: reliability, D-ECE, and the fit of score maps and operating points.
 
-Which detections are right is decided elsewhere: these are functions on scores and truths.
+The functions take scores, and for each detection whether it is correct (:mod:`.matching`).
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
 
 BINS = 15
-"""Of the reliability diagram, equally wide."""
+"""Number of equally wide bins of the reliability diagram."""
 
 FIT_FLOOR = 0.01
-"""Lower scores take no part in a fit: there are thousands an image, nearly all wrong, and none is shown."""
+"""Lowest score of a fit: lower ones are thousands per image, nearly all wrong, and never shown."""
 
 MIN_DETECTIONS = 20
 MIN_TRUTHS = 5
-"""A class with fewer has too little to be fitted alone; it takes what all classes together give."""
+"""Smallest number of objects of a class with its own fit; others use the fit of all classes together."""
 
 MIN_F1 = 0.2
-"""A class that is hardly found at all has its best F1 where everything is shown, which helps nobody: it
-takes the threshold of all classes together, if that is higher."""
+"""Smallest F1 of a class with its own threshold. A class with a lower F1 has its best F1 at very low
+thresholds: it uses the threshold of all classes together, if that is higher."""
 
 F1_SLACK = 0.01
-"""Operating points give up this much F1 at the most. A few objects decide where exactly the best is;
-of thresholds that are as good, the lowest misses the least in images that are a little different."""
+"""Largest loss of F1 at an operating point. The exact optimum depends on few objects; the lowest threshold
+of equal quality misses the fewest objects on other images."""
 
 _KNOTS = 65
 _STRENGTH = 1.0
-"""Of the logistic regression (its C): few detections that are all on their side must not give certainty."""
+"""C of the logistic regression: with few, separable detections the scores must not reach 0 or 1."""
 
 _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The detections whose scores lie in one bin.
+    """Detections with scores in one bin.
 
     Attributes
     ----------
     low, high
-        Edges; a score on an edge belongs to the bin above it.
+        Edges; a score on an edge belongs to the upper bin.
     count
         Number of detections.
     confidence, precision
-        Mean score, and share of right detections; null in an empty bin.
+        Mean score, and fraction of correct detections; null in an empty bin.
     """
 
     low: float
@@ -71,12 +71,12 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """Images that are held out, and all others.
+    """Held-out images, and all others.
 
     Attributes
     ----------
     others, held_out
-        Of each class, its detections and objects there.
+        Detections and objects of each class in the two parts.
     images
         Number of the others.
     """
@@ -87,7 +87,7 @@ class Fold:
 
 
 def reliability(scores: FloatArray, is_right: BoolArray, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
-    """Return how often detections of each score are right.
+    """Return the fraction of correct detections by score.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def reliability(scores: FloatArray, is_right: BoolArray, bins: int = BINS) -> tu
 
 
 def d_ece(bins: Sequence[ReliabilityBin]) -> float | None:
-    """Return the expected calibration error of detections (arXiv 2004.13546), from the score alone.
+    """Return the expected calibration error of detections (arXiv 2004.13546), by score alone.
 
     The mean distance of precision and score over the bins, weighted by their counts; null
     without a detection.
@@ -134,10 +134,10 @@ def d_ece(bins: Sequence[ReliabilityBin]) -> float | None:
 
 
 def fit_isotonic(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return knots (raw, calibrated) of the isotonic regression of right on score.
+    """Return knots (raw, calibrated) of the isotonic regression of correctness on score.
 
-    Without a detection the map is the identity. Where all are right or all are wrong it is level at
-    1 or 0, and where all scores are equal at the share of right ones.
+    Without a detection the map is the identity. If all detections are correct or all are wrong, it is
+    constant at 1 or 0. If all scores are equal, it is constant at the fraction of correct ones.
     """
     if not len(scores):
         return (0.0, 1.0), (0.0, 1.0)
@@ -149,10 +149,10 @@ def fit_isotonic(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, 
 
 
 def fit_platt(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return knots (raw, calibrated) of the logistic regression of right on the score's logit.
+    """Return knots (raw, calibrated) of the logistic regression of correctness on the score's logit.
 
-    Where all detections are right or all are wrong there is nothing to regress: the map is
-    level at the share of right ones, drawn in by one imagined detection of each kind (Platt).
+    If all detections are correct or all are wrong, the map is constant at the fraction of correct ones, with
+    one additional detection of each kind (Platt).
     """
     right = int(np.sum(is_right))
     if right in (0, len(scores)):
@@ -189,20 +189,20 @@ def fit_calibration(
     Parameters
     ----------
     names
-        Of the classes.
+        Names of the classes.
     found
-        Of each class: its detections, and the number of its objects.
+        Detections of each class, and the number of its objects.
     images
-        Number of images that were asked for all classes.
+        Number of images on which all classes were requested.
     absent_limit
-        Thresholds rise until there are at most so many false positives of absent classes an image, see
-        :func:`~medrov_cli.core.metrics.operating.limit_absent`; null: they do not.
+        Maximum number of false positives of absent classes per image, see
+        :func:`~medrov_cli.core.metrics.operating.limit_absent`; null: no limit.
     folds
-        For the limit: the images in parts that are held out in turn.
+        Parts of the images that are held out in turn to evaluate the limit.
     method
         ``isotonic`` or ``platt``.
     dataset, split, imgsz
-        Kept in the record.
+        Stored in the record.
     """
     everything = _fit_class("", joined(found), method, 0.25)
     by_name = {
@@ -239,14 +239,14 @@ def fit_calibration(
 def _without_limit(
     found: Sequence[ClassScores], rows: Sequence[int], images: int, smoothing: float
 ) -> Fitted:
-    """Return some of the classes with the operating points that these images give them."""
+    """Return classes with their operating points on these images, without a limit."""
     otherwise = _operating_point(joined(found), 0.25)[0]
     own = [found[row] for row in rows]
     return Fitted(own, [_operating_point(scores, otherwise)[0] for scores in own], images, smoothing)
 
 
 def _operating_point(own: ClassScores, otherwise: float) -> tuple[float, float]:
-    """Return threshold and F1 of a class; it takes ``otherwise`` where it is found too seldom to say."""
+    """Return threshold and F1 of a class; ``otherwise`` is its threshold if it has too few detections."""
     kept = own.scores >= FIT_FLOOR
     point = best_f1(own.scores[kept], own.is_right[kept], own.truths, F1_SLACK)
     if point is None:
@@ -262,8 +262,8 @@ def _fit_class(name: str, own: ClassScores, method: str, otherwise: float) -> Cl
 
 
 def _knots(raw: FloatArray, calibrated: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return rounded knots with raw rising and calibrated never falling."""
+    """Return rounded knots, with raw strictly increasing and calibrated never decreasing."""
     raw = np.round(np.asarray(raw, dtype=np.float64), _DIGITS)
     calibrated = np.maximum.accumulate(np.round(np.asarray(calibrated, dtype=np.float64), _DIGITS))
-    own = np.append(raw[1:] > raw[:-1], True)  # of knots that rounding made equal, the last
+    own = np.append(raw[1:] > raw[:-1], True)  # the last of knots that are equal after rounding
     return tuple(raw[own].tolist()), tuple(np.clip(calibrated[own], 0, 1).tolist())

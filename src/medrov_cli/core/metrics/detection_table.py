@@ -1,4 +1,4 @@
-"""Truth and detections of many images as flat arrays: what every metric is computed from."""
+"""Ground truth and detections of many images as flat arrays, the input of every metric."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _no_labels() -> IntArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageResult:
-    """Truth and detections of one image.
+    """Ground truth and detections of one image.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class ImageResult:
     boxes_xyxy, scores, labels
         float, (m, 4); float, (m,); int64, (m,).
     truth_areas
-        float, (n,), square pixels, for the size classes; null: the boxes' own.
+        float, (n,), square pixels, for the size classes; null: the areas of the boxes.
     crowd_xyxy, crowd_labels
-        Regions of many objects, (k, 4) and (k,): a detection in one is neither right nor wrong.
+        Regions of many objects, (k, 4) and (k,); detections in them count neither as correct nor as wrong.
     """
 
     truth_xyxy: FloatArray
@@ -49,7 +49,7 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectionTable:
-    """All truths (n) and detections (m) of a set of images.
+    """All ground-truth objects (n) and detections (m) of a set of images.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class DetectionTable:
 
     @classmethod
     def of(cls, results: Sequence[ImageResult]) -> DetectionTable:
-        """Return the table of some images; image ids are their positions."""
+        """Return the table of a sequence of images; image ids are their positions."""
         truths = [len(r.truth_labels) for r in results]
         crowds = [len(r.crowd_labels) for r in results]
         rows = np.arange(len(results))
@@ -97,11 +97,11 @@ class DetectionTable:
         )
 
     def with_labels(self, truth_label: IntArray, label: IntArray) -> DetectionTable:
-        """Return the table with other classes: with zeros, every object is one class."""
+        """Return the table with other labels; zeros make all objects one class."""
         return replace(self, truth_label=truth_label, label=label)
 
     def keep(self, rows: BoolArray | IntArray) -> DetectionTable:
-        """Return the table with some of its detections."""
+        """Return the table with a subset of its detections."""
         return replace(
             self, image=self.image[rows], label=self.label[rows], xyxy=self.xyxy[rows], score=self.score[rows]
         )

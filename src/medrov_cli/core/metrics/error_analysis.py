@@ -1,4 +1,4 @@
-"""What goes wrong, and where: absent objects, confusion of classes, object sizes."""
+"""Analysis of errors: absent classes, confusion of classes, object sizes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SIZE_EDGES = (0.0, 8.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0,
 """Edges of the size histogram: square root of the area, in pixels of the stored image."""
 
 IOU = 0.5
-"""From here a detection has found an object."""
+"""Smallest IoU at which a detection finds an object."""
 
 
 def absent_mask(table: DetectionTable, scored: BoolArray) -> BoolArray:
-    """Return where it is known that a class is not in an image, bool, (images, classes)."""
+    """Return the classes that are known to be absent, bool, (images, classes)."""
     absent = scored.copy()
     absent[table.truth_image, table.truth_label] = False
     return absent
@@ -30,21 +30,21 @@ def absent_mask(table: DetectionTable, scored: BoolArray) -> BoolArray:
 def absent_rates(
     table: DetectionTable, scored: BoolArray, thresholds: FloatArray = ABSENT_THRESHOLDS
 ) -> tuple[FloatArray, IntArray]:
-    """Return the false positives an image of classes that are not in the image.
+    """Return the false positives per image of absent classes.
 
     Parameters
     ----------
     table
         Truth and detections.
     scored
-        bool, (images, classes): where it is known whether the class is there.
+        bool, (images, classes): images on which the presence of the class is known.
     thresholds
-        Scores, (thresholds,); or of each class its own, (classes, thresholds).
+        Scores, (thresholds,), or one row per class, (classes, thresholds).
 
     Returns
     -------
     rates
-        (classes, thresholds): detections an image, over the images where the class is absent.
+        (classes, thresholds): detections per image, over the images in which the class is absent.
     images
         int64, (classes,): the number of those images.
     """
@@ -61,16 +61,16 @@ def absent_rates(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What became of detections and objects, whatever their classes; ``m`` detections, ``n`` objects.
+    """Outcome of ``m`` detections and ``n`` objects, matched independently of their classes.
 
     Attributes
     ----------
     rows
         int64, (m,): rows of the table's detections.
     truth
-        int64, (m,): the object that each found by place alone; -1: none.
+        int64, (m,): the object that each detection finds by position alone; -1: none.
     is_right, is_wrong
-        bool, (m,): found an object of its own class; found none of its class.
+        bool, (m,): detections that find an object of their class; detections that find none.
     found
         bool, (n,): objects found by a detection of their own class.
     """
@@ -83,7 +83,7 @@ class Outcome:
 
 
 def outcome_of(table: DetectionTable, scored: BoolArray, thresholds: FloatArray) -> Outcome:
-    """Return what became of the detections above their class's threshold where it is scored.
+    """Return the outcome of scored detections above the thresholds of their classes.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def outcome_of(table: DetectionTable, scored: BoolArray, thresholds: FloatArray)
     place = match(one, np.array([IOU]), AREAS[:1])
     truth = np.full(len(kept), -1, dtype=np.int64)
     truth[place.rows] = place.truth
-    # What found an object of its own class stays with it, whoever else lies there.
+    # A detection that finds an object of its own class keeps it, also beside objects of other classes.
     truth[own.rows] = np.where(own.truth >= 0, own.truth, truth[own.rows])
     return Outcome(kept, truth, right, wrong, found)
 
@@ -114,8 +114,8 @@ def outcome_of(table: DetectionTable, scored: BoolArray, thresholds: FloatArray)
 def confusion(table: DetectionTable, outcome: Outcome, classes: int) -> IntArray:
     """Return counts by class of the object (rows) and of the detection (columns); last: background.
 
-    int64, (classes + 1, classes + 1). An object counts once, by the detection that found it; a
-    second class on a found object counts as found on background.
+    int64, (classes + 1, classes + 1). An object counts once, by the detection that finds it. A detection of
+    a second class on a found object counts as a detection on background.
     """
     counts = np.zeros((classes + 1, classes + 1), dtype=np.int64)
     label = table.label[outcome.rows]
@@ -123,7 +123,7 @@ def confusion(table: DetectionTable, outcome: Outcome, classes: int) -> IntArray
     np.add.at(counts, (label[right], label[right]), 1)
     rows = np.flatnonzero(outcome.is_wrong & (outcome.truth >= 0))
     rows = rows[~outcome.found[outcome.truth[rows]]]
-    first = np.zeros(len(label), dtype=bool)  # of several on one object, the first, which is the best
+    first = np.zeros(len(label), dtype=bool)  # the first, best detection of each object
     first[rows[np.unique(outcome.truth[rows], return_index=True)[1]]] = True
     np.add.at(counts, (table.truth_label[outcome.truth[first]], label[first]), 1)
     alone = outcome.is_wrong & ~first
@@ -136,7 +136,7 @@ def confusion(table: DetectionTable, outcome: Outcome, classes: int) -> IntArray
 
 
 def size_histogram(table: DetectionTable, outcome: Outcome) -> tuple[IntArray, IntArray, IntArray]:
-    """Return objects, found objects and false positives by size, each (sizes,); see ``SIZE_EDGES``."""
+    """Return counts of objects, found objects and false positives by size, (sizes,); see ``SIZE_EDGES``."""
     counted = ~table.is_crowd
     sides = np.sqrt(table.truth_area)
     box = table.xyxy[outcome.rows[outcome.is_wrong]]

@@ -1,9 +1,9 @@
-"""FROC: sensitivity against false positives an image, and its bootstrap over patients.
+"""FROC: sensitivity by false positives per image, and its bootstrap over patients.
 
-A detection is a false positive where it hits no object of its class. It finds at most one object,
-the best that is still free; one that hits only objects that were found already is neither right
-nor wrong. The sensitivity at a rate is the largest that keeps the false positives an image at or
-below the rate; detections of equal score are accepted together. CPM is the mean over
+A detection is a false positive if it hits no object of its class. It finds at most one object, the best
+one that is not yet found. A detection that hits only found objects counts neither as correct nor as
+wrong. The sensitivity at a rate is the largest with at most that many false positives per image;
+detections of equal score are accepted together. CPM is the mean over
 :data:`RATES`, as in LUNA16 (arXiv 1612.08012).
 """
 
@@ -28,22 +28,22 @@ from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.settings.values import HitRule
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""False positives an image at which LUNA16 reads the sensitivity."""
+"""False positives per image at which LUNA16 samples the sensitivity."""
 
-_SMALLEST = 1e-12  # a centre on the very edge of the radius is a miss
+_SMALLEST = 1e-12  # a centre exactly on the radius is a miss
 _ROWS_AT_ONCE = 4_000_000  # cells of a bootstrap matrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassEvents:
-    """What FROC needs to know of one class.
+    """Hits and false positives of one class.
 
     Attributes
     ----------
     hit_image, hit_score
-        Of each object that was found: its image and the score that found it.
+        Image and score of each found object.
     wrong_image, wrong_score
-        Of each false positive, best score first.
+        Image and score of each false positive, best score first.
     truths
         int64, (images,): objects in each image.
     """
@@ -56,14 +56,14 @@ class ClassEvents:
 
 
 class FrocScorer:
-    """Compute FROC of any class over any part of the images.
+    """Scorer of any class on any subset of the images.
 
     Parameters
     ----------
     table
         Truth and detections.
     rule
-        When a detection hits.
+        Rule of a hit.
     """
 
     def __init__(self, table: DetectionTable, rule: HitRule, max_det: int = MAX_DETECTIONS) -> None:
@@ -77,7 +77,7 @@ class FrocScorer:
         self._wrong = ~self._hit & (status != IGNORED) & ~matches.touches
 
     def events(self, label: int, images: BoolArray) -> ClassEvents:
-        """Return the hits and false positives of a class on some images, bool, (images,)."""
+        """Return the hits and false positives of a class on a subset of images, bool, (images,)."""
         own = (self._label == label) & images[self._image]
         hit, wrong = np.flatnonzero(own & self._hit), np.flatnonzero(own & self._wrong)
         wrong = wrong[np.argsort(-self._score[wrong], kind="stable")]
@@ -93,7 +93,7 @@ class FrocScorer:
 
 
 def curve(events: ClassEvents, images: int) -> tuple[FloatArray, FloatArray]:
-    """Return false positives an image and sensitivity at every score, from none to all detections."""
+    """Return false positives per image and sensitivity at every score, from none to all detections."""
     scores = np.unique(np.concatenate([events.hit_score, events.wrong_score]))[::-1]
     hits = np.searchsorted(np.sort(-events.hit_score), -scores, "right")
     wrong = np.searchsorted(-events.wrong_score, -scores, "right")
@@ -107,9 +107,9 @@ def sensitivities(events: ClassEvents, weights: FloatArray) -> FloatArray:
     Parameters
     ----------
     events
-        Of one class.
+        Events of one class.
     weights
-        float, (samples, images): how often each image counts; 0 where the class is not scored.
+        float, (samples, images): count of each image; 0 if the class is not scored on it.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def sensitivities(events: ClassEvents, weights: FloatArray) -> FloatArray:
         (samples, 7); NaN where a sample has no object.
     """
     allowed = weights.sum(1, keepdims=True) * RATES
-    # The score at which one false positive too many comes in; detections at it are left out.
+    # The score of the first false positive above the rate; detections at this score are left out.
     limit = np.full(allowed.shape, -np.inf)
     most = len(events.wrong_image)
     step = max(1, _ROWS_AT_ONCE // max(most, 1))

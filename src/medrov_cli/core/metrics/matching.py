@@ -1,10 +1,13 @@
-"""Which detection found which object: COCO's greedy rule, for many images at once.
+"""Matching of detections and objects by COCO's greedy rule, for many images at once.
 
-In an image and class, detections choose in the order of their scores. Each takes the object with
-the largest overlap that is still free, at least the threshold; an object that counts is preferred
-to one that does not (crowds, sizes out of range). The rule is that of pycocotools' ``evaluateImg``,
-and the tests compare with it; here all images and classes advance together, rank by rank, and only
-pairs above the lowest threshold are looked at.
+It is written by hand because pycocotools matches once per call: the report scores hundreds of subsets of
+images and classes, and 1,000 bootstrap samples, from one matching. Here all images and classes are
+processed together, rank by rank, and only pairs above the lowest threshold are computed.
+
+In each image and class, detections are matched in the order of their scores. Each is assigned the free
+object with the largest overlap of at least the threshold. Objects that count have precedence over objects
+that do not (crowds, sizes out of range). The rule is that of pycocotools' ``evaluateImg``, and tests
+compare both.
 """
 
 from __future__ import annotations
@@ -19,40 +22,40 @@ from medrov_cli.core.metrics.detection_table import BoolArray, DetectionTable
 from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""COCO's."""
+"""IoU thresholds of COCO."""
 
 AREAS = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10))
-"""COCO's: all, small, medium, large; square pixels, both ends included."""
+"""Area ranges of COCO: all, small, medium, large; square pixels, both ends included."""
 
 MAX_DETECTIONS = 300
-"""Detections an image and class that count. COCO's 100 is less than the nuclei of a histology tile."""
+"""Maximum number of detections per image and class. COCO's 100 is below the nuclei of a histology tile."""
 
 FOUND, WRONG, IGNORED = 1, 0, -1
-"""What became of a detection."""
+"""Outcomes of a detection."""
 
 _PAIRS_AT_ONCE = 2_000_000
 
 Overlap = Callable[[FloatArray, FloatArray, BoolArray], FloatArray]
-"""From boxes of detections and of objects, (p, 4) each, and whether each object is a crowd, to (p,)."""
+"""Function of boxes of detections and objects, (p, 4) each, and of crowd marks, (p,), to overlaps, (p,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
-    """What became of every detection; ``a`` areas, ``t`` thresholds, ``m`` detections.
+    """Outcome of every detection; ``a`` areas, ``t`` thresholds, ``m`` detections.
 
     Attributes
     ----------
     rows
-        int64, (m,): rows of the table's detections, sorted by image, class and falling score;
-        those beyond the limit an image are left out.
+        int64, (m,): rows of the table's detections, sorted by image, class and descending score;
+        detections beyond the limit per image are left out.
     rank
         int64, (m,): 0 for the best of its image and class.
     status
         int8, (a, t, m): ``FOUND``, ``WRONG`` or ``IGNORED``.
     truth
-        int64, (m,): the object that was taken, in the first area at the first threshold; -1: none.
+        int64, (m,): the assigned object, in the first area at the first threshold; -1: none.
     touches
-        bool, (m,): overlaps some object of its class by the first threshold, be it taken or not.
+        bool, (m,): overlaps an object of its class by the first threshold, assigned or not.
     is_ignored
         bool, (a, n): objects that do not count.
     """
@@ -66,7 +69,7 @@ class Matches:
 
 
 def iou_of_pairs(found_xyxy: FloatArray, truth_xyxy: FloatArray, is_crowd: BoolArray) -> FloatArray:
-    """Return the IoU of each pair, (p,); for a crowd, the share of the detection that is in it."""
+    """Return the IoU of each pair, (p,); for a crowd, the fraction of the detection inside it."""
     sides = np.minimum(found_xyxy[:, 2:], truth_xyxy[:, 2:]) - np.maximum(
         found_xyxy[:, :2], truth_xyxy[:, :2]
     )
@@ -77,10 +80,10 @@ def iou_of_pairs(found_xyxy: FloatArray, truth_xyxy: FloatArray, is_crowd: BoolA
 
 
 def nearness_of_pairs(found_xyxy: FloatArray, truth_xyxy: FloatArray, is_crowd: BoolArray) -> FloatArray:
-    """Return 1 - distance / radius of each pair's centres, (p,); 0 and below is a miss.
+    """Return 1 - distance / radius of the centres of each pair, (p,); values up to 0 are misses.
 
-    LUNA16's rule in the plane: the centre of the detection lies within the object's radius, here
-    half the mean of its sides. In a crowd every centre counts as near.
+    LUNA16's rule in the plane: the centre of the detection is within the object's radius, here
+    half the mean of its sides. In a crowd every centre is a hit.
     """
     centres = (found_xyxy[:, :2] + found_xyxy[:, 2:]) / 2
     offset = centres - (truth_xyxy[:, :2] + truth_xyxy[:, 2:]) / 2
@@ -98,20 +101,20 @@ def match(
     max_det: int = MAX_DETECTIONS,
     overlap: Overlap = iou_of_pairs,
 ) -> Matches:
-    """Return what became of every detection.
+    """Match detections with objects, and return the outcome of every detection.
 
     Parameters
     ----------
     table
         Truth and detections.
     thresholds
-        Smallest overlaps, rising.
+        Minimum overlaps, ascending.
     areas
         Ranges of object area, square pixels.
     max_det
-        Detections an image and class that take part, best first.
+        Maximum number of detections per image and class, best first.
     overlap
-        The measure of a pair.
+        Overlap of a pair.
     """
     labels = 1 + max(table.label.max(initial=0), table.truth_label.max(initial=0))
     group, truth_group = table.image * labels + table.label, table.truth_image * labels + table.truth_label
@@ -166,7 +169,7 @@ def _candidates(
 
 
 def _parts(count: IntArray) -> Iterator[IntArray]:
-    """Yield the positions with pairs, in parts that fit into memory."""
+    """Yield the positions with pairs, in parts of limited memory."""
     positions = np.flatnonzero(count)
     total = np.cumsum(count[positions])
     start = 0
@@ -183,7 +186,7 @@ def _assign(
     pairs: tuple[IntArray, IntArray, FloatArray],
     thresholds: FloatArray,
 ) -> None:
-    """Fill in ``status``, ``truth`` and ``touches``."""
+    """Set ``status``, ``truth`` and ``touches``."""
     position, truth, value = pairs
     matches.touches[position] = True
     chooser, first = np.unique(position, return_index=True)
@@ -212,14 +215,14 @@ def _assign(
 
 
 def _padded(first: IntArray, length: IntArray) -> tuple[IntArray, BoolArray]:
-    """Return runs of indices as a matrix, and which of its cells are real."""
+    """Return runs of indices as a matrix, and its valid cells."""
     offset = np.arange(length.max(initial=0))
     is_real = offset < length[:, None]
     return np.where(is_real, first[:, None] + offset, 0), is_real
 
 
 def _largest(allowed: BoolArray, size: FloatArray) -> tuple[BoolArray, IntArray]:
-    """Return whether a cell of the last axis is allowed, and the largest such; the last of equals."""
+    """Return whether the last axis has an allowed cell, and its largest one; the last of equal cells."""
     values = np.where(allowed, size, -np.inf)[..., ::-1]
     return np.asarray(allowed.any(-1)), values.shape[-1] - 1 - values.argmax(-1)
 

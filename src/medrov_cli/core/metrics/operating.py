@@ -1,6 +1,6 @@
-"""From which score on a class is shown: operating points.
+"""Operating points: the score thresholds of classes.
 
-Which detections are right is decided elsewhere: these are functions on scores and truths.
+The functions take scores, and for each detection whether it is correct (:mod:`.matching`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from medrov_cli.core.metrics.detection_table import BoolArray
 from medrov_cli.core.records.boxes import FloatArray
 
 SMOOTHING = 0.5
-"""Scale, in logits, over which absent false positives are spread when thresholds are to suit other patients.
-Counted as they are, the best threshold lies right above the surest of them, and other patients have a surer
-one: no price keeps them to a limit. Chosen on val, of 0.2, 0.5 and 1."""
+"""Scale in logits by which false positives of absent classes are smoothed, so that thresholds hold for other
+patients. Without smoothing the best threshold is just above the highest score of a false positive, and other
+patients have higher ones. Chosen on val among 0.2, 0.5 and 1."""
 
 _ROUNDS = 40  # of a bisection over 20 powers of ten
 _GRID = np.linspace(-14.0, 14.0, 561)  # logits
@@ -25,7 +25,7 @@ _GRID = np.linspace(-14.0, 14.0, 561)  # logits
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold, and what it gives."""
+    """A threshold and its figures."""
 
     threshold: float
     f1: float
@@ -35,7 +35,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassScores:
-    """The detections of a class that count, and the number of its objects.
+    """Scored detections of a class, and the number of its objects.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ClassScores:
     truths
         Number of objects.
     is_absent
-        bool, (n,): on images that are known not to show the class.
+        bool, (n,): detections on images in which the class is known to be absent.
     """
 
     scores: FloatArray
@@ -53,12 +53,12 @@ class ClassScores:
     is_absent: BoolArray
 
     def f1_from(self, threshold: float) -> float:
-        """Return the F1 with what reaches a threshold; 0 without anything to find."""
+        """Return the F1 of the detections at or above a threshold; 0 without objects."""
         shown = self.scores >= threshold
         return 2 * int((shown & self.is_right).sum()) / max(int(shown.sum()) + self.truths, 1)
 
     def absent_from(self, threshold: float) -> int:
-        """Return how many detections reach a threshold on images that do not show the class."""
+        """Return the number of detections at or above a threshold on images without the class."""
         return int((self.is_absent & (self.scores >= threshold)).sum())
 
 
@@ -75,9 +75,9 @@ def joined(classes: Sequence[ClassScores]) -> ClassScores:
 def best_f1(
     scores: FloatArray, is_right: BoolArray, truths: int, slack: float = 0.0
 ) -> OperatingPoint | None:
-    """Return the threshold with the largest F1; null without anything to find.
+    """Return the threshold with the largest F1; null without objects.
 
-    Detections at the threshold count. Scores are compared as they are, ties stay together.
+    Detections at the threshold count. Detections of equal score are not separated.
 
     Parameters
     ----------
@@ -86,9 +86,8 @@ def best_f1(
     truths
         Number of objects.
     slack
-        The lowest threshold that is worse by no more than this is taken; 0: the highest of the best.
-        It counts only where the best F1 is above it: where next to nothing is right, everything would
-        be as good.
+        Largest loss of F1: the lowest threshold within it is returned; 0: the highest of the best. It
+        applies only if the best F1 is larger than the slack.
     """
     if not len(scores) or not truths:
         return None
@@ -103,18 +102,18 @@ def best_f1(
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Classes on some images, and the thresholds that suit them.
+    """Classes on a set of images, and their fitted thresholds.
 
     Attributes
     ----------
     classes
-        What was found of each.
+        Detections and objects of each class.
     thresholds
-        What they are without a limit.
+        Thresholds without a limit.
     images
-        Number of images that were asked for all classes.
+        Number of images on which all classes were requested.
     smoothing
-        Scale, in logits, over which absent false positives are spread; 0: they are counted.
+        Scale in logits by which false positives of absent classes are smoothed; 0: no smoothing.
     """
 
     classes: Sequence[ClassScores]
@@ -124,41 +123,41 @@ class Fitted:
 
     @cached_property
     def choices(self) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Return the thresholds that each class may have, their F1 and their absent rates."""
+        """Return the possible thresholds of each class, their F1 and their rates if absent."""
         return [
             _choices(own, low, self.images, self.smoothing)
             for own, low in zip(self.classes, self.thresholds, strict=True)
         ]
 
     def priced(self, price: float) -> list[float]:
-        """Return thresholds with the largest F1 minus ``price`` times the absent false positives an image."""
+        """Return thresholds that maximise F1 minus ``price`` times the rate if absent."""
         return [float(scores[int((f1 - price * absent).argmax())]) for scores, f1, absent in self.choices]
 
 
 def limit_absent(
     fitted: Fitted, limit: float, folds: Sequence[tuple[Fitted, Sequence[ClassScores]]] = ()
 ) -> list[float]:
-    """Return thresholds, raised until there are few false positives of absent classes.
+    """Return thresholds raised to limit the false positives of absent classes.
 
-    All classes pay one price: each takes the threshold with the largest F1 minus ``price`` times its
-    false positives an image on images that do not show it; the price is the lowest that keeps the
-    limit. So those thresholds rise that cost least F1.
+    The threshold of each class maximises F1 minus ``price`` times its false positives per image on images
+    without the class. The price is the same for all classes, the lowest that reaches the limit, so that
+    the thresholds with the smallest loss of F1 are raised.
 
-    Thresholds suit the images that they were fitted on, and keep more limits there than elsewhere. With
-    ``folds`` it is images held out that have to keep it, each by thresholds fitted on the others. Of three
-    folds and more the worst counts as the second worst: one patient in whom a class is found dozens of
-    times, as in no other, tells nothing about the price, and all classes would pay for him.
+    Thresholds give fewer false positives on the images that they were fitted on than on others. With
+    ``folds`` the limit is evaluated on held-out images, each with thresholds fitted on the others. Of three
+    or more folds the worst counts as the second worst, so that one patient with dozens of false positives
+    of one class does not determine the price.
 
     Parameters
     ----------
     fitted
-        What thresholds are sought for; none becomes lower.
+        Classes and their thresholds; no threshold is lowered.
     limit
-        False positives of absent classes an image, all classes together. If even the highest scores
-        are too many, the thresholds are those scores.
+        False positives of absent classes per image, summed over all classes. If the limit cannot be reached,
+        the thresholds are the highest scores.
     folds
-        Of each, what the others make of the images outside it, and the detections on its own. All images
-        are held out once, in parts of one size. Without any, the images judge themselves.
+        For each fold, the fit on all other images, and the detections on its own. Every image is held out
+        once, in parts of equal size. Without folds, the limit is evaluated on the images of the fit.
     """
     folds = folds or [(fitted, fitted.classes)]
 
@@ -184,7 +183,7 @@ def limit_absent(
 def _choices(
     own: ClassScores, low: float, images: int, smoothing: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the thresholds that there are, rising from ``low``, their F1 and their absent rates."""
+    """Return the possible thresholds, ascending from ``low``, their F1 and their rates if absent."""
     shown = own.scores >= low
     order = np.argsort(-own.scores[shown], kind="stable")
     ordered = own.scores[shown][order]
@@ -197,12 +196,12 @@ def _choices(
     above: FloatArray = absent[last].astype(np.float64)
     if smoothing:
         above = _smoothed_above(own.scores[own.is_absent], scores, smoothing)
-    scores[0] = low  # as good as the lowest score above it
+    scores[0] = low  # equivalent to the lowest score above it
     return scores, f1, above / max(images, 1)
 
 
 def _smoothed_above(scores: FloatArray, thresholds: FloatArray, scale: float) -> FloatArray:
-    """Return how many scores reach each threshold, each spread logistically over its logits."""
+    """Return the number of scores at or above each threshold, smoothed over their logits."""
     from scipy.special import expit
 
     place = np.searchsorted((_GRID[1:] + _GRID[:-1]) / 2, logits(scores))
@@ -213,13 +212,13 @@ def _smoothed_above(scores: FloatArray, thresholds: FloatArray, scale: float) ->
 
 
 def logits(scores: FloatArray) -> FloatArray:
-    """Return the logits of scores, of 0 and 1 those next to them, float64."""
+    """Return the logits of scores, float64; 0 and 1 are replaced by the nearest other numbers."""
     inside = np.clip(np.asarray(scores, dtype=np.float64), 1e-6, 1 - 1e-6)
     return np.log(inside / (1 - inside))
 
 
 def _ends(falling: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the last place of each run of equal scores."""
+    """Return the last position of each run of equal scores."""
     if not len(falling):
         return np.zeros(0, dtype=np.int64)
     return np.flatnonzero(np.append(falling[1:] != falling[:-1], True))

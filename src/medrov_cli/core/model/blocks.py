@@ -1,7 +1,7 @@
-"""Ultralytics' building blocks, imported so that nothing leaves the machine.
+"""Ultralytics' building blocks, imported without network access.
 
-Ultralytics reads its settings at import: its sync, update checks, asset downloads and pip
-auto-install are switched off before that, and its settings live in our cache folder.
+Ultralytics reads its settings at import. Before that, its sync, update checks, asset downloads and pip
+auto-install are switched off, and its settings are moved to medrov's cache folder.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _threads = os.environ.get("OMP_NUM_THREADS")
 from ultralytics.nn.modules.block import DFL, SPPF, BNContrastiveHead, C2f, C2fAttn  # noqa: E402
 from ultralytics.nn.modules.conv import Conv  # noqa: E402
 
-if not _threads:  # ultralytics sets it to 1, for us and for every process that we start
+if not _threads:  # ultralytics sets it to 1, for this process and all child processes
     os.environ.pop("OMP_NUM_THREADS", None)
 
 __all__ = ["DFL", "SPPF", "BNContrastiveHead", "C2f", "C2fAttn", "Conv"]

@@ -1,4 +1,4 @@
-"""From a network to the tensors of a weights file, and back."""
+"""Conversion of a network to the tensors of a weights file, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def detector_tensors(detector: Detector) -> Tensors:
-    """Return the weights of a detector by name, float16; counters are left out."""
+    """Return the weights of a detector by name, float16, without counters of batch norms."""
     return {
         name: value.detach().cpu().contiguous().numpy().astype(np.float16)
         for name, value in detector.state_dict().items()
@@ -24,7 +24,7 @@ def detector_tensors(detector: Detector) -> Tensors:
 
 
 def build_detector(info: ArchitectureInfo) -> Detector:
-    """Return a network of the architecture that weights name, its parameters at their start."""
+    """Return a network of the architecture of weights, with initial parameters."""
     return Detector(Architecture(info.scale, info.text_adapter, info.background))
 
 
@@ -34,7 +34,7 @@ def load_detector(path: Path) -> Detector:
     Raises
     ------
     MedrovError
-        ``WEIGHTS_CORRUPT`` if the tensors do not fit the architecture that the file names.
+        ``WEIGHTS_CORRUPT`` if the tensors do not fit the architecture in the file.
     """
     detector = build_detector(read_metadata(path).architecture)
     tensors = {

@@ -1,4 +1,4 @@
-"""Whether tensors fit the network that their metadata names."""
+"""Check that tensors fit the network in their metadata."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from medrov_cli.core.model.checkpoint import build_detector
 from medrov_cli.core.weights.container import EMBEDDINGS
 from medrov_cli.core.weights.metadata import ArchitectureInfo
 
-_COUNTER = "num_batches_tracked"  # of a batch norm: only training reads it, so a file may leave it out
+_COUNTER = "num_batches_tracked"  # counter of a batch norm, used in training only, so that a file may omit it
 
 
 def check_fit(tensors: Mapping[str, npt.NDArray[Any]], architecture: ArchitectureInfo, where: str) -> None:
-    """Compare names and shapes with those of the network; no network is filled.
+    """Compare names and shapes of tensors with those of the network, without building it.
 
     Parameters
     ----------
     tensors
-        By the names of a state dict; the class embeddings may be among them.
+        Tensors by the names of a state dict, with or without the class embeddings.
     architecture
-        What the tensors are said to be.
+        Architecture of the network.
     where
         Name of the file, for messages.
 
     Raises
     ------
     MedrovError
-        ``weights_corrupt``, naming the first tensor that is missing, unknown or of another shape.
+        ``weights_corrupt`` with the first tensor that is missing, unknown or of another shape.
     """
     with torch.device("meta"):
         network = build_detector(architecture)

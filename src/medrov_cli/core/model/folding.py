@@ -1,9 +1,9 @@
-"""What a set of class embeddings adds to a network, as a few small matrices: no torch.
+"""Folding of class embeddings into a few small matrices, without torch.
 
-The head's logit of a region with features ``h`` is ``exp(scale) * <BN(W h + b), t> + bias``, and
-the attention's likeness is ``<e, G t + g>``. Both are linear in what comes from the image, so that
-a vocabulary is worked into one matrix and one column a level, and one matrix an attention. To
-change the classes is then to change these, and nothing has to be compiled again.
+The head's logit of a region with features ``h`` is ``exp(scale) * <BN(W h + b), t> + bias``, and the
+attention's similarity is ``<e, G t + g>``. Both are linear in the image features, so that a vocabulary folds
+into one matrix and one column per level, and one matrix per attention. A change of classes replaces these
+matrices, without another compilation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ATTENTIONS = ("12", "15", "18", "21")
 LEVELS = 3
 
 EPS = 1e-3
-"""Of the batch norms (ultralytics)."""
+"""Epsilon of the batch norms (ultralytics)."""
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 Float64Array = npt.NDArray[np.float64]
@@ -36,9 +36,9 @@ def fold_text(tensors: Tensors, embeddings: Float32Array) -> FoldedText:
     Parameters
     ----------
     tensors
-        Of a weights file, by name.
+        Tensors of a weights file, by name.
     embeddings
-        What to find.
+        Class embeddings.
     """
     guides = _adapted(tensors, embeddings)
     asked = guides[: len(embeddings)]
@@ -56,7 +56,7 @@ def fold_text(tensors: Tensors, embeddings: Float32Array) -> FoldedText:
 
 
 def head_terms(tensors: Tensors, level: int) -> tuple[Float64Array, Float64Array, float]:
-    """Return what makes a level's logits of an adapted text ``t``.
+    """Return the terms that give the logits of a level from an adapted text ``t``.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def head_terms(tensors: Tensors, level: int) -> tuple[Float64Array, Float64Array
 
 
 def guide_terms(tensors: Tensors, layer: str) -> tuple[Float64Array, Float64Array, int]:
-    """Return what makes an attention's guides of adapted texts, the square root of its width worked in.
+    """Return the terms that give the guides of an attention from adapted texts, scaled by its width.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def guide_terms(tensors: Tensors, layer: str) -> tuple[Float64Array, Float64Arra
 
 
 def _adapted(tensors: Tensors, embeddings: Float32Array) -> Float32Array:
-    """Return class embeddings as the network uses them, and after them its background, if it has one."""
+    """Return class embeddings after the text adapter, followed by the background, if there is one."""
     text = embeddings
     if "background" in tensors:
         text = np.concatenate((text, tensors["background"].astype(np.float32)[None]))

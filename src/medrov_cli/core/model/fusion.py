@@ -1,4 +1,4 @@
-"""Faster inference: each batch norm folded into the convolution before it."""
+"""Fusion of batch norms with the convolutions before them, for faster inference."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from medrov_cli.core.model.network import Detector
 
 
 def fuse(detector: Detector) -> Detector:
-    """Fold the batch norms of a detector in evaluation mode, in place; return it.
+    """Fuse the batch norms of a detector in evaluation mode, in place, and return it.
 
-    The result is for inference alone: its parameters no longer have the names of a weights file.
+    The result is for inference only: its parameters do not have the names of a weights file.
     """
     for module in detector.modules():
         if isinstance(module, Conv) and isinstance(module.bn, nn.BatchNorm2d):

@@ -11,7 +11,7 @@ _EPS = 1e-7
 
 
 def complete_iou(first_xyxy: Tensor, second_xyxy: Tensor) -> Tensor:
-    """Return the complete IoU (CIoU, arXiv 2005.03572) of boxes taken pairwise.
+    """Return the complete IoU (CIoU, arXiv 2005.03572) of pairs of boxes.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def complete_iou(first_xyxy: Tensor, second_xyxy: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        float, (n,): IoU, less the centres' distance and the difference of aspect; at most 1.
+        float, (n,): IoU minus the terms of centre distance and aspect difference; at most 1.
     """
     ax1, ay1, ax2, ay2 = first_xyxy.unbind(-1)
     bx1, by1, bx2, by2 = second_xyxy.unbind(-1)

@@ -1,10 +1,10 @@
-"""The contrastive detection head: boxes, and similarities of regions to texts.
+"""Contrastive detection head: boxes, and similarities of regions to texts.
 
 The class logit of a region is ``exp(scale) * <BN(W h + b), t> + bias`` with a 512-wide region
 embedding ``W h + b`` and the text ``t`` (YOLO-World v2). The embedding is linear in the features
 ``h``, so the batch norm and the product with the text fold into one map from ``h`` to the
-classes, and the 512-wide maps are never made. In training the batch norm's own statistics come
-exactly from the mean and covariance of ``h``.
+classes, and the 512-wide maps are never computed. In training the statistics of the batch norm are
+computed exactly from the mean and covariance of ``h``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NOMINAL_CLASSES = 80
 
 
 class ContrastiveDetectionHead(nn.Module):
-    """Predict box distances and region-text logits on three feature levels.
+    """Head that predicts box distances and region-text logits on three feature levels.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _similarity(rows: Tensor, text: Tensor, projection: nn.Conv2d, contrast: nn.
 def _projected_moments(
     rows: Tensor, weight: Tensor, offset: Tensor, norm: nn.BatchNorm2d
 ) -> tuple[Tensor, Tensor]:
-    """Return the mean and variance of ``weight @ row + offset`` over all rows; update ``norm``'s own."""
+    """Return the mean and variance of ``weight @ row + offset`` over all rows; update those of ``norm``."""
     flat = rows.flatten(0, 1)  # (N, c)
     own = flat.shape[0]
     second, row_mean = flat.T @ flat / own, flat.mean(0)

@@ -1,4 +1,4 @@
-"""What a weights file becomes for an engine; torch and onnx are imported only when one asks for it."""
+"""Loading of weights files for engines; torch and onnx are imported on use."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.weights.container import load_tensors, misfit
 
 GRAPH_VERSION = 3
-"""Of what :func:`load_graph` makes: to be raised with every change, so that no compiled one outlives it."""
+"""Version of the graphs of :func:`load_graph`; each change increases it and invalidates compiled models."""
 
 
 def load_network(path: Path) -> Any:
-    """Return the torch network of a weights file, its batch norms folded, for inference alone.
+    """Return the torch network of a weights file with fused batch norms, for inference only.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def load_network(path: Path) -> Any:
 
 
 def load_graph(path: Path, imgsz: int) -> bytes:
-    """Return the ONNX model of a weights file that engines run: one image, folded classes, parts.
+    """Return the ONNX model of a weights file for engines: one image, folded classes, parts as outputs.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def load_graph(path: Path, imgsz: int) -> bytes:
 
 
 def load_folded(path: Path, embeddings: Float32Array) -> FoldedText:
-    """Return class embeddings, float32, (classes, 512), L2 norm 1, folded for the graph of a weights file.
+    """Fold class embeddings, float32, (classes, 512), L2 norm 1, for the graph of a weights file.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""YOLO-World v2 as one network that is handed its class embeddings.
+"""YOLO-World v2 as one network whose class embeddings are an input.
 
 Source: YOLO-World (arXiv 2401.17270), version 2: a YOLOv8 backbone, a path aggregation neck
 guided by the text, and a contrastive head. Parameter names equal those of ultralytics'
-``yolov8{n,s,m,l,x}-worldv2``, so that its checkpoints fit.
+``yolov8{n,s,m,l,x}-worldv2``, so that its checkpoints can be loaded.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _BATCH_NORM_MOMENTUM = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What has to be known to build a :class:`Detector`.
+    """Parameters of the architecture of a :class:`Detector`.
 
     Attributes
     ----------
     scale
         ``n``, ``s``, ``m``, ``l`` or ``x``.
     text_adapter
-        Whether class embeddings pass a trained linear map before they are used. The
+        Whether a trained linear map is applied to class embeddings. The
         authors' checkpoint has none.
     background
-        Whether the network keeps one class embedding of its own, for all that nobody asks for.
+        Whether the network contains one class embedding of its own, for objects of no prompted class.
     """
 
     scale: str = "n"
@@ -53,7 +53,7 @@ class Architecture:
 
 
 class RawPredictions(NamedTuple):
-    """What the head hands to the criterion.
+    """Output of the head and input of the criterion.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class RawPredictions(NamedTuple):
         float, (batch, anchors, 4 * 16): logits of the distances left, top, right, bottom.
     logits
         float, (batch, anchors, classes): region-text similarities before the sigmoid; with a
-        background, one column more, the last.
+        background, it is an additional last column.
     grid_hw
         Height and width, in cells, of each of the three levels.
     """
@@ -72,12 +72,12 @@ class RawPredictions(NamedTuple):
 
 
 class Detector(nn.Module):
-    """Find the objects that a set of class embeddings describes.
+    """Detector of the objects that a set of class embeddings describes.
 
     Parameters
     ----------
     architecture
-        The scale, and whether the text passes an adapter.
+        Scale, text adapter and background.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -139,40 +139,40 @@ class Detector(nn.Module):
         return cast(ContrastiveDetectionHead, self.model["22"])
 
     def center_text(self, vocabulary: Tensor, strength: float = 0.9) -> None:
-        """Start the adapter as the identity minus the vocabulary's mean.
+        """Initialise the adapter as the identity minus the component of the vocabulary's mean.
 
-        Texts of one field are all alike to a general encoder (left and right lung: cosine
-        0.92); taking off what they share pulls them apart.
+        A general encoder gives similar embeddings to texts of one field (left and right lung: cosine
+        0.92). Without their common component they are less similar.
 
         Parameters
         ----------
         vocabulary
             float, (classes, 512), L2 norm 1.
         strength
-            Which part of the mean is taken off.
+            Fraction of the mean component that is removed.
         """
         if self.text_adapter is not None:
             with torch.no_grad():
                 self.text_adapter.bias.copy_(-strength * vocabulary.mean(0))
 
     def whiten_text(self, texts: Tensor, shrinkage: float = 1.0) -> None:
-        """Start the adapter as the map that makes many texts of the field alike in no direction.
+        """Initialise the adapter as the map that whitens many texts of the field.
 
-        What most texts have in common counts less, what tells few of them apart counts more.
+        Directions with a large variance over the texts are scaled down, directions with a small variance up.
 
         Parameters
         ----------
         texts
-            float, (n, 512), L2 norm 1: many more than there are classes.
+            float, (n, 512), L2 norm 1; many more than the number of classes.
         shrinkage
-            What is added to the variance in every direction, in mean variances: with 0 directions
-            that hardly vary would count most.
+            Constant that is added to the variance of every direction, in units of the mean variance. With 0,
+            directions of nearly no variance would have the largest weight.
         """
         if self.text_adapter is not None:
             mean = texts.double().mean(0)
             covariance = (texts.double() - mean).T @ (texts.double() - mean) / len(texts)
             variances, directions = torch.linalg.eigh(covariance)
-            used = variances > 1e-9 * variances.max()  # an encoder may leave columns empty
+            used = variances > 1e-9 * variances.max()  # an encoder may have unused columns
             gains = (variances + shrinkage * variances[used].mean()).rsqrt()
             weight = (directions * gains) @ directions.T
             weight /= torch.linalg.norm((texts - mean) @ weight, dim=1).mean()
@@ -181,11 +181,11 @@ class Detector(nn.Module):
                 self.text_adapter.bias.copy_(-weight @ mean)
 
     def keep_background(self, embedding: Tensor) -> None:
-        """Take the class embedding of the background, float, (512,), L2 norm 1."""
+        """Set the class embedding of the background, float, (512,), L2 norm 1."""
         cast(Tensor, self.background).copy_(embedding)
 
     def adapt_text(self, text: Tensor) -> Tensor:
-        """Return class embeddings as the network uses them, L2 norm 1.
+        """Apply the text adapter to class embeddings; the result has L2 norm 1.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class Detector(nn.Module):
         return level3, level4, level5
 
     def forward(self, images: Tensor, text: Tensor) -> RawPredictions:
-        """Return what the criterion and :meth:`decode` need.
+        """Return the raw predictions for the criterion and :meth:`decode`.
 
         Parameters
         ----------
@@ -251,12 +251,12 @@ class Detector(nn.Module):
         return self.head.decode(raw.distances, raw.grid_hw), logits.float().sigmoid()
 
     def detect(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Return boxes and scores at every anchor: :meth:`forward`, decoded."""
+        """Return boxes and scores at every anchor, by :meth:`forward` and :meth:`decode`."""
         return self.decode(self(images, text))
 
 
 def _pooling(channels: int) -> nn.Module:
-    """Return YOLOv8's pooling layer: its first convolution is activated, as newer ones are not."""
+    """Return YOLOv8's pooling layer, whose first convolution has an activation, unlike in newer versions."""
     layer = cast(nn.Module, SPPF(channels, channels, 5))
     cast(Conv, layer.cv1).act = nn.SiLU()
     return layer

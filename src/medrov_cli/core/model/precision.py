@@ -1,4 +1,4 @@
-"""Which number format a training run computes in, and why."""
+"""Choice of the number format of a training run, with its reason."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from medrov_cli.core.base.processor import PrecisionChoice, cpu_precision
 
 
 def choose_precision(asked: str, device: str) -> PrecisionChoice:
-    """Return the format of the forward and backward pass.
+    """Return the number format of the forward and backward pass.
 
     Parameters
     ----------
     asked
-        ``auto``, or the format itself. ``auto`` is bf16 where the device computes in it, else fp32.
+        ``auto``, or a format. ``auto`` is bf16 if the device computes in it, else fp32.
     device
         ``auto``, or torch's type of the device: ``cpu``, ``cuda``, ``mps``.
     """

@@ -1,4 +1,4 @@
-"""Verification of a weights file against the network that it is for."""
+"""Verification of a weights file against its network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from medrov_cli.core.weights.container import Verification
 
 
 def verify_weights(name_or_path: str) -> Verification:
-    """Read weights from end to end, and compare their tensors with the network they are for.
+    """Read weights completely, and compare their tensors with the network in their metadata.
 
     Raises
     ------

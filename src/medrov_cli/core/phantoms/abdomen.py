@@ -1,4 +1,4 @@
-"""The upper abdomen in CT, as one slice or as a volume: liver, kidneys, spleen, bowel, vessels, spine."""
+"""CT phantoms of the upper abdomen, as a slice or a volume: liver, kidneys, spleen, bowel, vessels, spine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from medrov_cli.core.settings.choices import Modality
 
 _LOWEST_MM, _HIGHEST_MM = -70.0, 62.0
 _LOWEST_RIB_MM = -45.0
-_VOLUME_STEP_HU = 4  # voxels are rounded to this, below their noise: a volume compresses four times better
+_VOLUME_STEP_HU = 4  # step of rounding, below the noise of the voxels: a volume compresses four times better
 
 _Stream = Callable[[str], np.random.Generator]
 
@@ -67,7 +67,7 @@ def abdomen_ct(seed: int, *, size: int = 512) -> Phantom:
     seed
         Not negative; the same seed gives the same slice.
     size
-        Rows and columns; the field of view is about 380 mm whatever the size.
+        Rows and columns; the field of view is about 380 mm for all sizes.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def abdomen_volume(seed: int, *, slices: int = 24, size: int = 128) -> PhantomVo
     spacing = 390.0 / size
     voxels, objects = np.empty((slices, size, size), dtype=np.int16), []
     for index, level in enumerate(np.linspace(_LOWEST_MM, _HIGHEST_MM, slices)):
-        # Each part is drawn from its own stream, begun again at every level, so that it keeps its place.
+        # Each part has its own random stream, restarted at every level, so that its position is constant.
         draft = _draw_level(body, lambda part: generator(part, seed), float(level), size, spacing)
         slice_hu = acquire(rng, draft.hu, (3.0, 6.0))
         slice_hu[draft.hu == AIR_HU] = AIR_HU
@@ -153,7 +153,7 @@ def _draw_vessels(draft: CtSlice, body: Body) -> None:
 
 
 def _draw_bowel(draft: CtSlice, body: Body, z: float) -> None:
-    """Draw loops with a wall around fluid or gas; their places change along the body."""
+    """Draw loops with a wall around fluid or gas; their positions change along the body."""
     rng = generator(f"bowel {round(z)}", body.seed)
     for _ in range(int(rng.integers(9, 18))):
         x, y = rng.uniform(-85, 85), rng.uniform(-62, 18)
@@ -164,7 +164,7 @@ def _draw_bowel(draft: CtSlice, body: Body, z: float) -> None:
 
 
 def _draw_organs(draft: CtSlice, body: Body, z: float) -> None:
-    """Draw every organ's section; parts of one organ share a mask, later organs cover earlier ones."""
+    """Draw the section of every organ; parts of one organ share a mask, later organs cover earlier ones."""
     inside = draft.mask(draft.blob(0, 0, body.half_width, body.half_height, exponent=2.2))
     masks: dict[str, npt.NDArray[np.bool_]] = {}
     for organ in body.organs:

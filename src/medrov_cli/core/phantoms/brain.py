@@ -1,4 +1,4 @@
-"""A contrast-enhanced T1 slice of the brain: scalp, skull, folded cortex, ventricles, a tumour or none."""
+"""MRI phantom: a contrast-enhanced T1 slice of the brain, with or without a tumour."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ Point = tuple[float, float]
 
 
 def brain_mri(seed: int, *, size: int = 320) -> Phantom:
-    """Draw one axial slice of the head with a brain tumour; in one of eight there is none.
+    """Draw one axial slice of the head with a brain tumour; one slice of eight has none.
 
     Parameters
     ----------
     seed
         Not negative; the same seed gives the same slice.
     size
-        Rows and columns; the field of view is about 240 mm whatever the size.
+        Rows and columns; the field of view is about 240 mm for all sizes.
 
     Returns
     -------
     Phantom
         uint8 RGB of equal channels, radiological convention, nose up. Objects: brain tumor (its enhancing
-        part with what it encloses, without the swelling around it).
+        part and its interior, without the oedema around it).
     """
     rng = generator("brain_mri", seed)
     picture = Picture(rng, np.full((size, size), 3.0))
@@ -78,7 +78,7 @@ def _draw_matter(picture: Picture, brain: Blob) -> None:
     inside = coverage(depth, 1.5)
     texture = 1 + 0.03 * smooth_noise(rng, picture.size_hw, size / 90)
     blend(picture.image, _GREY * texture, inside)
-    # The border of the white matter wanders between the surface and the depth: that makes gyri.
+    # The depth of the white matter's border varies, which makes gyri.
     white = coverage(depth - size * (0.036 + 0.017 * folds), 2.5)
     blend(picture.image, _WHITE * texture, white * inside)
     rim = np.exp(-((depth / (size * 0.03)) ** 2))
@@ -96,7 +96,7 @@ def _draw_matter(picture: Picture, brain: Blob) -> None:
 
 
 def _draw_midline(picture: Picture, middle: Point, radii: Point, tilt: float) -> None:
-    """Draw the cleft between the hemispheres, before and behind."""
+    """Draw the fissure between the hemispheres, anterior and posterior."""
     size = picture.size_hw[0]
     canvas = np.zeros(picture.size_hw, dtype=np.uint8)
     for start, end in ((-0.84, -0.34), (0.84, 0.4)):
@@ -106,7 +106,7 @@ def _draw_midline(picture: Picture, middle: Point, radii: Point, tilt: float) ->
 
 
 def _draw_ventricles(picture: Picture, middle: Point, tilt: float) -> None:
-    """Draw the lateral ventricles as a pair of crescents, and the third one between them."""
+    """Draw the lateral ventricles as two crescents, and the third ventricle between them."""
     rng, size = picture.rng, picture.size_hw[0]
     wide, spread = rng.uniform(0.014, 0.03), rng.uniform(0.018, 0.028)
     for side in (-1, 1):
@@ -120,7 +120,7 @@ def _draw_ventricles(picture: Picture, middle: Point, tilt: float) -> None:
 
 
 def _draw_tumour(picture: Picture, brain: BoolArray, inner: Blob) -> None:
-    """Draw a mass: solid, or a bright ring around dead tissue; swelling around it."""
+    """Draw a mass, solid or a bright ring around necrosis, with oedema around it."""
     rng, size = picture.rng, picture.size_hw[0]
     for _ in range(40):
         radius = size * np.exp(rng.uniform(np.log(0.03), np.log(0.11)))
@@ -151,6 +151,6 @@ def _draw_tumour(picture: Picture, brain: BoolArray, inner: Blob) -> None:
 
 
 def _turned(middle: Point, dx: float, dy: float, angle: float) -> Point:
-    """Return a point beside the middle of a head that is turned."""
+    """Return a point relative to the middle of a rotated head."""
     cos, sin = np.cos(angle), np.sin(angle)
     return float(middle[0] + cos * dx - sin * dy), float(middle[1] + sin * dx + cos * dy)

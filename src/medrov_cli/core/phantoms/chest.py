@@ -1,4 +1,4 @@
-"""A chest CT slice in HU: lungs with vessels and nodules, mediastinum, spine, ribs."""
+"""CT phantom of the chest in HU: lungs with vessels and nodules, mediastinum, spine, ribs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def chest_ct(seed: int, *, size: int = 512, nodule_mm: tuple[float, float] = (5.
     seed
         Not negative; the same seed gives the same slice.
     size
-        Rows and columns; the field of view is about 360 mm whatever the size.
+        Rows and columns; the field of view is about 360 mm for all sizes.
     nodule_mm
         Range of the nodules' diameters in mm.
 
@@ -77,7 +77,7 @@ def chest_ct(seed: int, *, size: int = 512, nodule_mm: tuple[float, float] = (5.
 
 
 def _draw_heart(draft: CtSlice, half_height: float) -> BoolArray:
-    """Draw the heart, pointing to the patient's left and forward, and return its pixels."""
+    """Draw the heart with its apex to the patient's left and front, and return its pixels."""
     rng, blood = draft.rng, draft.blood_hu
     x, y = rng.uniform(14, 24), -half_height * rng.uniform(0.28, 0.4)
     size = rng.uniform(0.88, 1.07)
@@ -181,7 +181,7 @@ def _draw_nodule(draft: CtSlice, center_px: tuple[float, float], radius_mm: floa
 def _draw_spicules(
     draft: CtSlice, center_px: tuple[float, float], radius_mm: float, hu: float, lung: BoolArray
 ) -> None:
-    """Draw thin strands around a nodule; readers do not count them into its size, nor does its box."""
+    """Draw thin strands around a nodule; its box excludes them, as radiologists' measurements do."""
     rng, canvas = draft.rng, np.zeros(draft.hu.shape, dtype=np.uint8)
     for _ in range(int(rng.integers(4, 10))):
         heading, reach = rng.uniform(0, 2 * np.pi), radius_mm * rng.uniform(1.1, 1.6) / draft.spacing_mm

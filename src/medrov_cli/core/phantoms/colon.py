@@ -1,4 +1,4 @@
-"""A colonoscopy view: mucosa with folds and vessels, the dark lumen, glints, one or two polyps."""
+"""Endoscopy phantom: mucosa with folds and vessels, the dark lumen, reflections, one or two polyps."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from medrov_cli.core.phantoms.shapes import (
 )
 from medrov_cli.core.settings.choices import Modality
 
-_LEAST_VISIBLE = 0.7  # of a polyp's area inside the round view
+_LEAST_VISIBLE = 0.7  # fraction of a polyp's area inside the round view
 _TINTS = ((1.02, 0.78, 0.78), (1.06, 1.16, 1.18), (0.98, 0.9, 0.92))  # redder, paler, greyer than the wall
 
 
 @dataclass
 class _View:
-    """A view under construction: relief (in pixels, towards the viewer), colour and light."""
+    """A frame under construction: relief (in pixels, towards the viewer), colour and light."""
 
     rng: np.random.Generator
     size: int
@@ -69,7 +69,7 @@ def endoscopy_polyp(seed: int, *, size: int = 480) -> Phantom:
 
 
 def _aperture(rng: np.random.Generator, size: int) -> BoolArray:
-    """Return the lit part of the frame: a disc or a square with cut corners."""
+    """Return the illuminated part of the frame: a disc or a square with cut corners."""
     y, x = np.abs(np.mgrid[:size, :size] + 0.5 - size / 2)
     if rng.random() < 0.3:
         return np.asarray(np.hypot(x, y) < size * rng.uniform(0.47, 0.52))
@@ -135,7 +135,7 @@ def _grow(
 
 
 def _draw_polyp(view: _View) -> None:
-    """Raise a dome with its own colour and texture, and the shadow beside it."""
+    """Draw a dome with its own colour and texture, and the shadow beside it."""
     rng, size = view.rng, view.size
     blob = _find_place(view)
     if blob is None:
@@ -161,7 +161,7 @@ def _draw_polyp(view: _View) -> None:
 
 
 def _find_place(view: _View) -> Blob | None:
-    """Return an outline in the lit part, clear of the lumen's dark and of the other polyp."""
+    """Return an outline in the illuminated part, outside the lumen and the other polyp."""
     rng, size = view.rng, view.size
     for _ in range(60):
         radius = size * np.exp(rng.uniform(np.log(0.055), np.log(0.22)))
@@ -179,11 +179,11 @@ def _find_place(view: _View) -> Blob | None:
 
 
 def _develop(view: _View) -> npt.NDArray[np.uint8]:
-    """Return the RGB frame: shading of the relief, wet glints, vignette, lens blur and noise."""
+    """Return the RGB frame: shading of the relief, reflections, vignette, lens blur and noise."""
     rng, size = view.rng, view.size
     slope_x, slope_y = _slopes(blur(view.relief, size / 400))
     y, x = (np.mgrid[:size, :size] + 0.5 - size / 2) / size
-    # The lamp sits beside the lens: light comes from slightly off the line of sight.
+    # The lamp is beside the lens: the direction of light differs slightly from the line of sight.
     toward_x = rng.uniform(-0.25, 0.25) - 0.5 * x
     toward_y = rng.uniform(-0.25, 0.25) - 0.5 * y
     shade = _facing(slope_x, slope_y, toward_x, toward_y)

@@ -1,4 +1,4 @@
-"""What the CT phantoms share: a slice under construction in HU, and the parts of the trunk."""
+"""Shared parts of the CT phantoms: a slice under construction in HU, and the parts of the trunk."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ AIR_HU, FAT_HU, MUSCLE_HU, BLOOD_HU, MARROW_HU, CORTEX_HU = -1000, -100, 55, 42,
 
 @dataclass
 class CtSlice:
-    """A slice under construction, drawn in mm from the middle of the trunk: x to the patient's left, y back.
+    """A slice under construction, in mm from the middle of the trunk: x to the patient's left, y posterior.
 
     Attributes
     ----------
     rng
-        What is irregular is drawn from it.
+        Random generator of all irregularities.
     size
         Rows and columns.
     spacing_mm
-        Between rows, and between columns.
+        Distance between rows, and between columns.
     center_px
         (x, y) of the middle of the trunk.
     hu
-        The picture so far.
+        The pixels in HU.
     blood_hu
-        Of large vessels: depends on the contrast medium.
+        HU of large vessels; depends on the contrast medium.
     objects
-        What was drawn with a mask; masks hold what is not painted over.
+        Objects with their masks, without pixels that later parts cover.
     """
 
     rng: np.random.Generator
@@ -63,7 +63,7 @@ class CtSlice:
         wobble: float = 0.0,
         exponent: float = 2.0,
     ) -> Blob:
-        """Return an outline given in mm."""
+        """Return an outline in pixels from measures in mm."""
         scale = 1 / self.spacing_mm
         harmonics = random_harmonics(self.rng, wobble) if wobble else ()
         center = (self.center_px[0] + x * scale, self.center_px[1] + y * scale)
@@ -82,12 +82,12 @@ class CtSlice:
         blend(self.hu[window], MARROW_HU * self.rng.uniform(0.8, 1.4), inner)
 
     def hide(self, mask: BoolArray) -> None:
-        """Take pixels that are painted over away from the objects below."""
+        """Remove covered pixels from the masks of the objects below."""
         kept = (PhantomObject(o.class_name, o.mask & ~mask) for o in self.objects)
         self.objects = [drawn for drawn in kept if drawn.mask.any()]
 
     def add(self, class_name: str, mask: BoolArray) -> None:
-        """Keep what was drawn, if any of it lies in the image."""
+        """Add an object, if any of its pixels is in the image."""
         if mask.any():
             self.objects.append(PhantomObject(class_name, mask))
 
@@ -99,7 +99,7 @@ class CtSlice:
 def acquire(
     rng: np.random.Generator, hu: Field, noise_hu: tuple[float, float] = (8.0, 30.0)
 ) -> npt.NDArray[np.int16]:
-    """Return int16 HU as a scanner would: blurred by its point spread, with correlated noise."""
+    """Return int16 HU with the point spread and the correlated noise of a scanner."""
     noise = blur(rng.standard_normal(hu.shape), rng.uniform(0.6, 1.1))
     noise *= rng.uniform(*noise_hu) / noise.std()
     return np.clip(np.rint(blur(hu, rng.uniform(0.5, 0.8)) + noise), -1024, 3071).astype(np.int16)

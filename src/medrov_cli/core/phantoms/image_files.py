@@ -1,7 +1,7 @@
-"""Phantoms as files whose bytes depend on nothing but the pixels and the arguments.
+"""Writers of phantom files whose bytes depend only on the pixels and the arguments.
 
-No clock, no random UID, no software version goes into a file, and the lossless encoders are
-the ones whose output does not change with the release of an image library.
+A file contains no time, no random UID and no software version. The lossless encoders are those whose
+output does not depend on the version of an image library.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NOTICE = "Synthetic phantom, not a patient"
 
 
 def phantom_uid(name: str) -> UID:
-    """Return the UID of something synthetic: the same for the same name (PS3.5 B.2, root 2.25)."""
+    """Return the UID of a synthetic object: equal names give equal UIDs (PS3.5 B.2, root 2.25)."""
     return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:medrov:phantom:{name}').int}")
 
 
@@ -39,18 +39,18 @@ def dicom_bytes(
     name: str,
     patient_id: str = "SYNTHETIC",
 ) -> bytes:
-    """Return a CT slice as a DICOM file, marked as synthetic wherever the standard has a place for it.
+    """Return a CT slice as a DICOM file, marked as synthetic in all attributes for it.
 
     Parameters
     ----------
     pixels_hu
         int16, (rows, columns), -1024 to 3071 HU.
     spacing_mm
-        Between rows, and between columns.
+        Distance between rows, and between columns.
     name
-        What the UIDs are made of.
+        Name from which the UIDs are computed.
     patient_id
-        Slices with the same one count as of one patient.
+        Identifier of the patient; equal for the slices of one patient.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def _nifti_bytes(voxels: npt.NDArray[Any], spacing_mm: tuple[float, float, float
 
 
 def png_bytes(pixels_rgb: UInt8Array) -> bytes:
-    """Return uint8 (height, width, 3) RGB as a PNG file that says in its text that it is synthetic."""
+    """Return uint8 (height, width, 3) RGB as a PNG file whose text chunk marks it as synthetic."""
     height, width = pixels_rgb.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(

@@ -1,4 +1,4 @@
-"""Which phantoms there are: one kind a modality, each a function of a seed alone."""
+"""Kinds of phantoms: one per modality, each a function of a seed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from medrov_cli.core.settings.choices import Modality, Split
 
 _FIRST_SEED = 1_000_000  # far above the seeds of the examples
 _LUNG_HU, _SOFT_HU, _WIDE_HU = (1500.0, -600.0), (400.0, 40.0), (2000.0, 0.0)  # width, center
-_INVISIBLE_HU = -200.0  # ground glass below this is as black as lung in the soft-tissue window
+_INVISIBLE_HU = -200.0  # ground glass below this is as dark as lung in the soft-tissue window
 _CHEST_PART = 0.67
 
 VOLUME_CLASSES = ("liver", "left kidney", "right kidney", "aorta", "vertebra")
@@ -37,13 +37,13 @@ class PhantomKind:
     Attributes
     ----------
     name
-        Of its source.
+        Name of its source.
     modality
-        What it imitates.
+        Modality that it imitates.
     draw
-        From a seed to an 8-bit picture.
+        Function of a seed to an 8-bit image.
     classes
-        Every class that it may hold.
+        All classes of its objects.
     """
 
     name: str
@@ -53,12 +53,12 @@ class PhantomKind:
 
 
 def phantom_seed(seed: int, index: int) -> int:
-    """Return the seed of the ``index``-th phantom of a run; none is an example's."""
+    """Return the seed of the ``index``-th phantom of a run, different from those of the examples."""
     return _FIRST_SEED * (seed + 1) + index
 
 
 def split_of(index: int) -> Split:
-    """Return the split of the ``index``-th phantom: of ten, eight train, one val, one test."""
+    """Return the split of the ``index``-th phantom: of ten, eight are train, one val, one test."""
     return "val" if index % 10 == 8 else "test" if index % 10 == 9 else "train"
 
 
@@ -68,7 +68,7 @@ def ct_slice(seed: int) -> Phantom:
 
 
 def windowed_ct(seed: int) -> Phantom:
-    """Return the same slice through a window that suits it, slightly varied, as uint8 RGB."""
+    """Return the same slice in a suitable, slightly varied window, as uint8 RGB."""
     rng = np.random.default_rng([seed, 1])
     phantom = _slice_of(rng, seed)
     is_chest = any(drawn.class_name.endswith("lung") for drawn in phantom.objects)
@@ -88,7 +88,7 @@ def _slice_of(rng: np.random.Generator, seed: int) -> Phantom:
 
 
 def _window(hu: npt.NDArray[np.int16], width_hu: float, center_hu: float) -> npt.NDArray[np.uint8]:
-    """Return uint8 RGB of HU through a window."""
+    """Return HU in a window as uint8 RGB."""
     grey = np.clip((hu.astype(np.float64) - center_hu) / width_hu + 0.5, 0, 1)
     return np.repeat(np.rint(grey * 255).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -120,4 +120,4 @@ KINDS = (
         ("red blood cell", "white blood cell", "platelets"),
     ),
 )
-"""In the order of :class:`Modality`."""
+"""Kinds of phantoms in the order of :class:`Modality`."""

@@ -1,4 +1,4 @@
-"""The lungs of the chest phantom: their outline, parenchyma and vessels."""
+"""Lungs of the chest phantom: outline, parenchyma and vessels."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from medrov_cli.core.phantoms.ct import BLOOD_HU, CtSlice
 from medrov_cli.core.phantoms.shapes import BoolArray, blend, blur, line, smooth_noise
 
 LUNG_HU = -860
-"""Mean of aerated lung at full inspiration."""
+"""Mean HU of aerated lung at full inspiration."""
 
 
 def lung_masks(
     draft: CtSlice, half_width: float, half_height: float, mediastinum: BoolArray
 ) -> list[BoolArray]:
-    """Return the patient's right and left lung: the chest cavity without what lies in its middle."""
+    """Return the patient's right and left lung: the chest cavity without the mediastinum."""
     rng = draft.rng
     cavity = draft.mask(draft.blob(0, 0, half_width, half_height, exponent=2.2, wobble=0.025))
     middle = mediastinum | draft.mask(
@@ -35,7 +35,7 @@ def lung_masks(
 
 
 def draw_lungs(draft: CtSlice, lungs: list[BoolArray]) -> BoolArray:
-    """Fill the lungs with parenchyma and vessels; return where the larger vessels are."""
+    """Fill the lungs with parenchyma and vessels; return the pixels of the larger vessels."""
     rng, shape = draft.rng, (draft.size, draft.size)
     gradient = np.linspace(-25, 35, draft.size)[:, None]
     texture = LUNG_HU + rng.uniform(-40, 40) + gradient + 14 * smooth_noise(rng, shape, 6 / draft.spacing_mm)
@@ -95,5 +95,5 @@ def _sprinkle(draft: CtSlice, canvas: npt.NDArray[np.uint8], lung: BoolArray) ->
 def fine_line(
     canvas: npt.NDArray[np.uint8], start: tuple[float, float], end: tuple[float, float], width_px: float
 ) -> None:
-    """Draw a line of fractional width: a thinner one is drawn fainter."""
+    """Draw a line of fractional width; lines below one pixel are fainter."""
     line(canvas, start, end, width_px, 255 * min(1.0, 0.25 + 0.75 * width_px / 2))

@@ -1,4 +1,4 @@
-"""The patient of the abdominal phantom: build, contrast phase and organs."""
+"""Patient of the abdominal phantom: body size, contrast phase and organs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Organ:
     Attributes
     ----------
     name
-        The class whose box it is part of; null for an organ that is only scenery.
+        Class of its box; null for an organ without annotation.
     hu
-        Mean value.
+        Mean HU.
     center_xyz, radii_xyz
-        In mm from the middle of the body; x to the patient's left, y to the back, z to the head.
+        Centre and radii in mm from the middle of the body; x to the left, y posterior, z to the head.
     angle
         Rotation of a section in radians, from x towards y.
     drift_xy
@@ -39,7 +39,7 @@ class Organ:
     harmonics: tuple[tuple[int, float, float], ...] = ()
 
     def section(self, z: float, draft: CtSlice) -> Blob | None:
-        """Return the outline at one level, or none."""
+        """Return the outline at one level; null outside the organ."""
         dz = z - self.center_xyz[2]
         shrink = 1 - (dz / self.radii_xyz[2]) ** 2
         if shrink <= 0.02:
@@ -53,18 +53,18 @@ class Organ:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One imagined patient.
+    """One synthetic patient.
 
     Attributes
     ----------
     half_width, half_height
-        Of the abdominal cavity, in mm.
+        Half width and height of the abdominal cavity, in mm.
     blood_hu
-        Of the vessels.
+        HU of the vessels.
     organs
-        In the order of drawing: later ones cover earlier ones.
+        Organs in the order of drawing: later ones cover earlier ones.
     seed
-        What the patient was drawn from.
+        Seed of the patient.
     """
 
     half_width: float
@@ -75,7 +75,7 @@ class Body:
 
 
 def imagine_body(seed: int) -> Body:
-    """Draw the build, the contrast phase and the organs of one patient."""
+    """Draw body size, contrast phase and organs of one patient."""
     rng = generator("abdomen_body", seed)
     phase = rng.uniform(0.4, 1.0) if rng.random() < 0.6 else 0.0
     width, height = rng.uniform(112, 130), rng.uniform(78, 92)
@@ -100,7 +100,7 @@ def imagine_body(seed: int) -> Body:
     ]
     for side, name in ((-1, "right kidney"), (1, "left kidney")):
         x, y = side * (56 + _shift(rng, 6)), 38 + _shift(rng, 5)
-        z = _shift(rng, 8) - 14 + (8 if side > 0 else 0)  # the liver pushes the right one down
+        z = _shift(rng, 8) - 14 + (8 if side > 0 else 0)  # the right kidney is lower, below the liver
         radii = (rng.uniform(23, 29), rng.uniform(26, 32), rng.uniform(50, 60))
         outline = random_harmonics(rng, 0.06)
         kidney_hu = 33 + 150 * phase
@@ -111,7 +111,7 @@ def imagine_body(seed: int) -> Body:
 def _organ(
     rng: np.random.Generator, usual: Organ, spread_xyz: tuple[float, float, float], wobble: float
 ) -> Organ:
-    """Return an organ near its usual place, with an outline of its own."""
+    """Return an organ near its usual position, with a random outline."""
     places = zip(usual.center_xyz, spread_xyz, strict=True)
     x, y, z = (place + (_shift(rng, spread) if spread else 0.0) for place, spread in places)
     return replace(usual, center_xyz=(x, y, z), harmonics=random_harmonics(rng, wobble))

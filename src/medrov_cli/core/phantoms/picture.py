@@ -1,4 +1,4 @@
-"""What the phantoms of 8-bit pictures share: a picture under construction, and its exposure."""
+"""Shared parts of the 8-bit phantoms: an image under construction, and its exposure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from medrov_cli.core.phantoms.shapes import Blob, BoolArray, Field, PhantomObjec
 
 @dataclass
 class Picture:
-    """A picture under construction, drawn in pixels.
+    """An image under construction, drawn in pixels.
 
     Attributes
     ----------
     rng
-        What is irregular is drawn from it.
+        Random generator of all irregularities.
     image
         float64, (height, width) grey or (height, width, 3) RGB, 0 to 255.
     objects
-        What was drawn with a mask.
+        Objects with their masks.
     """
 
     rng: np.random.Generator
@@ -47,7 +47,7 @@ class Picture:
         blend(self.image[window], own[window] if own.ndim >= 2 else own, inside)
 
     def add(self, class_name: str, mask: BoolArray) -> None:
-        """Keep what was drawn, if any of it lies in the picture."""
+        """Add an object, if any of its pixels is in the image."""
         if mask.any():
             self.objects.append(PhantomObject(class_name, mask))
 
@@ -55,18 +55,18 @@ class Picture:
 def expose(
     rng: np.random.Generator, image: Field, blur_px: float, noise: float, grain_px: float = 0.0
 ) -> npt.NDArray[np.uint8]:
-    """Return uint8 RGB of a picture: blurred by the optics, with noise of the sensor.
+    """Return uint8 RGB of an image, with the blur of the optics and the noise of the sensor.
 
     Parameters
     ----------
     rng, image
         See :class:`Picture`.
     blur_px
-        Deviation of the blur.
+        Standard deviation of the blur.
     noise
-        Deviation of the noise, the same in all colours.
+        Standard deviation of the noise, equal in all colours.
     grain_px
-        Deviation of a blur of the noise; 0 for white noise.
+        Standard deviation of a blur of the noise; 0 for white noise.
     """
     layers = image[..., None] if image.ndim == 2 else image
     seen = np.dstack([blur(np.ascontiguousarray(layers[..., c]), blur_px) for c in range(layers.shape[2])])

@@ -1,4 +1,4 @@
-"""A chest radiograph from the front: lungs, heart, diaphragm, spine, ribs and clavicles."""
+"""X-ray phantom: a frontal chest radiograph with lungs, heart, diaphragm, spine, ribs and clavicles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from medrov_cli.core.phantoms.shapes import (
 from medrov_cli.core.settings.choices import Modality
 
 _TRUNK, _LUNG, _HEART, _SPINE, _BELLY = 1.05, -0.66, 0.12, 0.26, 0.2
-"""What the parts add to the absorption along a ray, in arbitrary units."""
+"""Absorption of the parts along a ray, in arbitrary units."""
 
 
 def chest_xray(seed: int, *, size: int = 480) -> Phantom:
@@ -39,7 +39,7 @@ def chest_xray(seed: int, *, size: int = 480) -> Phantom:
     -------
     Phantom
         uint8 RGB of equal channels; the patient's left is on the image's right. Objects: right lung, left
-        lung (what of them is not behind heart or diaphragm), heart.
+        lung (the parts that are not behind heart or diaphragm), heart.
     """
     rng = generator("chest_xray", seed)
     picture = Picture(rng, np.zeros((size, size)))
@@ -74,7 +74,7 @@ def chest_xray(seed: int, *, size: int = 480) -> Phantom:
 
 
 def _pose(rng: np.random.Generator, size: int) -> Field:
-    """Return the affine map from the drawing to the film: build, distance, lean and place of the patient."""
+    """Return the affine map from the drawing to the film: size, distance, tilt and position."""
     width, height = rng.uniform(0.84, 1.04), rng.uniform(0.84, 1.04)
     lean = rng.uniform(-0.09, 0.09)
     cos, sin = np.cos(lean), np.sin(lean)
@@ -111,7 +111,7 @@ def _draw_trunk(picture: Picture, middle: float) -> None:
 
 
 def _heart(rng: np.random.Generator, middle: float, size: int) -> Blob:
-    """Return the outline of the heart: two thirds of it on the patient's left."""
+    """Return the outline of the heart, two thirds of which are on the patient's left."""
     long = size * rng.uniform(0.14, 0.2)
     center = (middle + size * rng.uniform(0.045, 0.06), size * rng.uniform(0.63, 0.66))
     radii = (long, size * rng.uniform(0.105, 0.125))
@@ -130,7 +130,7 @@ def _lungs(rng: np.random.Generator, middle: float, size: int) -> tuple[Blob, Bl
 
 
 def _draw_diaphragm(picture: Picture, middle: float) -> BoolArray:
-    """Draw the two domes with what lies below them, and return their pixels; the right one is higher."""
+    """Draw the two domes with the parts below them, and return their pixels; the right one is higher."""
     rng, size = picture.rng, picture.size_hw[0]
     below = np.zeros(picture.size_hw, dtype=np.bool_)
     height = size * rng.uniform(0.71, 0.79)
@@ -177,7 +177,7 @@ def _grow(
 
 
 def _draw_bones(picture: Picture, middle: float) -> None:
-    """Draw spine, ribs and clavicles over everything, as rays see them."""
+    """Draw spine, ribs and clavicles over all other parts, with their absorption."""
     rng, size = picture.rng, picture.size_hw[0]
     spine = Blob((middle, 0.5 * size), (0.042 * size, 0.62 * size), exponent=5)
     _add_depth(picture, spine, _SPINE, size / 60)
@@ -197,7 +197,7 @@ def _draw_bones(picture: Picture, middle: float) -> None:
 def _rib(
     size_hw: tuple[int, int], middle: float, side: int, top: float, reach: float, width_px: float
 ) -> Field:
-    """Return the opacity of one rib: from the spine outwards and down, round the flank, and faintly back."""
+    """Return the opacity of one rib: posterior, lateral, and faint anterior part."""
     canvases = []
     for far, start, drop in ((0.9, -0.5 * np.pi, 0.3), (0.55, 0.0, 0.5)):
         turns = np.linspace(start, start + 0.5 * np.pi, 24)
@@ -225,7 +225,7 @@ def _clavicle(rng: np.random.Generator, size_hw: tuple[int, int], middle: float,
 
 
 def _develop(picture: Picture) -> np.ndarray:
-    """Return the picture as film: absorption is bright, the air around the patient black."""
+    """Return the image as film: absorption is bright, the air around the patient black."""
     rng = picture.rng
     grey = 255 * (1 - np.exp(-np.clip(picture.image, 0, None) * rng.uniform(0.95, 1.2)))
     grey = (grey - 35) * rng.uniform(1.05, 1.25)

@@ -1,4 +1,4 @@
-"""A fundus photograph: the red retina with its vessels, the macula, the optic disc and its cup."""
+"""Fundus phantom: the retina with its vessels, the macula, the optic disc and its cup."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fundus(seed: int, *, size: int = 480) -> Phantom:
     red = np.array([rng.uniform(175, 225), rng.uniform(72, 112), rng.uniform(28, 62)])
     picture = Picture(rng, np.broadcast_to(red, (size, size, 3)).copy())
     _draw_ground(picture)
-    side = int(rng.choice([-1, 1]))  # the disc lies towards the nose
+    side = int(rng.choice([-1, 1]))  # the disc is on the nasal side
     center = (size * (0.5 + side * rng.uniform(0.17, 0.24)), size * rng.uniform(0.46, 0.54))
     macula = (center[0] - side * size * rng.uniform(0.32, 0.36), center[1] + size * rng.uniform(0.0, 0.04))
     _draw_macula(picture, macula)
@@ -60,7 +60,7 @@ def fundus(seed: int, *, size: int = 480) -> Phantom:
 
 
 def _draw_ground(picture: Picture) -> None:
-    """Draw the uneven pigment, the choroid's vessels shining through, and fine grain."""
+    """Draw the uneven pigment, the vessels of the choroid, and fine grain."""
     rng, size = picture.rng, picture.size_hw[0]
     broad = smooth_noise(rng, picture.size_hw, size / 3)[..., None]
     picture.image *= 1 + broad * np.array([0.04, 0.07, 0.07])
@@ -88,7 +88,7 @@ def _draw_disc(picture: Picture, disc: Blob, side: int) -> None:
     rim = np.array([rng.uniform(228, 246), rng.uniform(160, 188), rng.uniform(96, 125)])
     picture.paint(disc, tuple(rim), radius * 0.1)
     part = rng.uniform(0.32, 0.72)
-    # The cup never reaches the rim of the disc: its centre moves by less than what is left.
+    # The cup stays inside the rim of the disc: its centre moves by less than the remaining width.
     shift = (1 - part) * 0.35 * radius
     x, y = disc.center_xy
     cup = Blob(
@@ -103,7 +103,7 @@ def _draw_disc(picture: Picture, disc: Blob, side: int) -> None:
 
 
 def _draw_vessels(picture: Picture, disc: Blob, side: int) -> None:
-    """Draw the arcades: pairs of a dark vein and a brighter artery, up and down, around the macula."""
+    """Draw the arcades: pairs of a dark vein and a brighter artery, above and below the macula."""
     rng, size = picture.rng, picture.size_hw[0]
     for colour, width in (((112.0, 26.0, 22.0), 0.0125), ((158.0, 48.0, 34.0), 0.009)):
         canvas = np.zeros(picture.size_hw, dtype=np.uint8)

@@ -1,7 +1,7 @@
-"""The shared records and drawing primitives of the phantoms.
+"""Shared records and drawing primitives of the phantoms.
 
-All fields are float64: with 53 bits of mantissa a different CPU's last-bit rounding does not
-reach the 8- or 16-bit result, so the same seed gives the same pixels everywhere.
+All fields are float64, so that differences of CPUs in the last bit do not change the 8- or 16-bit result:
+equal seeds give equal pixels on all machines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 Field = npt.NDArray[np.float64]
 BoxXyxy = tuple[int, int, int, int]
 
-# 5 x 7 glyphs, one string of five bits a row.
+# 5 x 7 glyphs, one string of five bits per row.
 _GLYPHS = {
     "S": ("01111", "10000", "10000", "01110", "00001", "00001", "11110"),
     "Y": ("10001", "10001", "01010", "00100", "00100", "00100", "00100"),
@@ -33,7 +33,7 @@ _GLYPHS = {
     "C": ("01110", "10001", "10000", "10000", "10000", "10001", "01110"),
 }
 MARK = "SYNTHETIC"
-"""The text that is burned into the top-left corner of every phantom."""
+"""Text burned into the top-left corner of every phantom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class PhantomObject:
     Attributes
     ----------
     class_name
-        Its class, spelled as in the data sets it stands beside.
+        Its class, spelled as in the datasets that it is used with.
     mask
-        bool, the shape of the image (or of the volume): the pixels that the object covers,
-        also where a transparent neighbour lies over it.
+        bool, of the shape of the image (or of the volume): the pixels of the object, including those
+        below a transparent neighbour.
     """
 
     class_name: str
@@ -69,11 +69,11 @@ class Phantom:
     pixels
         uint8 (height, width, 3) RGB, or int16 (height, width) in HU for CT.
     objects
-        What was drawn, with exact masks.
+        Objects with exact masks.
     modality
-        What the image imitates.
+        Modality that the image imitates.
     pixel_spacing_mm
-        (row spacing, column spacing), null where the imitated modality has none.
+        (row spacing, column spacing); null if the modality has none.
     """
 
     pixels: npt.NDArray[Any]
@@ -89,7 +89,7 @@ class Blob:
     Attributes
     ----------
     center_xy, radii_xy
-        In pixels.
+        Centre and radii in pixels.
     angle
         Rotation in radians, from x towards y.
     harmonics
@@ -105,7 +105,7 @@ class Blob:
     exponent: float = 2.0
 
     def depth(self, x: Field, y: Field) -> Field:
-        """Return how far points lie inside the outline, in pixels; negative outside."""
+        """Return the depth of points inside the outline, in pixels; negative outside."""
         dx, dy = x - self.center_xy[0], y - self.center_xy[1]
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         u = (cos * dx + sin * dy) / self.radii_xy[0]
@@ -121,7 +121,7 @@ class Blob:
         return depth
 
     def patch(self, size_hw: tuple[int, int], margin: float = 3.0) -> tuple[tuple[slice, slice], Field]:
-        """Return the part of an image that the blob touches, and the depth there.
+        """Return the part of an image around the blob, and the depth in it.
 
         Returns
         -------
@@ -136,7 +136,7 @@ class Blob:
         return (rows, columns), self.depth(x, y)
 
     def mask(self, size_hw: tuple[int, int]) -> BoolArray:
-        """Return the pixels whose centres lie inside the outline."""
+        """Return the pixels with their centre inside the outline."""
         mask = np.zeros(size_hw, dtype=np.bool_)
         window, depth = self.patch(size_hw)
         mask[window] = depth >= 0
@@ -167,13 +167,13 @@ def smooth_noise(rng: np.random.Generator, size_hw: tuple[int, int], scale_px: f
 
 
 def coverage(depth: Field, softness_px: float) -> Field:
-    """Turn a depth into an opacity that is 0.5 on the outline and soft around it."""
+    """Convert a depth to an opacity that is 0.5 on the outline and smooth around it."""
     result: Field = np.clip(depth / softness_px + 0.5, 0.0, 1.0)
     return result
 
 
 def blend(image: Field, value: Field | float | Sequence[float], opacity: Field) -> None:
-    """Lay ``value`` over ``image`` in place, with ``opacity`` (height, width) of 0 to 1."""
+    """Blend ``value`` into ``image`` in place, with ``opacity`` (height, width) from 0 to 1."""
     weight = opacity if image.ndim == 2 else opacity[..., None]
     image += (np.asarray(value, dtype=np.float64) - image) * weight
 

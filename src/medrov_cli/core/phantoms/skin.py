@@ -1,4 +1,4 @@
-"""A dermoscopic picture: skin with pores and hairs, and one pigmented lesion."""
+"""Dermoscopy phantom: skin with pores and hairs, and one pigmented lesion."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _BLUE_GREY, _RED, _BLACK = (95.0, 100.0, 118.0), (165.0, 85.0, 80.0), (45.0, 30.
 
 
 def skin_lesion(seed: int, *, size: int = 420) -> Phantom:
-    """Draw one dermoscopic picture with one lesion.
+    """Draw one dermoscopic image with one lesion.
 
     Parameters
     ----------
     seed
-        Not negative; the same seed gives the same picture.
+        Not negative; the same seed gives the same image.
     size
         Rows and columns.
 
@@ -38,7 +38,7 @@ def skin_lesion(seed: int, *, size: int = 420) -> Phantom:
     -------
     Phantom
         uint8 RGB (size, size, 3). Objects: benign skin lesion (round, of one brown), or melanoma skin
-        cancer (ragged, lopsided, of several colours). Real lesions do not differ as clearly.
+        cancer (irregular, asymmetric, of several colours). Real lesions differ less clearly.
     """
     rng = generator("skin_lesion", seed)
     tone = np.array([rng.uniform(190, 228), rng.uniform(145, 180), rng.uniform(125, 165)])
@@ -61,7 +61,7 @@ def skin_lesion(seed: int, *, size: int = 420) -> Phantom:
         picture.image *= coverage((0.56 - away) * size, 12)[..., None]
     picture.add(_MALIGNANT if is_malignant else _BENIGN, lesion.mask((size, size)))
     pixels = expose(rng, picture.image, rng.uniform(0.6, 1.1), rng.uniform(1, 2.5))
-    burn_mark(pixels, 105)  # seen on skin and on the black rim
+    burn_mark(pixels, 105)  # visible on skin and on the black rim
     return Phantom(pixels, tuple(picture.objects), Modality.DERMOSCOPY)
 
 
@@ -101,7 +101,7 @@ def _draw_lesion(picture: Picture, lesion: Blob, tone: Field, is_malignant: bool
 
 
 def _draw_hairs(picture: Picture) -> None:
-    """Draw a few dark, slightly bent hairs across everything, and bubbles of the gel."""
+    """Draw a few dark, slightly bent hairs over the image, and bubbles of the gel."""
     rng, size = picture.rng, picture.size_hw[0]
     canvas = np.zeros(picture.size_hw, dtype=np.uint8)
     for _ in range(int(rng.choice([0, 0, 3, 6, 12]))):

@@ -1,4 +1,4 @@
-"""A stained blood smear: red cells with central pallor, white cells with lobed nuclei, platelets."""
+"""Microscopy phantom: a stained blood smear with red cells, white cells with lobed nuclei, platelets."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _RED_CELL = (0.22, 0.62, 0.50)
 _NUCLEUS = (0.95, 1.25, 0.42)
 _CYTOPLASM = (0.20, 0.42, 0.16)
 _PLATELET = (0.50, 0.72, 0.24)
-_LEAST_VISIBLE = 0.3  # of a cell's area; less of it is cut away by the border than anyone would box
+_LEAST_VISIBLE = 0.3  # fraction of a cell's area inside the image; cells below it would not be annotated
 
 
 @dataclass
 class _Smear:
-    """A smear under construction: the optical density of three colours and what absorbs it."""
+    """A smear under construction: the optical density of three colours, and the objects."""
 
     rng: np.random.Generator
     size_hw: tuple[int, int]
@@ -42,7 +42,7 @@ class _Smear:
     taken: list[tuple[float, float, float]] = field(default_factory=list)
 
     def place(self, radius: float, closeness: float) -> tuple[float, float] | None:
-        """Return a free place for a disc, which may overlap others by ``1 - closeness``; or none."""
+        """Return a free position for a disc that may overlap others by ``1 - closeness``, or null."""
         height, width = self.size_hw
         for _ in range(40):
             x, y = self.rng.uniform(-0.4 * radius, width + 0.4 * radius), self.rng.uniform(0, height)
@@ -53,7 +53,7 @@ class _Smear:
         return None
 
     def is_visible(self, blob: Blob) -> bool:
-        """Tell whether enough of an outline lies inside the image."""
+        """Return whether a sufficient part of an outline is inside the image."""
         visible = np.count_nonzero(blob.mask(self.size_hw))
         return bool(visible > _LEAST_VISIBLE * np.pi * blob.radii_xy[0] * blob.radii_xy[1])
 
@@ -71,8 +71,8 @@ def blood_smear(seed: int, *, size_hw: tuple[int, int] = (480, 640)) -> Phantom:
     Returns
     -------
     Phantom
-        uint8 RGB. Objects: red blood cell, white blood cell, platelets (one box a platelet).
-        A cell's mask is whole where another cell lies over it, and ends at the image's border.
+        uint8 RGB. Objects: red blood cell, white blood cell, platelets (one box per platelet).
+        A cell's mask includes pixels below another cell, and ends at the image's border.
     """
     rng = generator("blood_smear", seed)
     cell_px = min(size_hw) * rng.uniform(0.055, 0.105)
@@ -112,7 +112,7 @@ def _draw_red_cell(smear: _Smear, closeness: float) -> None:
 
 
 def _step(value: Field, middle: float, width: float) -> Field:
-    """Rise smoothly from 0 to 1 around ``middle``."""
+    """Return a smooth step from 0 to 1 around ``middle``."""
     t = np.clip((value - middle) / width + 0.5, 0, 1)
     result: Field = t * t * (3 - 2 * t)
     return result
@@ -188,7 +188,7 @@ def _draw_platelet(smear: _Smear) -> None:
 
 
 def _develop(smear: _Smear) -> npt.NDArray[np.uint8]:
-    """Return the RGB picture: uneven light through the stain, lens blur, sensor noise."""
+    """Return the RGB image: uneven light through the stain, lens blur, sensor noise."""
     rng, size_hw = smear.rng, smear.size_hw
     paper = np.array([rng.uniform(205, 240), rng.uniform(200, 232), rng.uniform(195, 232)])
     light = 1 + rng.uniform(0.01, 0.05) * smooth_noise(rng, size_hw, max(size_hw) / 2)

@@ -1,4 +1,4 @@
-"""An ultrasound picture of the thyroid: layers of the neck, the gland with a nodule, speckle and shadows."""
+"""Ultrasound phantom of the thyroid: layers of the neck, the gland with a nodule, speckle and shadows."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _CLASS = "thyroid nodule"
 
 
 def thyroid_ultrasound(seed: int, *, size_hw: tuple[int, int] = (360, 480)) -> Phantom:
-    """Draw one B-mode picture with one or two thyroid nodules; in one of ten there is none.
+    """Draw one B-mode image with one or two thyroid nodules; one image of ten has none.
 
     Parameters
     ----------
     seed
-        Not negative; the same seed gives the same picture.
+        Not negative; the same seed gives the same image.
     size_hw
         Rows and columns; depth runs down.
 
@@ -97,7 +97,7 @@ def _draw_artery(picture: Picture, shade: Field, gland: Blob) -> None:
 
 
 def _cast(shade: Field, blob: Blob, factor: float) -> None:
-    """Brighten or darken what lies below a body: it weakens the sound less or more than its surroundings."""
+    """Brighten or darken the region below a body, by its attenuation of sound."""
     height, width = shade.shape
     x = np.arange(width) + 0.5
     across = np.clip(1 - ((x - blob.center_xy[0]) / (0.85 * blob.radii_xy[0])) ** 2, 0, 1) ** 0.5
@@ -107,7 +107,7 @@ def _cast(shade: Field, blob: Blob, factor: float) -> None:
 
 
 def _draw_nodule(picture: Picture, shade: Field, gland: Blob) -> None:
-    """Draw a nodule inside the gland: dark or nearly as bright as it, some with fluid, some with chalk."""
+    """Draw a nodule inside the gland, dark or nearly isoechoic, some with fluid, some with calcification."""
     rng, (height, _) = picture.rng, picture.size_hw
     inner = _shrunk(gland, 5).mask(picture.size_hw)
     taken = np.zeros(picture.size_hw, dtype=np.bool_)
@@ -127,7 +127,7 @@ def _draw_nodule(picture: Picture, shade: Field, gland: Blob) -> None:
     is_cyst = rng.random() < 0.25
     echo = 0.06 if is_cyst else rng.uniform(0.15, 0.36)
     texture = 1 + 0.16 * smooth_noise(rng, picture.size_hw, max(3.0, radius / 4))
-    picture.paint(nodule, 0.14, 3)  # the halo: what the nodule has pressed together
+    picture.paint(nodule, 0.14, 3)  # the halo: compressed tissue around the nodule
     picture.paint(_shrunk(nodule, radius * 0.09), echo * texture, 3)
     if not is_cyst and rng.random() < 0.35:
         hole = Blob((center[0] + 0.2 * radius, center[1]), (radius * 0.4, radius * 0.28), 0.3)
@@ -141,18 +141,18 @@ def _draw_nodule(picture: Picture, shade: Field, gland: Blob) -> None:
 
 
 def _scan(picture: Picture, shade: Field) -> np.ndarray:
-    """Return the picture as the machine shows it: speckle, weaker with depth, compressed to 8 bits."""
+    """Return the displayed image: speckle, attenuation with depth, compression to 8 bits."""
     rng, (height, width) = picture.rng, picture.size_hw
     waves = []
     for _ in range(2):
         noise = blur(rng.standard_normal((height, width)), 0.9)
         waves.append(blur(np.repeat(noise[:, ::2], 2, axis=1)[:, :width], 0.8))
-    speckle = np.hypot(*waves) ** 0.7  # the machine averages several looks
+    speckle = np.hypot(*waves) ** 0.7  # several looks are averaged
     speckle /= speckle.mean()
     depth = np.arange(height)[:, None] / height
     gain = np.exp(-rng.uniform(0.2, 0.9) * depth)
     gain = gain * (1 + 0.08 * smooth_noise(rng, (height, width), height / 2))
     echo = np.clip(blur(picture.image, 1.2), 0.01, None) * shade * gain * speckle
-    echo[: max(12, height // 24)] = 0  # the gel, and room for the mark
+    echo[: max(12, height // 24)] = 0  # the gel, with space for the mark
     grey = 235 * np.log1p(rng.uniform(4, 7) * echo) / np.log(9)
     return expose(rng, np.clip(grey, 0, 250), 0.5, 2.0)

@@ -1,4 +1,4 @@
-"""A stained tissue section (haematoxylin and eosin): fibrous stroma, nests of cells, their nuclei."""
+"""Histopathology phantom (haematoxylin and eosin): fibrous stroma, nests of cells, their nuclei."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from medrov_cli.core.settings.choices import Modality
 # Optical densities (red, green, blue) of the stains; light falls off as exp(-density).
 _HAEMATOXYLIN = np.array([0.72, 0.92, 0.35])
 _EOSIN = np.array([0.09, 0.48, 0.24])
-_LEAST_VISIBLE = 0.3  # of a nucleus' area
+_LEAST_VISIBLE = 0.3  # fraction of a nucleus' area inside the image
 
 
 @dataclass
@@ -50,7 +50,7 @@ def stained_tissue(seed: int, *, size: int = 400) -> Phantom:
     Returns
     -------
     Phantom
-        uint8 RGB (size, size, 3). Objects: nuclei (one box a nucleus; those that the border cuts end there).
+        uint8 RGB (size, size, 3). Objects: nuclei (one box per nucleus, cut at the border).
     """
     rng = generator("stained_tissue", seed)
     section = _Section(rng, size, np.zeros((size, size, 3)))
@@ -70,7 +70,7 @@ def stained_tissue(seed: int, *, size: int = 400) -> Phantom:
 def _draw_ground(section: _Section, nests: Field) -> BoolArray:
     """Draw fibres between the nests, the paler plasma of the cells inside them, and a few clefts.
 
-    Returns where tissue is.
+    Returns the pixels of tissue.
     """
     rng, size = section.rng, section.size
     bend = smooth_noise(rng, (size, size), size / 2.5)

@@ -1,1 +1,1 @@
-"""Image files to frames."""
+"""Reading of image files as frames."""

@@ -1,4 +1,4 @@
-"""Images of more than 8 bits that are not DICOM: from their values to 8-bit RGB."""
+"""Conversion of images of more than 8 bits other than DICOM to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ COLOR_WARNING = "A window does not apply to a colour image and was left out."
 
 
 def deep_to_rgb(values: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, tuple[str, ...]]:
-    """Spread an image's values between their 0.5th and 99.5th percentile over 0..255.
+    """Scale the values of an image between their 0.5th and 99.5th percentile to 0..255.
 
-    The percentiles are taken over all channels together, so that colours keep their balance;
-    where they coincide, the full range is taken. A WIDTH,CENTER window is applied to grey images.
+    The percentiles are computed over all channels together, so that the colour balance is kept. If both are
+    equal, the full range is used. A WIDTH,CENTER window is applied to grey images.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def deep_to_rgb(values: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, t
     Returns
     -------
     tuple
-        uint8 (height, width, 3); what was used; sentences for the user.
+        uint8 (height, width, 3); the window that was used; warnings for the user.
     """
     is_color = values.ndim == 3 and values.shape[2] == 3
     grey_or_rgb = values if is_color else values.reshape(values.shape[:2])

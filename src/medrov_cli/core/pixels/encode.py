@@ -1,4 +1,4 @@
-"""Pixels as encoded bytes."""
+"""Encoding of pixels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from medrov_cli.core.records.frame import UInt8Array
 
 
 def jpeg_uri(image_rgb: UInt8Array, quality: int) -> str:
-    """Return a picture as a ``data:`` address.
+    """Return an image as a ``data:`` URI.
 
     Parameters
     ----------
     image_rgb
         uint8, (h, w, 3).
     quality
-        JPEG's, 0 to 100.
+        JPEG quality, 0 to 100.
     """
     pixels = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

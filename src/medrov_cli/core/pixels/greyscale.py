@@ -1,4 +1,8 @@
-"""From stored values to 8-bit grey: lookup tables, windows and ranges as pure functions."""
+"""Conversion of stored values to 8-bit grey: lookup tables, windows and ranges as pure functions.
+
+They are written by hand because pydicom's functions compute every pixel in float64 and raise on invalid
+windows. Here each distinct integer is converted once, and the functions also serve NIfTI, PNG and TIFF.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +20,18 @@ Values = npt.NDArray[Any]
 """Stored or rescaled values of any real dtype and any shape."""
 
 PERCENTILES = (0.5, 99.5)
-"""Between these percentiles of an image's values the 8-bit range is spread (16-bit PNG and TIFF, NIfTI)."""
+"""Percentiles of an image's values that become 0 and 255 (16-bit PNG and TIFF, NIfTI)."""
 
 _TABLE_ENTRIES = 1 << 17
-"""Up to this many distinct integers a chain is computed once per value instead of once per pixel."""
+"""Maximum range of integers for a conversion once per value instead of once per pixel."""
 
 
 IDENTITY = (1.0, 0.0)
-"""Slope and intercept of no rescale."""
+"""Slope and intercept without rescaling."""
 
 
 class VoiFunction(StrEnum):
-    """How a window maps values to grey (VOI LUT Function, PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    """Function of a window from values to grey (VOI LUT Function, PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
 
     LINEAR = "LINEAR"
     LINEAR_EXACT = "LINEAR_EXACT"
@@ -36,17 +40,17 @@ class VoiFunction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LookupTable:
-    """A modality or VOI lookup table (PS3.3 C.11.1.1 and C.11.2.1.1).
+    """Modality or VOI lookup table (PS3.3 C.11.1.1 and C.11.2.1.1).
 
     Attributes
     ----------
     entries
         Unsigned integers, (count,).
     first_mapped
-        The input value that gets the first entry; smaller values get it too, and values
-        past the end get the last one.
+        Input value of the first entry, which also applies to smaller values; the last entry applies to
+        values beyond the table.
     bits
-        Bits per entry: outputs reach from 0 to 2 ** bits - 1.
+        Bits per entry: outputs range from 0 to 2 ** bits - 1.
     """
 
     entries: npt.NDArray[np.uint16]
@@ -54,13 +58,13 @@ class LookupTable:
     bits: int
 
     def apply(self, values: Values) -> npt.NDArray[np.uint16]:
-        """Return the entries for ``values``, in their shape."""
+        """Return the entries of values, in their shape."""
         indices = np.rint(np.asarray(values, dtype=np.float64) - self.first_mapped)
         return self.entries[np.clip(indices, 0, len(self.entries) - 1).astype(np.intp)]
 
 
 def rescale(stored: Values, slope: float, intercept: float) -> Values:
-    """Return ``stored * slope + intercept``; the values themselves where that changes nothing."""
+    """Return ``stored * slope + intercept``; the stored values if that is the identity."""
     if (slope, intercept) == IDENTITY:
         return stored
     return np.asarray(stored, dtype=np.float64) * slope + intercept
@@ -69,24 +73,24 @@ def rescale(stored: Values, slope: float, intercept: float) -> Values:
 def apply_window(
     values: Values, center: float, width: float, function: VoiFunction = VoiFunction.LINEAR
 ) -> UInt8Array:
-    """Map ``values`` to 0..255 through a window, rounded to the nearest integer.
+    """Map values to 0..255 by a window, rounded to the nearest integer.
 
     Parameters
     ----------
     values
         Any shape, in the units of ``center`` and ``width``; NaN becomes 0.
     center, width
-        Of the window. ``LINEAR`` needs a width of at least 1; a smaller one is taken as
-        ``LINEAR_EXACT``, which is the same but for the half-unit shift of integers.
+        Of the window. ``LINEAR`` requires a width of at least 1; a smaller width is treated as
+        ``LINEAR_EXACT``, which differs by the half-unit shift of integers only.
     function
-        LINEAR and LINEAR_EXACT clip outside the window; SIGMOID never reaches its ends.
+        LINEAR and LINEAR_EXACT clip outside the window; SIGMOID approaches its ends.
 
     Returns
     -------
     ndarray
         uint8, same shape.
     """
-    with np.errstate(all="ignore"):  # NaN and infinity are dealt with at the end
+    with np.errstate(all="ignore"):  # NaN and infinity are replaced at the end
         x = np.asarray(values, dtype=np.float64)
         if function is VoiFunction.SIGMOID:
             grey = 255.0 / (1.0 + np.exp(-4.0 * (x - center) / width))
@@ -104,25 +108,25 @@ def _ramp(x: npt.NDArray[np.float64], middle: float, width: float) -> npt.NDArra
 
 
 def apply_range(values: Values, low: float, high: float) -> UInt8Array:
-    """Map ``low`` to 0 and ``high`` to 255 linearly; a range without extent gives zeros."""
+    """Map ``low`` to 0 and ``high`` to 255 linearly; an empty range gives zeros."""
     if not high > low:
         return np.zeros(np.shape(values), dtype=np.uint8)
     return apply_window(values, *center_width(low, high), VoiFunction.LINEAR_EXACT)
 
 
 def center_width(low: float, high: float) -> tuple[float, float]:
-    """Return the centre and width of the window that reaches from ``low`` to ``high``."""
+    """Return the centre and width of the window from ``low`` to ``high``."""
     return low / 2 + high / 2, high - low
 
 
 def full_range(values: Values) -> tuple[float, float]:
-    """Return the smallest and the largest finite value; zeros where there is none."""
+    """Return the smallest and the largest finite value; zeros without any."""
     finite = _finite(values)
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def percentile_range(values: Values) -> tuple[float, float]:
-    """Return the values at `PERCENTILES`, or the full range where these coincide."""
+    """Return the values at `PERCENTILES`, or the full range if these are equal."""
     finite = _finite(values)
     if not finite.size:
         return 0.0, 0.0
@@ -137,14 +141,14 @@ def _finite(values: Values) -> Values:
 
 
 def map_values(stored: Values, chain: Callable[[Values], UInt8Array]) -> UInt8Array:
-    """Apply a value-by-value ``chain`` to ``stored``, once per distinct integer where that is less work.
+    """Apply an elementwise function to stored values, once per distinct integer if that is faster.
 
     Parameters
     ----------
     stored
-        Any shape. Integers of a narrow range go through a table, which gives the same result.
+        Any shape. Integers of a narrow range are mapped by a table, with the same result.
     chain
-        Maps an array of values to uint8 of the same shape, each value for itself.
+        Elementwise function of an array of values to uint8 of the same shape.
     """
     if not stored.size or not np.issubdtype(stored.dtype, np.integer):
         return chain(stored)
@@ -156,5 +160,5 @@ def map_values(stored: Values, chain: Callable[[Values], UInt8Array]) -> UInt8Ar
 
 
 def to_rgb(grey: UInt8Array) -> UInt8Array:
-    """Repeat a grey image of shape (height, width) into C-contiguous RGB."""
+    """Convert a grey image of shape (height, width) to C-contiguous RGB."""
     return np.ascontiguousarray(np.repeat(grey[:, :, np.newaxis], 3, axis=2))

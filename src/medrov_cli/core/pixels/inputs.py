@@ -1,4 +1,4 @@
-"""From the arguments of a command to the list of files to read, in a fixed order."""
+"""Expansion of command arguments to the list of files to read, in a fixed order."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.sniff import Kind, kind_of_name, sniff
 
 STDIN = "-"
-"""The argument that stands for a list of paths on standard input."""
+"""Argument for a list of paths on standard input."""
 
 _SKIPPED_FOLDERS = frozenset({"__MACOSX"})
 _SKIPPED_NAMES = frozenset({"dicomdir"})
-"""A DICOMDIR is the index of a medium; its images are found as files."""
+"""Names of files that are skipped: a DICOMDIR is the index of a medium, whose images are separate files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One file to read.
+    """File to read.
 
     Attributes
     ----------
     path
-        As the user gave it, or as it was found below a given folder. It need not exist:
-        reading it then fails with ``not_found``.
+        As given by the user, or as found below a given folder. It need not exist:
+        reading then fails with ``not_found``.
     """
 
     path: str
 
 
 def expand_inputs(arguments: Sequence[str], *, stdin: Iterable[str] | None = None) -> list[Input]:
-    """List the files that ``arguments`` name, each once, in a deterministic order.
+    """List the files of the arguments, each once, in a deterministic order.
 
-    - A file, or a name that does not exist, stays as it is: reading it succeeds or fails later.
+    - A file, or a name that does not exist, is kept: reading it succeeds or fails later.
     - A folder is searched recursively, in natural order of names. DICOM files of one folder are
-      grouped by series and ordered by position. Hidden files, and files that neither their
-      content nor their name calls an image (``.json``, ``.txt``, ...), are left out. A folder
-      without any image stays as one input, which then fails.
+      grouped by series and ordered by position. Hidden files, and files that are images neither
+      by content nor by name (``.json``, ``.txt``, ...), are left out. A folder
+      without any image is one input, which then fails.
     - A pattern (``*``, ``?``, ``[...]``, ``**``) that names no existing file is expanded.
-    - ``-`` stands for the paths in ``stdin``, one a line; these are not patterns.
+    - ``-`` means the paths in ``stdin``, one per line, without patterns.
 
     Parameters
     ----------
     arguments
         As given on the command line.
     stdin
-        Lines of standard input; needed only where ``-`` is among the arguments.
+        Lines of standard input; required only if ``-`` is among the arguments.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _is_shown(name: str) -> bool:
 
 
 def _ordered(paths: Sequence[str]) -> list[str]:
-    """Keep the image files of one folder; put each DICOM series in the order of its slices."""
+    """Return the image files of one folder, with each DICOM series in the order of its slices."""
     kinds = {path: _kind(path) for path in paths}
     dicom = [path for path in paths if kinds[path] is Kind.DICOM]
     if len(dicom) < 2:
@@ -132,7 +132,7 @@ def _ordered(paths: Sequence[str]) -> list[str]:
 
 
 def _kind(path: str) -> Kind | None:
-    """Return the kind by content, else by name; a special file (pipe, device) has none."""
+    """Return the kind by content, else by name; null for a special file (pipe, device)."""
     try:
         by_content = sniff(path) if Path(path).is_file() else None
     except OSError:
@@ -141,9 +141,9 @@ def _kind(path: str) -> Kind | None:
 
 
 def visible_files(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
-    """Return the files below a folder that are wanted, relative to it, in natural order.
+    """Return selected files below a folder, relative to it, in natural order.
 
-    Hidden files and what is in hidden folders is left out.
+    Hidden files and hidden folders are left out.
     """
     found = []
     for path in folder.rglob("*"):
@@ -154,6 +154,6 @@ def visible_files(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
 
 
 def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Return a sort key under which ``slice_2`` comes before ``slice_10``, whatever the case."""
+    """Return a sort key that places ``slice_2`` before ``slice_10``, without regard to case."""
     parts = re.split(r"(\d+)", text.casefold())
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), text

@@ -1,7 +1,7 @@
-"""Keep the libraries that decode files from writing to the log or to standard error.
+"""Suppression of messages of decoding libraries in the log and on standard error.
 
-Their messages may quote values of a header (patient data), and they interleave with ours.
-What a user should know about a file, our readers say themselves, in `Frame.warnings`.
+Their messages may quote values of a header (patient data), and would mix with the program's output. The
+readers report facts about a file in `Frame.warnings`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LOGGERS = ("pydicom", "pylibjpeg", "tifffile", "imagecodecs", "PIL", "nibabel",
 
 
 def silence_python() -> None:
-    """Mute the loggers of the decoding libraries and ignore the warnings that they emit.
+    """Silence the loggers and warnings of the decoding libraries.
 
-    Safe to call again, and from several threads: it only ever adds the same filters.
+    It may be called repeatedly and from several threads: it adds the same filters once.
     """
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -37,20 +37,20 @@ _COMPLAINTS = (
     *(b"corrupt", b"premature", b"bogus", b"fail", b"error", b"inconsisten", b"not compliant"),
     *(b"invalid", b"unsupported", b"unexpected", b"extraneous", b"warning", b"segment"),
 )
-"""Parts of what GDCM and the libjpeg and OpenJPEG inside it write about damaged data."""
+"""Parts of the messages of GDCM, and of the libjpeg and OpenJPEG inside it, on damaged data."""
 
 
 @contextmanager
 def native_complaints() -> Iterator[list[bytes]]:
-    """Keep what native code writes to standard error from it, and collect it.
+    """Collect the output of native code on standard error instead of showing it.
 
-    Python threads that write in the meantime are not lost: lines that are no complaint of a
-    decoder are passed on at the end.
+    Output of other Python threads is kept: lines that are not messages of a decoder are written at the
+    end.
 
     Yields
     ------
     list of bytes
-        Filled when the block ends: the lines that are complaints.
+        Messages of decoders; filled at the end of the block.
     """
     complaints: list[bytes] = []
     with _stderr_lock, tempfile.TemporaryFile() as caught:
@@ -72,9 +72,9 @@ def native_complaints() -> Iterator[list[bytes]]:
 
 
 def silence_opencv() -> None:
-    """Switch off OpenCV's log, and that of the FFmpeg inside it.
+    """Disable the log of OpenCV, and of the FFmpeg inside it.
 
-    Must run before the first video of the process is opened: FFmpeg's level is read once.
+    Call it before the first video of the process is opened: FFmpeg reads its level once.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2

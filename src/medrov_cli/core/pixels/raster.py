@@ -1,8 +1,8 @@
-"""Read PNG, JPEG, WebP, BMP and GIF.
+"""Reader of PNG, JPEG, WebP, BMP and GIF.
 
-Pixels are taken as they are stored, so that boxes refer to the file's own pixel grid: an EXIF
-orientation is not applied (a sentence says so). An alpha channel is dropped. Eight-bit images
-keep their values; 16-bit PNGs are spread between percentiles of their values.
+Pixels are read as stored, so that boxes refer to the pixel grid of the file: an EXIF orientation is not
+applied, with a warning. An alpha channel is removed. Eight-bit images keep their values; 16-bit PNGs are
+scaled between percentiles of their values.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OPENERS: dict[Kind, Callable[[BytesIO], ImageFile]] = {
     Kind.BMP: BmpImagePlugin.BmpImageFile,
     Kind.GIF: GifImagePlugin.GifImageFile,
 }
-"""The one Pillow reader for each kind; each reads the header only, until pixels are asked for."""
+"""Pillow reader of each kind, which reads only the header until pixels are requested."""
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -48,7 +48,7 @@ def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: Limits) -> Iter
         ``too_large`` by the size in the header, before decoding; ``truncated``; ``decode_failed``.
     """
     silence_python()
-    with open(path, "rb") as file:  # noqa: PTH123 - the path is taken as it was given
+    with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
         data = file.read()
     if _ends_early(kind, data):
         raise EOFError
@@ -70,7 +70,7 @@ def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: Limits) -> Iter
 
 
 def check_size(height: int, width: int, limits: Limits) -> None:
-    """Refuse an image whose header declares more pixels than allowed, or none.
+    """Check that the size in a header is not empty and within the limits.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def check_size(height: int, width: int, limits: Limits) -> None:
 
 
 def _ends_early(kind: Kind, data: bytes) -> bool:
-    """Tell whether the file is cut short by its own account: no closing chunk, or below its size field."""
+    """Return whether the file is truncated by its own structure: no final chunk, or below its size field."""
     if kind is Kind.PNG:
         return data.rfind(b"IEND") < 0
     return kind is Kind.WEBP and struct.unpack("<I", data[4:8])[0] + 8 > len(data)
@@ -111,7 +111,7 @@ def _decoded(image: ImageFile, index: int) -> UInt8Array:
             image.seek(index)
         image.load()
     except OSError as error:
-        if "truncated" in str(error) and image.format != "PNG":  # Pillow has no class of its own for this
+        if "truncated" in str(error) and image.format != "PNG":  # Pillow has no exception class for this
             raise EOFError from None
         raise
     return np.ascontiguousarray(image.convert("RGB"), dtype=np.uint8)
@@ -129,7 +129,7 @@ def _warnings(image: ImageFile, spec: WindowSpec) -> tuple[str, ...]:
 
 
 def _png_bit_depth(data: bytes) -> int:
-    """Return bits per channel: the ninth byte of the IHDR chunk, which comes first."""
+    """Return bits per channel, the ninth byte of the IHDR chunk, which is the first chunk."""
     return data[24] if len(data) > 24 else 0
 
 

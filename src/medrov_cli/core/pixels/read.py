@@ -1,4 +1,4 @@
-"""Open any supported file and hand out its frames: the one door of the input side."""
+"""Reading of the frames of any supported file."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _FORMATS_HINT = (
 
 
 def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[Frame]:
-    """Yield the frames, slices or pages of one file, decoding each when it is asked for.
+    """Yield the frames, slices or pages of one file, decoding each on request.
 
-    The format is told by the file's content, not by its name. Memory holds one frame at a
+    The format is determined by the file's content, not by its name. Memory contains one frame at a
     time, except for compressed NIfTI (one volume file) and deflated DICOM (one file).
     Frames that were yielded before a failure stay valid.
 
     Parameters
     ----------
     path
-        A regular file; it becomes `Frame.path` unchanged.
+        A regular file; `Frame.path` is this path unchanged.
     options
         Window, slicing axis and limits.
 
@@ -43,17 +43,17 @@ def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[F
     Raises
     ------
     MedrovError
-        At the first frame or a later one, always with an input code: ``not_found``,
+        At the first or a later frame, always with an input code: ``not_found``,
         ``unreadable``, ``unsupported_format``, ``no_pixels``, ``truncated``,
-        ``decode_failed``, ``bad_metadata`` or ``too_large``. Neither its text nor its cause
-        holds anything of the file's content.
+        ``decode_failed``, ``bad_metadata`` or ``too_large``. Its text and cause contain nothing of
+        the file's content.
     """
     with input_errors():
         yield from _frames(path, _kind_of(path), options)
 
 
 def _frames(path: str, kind: Kind, options: ReadOptions) -> Iterator[Frame]:
-    """Choose the reader; each is imported only when a file of its kind comes."""
+    """Return the frames by the reader of a kind, which is imported on use."""
     if kind is Kind.DICOM:
         from medrov_cli.core.pixels.dicom.frames import read_dicom
 
@@ -76,7 +76,7 @@ def _frames(path: str, kind: Kind, options: ReadOptions) -> Iterator[Frame]:
 
 
 def _kind_of(path: str) -> Kind:
-    mode = os.stat(path).st_mode if "\0" not in path else 0  # noqa: PTH116 - the path is taken as it was given
+    mode = os.stat(path).st_mode if "\0" not in path else 0  # noqa: PTH116 - the path is used unchanged
     if not mode:
         raise MedrovError(ErrorCode.NOT_FOUND, "The path holds a null character.", "Check the list of paths.")
     if stat.S_ISDIR(mode):
@@ -91,7 +91,7 @@ def _kind_of(path: str) -> Kind:
             "This is a pipe or a device, not a regular file.",
             "Save the image to a file first.",
         )
-    with open(path, "rb") as file:  # noqa: PTH123 - the path is taken as it was given
+    with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
         head = file.read(HEAD_BYTES)
     if not head:
         raise MedrovError(ErrorCode.TRUNCATED, "The file is empty (0 bytes).", "Copy or export it again.")
@@ -112,7 +112,7 @@ def _unknown_content(path: str) -> str:
 
 @contextmanager
 def input_errors() -> Iterator[None]:
-    """Turn whatever a decoder raises into an input error that quotes nothing of the file."""
+    """Convert exceptions of decoders to input errors without content of the file."""
     try:
         yield
     except MedrovError:
@@ -137,7 +137,7 @@ def input_errors() -> Iterator[None]:
         raise MedrovError(
             ErrorCode.TRUNCATED, "The file ends before its image does.", "Copy or export it again."
         ) from None
-    except Exception as error:  # noqa: BLE001 - decoders of foreign files raise anything
+    except Exception as error:  # noqa: BLE001 - decoders raise any exception
         raise _translated(error) from None
 
 

@@ -1,4 +1,4 @@
-"""What kind of file this is: told by its first bytes, and only then by its name."""
+"""Detection of the kind of a file by its first bytes, and otherwise by its name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from enum import StrEnum
 from pathlib import PurePath
 
 HEAD_BYTES = 1024
-"""How much of a file `sniff_head` needs: past the NIfTI magic and three MPEG-TS packets."""
+"""Number of bytes for `sniff_head`: including the NIfTI magic and three MPEG-TS packets."""
 
 
 class Kind(StrEnum):
-    """The families of files that `medrov` reads, one reader each."""
+    """Kinds of files that `medrov` reads, with one reader each."""
 
     DICOM = "DICOM"
     NIFTI = "NIfTI"
@@ -71,7 +71,7 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
 )
 
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
-"""ISO base media brands of still images (HEIC, AVIF), which are not videos and not read."""
+"""ISO base media brands of still images (HEIC, AVIF), which are not videos and not supported."""
 
 _VR_CODES = "AEASATCSDADSDTFDFLISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV"
 _DICOM_VRS = frozenset(_VR_CODES[at : at + 2] for at in range(0, len(_VR_CODES), 2))
@@ -79,30 +79,30 @@ _DICOM_VRS = frozenset(_VR_CODES[at : at + 2] for at in range(0, len(_VR_CODES),
 
 
 def sniff(path: str) -> Kind | None:
-    """Return what the file at ``path`` holds by its content, or null.
+    """Return the kind of a file by its content, or null.
 
     Raises
     ------
     OSError
         If the file cannot be opened or read.
     """
-    with open(path, "rb") as file:  # noqa: PTH123 - a path may hold undecodable bytes; open takes it as is
+    with open(path, "rb") as file:  # noqa: PTH123 - a path may contain undecodable bytes
         return sniff_head(file.read(HEAD_BYTES))
 
 
 def kind_of_name(path: str | os.PathLike[str]) -> Kind | None:
-    """Return what the file's name promises, or null."""
+    """Return the kind of a file by its name, or null."""
     name = PurePath(path).name.casefold()
     return _SUFFIXES.get(".nii.gz" if name.endswith(".nii.gz") else PurePath(name).suffix)
 
 
 def sniff_head(head: bytes) -> Kind | None:
-    """Return what a file that begins with ``head`` holds, or null.
+    """Return the kind of a file by its first bytes, or null.
 
     Parameters
     ----------
     head
-        The first `HEAD_BYTES` bytes, or the whole file when it is shorter.
+        The first `HEAD_BYTES` bytes, or the whole file if it is shorter.
     """
     if head[128:132] == b"DICM":
         return Kind.DICOM
@@ -135,7 +135,7 @@ def _is_webp(head: bytes) -> bool:
 
 
 def _is_bmp(head: bytes) -> bool:
-    # "BM" alone also begins ordinary text: the size of the second header tells them apart.
+    # Text may also begin with "BM": the size of the second header distinguishes it.
     return head[:2] == b"BM" and len(head) >= 18 and head[14:18] in _BMP_HEADER_SIZES
 
 
@@ -153,7 +153,7 @@ def _is_video(head: bytes) -> bool:
 
 
 def _is_bare_dicom(head: bytes) -> bool:
-    """Tell whether ``head`` begins with two data elements of group 0002 or 0008 (no preamble)."""
+    """Return whether the bytes begin with two data elements of group 0002 or 0008 (no preamble)."""
     return any(_is_element_pair(head, order) for order in "<>")
 
 
@@ -170,7 +170,7 @@ def _is_element_pair(head: bytes, order: str) -> bool:
 
 
 _FIRST_GROUPS = (0x0002, 0x0008)
-"""Groups of the elements with which a DICOM file without preamble begins (PS3.10, 7.1)."""
+"""Groups of the first elements of a DICOM file without preamble (PS3.10, 7.1)."""
 
 _TESTS: tuple[tuple[Callable[[bytes], bool], Kind], ...] = (
     (_is_any_nifti, Kind.NIFTI),
@@ -179,4 +179,4 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], Kind], ...] = (
     (_is_video, Kind.VIDEO),
     (_is_bare_dicom, Kind.DICOM),
 )
-"""For content without a fixed beginning; the weakest evidence comes last."""
+"""Tests for content without a fixed beginning; the least specific test is last."""

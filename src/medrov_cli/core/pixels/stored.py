@@ -14,21 +14,21 @@ from medrov_cli.core.pixels.sniff import Kind, sniff_head
 from medrov_cli.core.records.frame import UInt8Array
 
 _HEAD_BYTES = 25
-_DEPTH_BYTE = 24  # of a PNG: bits per channel, in its first chunk
+_DEPTH_BYTE = 24  # offset of the bits per channel in the first chunk of a PNG
 
 
 def stored_pixels(path: Path) -> UInt8Array | None:
-    """Return the pixels of a file as they are stored, uint8, (h, w, 3), RGB; null if it cannot be read.
+    """Return the stored pixels of a file, uint8, (h, w, 3), RGB; null if it cannot be read.
 
-    Images of 8 bits are taken as they are; deeper PNGs, and TIFFs, become the same 8 bits as in
-    ``detect``. An EXIF orientation is not applied.
+    Images of 8 bits are unchanged; deeper PNGs, and TIFFs, are converted to 8 bits as in ``detect``. An EXIF
+    orientation is not applied.
     """
     silence_opencv()
     try:
-        if _may_be_deep(path):  # OpenCV would keep the high byte of a value only
+        if _may_be_deep(path):  # OpenCV would keep only the high byte of a value
             return next(iter(read_frames(str(path)))).pixels_rgb
         image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    except (OSError, MedrovError, cv2.error):  # OpenCV's: larger than it allows
+    except (OSError, MedrovError, cv2.error):  # cv2.error: above OpenCV's size limit
         return None
     return None if image is None else np.asarray(image, dtype=np.uint8)
 

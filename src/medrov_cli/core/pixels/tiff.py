@@ -1,4 +1,4 @@
-"""Read TIFF: 8, 16 and 32 bit, grey, palette or RGB, compressed or not, one frame per page."""
+"""Reader of TIFF: 8, 16 and 32 bit, grey, palette or RGB, compressed or not, one frame per page."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _COLORS: dict[int, int] = {
     tifffile.PHOTOMETRIC.PALETTE: 1,
     tifffile.PHOTOMETRIC.RGB: 3,
 }
-"""Channels of the photometric interpretations that are read, without extra ones."""
+"""Channels of the supported photometric interpretations, without extra channels."""
 
 _JPEG_COMPRESSIONS = frozenset({6, 7, 33003, 33005, 33007, 34892})
-"""Compressions whose decoders give RGB for YCbCr: JPEG, and JPEG 2000 as microscopes write it."""
+"""Compressions whose decoders return RGB for YCbCr: JPEG, and the JPEG 2000 variants of microscopes."""
 
 
 def read_tiff(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
     """Yield the full-resolution pages of a TIFF file; reduced copies and masks are left out.
 
-    More than 8 bits are spread between percentiles of each page's values, see `deep.deep_to_rgb`.
-    MINISWHITE pages are inverted, palettes looked up, alpha channels dropped.
+    Values of more than 8 bits are scaled between percentiles of each page, see `deep.deep_to_rgb`.
+    MINISWHITE pages are inverted, palettes applied, alpha channels removed.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def read_tiff(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
         palette or RGB; ``truncated``; ``decode_failed``; ``no_pixels``.
     """
     silence_python()
-    with open(path, "rb") as file:  # noqa: PTH123 - the path is taken as it was given
+    with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
         end = file.seek(0, 2)
         file.seek(0)
         with _opened(file) as tiff:
@@ -76,7 +76,7 @@ def _pages(tiff: tifffile.TiffFile, limits: Limits, end: int) -> list[tifffile.T
 
 
 def _check_chain(tiff: tifffile.TiffFile, limits: Limits, end: int) -> None:
-    """Walk the chain of page directories: tifffile ends quietly where one lies past the end of the file."""
+    """Check the chain of page directories: tifffile ignores one beyond the end of the file."""
     file, layout = tiff.filehandle, tiff.tiff
     file.seek(layout.offsetsize if layout.version == _BIG_TIFF else 4)
     seen: set[int] = set()
@@ -141,7 +141,7 @@ def _channels(page: tifffile.TiffPage) -> tuple[Values, tuple[str, ...]]:
         raise _unsupported()
     if page.samplesperpixel == 1:
         return values.reshape(page.imagelength, page.imagewidth), ()
-    if page.axes.startswith("S"):  # planes one after the other
+    if page.axes.startswith("S"):  # separate planes
         values = np.moveaxis(values, 0, -1)
     values = values[..., 0] if colors == 1 else values[..., :colors]
     return values, (ALPHA_WARNING,) if extra else ()
@@ -156,7 +156,7 @@ def _unsupported() -> MedrovError:
 
 
 def _looked_up(page: tifffile.TiffPage, indices: Values) -> UInt8Array:
-    """Look palette indices up; TIFF palettes have 16 bits, of which the high byte is kept."""
+    """Return the colours of palette indices: the high byte of the 16-bit TIFF palette."""
     colormap = np.asarray(page.colormap)  # (3, entries)
     table = (colormap >> 8 if colormap.max() > 255 else colormap).astype(np.uint8)
     return np.ascontiguousarray(table.T[np.minimum(indices, table.shape[1] - 1)])

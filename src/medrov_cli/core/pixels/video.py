@@ -1,4 +1,4 @@
-"""Read the frames of a video file, one after the other."""
+"""Reader of the frames of video files."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from medrov_cli.core.records.frame import Frame, UInt8Array, Window
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
 
 _TOLERATED_SHARE = 0.1
-"""Containers announce a number of frames that is an estimate; up to this share may be missing."""
+"""Fraction of frames that may be missing, because the number in a container is an estimate."""
 
 
 def read_video(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
-    """Yield the frames of a video, decoded by FFmpeg inside OpenCV, as they are stored (not rotated).
+    """Yield the frames of a video as stored (not rotated), decoded by FFmpeg inside OpenCV.
 
-    `Frame.frame_count` is null: containers only estimate it.
+    `Frame.frame_count` is null, because containers only estimate it.
 
     Raises
     ------
     MedrovError
-        ``too_large`` by the announced or the actual number of frames; ``decode_failed`` if no
-        frame can be decoded; ``truncated``, after the last frame, if many fewer came than announced.
+        ``too_large`` by the stated or the actual number of frames; ``decode_failed`` if no
+        frame can be decoded; ``truncated``, after the last frame, if far fewer exist than stated.
     """
     silence_opencv()
-    # An absolute path cannot be taken for a URL or an FFmpeg protocol.
+    # An absolute path cannot be interpreted as a URL or an FFmpeg protocol.
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)  # noqa: PTH100 - no symlink is resolved
     try:
         if not capture.isOpened():

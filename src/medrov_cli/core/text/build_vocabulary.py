@@ -1,6 +1,6 @@
-"""Make the shipped vocabulary anew: ``python -m medrov_cli.core.text.build_vocabulary``.
+"""Command that rebuilds the shipped vocabulary: ``python -m medrov_cli.core.text.build_vocabulary``.
 
-To be run after each change of ``assets/synonyms.toml``, from a checkout that is installed in
+Run it after each change of ``assets/synonyms.toml``, from a checkout that is installed in
 editable mode. A test fails while a text of the lexicon is missing from the vocabulary.
 """
 

@@ -1,8 +1,8 @@
-"""Embeddings on disk, so that a text is encoded once on a machine.
+"""Cache of text embeddings on disk, so that each text is encoded once per machine.
 
-A folder an encoder; what was encoded at once is one file there, and when there are many, their
-content becomes one. A file is written whole and never changed: processes that run side by side
-lose nothing, and a thousand classes are found in a few milliseconds.
+Each encoder has a folder. Texts that are encoded together are one file; many files are merged into one. A
+file is written atomically and never changed, so that parallel processes lose no embeddings. A thousand
+classes are read in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from medrov_cli.core.text.embedding_file import SCHEMA, read_embeddings, write_e
 from medrov_cli.core.text.protocol import EncoderIdentity
 
 Warn = Callable[[str], None]
-"""Takes a sentence for the user."""
+"""Function that reports a warning to the user."""
 
 MANY_FILES = 32
-"""Number of files of which the next writer makes one: reading 32 takes about 10 ms."""
+"""Number of files that the next writer merges into one: reading 32 files takes about 10 ms."""
 
 _SUFFIX = ".safetensors"
 _LISTINGS = 10
-"""How often the folder is listed at most, until nothing has changed since the listing before: while one is
-made, another process may put files together, and then the new file can be missing as well as the old ones."""
+"""Maximum number of listings of the folder until two of them are equal: while one is made, another process
+may merge files, so that both the new file and the old ones are missing from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingCache:
-    """The embeddings of one encoder.
+    """Stored embeddings of one encoder.
 
     Attributes
     ----------
     identity
-        The encoder.
+        Identity of the encoder.
     folder
-        Its own folder; made when the first file is written.
+        Folder of the encoder; created with the first file.
     """
 
     identity: EncoderIdentity
@@ -52,7 +52,7 @@ class EmbeddingCache:
 
     @classmethod
     def default(cls, identity: EncoderIdentity) -> EmbeddingCache:
-        """Return the user's cache of an encoder."""
+        """Return the cache of an encoder in the user's cache folder."""
         return cls.within(cache_dir() / "text", identity)
 
     @classmethod
@@ -62,9 +62,9 @@ class EmbeddingCache:
         return cls(identity, parent / hashlib.sha256(key.encode()).hexdigest()[:32])
 
     def get(self, texts: Iterable[str], warn: Warn) -> dict[str, Float32Array]:
-        """Return the embeddings of those canonical texts that are here, float32, (width,), L2 norm 1.
+        """Return the stored embeddings of canonical texts, float32, (width,), L2 norm 1.
 
-        A damaged file is removed, after a warning.
+        A damaged file is reported and removed.
         """
         missing = set(texts)
         found: dict[str, Float32Array] = {}
@@ -77,7 +77,7 @@ class EmbeddingCache:
         return found
 
     def put(self, embeddings: Mapping[str, Float32Array]) -> bool:
-        """Store embeddings, float32, (width,), by canonical text; tell whether that worked."""
+        """Store embeddings, float32, (width,), by canonical text; return whether it succeeded."""
         merged = dict(embeddings)
         replaced: list[Path] = []
         if len(self._files()) >= MANY_FILES:
@@ -90,14 +90,14 @@ class EmbeddingCache:
             write_embeddings(path, self.identity, texts, np.stack([merged[text] for text in texts]))
         except MedrovError:
             return False
-        # Only now, and only what is in the new file: whoever reads meanwhile finds each text.
+        # After the new file exists, and only files that it contains: parallel readers find each text.
         for old in replaced:
             if old != path:
                 _remove(old)
         return True
 
     def _read(self, warn: Warn) -> Iterator[tuple[Path, dict[str, Float32Array]]]:
-        """Yield every whole file with its embeddings, the largest first."""
+        """Yield every valid file with its embeddings, the largest first."""
         seen: set[Path] = set()
         listed: list[Path] | None = None
         for _listing in range(_LISTINGS):
@@ -105,7 +105,7 @@ class EmbeddingCache:
             for path in listed:
                 if path in seen:
                     continue
-                with contextlib.suppress(FileNotFoundError):  # what is in it is in a file of the next listing
+                with contextlib.suppress(FileNotFoundError):  # its content is in a file of the next listing
                     embeddings = self._read_file(path, warn)
                     seen.add(path)
                     if embeddings:
@@ -114,7 +114,7 @@ class EmbeddingCache:
                 return
 
     def _read_file(self, path: Path, warn: Warn) -> dict[str, Float32Array]:
-        """Return the embeddings of a file; none if it is damaged."""
+        """Return the embeddings of a file; an empty dict if it is damaged."""
         try:
             return read_embeddings(path, self.identity)
         except FileNotFoundError:
@@ -126,20 +126,20 @@ class EmbeddingCache:
             return {}
 
     def _files(self) -> list[Path]:
-        """Return the files, the largest first: it holds most of what is asked for."""
+        """Return the files, the largest first, which contains most of the requested texts."""
         sizes: dict[Path, int] = {}
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
-                with contextlib.suppress(OSError):  # another process has removed it
+                with contextlib.suppress(OSError):  # removed by another process
                     if entry.name.endswith(_SUFFIX) and entry.is_file():
                         sizes[Path(entry.path)] = entry.stat().st_size
         return sorted(sizes, key=lambda path: (-sizes[path], path.name))
 
 
 def say_nothing(_message: str) -> None:
-    """Drop a warning: results are right either way."""
+    """Discard a warning: results do not depend on the cache."""
 
 
 def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):  # it is gone, or may not be removed: it costs nothing but time
+    with contextlib.suppress(OSError):  # already removed, or not removable; only time is lost
         path.unlink()

@@ -1,4 +1,4 @@
-"""Class embeddings for the detector: from the shipped vocabulary, the cache, or the encoder."""
+"""Computation of class embeddings from the shipped vocabulary, the cache, or the encoder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def embed_texts(
     width: int = TEXT_WIDTH,
     warn: Warn = say_nothing,
 ) -> Float32Array:
-    """Return one embedding a text.
+    """Return one embedding per text.
 
     The encoder is loaded only for texts that are neither shipped nor cached. The default one
     imports neither torch nor transformers.
@@ -33,16 +33,16 @@ def embed_texts(
     Parameters
     ----------
     texts
-        Free text; spaces are normalised, repeats are allowed.
+        Free text; spaces are normalised, duplicates are allowed.
     encoder
         ``minilm``, ``hf-hub:ORG/NAME`` or ``local-dir:PATH``.
     offline
         Whether the network is forbidden.
     width
-        Columns of the result. The encoder's own are padded with zeros on the right, which
-        leaves every cosine similarity as it was.
+        Columns of the result. Embeddings of the encoder are padded with zeros on the right, which
+        does not change cosine similarities.
     warn
-        Takes sentences about a damaged or unwritable cache.
+        Function that reports a damaged or read-only cache.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def embed_prompts(
     width: int = TEXT_WIDTH,
     warn: Warn = say_nothing,
 ) -> Float32Array:
-    """Return one embedding a prompt: the mean of its synonyms', brought back to L2 norm 1.
+    """Return one embedding per prompt: the mean over its synonyms, normalised to L2 norm 1.
 
     Parameters, width and errors are those of `embed_texts`.
 
@@ -98,7 +98,7 @@ def embed_prompts(
 
 
 def mean_embeddings(rows: Float32Array, groups: Sequence[Sequence[int]]) -> Float32Array:
-    """Return the mean of each group of rows, brought back to L2 norm 1, float32, (groups, width)."""
+    """Return the mean of each group of rows, normalised to L2 norm 1, float32, (groups, width)."""
     if not groups:
         return np.zeros((0, rows.shape[1]), np.float32)
     counts = np.array([len(group) for group in groups])
@@ -110,7 +110,7 @@ def mean_embeddings(rows: Float32Array, groups: Sequence[Sequence[int]]) -> Floa
 
 
 def _embed(source: EncoderSource, texts: Sequence[str], warn: Warn) -> dict[str, Float32Array]:
-    """Return the embeddings of distinct canonical texts; encode and cache what is new."""
+    """Return the embeddings of distinct canonical texts; encode and cache new texts."""
     shipped = _shipped(source.identity, warn)
     known = {text: shipped[text] for text in texts if text in shipped}
     unshipped = [text for text in texts if text not in known]

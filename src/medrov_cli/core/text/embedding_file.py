@@ -1,6 +1,6 @@
-"""The file of text embeddings: safetensors whose header says which texts and which encoder.
+"""File format of text embeddings: safetensors with the texts and the encoder in its header.
 
-The shipped vocabulary and every entry of the cache have this form.
+The shipped vocabulary and every file of the cache have this format.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCHEMA = "medrov.embeddings/1"
 """Version of the header."""
 
 NORM_TOLERANCE = 2e-3
-"""How far from 1 a stored norm may be: float16 rounds each value by at most 2**-11 of it."""
+"""Tolerance of stored norms: float16 rounds each value by at most 2**-11 of it."""
 
 _TENSOR = "embeddings"
 _METADATA_KEY = "medrov"
@@ -33,16 +33,16 @@ def write_embeddings(
     texts: Sequence[str],
     embeddings: npt.NDArray[np.float16] | Float32Array,
 ) -> None:
-    """Write embeddings, whole or not at all; the same ones always give the same bytes.
+    """Write embeddings atomically; equal embeddings give equal bytes.
 
     Parameters
     ----------
     path
-        The file; its folder is made if need be.
+        The file; its folder is created if it does not exist.
     identity
-        The encoder that made them.
+        The encoder of the embeddings.
     texts
-        In the encoder's canonical form.
+        Texts in the encoder's canonical form.
     embeddings
         float16 or float32, (texts, identity.width), L2 norm 1.
 
@@ -57,7 +57,7 @@ def write_embeddings(
     metadata = {_METADATA_KEY: json.dumps(header, ensure_ascii=False, sort_keys=True)}
     content = save({_TENSOR: np.ascontiguousarray(embeddings)}, metadata=metadata)
     with whole_file(path) as temporary:
-        temporary.write_bytes(content)  # the library's own writing makes the file private to the user
+        temporary.write_bytes(content)  # safetensors would restrict the permissions to the user
 
 
 def read_embeddings(path: Path, identity: EncoderIdentity) -> dict[str, Float32Array]:
@@ -86,7 +86,7 @@ def read_embeddings(path: Path, identity: EncoderIdentity) -> dict[str, Float32A
     if not np.all(np.abs(norms - 1) <= NORM_TOLERANCE):  # false for NaN as well
         raise ValueError("its embeddings do not have L2 norm 1")
     if stored.dtype == np.float16:
-        rows /= norms  # float32 comes back to the bit, as the encoder made it
+        rows /= norms  # restores the float32 values of the encoder exactly
     return dict(zip(texts, rows, strict=True))
 
 
@@ -100,7 +100,7 @@ def _header(identity: EncoderIdentity) -> dict[str, Any]:
 
 
 def _checked_texts(header: Any, identity: EncoderIdentity) -> list[str]:
-    """Return the texts of a header, if it is one of ours and of this encoder."""
+    """Return the texts of a header, after a check of its schema and encoder."""
     if not isinstance(header, Mapping):
         raise ValueError("it has no medrov metadata")
     for key, value in _header(identity).items():

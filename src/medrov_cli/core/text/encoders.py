@@ -1,4 +1,4 @@
-"""From what the user names to a text encoder."""
+"""Lookup of text encoders by the user's specification."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from medrov_cli.core.text.protocol import EncoderIdentity, TextEncoder
 
 @dataclass(frozen=True, slots=True)
 class EncoderSource:
-    """An encoder that was found and is not loaded yet.
+    """A located encoder that is not loaded yet.
 
     Attributes
     ----------
     identity
-        What its embeddings depend on.
+        Identity of the encoder.
     load
-        Loads it. All but the default one take seconds, and import torch.
+        Function that loads it. All but the default encoder take seconds, and import torch.
     """
 
     identity: EncoderIdentity
@@ -35,7 +35,7 @@ def locate_encoder(spec: str, *, offline: bool = False) -> EncoderSource:
     ----------
     spec
         ``minilm``, ``hf-hub:ORG/NAME`` or ``local-dir:PATH``. The network is used only for
-        ``hf-hub:``, and only for what the Hugging Face cache does not hold.
+        ``hf-hub:``, and only for files that are not in the Hugging Face cache.
     offline
         Whether the network is forbidden; ``MEDROV_OFFLINE`` forbids it, too.
 
@@ -58,7 +58,7 @@ def locate_encoder(spec: str, *, offline: bool = False) -> EncoderSource:
 
 
 def encoder_identity(spec: str, *, offline: bool = False) -> EncoderIdentity:
-    """Return what the embeddings of an encoder depend on, without loading its weights.
+    """Return the identity of an encoder without loading its weights.
 
     Parameters and errors are those of `locate_encoder`.
     """

@@ -1,4 +1,4 @@
-"""Files of a repository on the Hugging Face hub: from its local cache, else from the network."""
+"""Files of Hugging Face hub repositories, from the local cache or the network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from medrov_cli.core.text.silence import quiet
 
 @dataclass(frozen=True, slots=True)
 class HubRepository:
-    """A repository; what its cache holds is used as it is, without asking for news.
+    """A repository; cached files are used without a check for updates.
 
     Attributes
     ----------
@@ -25,22 +25,22 @@ class HubRepository:
     offline: bool
 
     def fetch(self, filename: str, revision: str | None = None) -> Path | None:
-        """Return a file, downloaded if need be; null if the repository has none of that name.
+        """Return a file, downloaded if it is not cached; null if the repository has no file of that name.
 
-        While offline, a file that is not cached counts as one that there is not.
+        While offline, a file that is not cached counts as missing.
 
         Parameters
         ----------
         filename
             Name within the repository.
         revision
-            Commit; the cached or newest state of the main branch where it is not given.
+            Commit; null: the cached or latest state of the main branch.
 
         Raises
         ------
         MedrovError
-            ``USAGE`` if the repository's name is not valid, ``ENCODER_MISSING`` if there is no
-            such repository, or the network fails.
+            ``USAGE`` if the repository's name is not valid, ``ENCODER_MISSING`` if the repository does
+            not exist, or the network fails.
         """
         with quiet():
             from huggingface_hub import hf_hub_download
@@ -52,7 +52,7 @@ class HubRepository:
                         hf_hub_download(self.name, filename, revision=revision, local_files_only=local)
                     )
                 except LocalEntryNotFoundError as error:
-                    if not local:  # how the library reports that the hub cannot be reached
+                    if not local:  # the library's error for an unreachable hub
                         raise self._unreachable(error) from error
                 except EntryNotFoundError:
                     return None
@@ -65,7 +65,7 @@ class HubRepository:
         return None
 
     def absent(self, what: str) -> MedrovError:
-        """Return the error that ``what`` is not there, for the reason that holds here."""
+        """Return the error for a missing ``what``, with its reason."""
         if self.offline:
             return MedrovError(
                 ErrorCode.NETWORK_FORBIDDEN,

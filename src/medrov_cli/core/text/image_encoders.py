@@ -1,4 +1,4 @@
-"""From what the user names as ``--text-encoder`` to the image tower of the same model."""
+"""Lookup of the image tower that belongs to a text encoder."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _HUB_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class ImageEncoderSource:
-    """An image encoder that was found and is not loaded yet.
+    """A located image encoder that is not loaded yet.
 
     Attributes
     ----------
     identity
-        What its embeddings depend on; equal to that of the text encoder of the same name.
+        Identity of the encoder, equal to that of the text encoder of the same model.
     load
-        Loads it onto a torch device; takes seconds, and imports torch.
+        Function that loads it onto a torch device; takes seconds, and imports torch.
     """
 
     identity: EncoderIdentity
@@ -39,13 +39,13 @@ class ImageEncoderSource:
 
 
 def check_image_tower(spec: str, *, offline: bool = False) -> None:
-    """Check that an encoder has an image tower; only its config is read.
+    """Check that an encoder has an image tower, from its config alone.
 
     Parameters
     ----------
     spec
         ``hf-hub:ORG/NAME`` or ``local-dir:PATH``. The network is used only for ``hf-hub:``, and
-        only for what the Hugging Face cache does not hold.
+        only for files that are not in the Hugging Face cache.
     offline
         Whether the network is forbidden; ``MEDROV_OFFLINE`` forbids it, too.
 
@@ -83,7 +83,7 @@ def open_image_encoder(spec: str, *, offline: bool = False, device: str = "cpu")
 
 
 def _find(spec: str, offline: bool) -> OpenClipModel:
-    """Return a model that has an image tower."""
+    """Return the model, after a check that it has an image tower."""
     if spec == MINILM.spec:
         raise MedrovError(ErrorCode.USAGE, f"text encoder {spec} has no image tower", _TOWER_HINT)
     model = find_open_clip(spec, offline=offline)
@@ -98,7 +98,7 @@ def _find(spec: str, offline: bool) -> OpenClipModel:
 
 @contextlib.contextmanager
 def _hub_hints() -> Iterator[None]:
-    """Replace the hub's advice to use the default encoder, which has no image tower."""
+    """Replace hints at the default encoder, which has no image tower."""
     try:
         yield
     except MedrovError as error:

@@ -1,4 +1,4 @@
-"""The lexicon: which names mean the same, and which modalities can show what they name."""
+"""Lexicon of class names: synonyms, and modalities that can show the class."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Entry:
     name
         The usual name, lower case.
     synonyms
-        Other names of the same thing.
+        Other names of the class.
     modalities
-        Where it can be seen.
+        Modalities that can show the class.
     """
 
     name: str
@@ -49,12 +49,12 @@ def lexicon() -> tuple[Entry, ...]:
 
 
 def synonyms_of(name: str) -> tuple[str, ...]:
-    """Return the other names of what ``name`` means; none if the lexicon does not know it.
+    """Return the synonyms of a class name; empty if it is not in the lexicon.
 
     Parameters
     ----------
     name
-        A name or a synonym of the lexicon, in any case; ``a/b`` asks for both.
+        A name or a synonym of the lexicon, in upper or lower case; ``a/b`` are two names.
     """
     parts = [_plain(part) for part in name.split("/")]
     found = (text for part in parts if part in _index() for text in _index()[part].texts)
@@ -62,7 +62,7 @@ def synonyms_of(name: str) -> tuple[str, ...]:
 
 
 def modalities_of(name: str) -> tuple[Modality, ...]:
-    """Return the modalities that can show what ``name`` means; none where it is not known.
+    """Return the modalities that can show a class; empty if it is not in the lexicon.
 
     Parameters
     ----------

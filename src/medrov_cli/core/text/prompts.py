@@ -1,4 +1,4 @@
-"""The classes that a user asks for, as text."""
+"""Parser of lists of classes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def parse_classes(text: str) -> tuple[Prompt, ...]:
     Raises
     ------
     MedrovError
-        ``USAGE`` if a class is empty or given twice; the message names it.
+        ``USAGE`` if a class is empty or given twice; the message contains it.
     """
     return _distinct([Prompt.parse(part) for part in text.split(",")])
 
 
 def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
-    """Return the prompts of lines with one class each; ``#`` begins a comment.
+    """Return the prompts of lines with one class each; ``#`` starts a comment.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` if there is no class, or a class is given twice.
+        ``USAGE`` without a class, or if a class is given twice.
     """
     texts = [line.split("#", maxsplit=1)[0].strip() for line in lines]
     prompts = [Prompt.parse(text) for text in texts if text]
@@ -36,7 +36,7 @@ def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
 
 
 def read_classes_file(path: Path) -> tuple[Prompt, ...]:
-    """Return the prompts of a UTF-8 text file with one class a line; ``#`` begins a comment.
+    """Return the prompts of a UTF-8 text file with one class per line; ``#`` starts a comment.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def read_classes_file(path: Path) -> tuple[Prompt, ...]:
 
 
 def _distinct(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
-    """Refuse prompts that ask for the same texts, whatever their case and order."""
+    """Return the prompts, after a check that no two have equal texts, without regard to case and order."""
     seen: set[frozenset[str]] = set()
     repeated = []
     for prompt in prompts:

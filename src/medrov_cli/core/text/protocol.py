@@ -1,4 +1,4 @@
-"""What every text or image encoder offers, and what identifies it."""
+"""Protocols of text and image encoders, and their identity."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 @dataclass(frozen=True, slots=True)
 class EncoderIdentity:
-    """What an embedding depends on besides its text or image.
+    """Everything that an embedding depends on besides its text or image.
 
     Attributes
     ----------
     spec
-        What the user names: ``minilm``, ``hf-hub:ORG/NAME``, ``local-dir:PATH``.
+        The user's specification: ``minilm``, ``hf-hub:ORG/NAME``, ``local-dir:PATH``.
     name
-        The encoder's own name, for people and for the cache.
+        Name of the encoder, for output and for the cache.
     revision
         SHA-256 of the files of a local encoder, commit of one from the Hugging Face hub.
     width
-        Values of an embedding before it is padded.
+        Values of an embedding before padding.
     context_length
         Tokens after which a text is cut off.
     uncased
-        Whether upper and lower case make no difference to the encoder.
+        Whether the encoder ignores case.
     """
 
     spec: str
@@ -37,35 +37,35 @@ class EncoderIdentity:
     uncased: bool = False
 
     def canonical(self, text: str) -> str:
-        """Return the form of ``text`` that is encoded and cached: plain spaces, one case."""
+        """Return the form of a text that is encoded and cached: single spaces, one case."""
         plain = " ".join(text.split())
-        # Letter by letter, as the tokenizer does it: str.lower knows the Greek final sigma.
+        # Each character alone, as in the tokenizer: str.lower treats the Greek final sigma by context.
         return "".join(letter.lower() for letter in plain) if self.uncased else plain
 
 
 class TextEncoder(Protocol):
-    """Turns texts into unit vectors; knows nothing of detectors."""
+    """Encoder of texts to unit vectors."""
 
     @property
     def identity(self) -> EncoderIdentity:
-        """Return what the embeddings depend on."""
+        """Return the identity of the encoder."""
 
     def encode(self, texts: Sequence[str]) -> Float32Array:
-        """Return one embedding a text, float32, (texts, identity.width), L2 norm 1.
+        """Return one embedding per text, float32, (texts, identity.width), L2 norm 1.
 
         An embedding does not depend on the other texts of the call.
         """
 
 
 class ImageEncoder(Protocol):
-    """Turns crops of images into unit vectors, in the space of a text encoder's."""
+    """Encoder of image crops to unit vectors, in the space of a text encoder."""
 
     @property
     def identity(self) -> EncoderIdentity:
-        """Return what the embeddings depend on: that of the text encoder of the same model."""
+        """Return the identity of the encoder, which is that of the text encoder of the same model."""
 
     def encode_images(self, images_rgb: Sequence[UInt8Array]) -> Float32Array:
-        """Return one embedding a crop, float32, (images, identity.width), L2 norm 1.
+        """Return one embedding per crop, float32, (images, identity.width), L2 norm 1.
 
         Parameters
         ----------

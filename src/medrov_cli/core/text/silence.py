@@ -1,4 +1,4 @@
-"""Keep the Hugging Face libraries silent, and off the network."""
+"""Context managers that silence the Hugging Face libraries and forbid them the network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-    "TOKENIZERS_PARALLELISM": "false",  # a fork after use warns otherwise
+    "TOKENIZERS_PARALLELISM": "false",  # prevents a warning of a fork after use
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
 }
 
@@ -32,12 +32,12 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(disabled)
-            root.handlers[:] = handlers  # open_clip logs to the root, which adds a handler
+            root.handlers[:] = handlers  # open_clip logs to the root logger, which adds a handler
 
 
 @contextlib.contextmanager
 def quiet_offline_models() -> Iterator[None]:
-    """Run a body that loads models from local files: silent, and the network is forbidden."""
+    """Run a body that loads models from local files, silently and without network."""
     with quiet():
         import huggingface_hub.constants
         from transformers.utils import logging as transformers_logging

@@ -1,4 +1,4 @@
-"""The shipped vocabulary: embeddings of the lexicon, so that common classes need no encoder."""
+"""Shipped vocabulary: embeddings of the lexicon, so that common classes need no encoder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VOCABULARY = "vocabulary-minilm.safetensors"
 def shipped_embeddings(identity: EncoderIdentity) -> dict[str, Float32Array]:
     """Return the shipped embeddings of an encoder by canonical text, float32, (width,), L2 norm 1.
 
-    Nothing is shipped for encoders other than the default one.
+    The result is empty for encoders other than the default one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The manifest: the weights that are known by name, with their SHA-256."""
+"""Manifest of the named weights with their SHA-256."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """One set of weights that is known by name.
+    """One entry of the manifest.
 
     Attributes
     ----------
     name
-        What ``--weights`` takes.
+        Name for ``--weights``.
     file
         File name, in the weights folder or in the cache.
     sha256
-        Of the whole file, lower-case hexadecimal.
+        SHA-256 of the file, lower-case hexadecimal.
     size_bytes
-        Of the whole file.
+        Size of the file.
     source
-        Who made it and how, one sentence.
+        Origin of the weights, one sentence.
     licence
         SPDX identifier.
     imgsz
         Side of the square model input in pixels.
     text_encoder
-        Spec of the text encoder it was trained with.
+        Specification of the text encoder of its training.
     url
-        Where ``medrov weights pull`` gets it; null where it comes with the package.
+        Address for ``medrov weights pull``; null if it is part of the package.
     """
 
     name: str
@@ -61,9 +61,9 @@ class ManifestEntry:
 
 
 def weights_dir() -> Path:
-    """Return the folder with the manifest and the weights that come with the package.
+    """Return the folder with the manifest and the weights of the package.
 
-    In an installed wheel it is inside the package; in a source checkout it is ``weights/``
+    In an installed wheel it is inside the package. In a source checkout it is ``weights/``
     at the root.
     """
     package = Path(str(resources.files("medrov_cli")))
@@ -72,17 +72,17 @@ def weights_dir() -> Path:
 
 
 def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
-    """Return the known weights by name, in the manifest's order.
+    """Return the named weights, in the order of the manifest.
 
     Parameters
     ----------
     folder
-        Where ``manifest.toml`` is; the package's own by default.
+        Folder of ``manifest.toml``; that of the package by default.
 
     Raises
     ------
     MedrovError
-        ``weights_missing`` without a manifest, ``weights_corrupt`` where it is malformed.
+        ``weights_missing`` without a manifest, ``weights_corrupt`` if it is malformed.
     """
     path = (folder or weights_dir()) / MANIFEST_FILE
     try:
@@ -105,19 +105,19 @@ def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
 
 
 def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) -> ManifestEntry:
-    """Enter a weights file into the manifest beside it; an entry of the same name is replaced.
+    """Add a weights file to the manifest beside it, or replace the entry of its name.
 
     Comments above the first entry are kept. SHA-256 and size are measured; name, licence, image size and
-    text encoder come from the file's metadata.
+    text encoder are read from the file's metadata.
 
     Parameters
     ----------
     weights
         The file, in the folder of the manifest.
     source
-        Who made it and how, one sentence.
+        Origin of the weights, one sentence.
     url
-        Where others can get it.
+        Address of the file.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) 
 
 
 def _entry(fields: Fields) -> ManifestEntry:
-    """Return one entry; file names with folders in them are refused."""
+    """Return one entry, after a check that its file name contains no folder."""
     name = fields.text("name")
     file = fields.text("file")
     digest = fields.text("sha256")
@@ -168,7 +168,7 @@ def _entry(fields: Fields) -> ManifestEntry:
 
 
 def _as_toml(entry: ManifestEntry) -> str:
-    """Return an entry as a TOML table; JSON's strings and numbers are TOML's as well."""
+    """Return an entry as a TOML table; strings and numbers of JSON are valid TOML."""
     values = {
         "name": entry.name,
         "file": entry.file,

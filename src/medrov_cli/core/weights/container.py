@@ -1,4 +1,4 @@
-"""Reading, checking and writing one weights file: safetensors with our metadata in its header."""
+"""Reading, checking and writing of weights files: safetensors with medrov's metadata in the header."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ EMBEDDINGS = "vocabulary.embeddings"
 """Tensor with the class embeddings of the vocabulary, (classes, 512), L2 norm 1."""
 
 METADATA_KEY = "medrov"
-"""Key of our JSON in the safetensors header. One key only: the order of several is not fixed."""
+"""Key of the JSON in the safetensors header; a single one, because the order of several is not fixed."""
 
 NORM_TOLERANCE = 1e-2
-"""How far from 1 the norm of a stored embedding may be (half precision rounds to 5e-4 a value)."""
+"""Tolerance of the norms of stored embeddings (half precision rounds each value to 5e-4)."""
 
 _DTYPES = frozenset({"F16", "F32", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"})
 
@@ -35,20 +35,20 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found when a weights file was read from end to end.
+    """Result of reading a weights file completely.
 
     Attributes
     ----------
     path
         The file.
     sha256
-        Of the whole file, lower-case hexadecimal.
+        SHA-256 of the file, lower-case hexadecimal.
     size_bytes
-        Of the whole file.
+        Size of the file.
     tensors, parameters
         Number of tensors, and of values in the floating-point ones.
     metadata
-        What the file says about itself.
+        Metadata of the file.
     """
 
     path: Path
@@ -60,9 +60,9 @@ class Verification:
 
 
 def sha256_of(path: Path, *, reread: bool = False) -> str:
-    """Return the SHA-256 of a file, lower-case hexadecimal; a file that is as it was is not read again.
+    """Return the SHA-256 of a file, lower-case hexadecimal; an unchanged file is not read again.
 
-    With ``reread`` it is read all the same, to find what rots on the disk by itself.
+    With ``reread`` it is always read, to detect damage of the disk.
 
     Raises
     ------
@@ -76,9 +76,9 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
 
 
 def sha256_of_tensors(path: Path) -> str:
-    """Return the SHA-256 of what a network computes with: names, types, shapes and values.
+    """Return the SHA-256 of the tensors: names, types, shapes and values.
 
-    Weights that differ in their metadata alone have the same.
+    It does not depend on the metadata.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def sha256_of_tensors(path: Path) -> str:
 
 
 def read_metadata(path: Path) -> WeightsMetadata:
-    """Return what a weights file says about itself; no tensor is read.
+    """Return the metadata of a weights file, without reading tensors.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def load_embeddings(path: Path) -> npt.NDArray[np.float32]:
     Raises
     ------
     MedrovError
-        ``weights_missing``; ``weights_corrupt``, also where rows and vocabulary do not match.
+        ``weights_missing``; ``weights_corrupt``, also if rows and vocabulary do not match.
     """
     with _opened(path) as handle:
         classes = len(_metadata_of(handle, path).vocabulary)
@@ -148,9 +148,9 @@ def load_embeddings(path: Path) -> npt.NDArray[np.float32]:
 
 
 def save(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: WeightsMetadata) -> None:
-    """Write a weights file under a temporary name, then rename it: no reader sees half a file.
+    """Write a weights file atomically, under a temporary name.
 
-    The same tensors and metadata always give the same bytes.
+    Equal tensors and metadata give equal bytes.
 
     Raises
     ------
@@ -158,14 +158,14 @@ def save(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: WeightsM
         ``output_failed`` if the file cannot be written.
     """
     plain = {name: np.asarray(value, order="C") for name, value in tensors.items()}
-    # Bytes, not save_file: that makes a file which only its owner may read.
+    # save_file would make a file that only its owner may read.
     data = serialise(plain, metadata={METADATA_KEY: metadata.to_json()})
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
 
 
 def verify(path: Path) -> Verification:
-    """Read a weights file from end to end.
+    """Read and check a weights file completely.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def _metadata_of(handle: Any, path: Path) -> WeightsMetadata:
 
 
 def _tensor_of(handle: Any, name: str, path: Path) -> npt.NDArray[Any]:
-    """Return one tensor of an open file; refuse types that numpy has no form for."""
+    """Return one tensor of an open file, after a check that numpy supports its type."""
     dtype = handle.get_slice(name).get_dtype()
     if dtype not in _DTYPES:
         raise _corrupt(path, f"tensor {name!r} has the unsupported type {dtype}")
@@ -225,7 +225,7 @@ def _tensor_of(handle: Any, name: str, path: Path) -> npt.NDArray[Any]:
 
 
 def misfit(path: Path, what: object) -> MedrovError:
-    """Return the error that tensors are not those of the architecture that their file names."""
+    """Return the error for tensors that do not fit the architecture in their file."""
     return MedrovError(
         ErrorCode.WEIGHTS_CORRUPT,
         f"{path}: the tensors do not fit the architecture in its metadata: {what}",
@@ -234,12 +234,12 @@ def misfit(path: Path, what: object) -> MedrovError:
 
 
 def _corrupt(path: Path, what: str) -> MedrovError:
-    """Return the error that a file is damaged."""
+    """Return the error for a damaged file."""
     return MedrovError(ErrorCode.WEIGHTS_CORRUPT, f"{path}: {what}", "Get or write the file again.")
 
 
 def _unreadable(path: Path, error: OSError) -> MedrovError:
-    """Return the error that a file cannot be read."""
+    """Return the error for a file that cannot be read."""
     reason = error.strerror or str(error)
     return MedrovError(
         ErrorCode.WEIGHTS_MISSING, f"cannot read {path}: {reason}", "Check the path and its permissions."

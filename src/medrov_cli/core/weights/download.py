@@ -1,4 +1,4 @@
-"""Download of one file whose SHA-256 is known. The only network access of this package."""
+"""Download of one file of known SHA-256, the only network access of this package."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def download(
     progress: Progress = no_progress,
     stage: str = "downloading",
 ) -> None:
-    """Get a file; it appears under its name only when its size and SHA-256 are right.
+    """Download a file, which gets its name only after a check of its size and SHA-256.
 
     Parameters
     ----------
     url
-        ``https``; plain ``http`` only from this machine itself.
+        ``https``; ``http`` only for the local machine.
     path
-        Where to put it.
+        Path of the file.
     sha256, size_bytes
-        Of the whole file.
+        SHA-256 and size of the file.
     progress
-        Called after every chunk with the bytes that are done, their total and ``stage``.
+        Called after every chunk with the number of downloaded bytes, their total and ``stage``.
     stage
         Name of the download.
 
@@ -48,7 +48,7 @@ def download(
     ------
     MedrovError
         ``weights_untrusted`` for an address without encryption, ``weights_missing`` if the
-        server fails, ``weights_corrupt`` if something else came, ``output_failed``.
+        server fails, ``weights_corrupt`` for another file, ``output_failed``.
     """
     digest = hashlib.sha256()
     done = 0
@@ -69,7 +69,7 @@ def download(
 
 
 def _chunks(url: str) -> Iterator[bytes]:
-    """Yield the bytes behind an address."""
+    """Yield the bytes at an address."""
     _require_safe(url)
     opener = urllib.request.build_opener(_SafeRedirects)
     try:
@@ -83,7 +83,7 @@ def _chunks(url: str) -> Iterator[bytes]:
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to safe addresses only."""
+    """Redirect handler for safe addresses only."""
 
     def redirect_request(
         self,
@@ -94,13 +94,13 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Return the next request; raise where its address is not a safe one."""
+        """Return the next request; raise if its address is not safe."""
         _require_safe(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _require_safe(url: str) -> None:
-    """Refuse every address but https, and http on this machine."""
+    """Check that an address is https, or http on the local machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -116,7 +116,7 @@ def _require_safe(url: str) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine itself."""
+    """Return whether a host is the local machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

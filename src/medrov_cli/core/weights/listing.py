@@ -11,7 +11,7 @@ from medrov_cli.core.weights.catalogue import ManifestEntry
 
 
 class Availability(StrEnum):
-    """Where the file of a manifest entry is."""
+    """Location of the file of a manifest entry."""
 
     PRESENT = "present"
     TO_PULL = "to_pull"
@@ -29,7 +29,7 @@ class Listed:
 
 
 def list_weights() -> tuple[Listed, ...]:
-    """Return the known weights; the SHA-256 of those that are here is checked.
+    """Return the weights of the manifest, with a check of the SHA-256 of installed ones.
 
     Raises
     ------

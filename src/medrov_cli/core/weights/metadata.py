@@ -1,4 +1,4 @@
-"""What a weights file says about itself: frozen records, and their strict reading from JSON."""
+"""Metadata of weights files: frozen records, and their strict parser from JSON."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SCALES = ("n", "s", "m", "l", "x")
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureInfo:
-    """What has to be known to build the network.
+    """Parameters of the architecture of the network.
 
     Attributes
     ----------
     scale
         ``n``, ``s``, ``m``, ``l`` or ``x``.
     text_adapter
-        Whether class embeddings pass a trained linear map before they are used.
+        Whether a trained linear map is applied to class embeddings.
     background
-        Whether the network keeps one class embedding of its own, for all that nobody asks for.
+        Whether the network contains one class embedding of its own, for objects of no prompted class.
     """
 
     scale: str
@@ -41,20 +41,20 @@ class ArchitectureInfo:
 
 @dataclass(frozen=True, slots=True)
 class TextEncoderInfo:
-    """The encoder whose embeddings the network was trained with.
+    """Text encoder of the training.
 
     Attributes
     ----------
     spec
-        What ``--text-encoder`` takes: ``minilm``, ``hf-hub:...``, ``local-dir:...``.
+        Specification for ``--text-encoder``: ``minilm``, ``hf-hub:...``, ``local-dir:...``.
     identity
-        The encoder's own name for its weights; empty where it is not known.
+        Name of the encoder's weights; empty if unknown.
     revision
-        Revision or content hash of its weights; empty where it is not known.
+        Revision or content hash of its weights; empty if unknown.
     width
         Width of an embedding before padding to 512.
     context_length
-        Longest text in tokens; null where the encoder's own default holds.
+        Maximum length of a text in tokens; null: default of the encoder.
     """
 
     spec: str
@@ -71,11 +71,11 @@ class ClassEntry:
     Attributes
     ----------
     name
-        As it is shown in results.
+        Name in results.
     synonyms
-        The texts whose embeddings were averaged; empty where the name alone was used.
+        Texts whose embeddings were averaged; empty if only the name was used.
     modalities
-        Where the class can be seen; empty where that is not known.
+        Modalities that can show the class; empty if unknown.
     """
 
     name: str
@@ -85,7 +85,7 @@ class ClassEntry:
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """One source of training images, with its licence and modality (null: mixed or not known)."""
+    """One source of training images, with its licence and modality (null: mixed or unknown)."""
 
     name: str
     licence: str
@@ -94,7 +94,7 @@ class DatasetEntry:
 
 @dataclass(frozen=True, slots=True)
 class TrainingInfo:
-    """On what the weights were trained, and remarks for a reader."""
+    """Training data of the weights, and remarks."""
 
     datasets: tuple[DatasetEntry, ...] = ()
     notes: str = ""
@@ -102,7 +102,7 @@ class TrainingInfo:
 
 @dataclass(frozen=True, slots=True)
 class WeightsMetadata:
-    """Everything that a weights file says about itself.
+    """Metadata of a weights file.
 
     Attributes
     ----------
@@ -119,9 +119,9 @@ class WeightsMetadata:
     created_by
         Program and version that wrote the file.
     source
-        Where the tensors come from, when they were not trained by this program.
+        Origin of tensors that were not trained by this program.
     calibration
-        What scores mean, and each class's own threshold; null where that was not measured.
+        Calibration of scores, and threshold of each class; null if they were not fitted.
     """
 
     name: str
@@ -146,13 +146,13 @@ class WeightsMetadata:
         Raises
         ------
         ValueError
-            If ``results`` holds a number that JSON has no form for (NaN, infinity).
+            If ``results`` contains a number that JSON cannot represent (NaN, infinity).
         """
         return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> WeightsMetadata:
-        """Parse metadata strictly; fields that this version does not know are ignored.
+        """Parse metadata strictly; unknown fields are ignored.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class WeightsMetadata:
 
 
 def _parse(fields: Fields) -> WeightsMetadata:
-    """Return the record that ``fields`` hold."""
+    """Return the record of the fields."""
     architecture = fields.child("architecture")
     encoder = fields.child("text_encoder")
     training = fields.child("training")

@@ -1,4 +1,4 @@
-"""The way from a name or a path to a checked weights file."""
+"""Resolution of a name or a path to a checked weights file."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from medrov_cli.core.weights.catalogue import ManifestEntry
 from medrov_cli.core.weights.container import sha256_of
 
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".ckpt", ".pkl", ".bin"})
-"""Names under which torch checkpoints travel: never opened as weights."""
+"""Suffixes of torch checkpoints, which are never opened as weights."""
 
 
 def pulled_dir() -> Path:
-    """Return the folder of downloaded weights. Not created."""
+    """Return the folder of downloaded weights, without creating it."""
     return cache_dir() / "weights"
 
 
 def locate(entry: ManifestEntry) -> Path | None:
-    """Return where the file of an entry is on this machine, or null; its bytes are not checked."""
+    """Return the path of an entry's file on this machine, or null, without a check of its bytes."""
     candidates = (catalogue.weights_dir() / entry.file, pulled_dir() / entry.file)
     return next((path for path in candidates if path.is_file()), None)
 
 
 def resolve(name_or_path: str, *, reread: bool = False, exported: bool = False) -> Path:
-    """Return the weights file that a name of the manifest, or a path, stands for.
+    """Return the weights file of a name in the manifest, or of a path.
 
-    With ``exported``, a model of ``medrov export`` will do: an ``.onnx`` or ``.xml`` file, or the folder with
-    the latter. It is returned unread.
+    With ``exported``, a model of ``medrov export`` is allowed: an ``.onnx`` or ``.xml`` file, or the folder
+    of the latter. Its path is returned without reading it.
 
-    A named file is checked against the manifest's SHA-256; it is read for that when it is new or has
-    changed, or with ``reread``. A path to a ``.safetensors`` file is taken as it is: its owner
-    vouches for it, and reading it runs no code.
+    The SHA-256 of a named file is compared with the manifest. The file is read for that if it is new or
+    changed, or with ``reread``. A path to a ``.safetensors`` file is not checked: reading it executes no
+    code.
 
     Raises
     ------
     MedrovError
-        ``weights_missing``; ``weights_corrupt`` where the SHA-256 differs;
+        ``weights_missing``; ``weights_corrupt`` if the SHA-256 differs;
         ``weights_untrusted`` for a pickled checkpoint.
     """
     known = catalogue.manifest()
@@ -100,7 +100,7 @@ def _resolve_entry(entry: ManifestEntry, reread: bool) -> Path:
 
 
 def _missing(name_or_path: str, known: dict[str, ManifestEntry]) -> MedrovError:
-    """Return the error that nothing has this name, with the nearest known one."""
+    """Return the error for an unknown name, with the most similar known one."""
     close = difflib.get_close_matches(name_or_path, known, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return MedrovError(

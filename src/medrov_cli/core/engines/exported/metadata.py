@@ -1,4 +1,4 @@
-"""What an exported model says about itself: a frozen record, and its strict reading from JSON."""
+"""Metadata of exported models: a frozen record, and its strict parser from JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METADATA_KEY = "medrov"
 """Key of the JSON in ONNX' metadata_props, TorchScript's extra files and Core ML's metadata."""
 
 VOCABULARY_KEY = "medrov.vocabulary"
-"""Where an open model has the class embeddings of the weights' vocabulary: float16, base64."""
+"""Key of the class embeddings of the vocabulary in an open model: float16, base64."""
 
 LETTERBOX = {
     "scale": "the longer side becomes imgsz, up or down, the aspect stays",
@@ -29,7 +29,7 @@ LETTERBOX = {
     "shrink": "area (cv2.INTER_AREA)",
     "enlarge": "bilinear (cv2.INTER_LINEAR)",
 }
-"""The rule of :mod:`medrov_cli.core.records.letterbox`, for other programs."""
+"""Rule of :mod:`medrov_cli.core.records.letterbox`, for other programs."""
 
 _BOXES = {
     "boxes": "float32, (batch, anchors, 4): left, top, right, bottom, in pixels of the input",
@@ -43,12 +43,12 @@ _DETECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """The suppression inside a model.
+    """Suppression inside a model.
 
     Attributes
     ----------
     thresholds
-        The lowest raw score of each class; one number for all classes of an open model.
+        Minimum raw score of each class; one number for all classes of an open model.
     iou, max_det
         See :func:`medrov_cli.core.records.suppression.select`.
     """
@@ -60,34 +60,34 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class ExportMetadata:
-    """Everything that an exported model says about itself.
+    """Metadata of an exported model.
 
     Attributes
     ----------
     format, precision
-        What kind of file it is, and in which number format.
+        Format of the file, and number format.
     weights_sha256, weights
-        The weights file it was made from, and what that says about itself: name, licence, calibration.
+        SHA-256 and metadata of the exported weights: name, licence, calibration.
     classes
-        What it finds, in the order of its outputs; null for an open model: its embeddings are an input.
+        Classes in the order of the outputs; null for an open model, whose embeddings are an input.
     asked
-        The user named the classes. Otherwise they are the vocabulary of the weights.
+        Whether the user gave the classes. Otherwise they are the vocabulary of the weights.
     text_encoder
-        What made the class embeddings.
+        Text encoder of the class embeddings.
     vocabulary_sha256
         Identity of classes and text encoder; null for an open model.
     imgsz
         Side of the square model input, in pixels; null: any multiple of 32.
     suppression
-        Null: none is inside.
+        Suppression inside the model; null: none.
     content_sha256
-        Of what computes: damage shows. Empty where the format has no way to tell.
+        SHA-256 of the graph and its weights; empty if the format does not allow it.
     created_by
         Program and version that wrote the file.
     quantisation
-        How int8 was made; null for other formats.
+        Settings of the int8 quantisation; null for other formats.
     parity
-        How it differs from the weights run by torch.
+        Differences from the weights run by torch.
     """
 
     format: ExportFormat
@@ -148,7 +148,7 @@ class ExportMetadata:
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> ExportMetadata:
-        """Parse metadata strictly; fields that this version does not know are ignored.
+        """Parse metadata strictly; unknown fields are ignored.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class ExportMetadata:
 
 
 def corrupt(where: str, what: str) -> MedrovError:
-    """Return the error that an exported model is damaged."""
+    """Return the error for a damaged exported model."""
     return MedrovError(ErrorCode.WEIGHTS_CORRUPT, f"{where}: {what}", "Export the weights again.")
 
 

@@ -1,4 +1,4 @@
-"""An exported ONNX model, run by ONNX Runtime."""
+"""Engine for exported ONNX models in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from medrov_cli.core.settings.choices import ExportPrecision
 
 
 class ExportedOnnxEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`.
+    """Exported ONNX model as an :class:`~medrov_cli.core.engines.interface.Engine`.
 
     Parameters
     ----------
     path, metadata
-        The file, and what it says about itself.
+        The file and its metadata.
     embeddings
         Class embeddings of an open model.
     imgsz
@@ -50,14 +50,14 @@ class ExportedOnnxEngine:
             self._session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # its exceptions have no class in common
+        except Exception as error:  # its exceptions have no common base class
             raise corrupt(str(path), "ONNX Runtime cannot load it") from error
         self._classes = class_count(metadata, embeddings)
         self._inputs = {} if metadata.classes is not None else {"embeddings": embeddings}
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
         found = []
         for image in images_rgb:
             pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The door to exported models: what a file is, what it says, and the engine that runs it."""
+"""Reading of exported models, and choice and opening of their engines."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from medrov_cli.core.weights.container import sha256_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExportedModel:
-    """An exported model that was found whole.
+    """An exported model after a check of its integrity.
 
     Attributes
     ----------
     path
         The ``.onnx`` or ``.xml`` file.
     sha256
-        Of that file; an ``.xml`` names the SHA-256 of its ``.bin``.
+        SHA-256 of that file; an ``.xml`` contains the SHA-256 of its ``.bin``.
     metadata
-        What it says about itself.
+        Metadata of the model.
     vocabulary
-        Of an open model: class embeddings of the weights' vocabulary, float32, (classes, 512).
+        Class embeddings of the vocabulary of an open model, float32, (classes, 512).
     """
 
     path: Path
@@ -46,7 +46,7 @@ class ExportedModel:
 
 
 def read_exported(path: Path) -> ExportedModel:
-    """Return what an exported ``.onnx`` or ``.xml`` file says about itself, once it is found to be whole.
+    """Read an exported ``.onnx`` or ``.xml`` file, and check its integrity.
 
     Raises
     ------
@@ -86,18 +86,18 @@ def open_exported(
     Parameters
     ----------
     model
-        What :func:`read_exported` found.
+        The model, from :func:`read_exported`.
     embeddings
-        Class embeddings, float32, (classes, 512), L2 norm 1, of an open model; null for a folded one.
+        Class embeddings, float32, (classes, 512), L2 norm 1, of an open model; null for fixed classes.
     imgsz
         Side of the square model input, in pixels.
     device, engine, precision, streams
-        See :func:`medrov_cli.core.engines.open_engine.open_engine`; fp32 is the file's own precision.
+        See :func:`medrov_cli.core.engines.open_engine.open_engine`; fp32 means the precision of the file.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` for a device, size, engine or precision that does not go with the file;
+        ``USAGE`` for a device, size, engine or precision that the file does not support;
         ``DEPENDENCY_MISSING``; ``WEIGHTS_CORRUPT``.
     """
     _check_size(model, imgsz)
@@ -113,7 +113,7 @@ def open_exported(
 
 
 def chosen_engine(model: ExportedModel, device: str, engine: EngineName, precision: Precision) -> EngineName:
-    """Return the engine that :func:`open_exported` takes, OpenVINO or ONNX Runtime; the same errors."""
+    """Return the engine of :func:`open_exported`, OpenVINO or ONNX Runtime; errors are the same."""
     check_device(device)
     _check_engine(model, engine, precision)
     chosen = choose_engine(_only_engine(model) or engine, "cpu" if device == "auto" else device, precision)
@@ -148,9 +148,9 @@ def _check_engine(model: ExportedModel, engine: EngineName, precision: Precision
 
 
 def _only_engine(model: ExportedModel) -> EngineName | None:
-    """Return the engine that alone runs a model; null where there is a choice.
+    """Return the only engine that runs a model; null if both do.
 
-    OpenVINO reads the quantised operators of an ONNX file, and computes something else with them.
+    OpenVINO reads the quantised operators of an ONNX file, but computes other results.
     """
     if model.path.suffix.lower() == ".xml":
         return EngineName.OPENVINO
@@ -162,7 +162,7 @@ def _read_onnx(path: Path) -> tuple[dict[str, str], str]:
 
     try:
         model = onnx.load_model_from_string(path.read_bytes())
-    except Exception as error:  # protobuf's, which is onnx's affair
+    except Exception as error:  # exceptions of protobuf, a dependency of onnx
         raise corrupt(str(path), "not an ONNX file") from error
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise corrupt(str(path), "its tensors are in other files")
@@ -170,7 +170,7 @@ def _read_onnx(path: Path) -> tuple[dict[str, str], str]:
 
 
 def onnx_content_sha256(model: Any) -> str:
-    """Return the SHA-256 of an ONNX model's graph, whatever its metadata."""
+    """Return the SHA-256 of the graph of an ONNX model, without its metadata."""
     return hashlib.sha256(model.graph.SerializeToString(deterministic=True)).hexdigest()
 
 
@@ -187,11 +187,11 @@ def _read_openvino(path: Path) -> tuple[dict[str, str], str]:
 
 
 OPENVINO_SLOTS = {METADATA_KEY: ("medrov", "metadata"), VOCABULARY_KEY: ("medrov", "vocabulary")}
-"""Paths in rt_info."""
+"""Paths of the keys in rt_info."""
 
 
 def encode_vocabulary(embeddings: Float32Array) -> str:
-    """Return class embeddings as the text that goes into an open model."""
+    """Encode class embeddings as text for an open model."""
     return base64.b64encode(embeddings.astype("<f2").tobytes()).decode("ascii")
 
 

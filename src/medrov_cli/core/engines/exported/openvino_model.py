@@ -1,4 +1,4 @@
-"""An exported model, OpenVINO's own or ONNX, run by OpenVINO."""
+"""Engine for exported OpenVINO and ONNX models in OpenVINO."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import ExportPrecision, Precision
 
 PREPARATION = 1
-"""Of what is put before the model: to be raised with every change."""
+"""Version of the preprocessing inside the model; increase it with every change."""
 
 
 class ExportedOpenVinoEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`.
+    """Exported model as an :class:`~medrov_cli.core.engines.interface.Engine`.
 
-    The compiled model is made for one image of one size, which costs least; bytes become numbers in it.
-    Images go through one at a time, several side by side.
+    The model is compiled for one image of one size, which is fastest, and includes the conversion of uint8.
+    Each request computes one image, and several requests run in parallel.
 
     Parameters
     ----------
     path, sha256, metadata
-        The file, its content, and what it says about itself.
+        The file, its SHA-256, and its metadata.
     embeddings
         Class embeddings of an open model.
     imgsz
         Side of the square model input, in pixels.
     precision
-        bf16: compute in it; fp32: as the file says.
+        bf16, or fp32 for the precision of the file.
     streams
-        Images side by side.
+        Number of images in parallel.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class ExportedOpenVinoEngine:
         self._outputs = tuple(name for name in OUTPUTS if name in names)
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
 
         def finish(outputs: Mapping[str, Float32Array]) -> Candidates:
             return candidates_of(outputs, floor, self._classes)

@@ -1,4 +1,4 @@
-"""From the outputs of an exported model to candidates."""
+"""Conversion of the outputs of an exported model to candidates."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array
 
 OUTPUTS = ("boxes", "scores", "detections")
-"""Names that outputs of exported models have."""
+"""Names of the outputs of exported models."""
 
 
 def candidates_of(outputs: Mapping[str, Float32Array], floor: float, classes: int) -> Candidates:
-    """Return the candidates of one image; none shares memory with the outputs.
+    """Return the candidates of one image, without shared memory with the outputs.
 
     Parameters
     ----------
     outputs
         ``boxes`` (anchors, 4) and ``scores`` (anchors, classes), or ``detections`` (rows, 6).
     floor
-        Rows whose best score is lower are left out; 0: none is.
+        Rows with a lower best score are left out; 0: none are left out.
     classes
         Number of classes.
     """
@@ -38,7 +38,7 @@ def candidates_of(outputs: Mapping[str, Float32Array], floor: float, classes: in
 
 
 def class_count(metadata: ExportMetadata, embeddings: Float32Array | None) -> int:
-    """Return the number of classes of a model, or of those that an open one is asked for."""
+    """Return the number of classes of a model, or of the embeddings of an open one."""
     if metadata.classes is not None:
         return len(metadata.classes)
     return 0 if embeddings is None else len(embeddings)

@@ -1,4 +1,4 @@
-"""Core ML: a package made from the traced network; the metadata are in its user-defined ones."""
+"""Core ML: a package from the traced network, with the metadata as user-defined metadata."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_CLASSES = 2000
 
 
 def check_coreml() -> None:
-    """Refuse a machine without coremltools.
+    """Check that coremltools is installed.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_coreml() -> None:
 
 
 class CoreMlDraft:
-    """See :class:`~medrov_cli.core.exporting.request.Draft`."""
+    """Model in Core ML, a :class:`~medrov_cli.core.exporting.request.Draft`."""
 
     quantisation: dict[str, Any] | None = None
 
@@ -81,8 +81,8 @@ class CoreMlDraft:
         return [path]
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine | None:
-        """Return Core ML with it, on a Mac; elsewhere there is nothing that runs it."""
-        del plain, imgsz  # nothing is suppressed inside, and there is one size
+        """Return an engine for Core ML on macOS, else null."""
+        del plain, imgsz  # no suppression inside, and one size
         if platform.system() != "Darwin":
             return None
         return _CoreMlEngine(
@@ -91,7 +91,7 @@ class CoreMlDraft:
 
 
 class _CoreMlEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`; for the check of an export alone."""
+    """Core ML as an :class:`~medrov_cli.core.engines.interface.Engine`, for comparisons only."""
 
     is_accelerator = False
     streams = 1

@@ -1,4 +1,4 @@
-"""ONNX: one file that carries its metadata."""
+"""ONNX: one file with its metadata."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class OnnxDraft:
-    """See :class:`~medrov_cli.core.exporting.request.Draft`.
+    """Model in ONNX, a :class:`~medrov_cli.core.exporting.request.Draft`.
 
     Attributes
     ----------
     quantisation
-        How int8 was made; null for other formats.
+        Settings of the int8 quantisation; null for other precisions.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -46,7 +46,7 @@ class OnnxDraft:
             self._plain = _in_half(self._plain)
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
-        """Write ``stem.onnx``, and without suppression ``stem.plain.onnx`` if it has one."""
+        """Write ``stem.onnx``, and ``stem.plain.onnx`` without suppression if it has one."""
         path = folder / f"{stem}.onnx"
         suppression = suppression_of(metadata)
         self._write(path, self._plain, metadata, suppression)
@@ -55,7 +55,7 @@ class OnnxDraft:
         return [path]
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
-        """Return ONNX Runtime with it: what other programs run."""
+        """Return an engine for ONNX Runtime, the runtime of other programs."""
         return open_draft(self._subject, path, EngineName.ONNX, plain=plain, imgsz=imgsz)
 
     def _write(
@@ -82,9 +82,9 @@ class OnnxDraft:
 
 
 def _in_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model in float16, its inputs and outputs in float32.
+    """Return the model in float16, with inputs and outputs in float32.
 
-    The way from distances to boxes stays in float32: half a pixel in a thousand is lost otherwise.
+    The operators from distances to boxes stay in float32, because float16 has steps of half a pixel at 1,000.
     """
     from importlib import import_module
 
@@ -113,9 +113,9 @@ def _ancestors_until_softmax(model: onnx.ModelProto) -> list[str]:
 
 
 def _with_free_products(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with its MatMuls' constants one step away.
+    """Return the model with an operator between each MatMul and its constant.
 
-    NNCF takes a constant factor for a layer's weights, and looks for an input that is not there.
+    NNCF treats a constant factor as the weights of a layer, and fails on the missing input.
     """
     from onnx import helper
 
@@ -136,7 +136,7 @@ def _with_free_products(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _tidied(made: onnx.ModelProto, original: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a quantised model with the inputs, outputs and format of its original, and nothing left over."""
+    """Return a quantised model with the inputs, outputs and format of its original, without unused parts."""
     for field in ("input", "output"):
         own = getattr(made.graph, field)
         del own[:]

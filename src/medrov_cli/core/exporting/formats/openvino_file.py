@@ -1,4 +1,4 @@
-"""OpenVINO: a folder with ``.xml`` and ``.bin``; the metadata are in the former's rt_info."""
+"""OpenVINO: a folder with ``.xml`` and ``.bin``, with the metadata in rt_info of the ``.xml``."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from medrov_cli.core.settings.choices import EngineName, ExportPrecision
 
 
 class OpenVinoDraft:
-    """See :class:`~medrov_cli.core.exporting.request.Draft`.
+    """Model in OpenVINO's format, a :class:`~medrov_cli.core.exporting.request.Draft`.
 
     Attributes
     ----------
     quantisation
-        How int8 was made; null for other formats.
+        Settings of the int8 quantisation; null for other precisions.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -43,7 +43,7 @@ class OpenVinoDraft:
             self._plain, self.quantisation = quantised(self._plain, graph, "openvino", subject)
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
-        """Write ``stem.xml`` and ``stem.bin``, and without suppression ``stem.plain.xml`` if it has one."""
+        """Write ``stem.xml`` and ``stem.bin``, and ``stem.plain.xml`` without suppression if it has one."""
         path = folder / f"{stem}.xml"
         suppression = suppression_of(metadata)
         model = self._plain.clone()
@@ -54,17 +54,17 @@ class OpenVinoDraft:
         return [path, path.with_suffix(".bin")]
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
-        """Return OpenVINO with it."""
+        """Return an engine for OpenVINO."""
         return open_draft(self._subject, path, EngineName.OPENVINO, plain=plain, imgsz=imgsz)
 
     def _write(self, path: Path, model: Any, metadata: ExportMetadata) -> None:
         openvino = load_openvino()
-        # Names made up on the way count all models of a process: equal exports must give equal bytes.
+        # Generated names count all models of a process, but equal exports must give equal bytes.
         for number, node in enumerate(model.get_ordered_ops()):
             if node.get_type_name() not in ("Parameter", "Result"):
                 node.set_friendly_name(f"{node.get_type_name()}_{number}")
         model.set_friendly_name(metadata.weights.name)
-        for key in [*model.get_rt_info()]:  # what the tools that made it left there
+        for key in [*model.get_rt_info()]:  # entries of the tools that built it
             if key != "version":
                 del model.get_rt_info()[key]
         half = metadata.precision is ExportPrecision.FP16
@@ -76,7 +76,7 @@ class OpenVinoDraft:
 
 
 def _joined(model: Any, after: Any) -> Any:
-    """Return a detector whose outputs go through a suppression."""
+    """Return a detector with a suppression appended to its outputs."""
     openvino = load_openvino()
     by_name = {name: output for output in model.outputs for name in output.get_names()}
     for parameter in after.get_parameters():

@@ -1,4 +1,4 @@
-"""A TensorRT plan, run by its own runtime on torch's memory; for the check of an export alone."""
+"""Engine for TensorRT plans on torch's memory, for comparisons only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 
 class TensorRtEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`."""
+    """TensorRT as an :class:`~medrov_cli.core.engines.interface.Engine`."""
 
     is_accelerator = True
     streams = 1
@@ -33,7 +33,7 @@ class TensorRtEngine:
         self.imgsz = imgsz
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
         pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).cuda().permute(0, 3, 1, 2).float() / 255
         inputs = {"images": pixels.contiguous()}
         if self._embeddings is not None:

@@ -1,4 +1,4 @@
-"""TensorRT: a plan for the GPU of this machine, built from our ONNX model; its metadata are beside it."""
+"""TensorRT: a plan for this machine's GPU from the ONNX model, with metadata in a file beside it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from medrov_cli.core.settings.choices import ExportPrecision
 MOST_IMAGES = 16
 MOST_CLASSES = 2000
 LARGEST_IMGSZ = 1280
-"""A plan is for a range of shapes: up to these."""
+"""Largest input side of a plan for a range of shapes."""
 
 
 def check_tensorrt() -> None:
-    """Refuse a machine without TensorRT or a CUDA device.
+    """Check that TensorRT and a CUDA device are available.
 
     Raises
     ------
@@ -49,20 +49,20 @@ def check_tensorrt() -> None:
 
 
 class TensorRtDraft:
-    """See :class:`~medrov_cli.core.exporting.request.Draft`."""
+    """Model as a TensorRT plan, a :class:`~medrov_cli.core.exporting.request.Draft`."""
 
     quantisation: dict[str, Any] | None = None
 
     def __init__(self, subject: Subject) -> None:
         check_tensorrt()
         self._subject = subject
-        # TensorRT chooses float16 and bfloat16 layer by layer: it is handed the float32 graph.
+        # TensorRT selects float16 and bfloat16 per layer, so that its input is the float32 graph.
         plain = replace(subject, config=replace(subject.config, precision=ExportPrecision.FP32))
         self._graph = OnnxDraft(plain)
         self._plans: dict[bool, bytes] = {}
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
-        """Write ``stem.engine``, and without suppression ``stem.plain.engine`` if it has one."""
+        """Write ``stem.engine``, and ``stem.plain.engine`` without suppression if it has one."""
         path = folder / f"{stem}.engine"
         for is_plain in (False, True) if metadata.suppression is not None else (False,):
             if is_plain not in self._plans:
@@ -75,7 +75,7 @@ class TensorRtDraft:
         return [path]
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
-        """Return TensorRT with it."""
+        """Return an engine for TensorRT."""
         from medrov_cli.core.exporting.formats.tensorrt_engine import TensorRtEngine
 
         twin = path.with_name(f"{path.stem}.plain.engine")
@@ -104,7 +104,7 @@ class TensorRtDraft:
                 trt.BuilderFlag.FP16 if precision is ExportPrecision.FP16 else trt.BuilderFlag.BF16
             )
         else:
-            settings.clear_flag(trt.BuilderFlag.TF32)  # ten bits are not float32
+            settings.clear_flag(trt.BuilderFlag.TF32)  # TF32 has a mantissa of ten bits
         settings.add_optimization_profile(self._profile(builder))
         plan = builder.build_serialized_network(network, settings)
         if plan is None:

@@ -1,4 +1,4 @@
-"""TorchScript: one archive; the metadata are an extra file in it."""
+"""TorchScript: one archive, with the metadata as an extra file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.request import Subject
 
 _DEBUG = ".debug_pkl"
-"""Ends of the names of records that say where the code came from on the machine that traced it."""
+"""Suffix of records that hold paths of the source code on the machine of the export."""
 
 
 _NUMBERED = re.compile(rb"___torch_mangle_\d+")
-"""The name that a module gets of which its process has had several."""
+"""Suffix of the names of modules that were traced several times in a process."""
 
 
 class TorchScriptDraft:
-    """See :class:`~medrov_cli.core.exporting.request.Draft`."""
+    """Model in TorchScript, a :class:`~medrov_cli.core.exporting.request.Draft`."""
 
     quantisation: dict[str, Any] | None = None
 
@@ -40,7 +40,7 @@ class TorchScriptDraft:
             slots[VOCABULARY_KEY] = encode_vocabulary(self._subject.vocabulary)
         path, whole = folder / f"{stem}.torchscript", folder / "whole.torchscript"
         torch.jit.save(self._module, whole, _extra_files=slots)
-        reader = torch._C.PyTorchFileReader(str(whole))  # noqa: SLF001 - there is no public one
+        reader = torch._C.PyTorchFileReader(str(whole))  # noqa: SLF001 - no public reader exists
         writer = torch._C.PyTorchFileWriter(str(path))  # noqa: SLF001
         for name in reader.get_all_records():
             if not name.endswith(_DEBUG) and not name.startswith(".data/") and name != "version":
@@ -53,20 +53,21 @@ class TorchScriptDraft:
         return [path]
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
-        """Return torch with what was written."""
+        """Return an engine for torch with the written file."""
         import torch
 
         from medrov_cli.core.exporting.formats.traced import TracedEngine
 
-        del plain, imgsz  # nothing is suppressed inside, and there is one size
+        del plain, imgsz  # no suppression inside, and one size
         jit: Any = torch.jit
         module = jit.load(path, map_location="cpu")
         return TracedEngine(module, self._subject.embeddings, self._subject.imgsz)
 
 
 def _with_one_name(content: bytes) -> bytes:
-    """Return a record or its name as it is where only one module was ever traced.
+    """Return a record or its name without the suffixes of repeated tracing.
 
-    The pickled record of the structure names classes by lines, not by lengths: they may get shorter.
+    The pickled record of the structure stores class names as lines, without lengths, so that they may be
+    shortened.
     """
     return _NUMBERED.sub(b"___torch_mangle_0", content)

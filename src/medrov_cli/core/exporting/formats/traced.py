@@ -1,4 +1,4 @@
-"""The torch network with its classes, as TorchScript and Core ML take it."""
+"""Traced torch network with its classes, for TorchScript and Core ML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 
 class _Folded(nn.Module):
-    """Images, float32, (b, 3, h, w), 0 to 1, to boxes and scores; the classes are constants."""
+    """Network from images, float32, (b, 3, h, w), 0 to 1, to boxes and scores, with constant classes."""
 
     def __init__(self, network: Any, text: Tensor) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class _Folded(nn.Module):
 
 
 class _Open(nn.Module):
-    """The same with class embeddings, float32, (classes, 512), L2 norm 1, as the second input."""
+    """Network with class embeddings, float32, (classes, 512), L2 norm 1, as second input."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _Open(nn.Module):
 
 
 def traced(subject: Subject) -> Any:
-    """Return the network as a frozen TorchScript module for one size of image, any number of them."""
+    """Return the network as a frozen TorchScript module for one image size and any batch size."""
     network = load_network(subject.path).eval().requires_grad_(False)
     text = torch.from_numpy(subject.classes.embeddings)
     images = torch.zeros(2, 3, subject.imgsz, subject.imgsz)
@@ -53,7 +53,7 @@ def traced(subject: Subject) -> Any:
 
 
 class TracedEngine:
-    """See :class:`~medrov_cli.core.engines.interface.Engine`; for the check of an export alone."""
+    """Traced network as an :class:`~medrov_cli.core.engines.interface.Engine`, for comparisons only."""
 
     is_accelerator = False
     streams = 1
@@ -65,7 +65,7 @@ class TracedEngine:
         self.imgsz = imgsz
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
         pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
             boxes, scores = self._module(pixels, *self._more)

@@ -1,4 +1,8 @@
-"""A small hand for writing ONNX graphs: one method an operator, names made up on the way."""
+"""Builder of ONNX graphs: one method per operator, with generated tensor names.
+
+It is written by hand because the exporters of torch and ultralytics need torch, which ``detect`` on a CPU
+does not import, and because their graphs depend on their version. Equal calls give equal bytes here.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,21 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
-"""Old enough for TensorRT 8.6 and OpenVINO 2022, new enough for every operator that is needed."""
+"""Operator set: supported by TensorRT 8.6 and OpenVINO 2022, with all required operators."""
 
 IR_VERSION = 8
-"""The file format that came with this operator set."""
+"""File format version of this operator set."""
 
 _TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8, "int64": TensorProto.INT64}
 
 Name = str
-"""A tensor of the graph."""
+"""Name of a tensor of the graph."""
 
 
 class OnnxBuilder:
-    """Collect nodes and constants; equal constants are stored once.
+    """Collector of nodes and constants; equal constants are stored once.
 
-    Tensors are named by the operator that makes them and a number, so that the same calls give
-    the same bytes.
+    A tensor is named by its operator and a number, so that equal calls give equal bytes.
     """
 
     def __init__(self) -> None:
@@ -35,12 +38,12 @@ class OnnxBuilder:
         self._outputs: list[onnx.ValueInfoProto] = []
 
     def input(self, name: str, kind: str, shape: Sequence[int | str]) -> Name:
-        """Declare an input; a text in the shape is a free dimension."""
+        """Declare an input; a string in the shape is a free dimension."""
         self._inputs.append(helper.make_tensor_value_info(name, _TYPES[kind], shape))
         return name
 
     def output(self, tensor: Name, name: str, kind: str, shape: Sequence[int | str]) -> None:
-        """Make a tensor an output, under a name."""
+        """Declare a tensor as an output with a name."""
         self._nodes.append(helper.make_node("Identity", [tensor], [name], name=name))
         self._outputs.append(helper.make_tensor_value_info(name, _TYPES[kind], shape))
 
@@ -53,22 +56,22 @@ class OnnxBuilder:
         return str(self._constants[key].name)
 
     def node(self, operator: str, *inputs: Name, **attributes: Any) -> Name:
-        """Add an operator with one output; return that."""
+        """Add an operator with one output, and return the output."""
         return self.nodes(operator, *inputs, outputs=1, **attributes)[0]
 
     def nodes(self, operator: str, *inputs: Name, outputs: int, **attributes: Any) -> list[Name]:
-        """Add an operator with several outputs; return them."""
+        """Add an operator with several outputs, and return them."""
         stem = f"{operator.lower()}{len(self._nodes)}"
         names = [stem if outputs == 1 else f"{stem}_{i}" for i in range(outputs)]
         self._nodes.append(helper.make_node(operator, inputs, names, name=stem, **attributes))
         return names
 
     def reshape(self, x: Name, *shape: int) -> Name:
-        """Return a tensor in another shape: 0 keeps a dimension, -1 takes what is left."""
+        """Return a tensor in another shape: 0 keeps a dimension, -1 infers it."""
         return self.node("Reshape", x, self.constant(shape, "int64"))
 
     def transpose(self, x: Name, *order: int) -> Name:
-        """Return a tensor with its dimensions in another order."""
+        """Return a tensor with permuted dimensions."""
         return self.node("Transpose", x, perm=order)
 
     def concat(self, tensors: Sequence[Name], axis: int) -> Name:

@@ -1,4 +1,4 @@
-"""A whole detector as an ONNX model: images in, boxes and scores out."""
+"""Complete detector as an ONNX model from images to boxes and scores."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from medrov_cli.core.records.frame import Float32Array
 
 
 class TextForm(StrEnum):
-    """How the graph gets its classes.
+    """Form of the classes of the graph.
 
-    ``fixed``: they are constants. ``embeddings``: an input, (classes, 512), L2 norm 1. ``folded``:
-    inputs, as :meth:`medrov_cli.core.records.folded_text.FoldedText.inputs` gives them.
+    ``fixed``: constants. ``embeddings``: an input, (classes, 512), L2 norm 1. ``folded``:
+    inputs, as returned by :meth:`medrov_cli.core.records.folded_text.FoldedText.inputs`.
     """
 
     FIXED = "fixed"
@@ -34,14 +34,13 @@ class TextForm(StrEnum):
 
 
 class OutputForm(StrEnum):
-    """What the graph gives.
+    """Outputs of the graph.
 
     ``scores``: ``boxes``, float32, (batch, anchors, 4), in model pixels, left, top, right, bottom, and
-    ``scores``, float32, (batch, anchors, classes), 0 to 1. Anchors go by level, row and column.
+    ``scores``, float32, (batch, anchors, classes), 0 to 1. Anchors are ordered by level, row and column.
 
-    ``parts``: of each level what is left of it when only the anchors are worked out that matter:
-    ``distances``, (batch, 64, anchors), ``hidden``, (batch, c, anchors), and ``best``, (batch,
-    anchors), the largest logit.
+    ``parts``: for each level the inputs of a decoding of selected anchors: ``distances``, (batch, 64,
+    anchors), ``hidden``, (batch, c, anchors), and ``best``, (batch, anchors), the largest logit.
     """
 
     SCORES = "scores"
@@ -50,21 +49,21 @@ class OutputForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GraphForm:
-    """What the graph is to look like.
+    """Options of the graph.
 
     Attributes
     ----------
     text, outputs
-        Its other inputs, and its outputs.
+        Form of the classes, and of the outputs.
     imgsz
         Side of the square input, in pixels; null: any multiple of 32, also not square.
     batch
-        Images a pass; null: any number.
+        Images per pass; null: any number.
     bytes_in
         The images are uint8, (batch, height, width, 3), 0 to 255; otherwise float32, (batch, 3,
         height, width), 0 to 1.
     metadata
-        Texts that the file carries.
+        Metadata of the file.
     """
 
     text: TextForm = TextForm.FIXED
@@ -76,14 +75,14 @@ class GraphForm:
 
 
 def build_graph(tensors: Tensors, form: GraphForm, embeddings: Float32Array | None = None) -> onnx.ModelProto:
-    """Return a detector.
+    """Return the graph of a detector.
 
     Parameters
     ----------
     tensors
-        Of a weights file, by name.
+        Tensors of a weights file, by name.
     form
-        What the graph is to look like.
+        Options of the graph.
     embeddings
         For ``fixed`` text: class embeddings, float32, (classes, 512), L2 norm 1.
     """
@@ -150,7 +149,7 @@ def _anchors(graph: OnnxBuilder, levels: list[Name], imgsz: int | None) -> tuple
 
 
 def _free_anchors(graph: OnnxBuilder, level: Name, stride: int) -> tuple[Name, Name]:
-    """Return the same of one level whose size is known only when images come."""
+    """Return the same for one level of a size that is known only at run time."""
     shape = graph.node("Shape", level)
     size = [graph.node("Gather", shape, graph.constant(axis, "int64")) for axis in (2, 3)]
     zero, one = graph.constant(0, "int64"), graph.constant(1, "int64")

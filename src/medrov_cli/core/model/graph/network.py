@@ -1,7 +1,7 @@
-"""The network of a weights file as an ONNX graph, written without torch.
+"""Network of a weights file as an ONNX graph, written without torch.
 
-It is that of :mod:`medrov_cli.core.model.network`, with each batch norm folded into its convolution,
-and the text as :mod:`medrov_cli.core.model.folding` has it.
+It is the network of :mod:`medrov_cli.core.model.network`, with batch norms fused with their convolutions,
+and text folded by :mod:`medrov_cli.core.model.folding`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from medrov_cli.core.records.folded_text import FoldedText
 _ATTENTION_STRIDES = (16, 8, 16, 32)
 
 PLACES_AT_ONCE = 400
-"""Grid cells that are held against all classes at once (measured at 640 pixels, 10 and 1,000 classes)."""
+"""Grid cells per product with all classes (measured at 640 pixels with 10 and 1,000 classes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,19 @@ class GraphText:
 
 
 class NetworkGraph:
-    """Add the network to a graph, layer by layer.
+    """Writer of the network to a graph, layer by layer.
 
     Parameters
     ----------
     graph
-        Where to add it.
+        The graph.
     tensors
-        Of a weights file, by name.
+        Tensors of a weights file, by name.
     text
         The class embeddings.
     imgsz
-        Side of the square input, where it is fixed and there may be a thousand classes: products with
-        all of them are then made part by part, so that each part stays in the processor's cache.
+        Side of the square input, if it is fixed. Products with all classes are then computed in parts that
+        fit in the processor's cache.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class NetworkGraph:
         return self._plain(f"{stem}.2", self.conv(f"{stem}.1", self.conv(f"{stem}.0", level)))
 
     def hidden(self, index: int, level: Name) -> Name:
-        """Return the features of a level that meet the text, (b, c, h * w)."""
+        """Return the features of a level before the product with the text, (b, c, h * w)."""
         stem = f"22.cv3.{index}"
         return self._graph.reshape(self.conv(f"{stem}.1", self.conv(f"{stem}.0", level)), 0, 0, -1)
 
@@ -84,11 +84,11 @@ class NetworkGraph:
         return self._graph.node("Add", products, self._text.constants[index])
 
     def best(self, index: int, hidden: Name) -> Name:
-        """Return the largest class logit at each place of a level, (b, h * w)."""
+        """Return the largest class logit at each cell of a level, (b, h * w)."""
         return self._largest(hidden, STRIDES[index], 1, lambda x: self.logits(index, x))
 
     def conv(self, stem: str, x: Name, stride: int = 1, *, activated: bool = True) -> Name:
-        """Add a convolution with its batch norm folded in, and SiLU."""
+        """Add a convolution fused with its batch norm, and SiLU."""
         weight = self._get(f"{stem}.conv.weight")
         gain = self._get(f"{stem}.bn.weight") / np.sqrt(self._get(f"{stem}.bn.running_var") + EPS)
         bias = self._get(f"{stem}.bn.bias") - self._get(f"{stem}.bn.running_mean") * gain
@@ -121,7 +121,7 @@ class NetworkGraph:
         return self.conv(f"{stem}.cv2", graph.concat(parts, 1))
 
     def _attention(self, stem: str, x: Name, channels: int) -> Name:
-        """Add the max-sigmoid attention: features are raised where some class embedding is like them."""
+        """Add the max-sigmoid attention, which weights features by their largest similarity to a class."""
         graph = self._graph
         bias = self._get(f"{stem}.bias")
         heads = len(bias)
@@ -141,7 +141,7 @@ class NetworkGraph:
         return graph.node("Reshape", gated, graph.node("Shape", y))
 
     def _largest(self, rows: Name, stride: int, axis: int, product: Callable[[Name], Name]) -> Name:
-        """Return the largest of what ``product`` makes of columns of features, over an axis."""
+        """Return the maximum over an axis of ``product``, applied to parts of the columns of features."""
         graph = self._graph
         places = 0 if self._imgsz is None else (self._imgsz // stride) ** 2
         parts = [rows]
@@ -182,7 +182,7 @@ def fixed_text(graph: OnnxBuilder, text: FoldedText) -> GraphText:
 
 
 def folded_input(graph: OnnxBuilder, tensors: Tensors) -> GraphText:
-    """Add the inputs ``kernel0`` and so on, which :meth:`FoldedText.inputs` gives."""
+    """Add the inputs ``kernel0`` and so on, as returned by :meth:`FoldedText.inputs`."""
     widths = [head_terms(tensors, level)[0].shape[1] for level in range(LEVELS)]
     kernels = [graph.input(f"kernel{i}", "float32", ("classes", width)) for i, width in enumerate(widths)]
     constants = [graph.input(f"constant{i}", "float32", ("classes", 1)) for i in range(LEVELS)]
@@ -194,7 +194,7 @@ def folded_input(graph: OnnxBuilder, tensors: Tensors) -> GraphText:
 
 
 def embeddings_input(graph: OnnxBuilder, tensors: Tensors) -> GraphText:
-    """Add the input ``embeddings``, (classes, 512), L2 norm 1, and what :func:`fold_text` does with it."""
+    """Add the input ``embeddings``, (classes, 512), L2 norm 1, and the operations of :func:`fold_text`."""
     asked = guides = graph.input("embeddings", "float32", ("classes", TEXT_WIDTH))
     if "background" in tensors:
         guides = graph.concat((asked, graph.constant(tensors["background"][None])), 0)

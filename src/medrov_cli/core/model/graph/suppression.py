@@ -1,4 +1,4 @@
-"""Non-maximum suppression as a graph that follows a detector's: boxes and scores in, detections out."""
+"""Non-maximum suppression as a graph from boxes and scores to detections."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from medrov_cli.core.model.graph.builder import OnnxBuilder
 from medrov_cli.core.records.frame import Float32Array
 
 ROW = ("x1", "y1", "x2", "y2", "score", "class")
-"""The columns of a detection."""
+"""Columns of a detection."""
 
 
 def suppression_graph(
     thresholds: Float32Array, iou: float, max_det: int, classes: int | None
 ) -> onnx.ModelProto:
-    """Return a graph that does what :func:`medrov_cli.core.records.suppression.select` does.
+    """Return a graph equivalent to :func:`medrov_cli.core.records.suppression.select`.
 
     Its inputs are ``boxes``, float32, (batch, anchors, 4), and ``scores``, (batch, anchors, classes);
     its output is ``detections``, float32, (batch, rows, 6): :data:`ROW`, best first. There are
-    ``max_det`` rows, or as many as there are candidates; those with score 0 are none.
+    ``max_det`` rows, or fewer if there are fewer candidates; rows with score 0 are padding.
 
     Parameters
     ----------
     thresholds
-        The lowest score of each class, (classes,), or of all, (1,).
+        Minimum score of each class, (classes,), or of all, (1,).
     iou
-        A box whose IoU with a better one of its class is above this is dropped.
+        Boxes with a larger IoU with a box of higher score of their class are removed.
     max_det
-        Detections an image, over all classes.
+        Maximum number of detections per image, over all classes.
     classes
-        Null: any number.
+        Number of classes; null: any number.
     """
     graph = OnnxBuilder()
     boxes = graph.input("boxes", "float32", ("batch", "anchors", 4))
@@ -45,7 +45,7 @@ def suppression_graph(
         graph.transpose(shown, 0, 2, 1),
         graph.constant([max_det], "int64"),
         graph.constant([iou]),
-        graph.constant([0.0]),  # a score must be above this
+        graph.constant([0.0]),  # scores must be above this
     )  # (kept, 3): image, class, anchor
     places = graph.node("Gather", kept, graph.constant([0, 2, 1], "int64"), axis=1)
     shape = graph.node("Shape", scores)
@@ -70,7 +70,7 @@ def _columns(graph: OnnxBuilder, rows: str) -> str:
 
 
 def with_suppression(model: onnx.ModelProto, suppression: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a detector whose outputs ``boxes`` and ``scores`` go through a suppression."""
+    """Return a detector with a suppression appended to its outputs ``boxes`` and ``scores``."""
     from onnx import compose
 
     after = compose.add_prefix(suppression, "nms/", rename_inputs=True, rename_outputs=False)
@@ -83,7 +83,7 @@ def with_suppression(model: onnx.ModelProto, suppression: onnx.ModelProto) -> on
 
 
 def thresholds_of(numbers: Sequence[float]) -> Float32Array:
-    """Return thresholds, float32, so that a score that is at one in float64 is not below it."""
+    """Return thresholds, float32, rounded so that no score at a float64 threshold is below it."""
     values = np.array(numbers, dtype=np.float64)
     rounded = values.astype(np.float32)
     return np.where(rounded > values, np.nextafter(rounded, np.float32(0)), rounded).astype(np.float32)

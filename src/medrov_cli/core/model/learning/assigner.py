@@ -1,9 +1,9 @@
 """Task-aligned assignment of ground-truth boxes to anchors (TOOD, arXiv 2108.07755).
 
-The rule is ultralytics' (its v8 loss): an anchor is a candidate of every box that holds its
-centre, a box takes the 10 candidates with the largest ``score^0.5 * CIoU^6``, and an anchor
-wanted by several boxes goes to the one that it overlaps most. Only candidate pairs are looked
-at, so that a mosaic with hundreds of nuclei costs no more than its boxes cover.
+The rule is that of ultralytics' v8 loss. An anchor is a candidate of every box that contains its centre. A
+box is assigned the 10 candidates with the largest ``score^0.5 * CIoU^6``. An anchor of several boxes is
+assigned to the one with the largest overlap. Only candidate pairs are computed, so that the cost grows with
+the area of the boxes and not with their number.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ OVERLAP_POWER = 6.0
 """Ultralytics' v8 detection loss: ``tal_topk=10, alpha=0.5, beta=6.0``."""
 
 MIN_SIDE = 16.0
-"""Narrower sides count as this many model pixels when candidates are looked for."""
+"""Minimum side of a box in model pixels for the selection of candidates."""
 
 _EPS = 1e-9
 
 
 class Targets(NamedTuple):
-    """The ground truth of a batch, flat.
+    """Flat ground truth of a batch.
 
     Attributes
     ----------
     image_index
-        int64, (n,): which sample of the batch.
+        int64, (n,): sample of the batch.
     labels
         int64, (n,): row of the sample's class embeddings.
     boxes_xyxy
@@ -45,12 +45,12 @@ class Targets(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """The positive anchors of a batch, flat, sorted by nothing in particular.
+    """Flat list of the positive anchors of a batch, in no defined order.
 
     Attributes
     ----------
     image_index, anchor_index, target_index
-        int64, (p,): the anchor, and the row of the targets that it answers for.
+        int64, (p,): the anchor, and the row of its target.
     score
         float32, (p,): the soft target of the anchor's class logit.
     """
@@ -74,7 +74,7 @@ def assign(
     Parameters
     ----------
     targets
-        The ground truth.
+        Ground truth.
     boxes_xyxy
         Predicted boxes, float32, (b, a, 4), in model pixels.
     logits
@@ -105,7 +105,7 @@ def assign(
 def _candidates(
     boxes_xyxy: Tensor, grid_hw: tuple[tuple[int, int], ...], strides: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Return the pairs (target, anchor) in which the box holds the anchor's centre."""
+    """Return the pairs (target, anchor) in which the box contains the anchor's centre."""
     centre = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     half = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).clamp_min(MIN_SIDE) / 2
     low, high = centre - half, centre + half
@@ -124,7 +124,7 @@ def _candidates(
 
 
 def _best_per_target(target: Tensor, metric: Tensor, count: int) -> Tensor:
-    """Mark the pairs that are among the best ``TOP_CANDIDATES`` of their target."""
+    """Return a mask of the best ``TOP_CANDIDATES`` pairs of each target."""
     order = torch.argsort(metric, descending=True, stable=True)
     order = order[torch.argsort(target[order], stable=True)]
     sizes = torch.bincount(target, minlength=count)
@@ -136,7 +136,7 @@ def _best_per_target(target: Tensor, metric: Tensor, count: int) -> Tensor:
 
 
 def _one_target_per_anchor(chosen: Tensor, cell: Tensor, overlap: Tensor, cells: int) -> Tensor:
-    """Give each anchor that several targets chose to the candidate that it overlaps most."""
+    """Assign each anchor of several targets to the one with the largest overlap."""
     wanted = torch.bincount(cell[chosen], minlength=cells)[cell]
     best = overlap.new_full((cells,), -1).scatter_reduce_(0, cell, overlap, "amax")[cell]
     position = torch.arange(len(cell), device=cell.device)

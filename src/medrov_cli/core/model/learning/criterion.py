@@ -1,4 +1,4 @@
-"""The training loss: region-text contrast, complete IoU and distribution focal loss.
+"""Training loss: region-text contrast, complete IoU and distribution focal loss.
 
 Source: YOLO-World (arXiv 2401.17270) trains the region-text similarity with binary cross
 entropy against task-aligned soft targets; the box terms and the gains are ultralytics' v8 loss.
@@ -22,7 +22,7 @@ from medrov_cli.core.settings.train_groups import LossGains
 
 
 class Loss(NamedTuple):
-    """The weighted terms, each a scalar that carries gradient, and their sum."""
+    """Weighted terms of the loss, each a scalar with gradient, and their sum."""
 
     total: Tensor
     box: Tensor
@@ -31,12 +31,12 @@ class Loss(NamedTuple):
 
 
 class DetectionCriterion:
-    """Compare raw predictions with targets.
+    """Loss of raw predictions with respect to targets.
 
     Parameters
     ----------
     head
-        The head that made the predictions: it knows the anchors.
+        Head of the network, which defines the anchors.
     gains
         Weights of the terms.
     """
@@ -48,14 +48,14 @@ class DetectionCriterion:
     def __call__(self, raw: RawPredictions, targets: Targets, ignored: Tensor | None = None) -> Loss:
         """Return the loss, a mean over positive anchors, weighted by their soft targets.
 
-        With several training processes it is this one's share: their mean is the whole loss.
+        With several training processes it is the part of this process: the mean over them is the loss.
 
         Parameters
         ----------
         raw, targets
             Predictions and ground truth of a batch.
         ignored
-            bool, (b, t): classes that are no negatives in a sample; their targets count.
+            bool, (b, t): classes that are not negatives in a sample; their targets count.
         """
         head, gains = self._head, self._gains
         logits = raw.logits.float()
@@ -97,7 +97,7 @@ def distribution_focal_loss(logits: Tensor, target_cells: Tensor) -> Tensor:
     logits
         float, (n, 4, 16), over the bins of each distance.
     target_cells
-        float, (n, 4): true distances in cells; clipped to the bins here.
+        float, (n, 4): true distances in cells; the function clips them to the bins.
     """
     target = target_cells.clamp(0, REG_MAX - 1 - 0.01)
     left = target.long().unsqueeze(-1)

@@ -1,8 +1,7 @@
-"""Learn from what another network sees: soft scores of each class, and where the edges of boxes lie.
+"""Knowledge distillation: class scores and box edges of a teacher network as soft targets.
 
-Source: knowledge distillation (arXiv 1503.02531); of the box edges, localization distillation
-(arXiv 2102.12252). The terms are normed and weighed as those of the training loss, so that the two
-speak in one measure. What truth calls one or nothing, the teacher calls more or less alike.
+Sources: knowledge distillation (arXiv 1503.02531), and for box edges localization distillation
+(arXiv 2102.12252). The terms are normalised and weighted as those of the training loss.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from medrov_cli.core.model.network import Detector, RawPredictions
 from medrov_cli.core.settings.train_groups import LossGains
 
 EDGES_FROM = 0.01
-"""Where the teacher sees hardly anything, it says nothing of edges."""
+"""Smallest teacher score of an anchor in the loss of box edges."""
 
 
 class Distillation:
-    """Compare a student's raw predictions with a teacher's on the same images and texts.
+    """Distillation loss of a student with respect to a teacher on the same images and texts.
 
     Parameters
     ----------
     teacher
-        A detector in evaluation mode, of any scale; it is asked without gradient.
+        A detector in evaluation mode, of any scale; it runs without gradient.
     gain
-        Weight of the sum of both terms beside the training loss.
+        Weight of the sum of both terms relative to the training loss.
     gains
-        Those of the training loss.
+        Gains of the training loss.
     """
 
     def __init__(self, teacher: Detector, gain: float, gains: LossGains) -> None:
@@ -41,7 +40,7 @@ class Distillation:
         self._gains = gains
 
     def __call__(self, images: Tensor, text: Tensor, asked: Tensor, student: RawPredictions) -> Tensor:
-        """Return the weighted distillation loss, a scalar that carries gradient.
+        """Return the weighted distillation loss, a scalar with gradient.
 
         Parameters
         ----------
@@ -50,9 +49,9 @@ class Distillation:
         text
             float32, (b, t, 512): class embeddings, before any adapter.
         asked
-            bool, (b, t): columns that count; those that only fill up do not.
+            bool, (b, t): valid columns; padding columns are ignored.
         student
-            What the student said; columns beyond ``t`` are not compared.
+            Predictions of the student; columns beyond ``t`` are ignored.
         """
         with torch.no_grad():
             taught = cast(RawPredictions, self._teacher(images, text))
@@ -62,18 +61,18 @@ class Distillation:
 def distillation_loss(
     student: RawPredictions, teacher: RawPredictions, asked: Tensor, gains: LossGains
 ) -> Tensor:
-    """Return the divergence of a student from its teacher; 0 where they agree.
+    """Return the divergence of a student from its teacher; 0 if both are equal.
 
-    Of scores it is the divergence of two yes-or-no answers at each anchor and class, of edges that of the
-    distributions over distances, where the teacher sees an object, in proportion to its surest score.
-    Both are divided by the sum of the surest scores, as the training loss is by that of its targets.
+    The term of scores is the binary divergence at each anchor and class. The term of edges is the divergence
+    of the distributions over distances, weighted by the teacher's largest score at the anchor. Both are
+    divided by the sum of the largest scores, as the training loss is divided by the sum of its targets.
 
     Parameters
     ----------
     student, teacher
         Predictions for the same images and texts.
     asked
-        bool, (b, t): columns that count.
+        bool, (b, t): valid columns.
     gains
         Weights of the terms.
     """

@@ -1,7 +1,7 @@
-"""Statistics over all training processes, so that many processes learn what one would.
+"""Statistics over all training processes, for the result of a single process.
 
-A batch that is spread over processes gives the same loss and gradients as the same batch in one
-process: batch norms see all of it, and the loss is divided by the whole batch's norm.
+A batch divided over processes gives the same loss and gradients as in one process: batch norms use the
+statistics of the whole batch, and the loss is divided by its norm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def process_count() -> int:
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """Return the mean of a tensor over all processes; gradients flow to each of them."""
+    """Return the mean of a tensor over all processes, with gradients for each of them."""
     count = process_count()
     if count == 1:
         return value
@@ -30,9 +30,9 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 
 def synchronize_batch_norms(network: nn.Module) -> None:
-    """Make a network's batch norms see the batches of all processes, in place.
+    """Make the batch norms of a network use the batches of all processes, in place.
 
-    On a GPU they become torch's own; those do not work on the CPU.
+    On a GPU they become those of torch, which do not work on the CPU.
     """
     if process_count() == 1:
         return
@@ -45,7 +45,7 @@ def synchronize_batch_norms(network: nn.Module) -> None:
 
 
 class _SharedBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm over the batches of all processes, which are equally large."""
+    """Batch norm over the batches of all processes, which have equal sizes."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Return the normalised feature maps, (b, c, h, w)."""

@@ -1,4 +1,4 @@
-"""Parts of the network that stay as they are while the rest is trained."""
+"""Freezing of parts of the network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LAYERS = {
 
 
 def modules_of(detector: Detector, parts: Iterable[Part]) -> Iterator[nn.Module]:
-    """Return the modules of some parts; a network without a text adapter has no part ``text``."""
+    """Return the modules of parts; a network without a text adapter has no part ``text``."""
     for part in parts:
         if part is not Part.TEXT:
             yield from (detector.model[name] for name in _LAYERS[part])
@@ -27,13 +27,13 @@ def modules_of(detector: Detector, parts: Iterable[Part]) -> Iterator[nn.Module]
 
 
 def freeze(detector: Detector, parts: Iterable[Part]) -> None:
-    """Take the gradients from some parts."""
+    """Disable the gradients of parts."""
     for parameter in chain.from_iterable(m.parameters() for m in modules_of(detector, parts)):
         parameter.requires_grad = False
 
 
 def train_mode(detector: Detector, frozen: Iterable[Part]) -> None:
-    """Put a network into training mode, but frozen parts: their batch norms stay as they are, too."""
+    """Set a network to training mode, except frozen parts, whose batch norms are not updated."""
     detector.train()
     for module in modules_of(detector, frozen):
         module.eval()

@@ -1,9 +1,8 @@
-"""Make a wider network of a trained one that answers the same, and has room to learn more.
+"""Initialisation of a wider network from a trained one, with equal outputs.
 
-Source: Net2Net (arXiv 1511.05641). Every channel that the wider network has beside the trained ones is
-the copy of one, and whoever reads them shares what it took from the one between the copies. Here each
-weight is shared in a random proportion of its own: the sum is exact, and no two copies are moved alike
-by the same gradients, so no noise is needed.
+Source: Net2Net (arXiv 1511.05641). Every additional channel is a copy of a trained one, and the weights that
+read a channel are divided between its copies. Here each weight is divided in its own random proportion: the
+sum is exact, and copies receive different gradients, so that no noise is needed.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from torch import Tensor
 from medrov_cli.core.model.network import SCALES, Detector
 
 _BACKBONE = (("1", "2"), ("3", "4"), ("5", "6"), ("7", "8"))
-"""Each convolution that halves the map, and the stage behind it."""
+"""Each convolution with stride 2, and the stage after it."""
 
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def can_grow(small: str, large: str) -> bool:
-    """Return whether a network of one scale can be made from one of another: as deep, and wider."""
+    """Return whether one scale can initialise another, which must be equally deep and wider."""
     (depth, width, cap), (large_depth, large_width, large_cap) = SCALES[small], SCALES[large]
     return depth == large_depth and cap == large_cap and width < large_width
 
 
 @torch.no_grad()
 def grow(small: Detector, large: Detector, generator: torch.Generator) -> None:
-    """Fill a detector with what a narrower one knows: for every image and text it answers the same.
+    """Set the weights of a detector from a narrower one, with equal outputs for all images and texts.
 
     Parameters
     ----------
     small
-        The trained detector.
+        Trained detector.
     large
-        Of a scale that :func:`can_grow` allows; its text adapter and background are left as they are
-        where ``small`` has none.
+        Detector of a scale that :func:`can_grow` allows; its text adapter and background are not changed
+        if ``small`` has none.
     generator
-        Of the proportions.
+        Random generator of the proportions.
 
     Raises
     ------
@@ -52,7 +51,7 @@ def grow(small: Detector, large: Detector, generator: torch.Generator) -> None:
 
 
 class _Growth:
-    """The walk through both networks. A "map" gives, for each wider channel, the channel it copies."""
+    """Traversal of both networks. A "map" holds the copied channel of each wider channel."""
 
     def __init__(self, small: Detector, large: Detector, generator: torch.Generator) -> None:
         self._from = small.state_dict()
@@ -83,7 +82,7 @@ class _Growth:
         self._rest("background")
 
     def _stage(self, name: str, inputs: Tensor) -> Tensor:
-        """Fill a C2f or C2fAttn: halves of one convolution, a chain of bottlenecks, all read at once."""
+        """Set a C2f or C2fAttn: halves of one convolution and a chain of bottlenecks, concatenated."""
         half = _stretched(*(len(side[f"{name}.cv1.conv.weight"]) // 2 for side in (self._from, self._to)))
         self._conv(f"{name}.cv1", inputs, _joined([half, half]))
         parts = [half, half]
@@ -94,7 +93,7 @@ class _Growth:
             parts.append(half)
             number += 1
         if f"{name}.attn.bias" in self._to:
-            # A head is a run of channels; the copies of all heads follow all heads.
+            # A head is a contiguous range of channels; the copies of all heads follow all heads.
             for tensor in ("gl.weight", "gl.bias", "bias"):
                 self._copy(f"{name}.attn.{tensor}")
             self._conv(f"{name}.attn.proj_conv", half, half)
@@ -102,7 +101,7 @@ class _Growth:
         return self._conv(f"{name}.cv2", _joined(parts))
 
     def _conv(self, name: str, inputs: Tensor, outputs: Tensor | None = None) -> Tensor:
-        """Fill a convolution with its batch norm; return the map of its channels."""
+        """Set a convolution with its batch norm; return the map of its channels."""
         if outputs is None:
             weight = f"{name}.conv.weight"
             outputs = _stretched(len(self._from[weight]), len(self._to[weight]))
@@ -112,7 +111,7 @@ class _Growth:
         return outputs
 
     def _weight(self, name: str, inputs: Tensor, outputs: Tensor) -> None:
-        """Fill the weights of a convolution, (out, in, k, k): copies in ``inputs`` share them."""
+        """Set the weights of a convolution, (out, in, k, k), divided between copies in ``inputs``."""
         shares = torch.rand((len(outputs), len(inputs)), generator=self._generator) + 0.5
         sums = torch.zeros((len(outputs), int(inputs.max()) + 1)).index_add_(1, inputs, shares)
         wide = self._from[name][outputs][:, inputs]
@@ -123,18 +122,18 @@ class _Growth:
         self._to[name].copy_(value[_stretched(len(value), len(self._to[name]))])
 
     def _rest(self, prefix: str) -> None:
-        """Take over tensors that are as large in both."""
+        """Copy tensors of equal shape."""
         for name, value in self._from.items():
             if name.startswith(prefix) and name in self._to:
                 self._to[name].copy_(value)
 
 
 def _stretched(small: int, large: int) -> Tensor:
-    """Return the map of ``large`` channels that are all ``small`` ones, and those from the first again."""
+    """Return the map of ``large`` channels: all ``small`` ones, then copies from the first on."""
     return torch.arange(large) % small
 
 
 def _joined(maps: Sequence[Tensor]) -> Tensor:
-    """Return the map of channels that lie behind one another."""
+    """Return the map of concatenated channels."""
     ends = torch.tensor([0, *(int(own.max()) + 1 for own in maps)]).cumsum(0)
     return torch.cat([own + start for own, start in zip(maps, ends[:-1], strict=True)])

@@ -1,4 +1,8 @@
-"""The exponential moving average of a model's weights: the model that is evaluated and kept."""
+"""Exponential moving average of a model's weights, which is evaluated and saved.
+
+It is written by hand because torch's ``AveragedModel`` copies the weights at its first update. This class
+averages from the first step on, with a decay that rises over the first steps.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,18 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 RAMP_STEPS = 500
-"""The decay rises from 0 over some multiples of this, so that the first weights are forgotten."""
+"""Time constant, in steps, of the rise of the decay from 0, which removes the first weights."""
 
 
 class MovingAverage(Generic[Model]):
-    """Follow a model.
+    """Moving average of a model.
 
     Parameters
     ----------
     model
-        The model, whose weights now are the first average.
+        The model; its current weights are the first average.
     decay
-        What a step leaves of the average; 0 follows the weights at once.
+        Weight of the previous average in a step; 0: no averaging.
     """
 
     def __init__(self, model: Model, decay: float = DECAY) -> None:
@@ -40,7 +44,7 @@ class MovingAverage(Generic[Model]):
 
     @torch.no_grad()
     def update(self, model: Model) -> None:
-        """Take in the model's present weights and statistics."""
+        """Update the average with the model's current weights and statistics."""
         if model is not self._followed:
             self._follow(model)
         self.steps += 1
@@ -50,7 +54,7 @@ class MovingAverage(Generic[Model]):
             mine.copy_(theirs)
 
     def _follow(self, model: Model) -> None:
-        """Find the tensors of a model once: they stay the same ones, whatever their values."""
+        """Collect the tensors of a model once; their identity does not change in training."""
         self._followed = model
         self._average, self._current, self._counters = [], [], []
         theirs = model.state_dict()

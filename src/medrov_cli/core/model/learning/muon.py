@@ -1,8 +1,8 @@
 """AdamW, with orthogonalised steps for the weights of hidden convolutions.
 
 Source: Muon (https://kellerjordan.github.io/posts/muon/): the momentum of a weight matrix is replaced by the
-nearest orthogonal matrix, so that every direction moves alike, and not the few that have large gradients.
-Steps are as long as AdamW's (arXiv 2502.16982), so that both take the same learning rate and weight decay.
+nearest orthogonal matrix, so that all directions have steps of equal length. Steps are scaled to the length
+of AdamW's (arXiv 2502.16982), so that both use the same learning rate and weight decay.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from medrov_cli.core.model.learning.orthogonal import orthogonalize, product_for
 MOMENTUM = 0.95
 
 _LIKE_ADAMW = 0.2
-"""Root mean square of a step of AdamW, in learning rates."""
+"""Root mean square of a step of AdamW, in units of the learning rate."""
 
 
 class Muon(torch.optim.AdamW):
-    """Orthogonalised steps in the groups that say ``orthogonal``, AdamW in the others.
+    """Optimizer with orthogonalised steps in groups with ``orthogonal``, and AdamW in the others.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Muon(torch.optim.AdamW):
 
     def __init__(self, params: Iterable[dict[str, Any]], lr: float, *, fused: bool) -> None:
         super().__init__(params, lr=lr, fused=fused)
-        # A gradient scaler (fp16) leaves it to fused steps to unscale and to skip; these are not all fused.
+        # A gradient scaler (fp16) expects fused steps to unscale and skip; some steps here are not fused.
         self._step_supports_amp_scaling = False
 
     @torch.no_grad()
@@ -49,7 +49,7 @@ class Muon(torch.optim.AdamW):
                 if moved:
                     gradients.append((group, moved, [cast(Tensor, own.grad) for own in moved]))
                 for own in moved:
-                    own.grad = None  # AdamW leaves it alone
+                    own.grad = None  # AdamW skips it
         loss = super().step(closure)
         for group, moved, steps in gradients:
             self._orthogonal_step(group, moved, steps)
@@ -58,7 +58,7 @@ class Muon(torch.optim.AdamW):
     def _orthogonal_step(self, group: dict[str, Any], moved: list[Tensor], gradients: list[Tensor]) -> None:
         for own in moved:
             if "momentum" not in self.state[own]:
-                # AdamW looks for a step in every state that it is handed
+                # AdamW expects a step in every state
                 self.state[own] |= {"step": torch.zeros(()), "momentum": torch.zeros_like(own)}
         momenta = [self.state[own]["momentum"] for own in moved]
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
@@ -74,8 +74,8 @@ class Muon(torch.optim.AdamW):
 def _orthogonal(updates: Sequence[Tensor]) -> list[Tensor]:
     """Return orthogonal steps for the weights of convolutions, (out, in, height, width) each.
 
-    Matrices of one shape go through together. Columns are in the memory order of channels last: another order
-    of columns gives the same result in that order.
+    Matrices of equal shape are processed together. Columns are in the memory order of channels last; their
+    order does not change the result.
     """
     flat = [update.permute(0, 2, 3, 1).flatten(1) for update in updates]
     alike: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -97,9 +97,9 @@ def _orthogonal(updates: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _side_by_side(work: Callable[[list[int]], None], items: list[list[int]], device: torch.device) -> None:
-    """Call ``work`` for each item; on a CPU as many at once as there are threads, each on one thread.
+    """Call ``work`` for each item, on a CPU in parallel with one thread per item.
 
-    Products this small are hardly faster on several threads, and on a busy machine these wait for each other.
+    Products of this size gain little from several threads, and lose time to their synchronisation.
     """
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     if threads == 1:
@@ -109,12 +109,12 @@ def _side_by_side(work: Callable[[list[int]], None], items: list[list[int]], dev
     try:
         list(_pool(threads).map(work, items))
     finally:
-        torch.set_num_threads(threads)  # MKL's number is the process's, and the pool's threads have set it
+        torch.set_num_threads(threads)  # MKL has one number per process, which the pool changed
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return threads that are kept: new ones get their memory from the system again at each step."""
+    """Return a cached pool of threads; new threads would allocate memory from the system at each step."""
     return ThreadPoolExecutor(threads, "muon", initializer=_compute_on_one_thread)
 
 

@@ -1,8 +1,8 @@
-"""The nearest orthogonal matrices, by products alone.
+"""Nearest orthogonal matrices by Newton-Schulz iteration.
 
-Newton and Schulz's iteration with Muon's coefficients (https://kellerjordan.github.io/posts/muon/): five
-steps bring every singular value near 1. Written here because torch and ultralytics compute it in bfloat16
-everywhere, which CPUs without units for that format emulate at a small part of their speed.
+It is written by hand because torch and ultralytics compute the iteration in bfloat16 on all devices, which
+CPUs without units for this format emulate slowly. The coefficients are those of Muon
+(https://kellerjordan.github.io/posts/muon/): after five steps every singular value is near 1.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch import Tensor
 
 STEPS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of x, x^3 and x^5, from the page above."""
+"""Coefficients of x, x^3 and x^5, from the page above."""
 
 _GRAM_FROM = 1.5
-"""Columns for each row from which the iteration on the Gram matrix takes fewer products."""
+"""Ratio of columns to rows from which the iteration on the Gram matrix needs fewer products."""
 
 _EPSILON = 1e-7
 
@@ -23,8 +23,8 @@ _EPSILON = 1e-7
 def product_format(device: torch.device) -> torch.dtype:
     """Return the number format for the products: bfloat16 on GPUs that compute in it, else float32.
 
-    CPUs take float32 even if they have units for bfloat16: the form for float32 needs less than half the
-    products, and was the faster one on such a CPU, too (docs/performance.md).
+    CPUs use float32 even if they have units for bfloat16: the iteration for float32 needs less than half the
+    products, and was faster on such a CPU, too (docs/performance.md).
     """
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
@@ -32,12 +32,12 @@ def product_format(device: torch.device) -> torch.dtype:
 
 
 def orthogonalize(matrices: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the nearest orthogonal matrices, nearly: singular values come to lie from 0.7 to 1.2.
+    """Return approximately the nearest orthogonal matrices, with singular values from 0.7 to 1.2.
 
     Parameters
     ----------
     matrices
-        float32, (batch, rows, columns). Zeros stay zeros.
+        float32, (batch, rows, columns). Zero matrices stay zero.
     dtype
         Number format of the products, see :func:`product_format`.
 
@@ -57,7 +57,7 @@ def orthogonalize(matrices: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _by_matrix(matrices: Tensor) -> Tensor:
-    """Iterate on the matrices themselves."""
+    """Iterate on the matrices."""
     linear, cubic, quintic = COEFFICIENTS
     for _ in range(STEPS):
         gram = matrices @ matrices.mT

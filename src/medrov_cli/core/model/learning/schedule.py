@@ -24,10 +24,10 @@ def learning_rate(config: ScheduleConfig, step: int, steps: int) -> float:
 
 
 def make_optimizer(model: nn.Module, config: ScheduleConfig) -> torch.optim.Optimizer:
-    """Return the optimizer of what a model trains: matrices decay, everything else does not.
+    """Return the optimizer of a model's trainable weights; weight decay applies to matrices only.
 
-    Muon orthogonalises the steps of hidden convolutions; the first layer, the last ones of the head and what
-    is made of text stay with AdamW, as its authors advise.
+    Muon orthogonalises the steps of hidden convolutions. The first layer, the last layers of the head and the
+    text layers use AdamW, as recommended by its authors.
     """
     trained = [(name, own) for name, own in model.named_parameters() if own.requires_grad]
     hidden: dict[str, nn.Parameter] = {}

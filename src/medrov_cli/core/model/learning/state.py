@@ -1,4 +1,4 @@
-"""The state of a training run on disk: safetensors, so that resuming executes no pickle."""
+"""State of a training run on disk, as safetensors, so that resuming executes no pickle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     facts: dict[str, Any],
 ) -> None:
-    """Write all that training needs to go on, and ``facts`` (JSON) beside it, in one file."""
+    """Write the complete state of training, and ``facts`` (JSON), to one file."""
     tensors: dict[str, Tensor] = {}
     for prefix, module in (("model", model), ("average", average.model)):
         for name, value in module.state_dict().items():
@@ -40,7 +40,7 @@ def save_state(
 def load_state(
     path: Path, model: nn.Module, average: MovingAverage[Any], optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
-    """Put a saved state back in place, and return its facts.
+    """Restore a saved state, and return its facts.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]
 
 
 def _align_strides(optimizer: torch.optim.Optimizer) -> None:
-    # A fused step walks the memory of a weight and of its moments side by side, so moments of a
-    # channels-last weight must be channels-last too; a file holds them in plain order.
+    # A fused step requires the same memory format for a weight and its moments, so that moments of a
+    # channels-last weight must be channels-last, too; a file stores them in contiguous order.
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             state = optimizer.state.get(parameter, {})
@@ -90,5 +90,5 @@ def _align_strides(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    # safetensors refuses tensors that share memory, as tied statistics may.
+    # safetensors refuses tensors that share memory.
     return {name: tensor.clone() for name, tensor in tensors.items()}

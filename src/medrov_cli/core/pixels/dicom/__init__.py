@@ -1,1 +1,1 @@
-"""DICOM files to frames."""
+"""Reading of DICOM files as frames."""

@@ -1,4 +1,4 @@
-"""Walk through encapsulated DICOM pixel data without decoding it."""
+"""Checks of encapsulated DICOM pixel data without decoding."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ _ITEM = (0xFFFE, 0xE000)
 _SEQUENCE_END = (0xFFFE, 0xE0DD)
 
 _SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
-"""Second bytes of the JPEG start-of-frame markers (ITU-T T.81, B.1.1.3), and of JPEG-LS's."""
+"""Second bytes of the start-of-frame markers of JPEG (ITU-T T.81, B.1.1.3) and JPEG-LS."""
 
 _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 """JPEG markers without a length."""
 
 
 def check_fragments(file: BinaryIO, start: int, frames: int, limits: Limits) -> None:
-    """Refuse encapsulated pixel data that is cut short or whose images are larger than allowed.
+    """Check that encapsulated pixel data is complete and its images are within the limits.
 
     Parameters
     ----------
     file
-        Left at an arbitrary position.
+        The file; its position changes.
     start
         Offset of the pixel data's value: its first item is the basic offset table (PS3.5, A.4).
     frames
-        The number that the header promises; each frame has at least one fragment.
+        Number of frames in the header; each frame has at least one fragment.
     limits
-        Applied to the image size that each JPEG or JPEG 2000 codestream itself declares,
-        since a decoder allocates by that and not by the header.
+        Applied to the image size in each JPEG or JPEG 2000 codestream,
+        because a decoder allocates by it and not by the header.
 
     Raises
     ------
@@ -81,9 +81,9 @@ def _check_size(size_hw: tuple[int, int] | None, limits: Limits) -> None:
 
 
 def codestream_size_hw(file: BinaryIO, start: int, length: int) -> tuple[int, int] | None:
-    """Return the (height, width) that a JPEG, JPEG-LS or JPEG 2000 codestream declares.
+    """Return the (height, width) in a JPEG, JPEG-LS or JPEG 2000 codestream.
 
-    Null where ``length`` bytes from ``start`` are something else, or a later part of a
+    Null if ``length`` bytes from ``start`` are other data, or a later part of a
     codestream that spans several fragments.
     """
     file.seek(start)

@@ -1,4 +1,4 @@
-"""Colour images of DICOM: RGB of any depth, and palettes, to 8-bit RGB."""
+"""Conversion of DICOM colour images, RGB of any depth and palettes, to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHANNELS = ("Red", "Green", "Blue")
 
 
 def rgb_to_uint8(values: Values, bits_stored: int) -> UInt8Array:
-    """Scale RGB of ``bits_stored`` bits to 8, so that full intensity stays full.
+    """Scale RGB of ``bits_stored`` bits to 8 bits, so that the maximum stays the maximum.
 
     Parameters
     ----------
@@ -36,16 +36,16 @@ def rgb_to_uint8(values: Values, bits_stored: int) -> UInt8Array:
 
 
 def palette_to_rgb(stored: Values, header: pydicom.Dataset, little_endian: bool) -> UInt8Array:
-    """Look the values of a PALETTE COLOR image up in its red, green and blue tables (PS3.3, C.7.6.3.1.5).
+    """Convert a PALETTE COLOR image by its red, green and blue tables (PS3.3, C.7.6.3.1.5).
 
     Parameters
     ----------
     stored
         Integers, (height, width).
     header
-        Holds the tables, plain or segmented.
+        Dataset with the tables, plain or segmented.
     little_endian
-        How 16-bit entries are stored.
+        Byte order of 16-bit entries.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def _palette(header: pydicom.Dataset, little_endian: bool) -> tuple[int, UInt8Ar
 
 
 def _segmented_palette(header: pydicom.Dataset, signed: bool) -> tuple[int, UInt8Array]:
-    """Expand a segmented palette through pydicom, by looking all its entries up at once."""
+    """Expand a segmented palette by pydicom, for all its entries at once."""
     descriptor = [int(number) for number in header.RedPaletteColorLookupTableDescriptor]
     count, first = descriptor[0] & 0xFFFF or 1 << 16, descriptor[1]
     if signed and first > 32767:
@@ -89,9 +89,9 @@ def _segmented_palette(header: pydicom.Dataset, signed: bool) -> tuple[int, UInt
 
 
 def _to_8_bits(entries: npt.NDArray[np.unsignedinteger]) -> UInt8Array:
-    """Keep the high byte of 16-bit entries.
+    """Return the high byte of 16-bit entries.
 
-    Exact for both usual ways of writing an 8-bit palette with 16 bits (v * 256 and v * 257).
-    Tables without a value above 255 are 8 bit, whatever their descriptor says.
+    It is exact for both usual encodings of an 8-bit palette with 16 bits (v * 256 and v * 257).
+    Tables without a value above 255 are 8 bit, regardless of their descriptor.
     """
     return (entries >> 8 if entries.max() > 255 else entries).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Decode the pixel data of an opened DICOM file, frame by frame; damaged data is refused."""
+"""Decoding of the pixel data of an opened DICOM file, frame by frame, with errors for damaged data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medrov_cli.core.pixels.greyscale import Values
 from medrov_cli.core.pixels.quiet import native_complaints
 
 _LENIENT_PLUGIN = "gdcm"
-"""Reads some files that the others refuse, and says on standard error what it had to guess."""
+"""Plug-in that reads some files that others refuse, and reports its assumptions on standard error."""
 
 _PLUGINS: dict[UID, tuple[str, ...]] = {
     uid.JPEGBaseline8Bit: ("pillow", _LENIENT_PLUGIN),
@@ -28,27 +28,27 @@ _PLUGINS: dict[UID, tuple[str, ...]] = {
     uid.JPEG2000: ("pylibjpeg", "pillow", _LENIENT_PLUGIN),
     uid.RLELossless: ("pydicom",),
 }
-"""pydicom's plug-ins in the order of trial; all that are available for the syntaxes not listed.
+"""pydicom's plug-ins in the order of use; for syntaxes that are not listed, all available ones.
 
-Chosen by measurement. The libjpeg behind pylibjpeg fills what is missing of damaged JPEG and JPEG-LS
-with noise and says nothing, so it comes last or not at all where another plug-in is as exact: Pillow's
-libjpeg-turbo agrees with GDCM to the last bit. pylibjpeg's RLE decoder panics on damaged data,
-which no handler catches.
+The order was chosen by measurement. The libjpeg of pylibjpeg fills missing parts of damaged JPEG and JPEG-LS
+with noise without an error, so that it is last or absent if another plug-in is equally exact: Pillow's
+libjpeg-turbo equals GDCM in every bit. pylibjpeg's RLE decoder panics on damaged data, which no handler
+catches.
 """
 
 _TWELVE_BIT_JPEG = ("pylibjpeg",)
-"""The only plug-in that decodes JPEG of more than 8 bits per sample."""
+"""Only plug-in that decodes JPEG of more than 8 bits per sample."""
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _TAIL_BYTES = 64
-"""The end marker of a JPEG codestream lies this close to the end of its last fragment, before padding."""
+"""Maximum distance of a JPEG end marker from the end of its last fragment, before padding."""
 
 
 def decoded_frames(file: DicomFile) -> Iterator[tuple[Values, str]]:
     """Yield the stored values and the photometric interpretation of each frame.
 
     Values are (rows, columns) or (rows, columns, 3), sign-corrected and without unused bits;
-    YBR is already RGB.
+    YBR is converted to RGB.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def decoded_frames(file: DicomFile) -> Iterator[tuple[Values, str]]:
             raise _frame_missing(index, file.frames) from None
         except (MemoryError, EOFError):
             raise
-        except Exception as error:  # noqa: BLE001 - plug-ins raise anything, and their texts quote the file
+        except Exception as error:  # noqa: BLE001 - plug-ins raise any exception, with texts that quote the file
             raise _decode_failed(file, index, error) from None
         yield values, str(properties["photometric_interpretation"])
 
@@ -74,7 +74,7 @@ def _native(file: DicomFile) -> Iterator[tuple[Values, dict[str, Any]]]:
 
 
 def _compressed(file: DicomFile) -> Iterator[tuple[Values, dict[str, Any]]]:
-    """Decode each frame as a one-frame image, which leaves the choice of the plug-in to us."""
+    """Decode each frame as a one-frame image, which allows the choice of the plug-in."""
     encoded = generate_frames(
         file.stream, number_of_frames=file.frames, extended_offsets=file.options.get("extended_offsets")
     )
@@ -94,7 +94,7 @@ def _decode(file: DicomFile, item: bytes, options: dict[str, Any]) -> tuple[Valu
             return _decode_with(plugin, file, item, options)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - a plug-in that refuses a frame may raise anything
+        except Exception as error:  # noqa: BLE001 - a plug-in that refuses a frame may raise any exception
             failure = error
     raise failure
 

@@ -1,4 +1,4 @@
-"""Open a DICOM file: header, encoding, and where the pixel data is; nothing is decoded here."""
+"""Opening of DICOM files: header, encoding and position of the pixel data, without decoding."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ GUESSED_WARNING = "The DICOM file does not name its transfer syntax; it was gues
 
 @dataclass(frozen=True, slots=True)
 class DicomFile:
-    """An opened file, ready for decoding.
+    """Opened file, ready for decoding.
 
     Attributes
     ----------
     header
         All elements before the pixel data.
     stream
-        Positioned at the first byte of the pixel data's value.
+        Stream at the first byte of the pixel data's value.
     decoder
-        For the transfer syntax of the pixel data.
+        Decoder of the transfer syntax.
     options
-        What pydicom's decoders need beside the stream.
+        Options of pydicom's decoders.
     rows, columns, frames
-        From the header, within the limits.
+        Numbers in the header, within the limits.
     warnings
-        Sentences for the user.
+        Warnings for the user.
     """
 
     header: pydicom.Dataset
@@ -72,12 +72,12 @@ class DicomFile:
 
     @property
     def is_float(self) -> bool:
-        """Tell whether the stored values are floating point (parametric maps)."""
+        """Return whether the stored values are floating point (parametric maps)."""
         return str(self.options["pixel_keyword"]) != "PixelData"
 
 
 def open_dicom(file: BinaryIO, limits: Limits) -> DicomFile:
-    """Read the header of ``file`` and check that its pixel data is there, whole and small enough.
+    """Read the header of a file, and check that its pixel data is complete and within the limits.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _read_header(file: BinaryIO, limits: Limits) -> tuple[pydicom.Dataset, Binar
 def _inflate(
     file: BinaryIO, start: bytes, limits: Limits
 ) -> tuple[pydicom.dataset.FileMetaDataset, BinaryIO]:
-    """Inflate a deflated dataset (PS3.5, A.5), counting what comes out."""
+    """Inflate a deflated dataset (PS3.5, A.5) up to a limit of bytes."""
     at = 132 if start[128:132] == b"DICM" else 0
     if start[at : at + 8] != b"\x02\x00\x00\x00UL\x04\x00":
         raise MedrovError(
@@ -139,7 +139,7 @@ def _inflate(
 
 
 def _transfer_syntax(header: pydicom.Dataset) -> tuple[UID, bool]:
-    """Return the transfer syntax, and whether it had to be guessed from the header's encoding."""
+    """Return the transfer syntax, and whether it was inferred from the header's encoding."""
     named = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
     if named:
         return UID(str(named)), False
@@ -165,7 +165,7 @@ def _syntax_name(transfer_syntax: UID) -> str:
 
 
 def _pixel_element(header: pydicom.Dataset, stream: BinaryIO) -> tuple[str, str | None, int]:
-    """Read tag, VR and length of the pixel data; leave ``stream`` at its value."""
+    """Read tag, VR and length of the pixel data, up to the start of its value."""
     implicit, little_endian = header.original_encoding
     order = "<" if little_endian else ">"
     head = stream.read(8)
@@ -200,7 +200,7 @@ def _no_pixels(header: pydicom.Dataset) -> MedrovError:
 
 
 def modality_tag(header: pydicom.Dataset) -> str:
-    """Return (0008,0060) Modality, or an empty text where it is missing or not a plain code."""
+    """Return (0008,0060) Modality, or an empty text if it is missing or not a plain code."""
     value = str(header.get("Modality") or "").strip().upper()
     return value if re.fullmatch(r"[A-Z]{1,16}", value) else ""
 

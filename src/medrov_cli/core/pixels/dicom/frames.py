@@ -1,4 +1,4 @@
-"""Read DICOM images, frame by frame, to 8-bit RGB."""
+"""Reader of DICOM images as frames of 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FULL_COLORS = ("YBR_FULL", "YBR_FULL_422")
 def read_dicom(path: str, spec: WindowSpec, limits: Limits, *, patient: bool = False) -> Iterator[Frame]:
     """Yield the frames of a DICOM image.
 
-    The chain is that of the standard: stored value, modality LUT or rescale, VOI LUT or
+    The order is that of the standard: stored value, modality LUT or rescale, VOI LUT or
     window, MONOCHROME1 inversion last, 8 bit (PS3.4, N.2.1). Overlays and presentation
     states are not applied. In enhanced multi-frame objects rescale, window and spacing come from
     the functional groups of each frame.
@@ -40,10 +40,10 @@ def read_dicom(path: str, spec: WindowSpec, limits: Limits, *, patient: bool = F
     Raises
     ------
     MedrovError
-        Any input code; see `file.open_dicom` for what is refused before decoding.
+        Any input code; see `file.open_dicom` for checks before decoding.
     """
     silence_python()
-    with open(path, "rb") as raw:  # noqa: PTH123 - the path is taken as it was given
+    with open(path, "rb") as raw:  # noqa: PTH123 - the path is used unchanged
         file = open_dicom(raw, limits)
         for index, (stored, photometric) in enumerate(decoded_frames(file)):
             frame = _frame(path, file, index, stored, photometric, spec)

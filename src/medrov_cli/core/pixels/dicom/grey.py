@@ -1,4 +1,9 @@
-"""The grey-scale chain of DICOM: stored value -> modality LUT -> VOI LUT or window -> 8 bit."""
+"""Grey values of DICOM: stored value -> modality LUT -> VOI LUT or window -> 8 bit.
+
+They are computed by hand because pydicom's functions compute every pixel in float64, raise on invalid
+windows, and do not choose between the windows of a file, a preset and the range of the frame. Here an
+invalid window is a warning, and the reader continues.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +33,14 @@ NO_TAG_WARNING = "The file has no window of that number; 'auto' was used."
 
 @dataclass(frozen=True, slots=True)
 class GreyScale:
-    """How the stored values of one frame become 8 bit; see `grey_scale`.
+    """Conversion of the stored values of one frame to 8 bit; see `grey_scale`.
 
     Attributes
     ----------
     modality_table
-        Modality LUT, where there is one; else ``slope`` and ``intercept`` count.
+        Modality LUT; null: ``slope`` and ``intercept`` apply.
     views
-        The file's own, valid ones: VOI lookup tables first, then windows.
+        Valid VOI lookup tables of the file, followed by its windows.
     is_hu
         Whether rescaled values are Hounsfield units.
     is_float
@@ -45,7 +50,7 @@ class GreyScale:
     padding
         Lowest and highest stored value that mean "no image here", or null.
     warnings
-        Sentences for the user.
+        Warnings for the user.
     """
 
     modality_table: LookupTable | None
@@ -65,24 +70,24 @@ class GreyScale:
         return rescale(stored, self.slope, self.intercept)
 
     def render(self, stored: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, tuple[str, ...]]:
-        """Turn one frame into 8-bit grey (0 is the smallest value, whatever the photometric interpretation).
+        """Convert one frame to 8-bit grey, with 0 for the smallest value in every photometric interpretation.
 
-        ``auto`` takes the first that there is of: the file's first VOI LUT or window (not for
-        floating-point values, for which DICOM's LINEAR function is not meant); for
-        values in HU the preset `DEFAULT_CT_PRESET`; for unsigned values of up to 8 bits all
-        that these bits can hold; the frame's own range without its padding.
+        ``auto`` is the first available of: the file's first VOI LUT or window (not for floating-point
+        values, for which DICOM's LINEAR function is not defined); for values in HU the preset
+        `DEFAULT_CT_PRESET`; for unsigned values of up to 8 bits their full range; the range of the frame
+        without its padding.
 
         Parameters
         ----------
         stored
             (height, width), as decoded.
         spec
-            The user's choice; a preset or tag that the file does not allow falls back to ``auto``.
+            The user's choice; ``auto`` replaces a preset or tag that is impossible for the file.
 
         Returns
         -------
         tuple
-            uint8 (height, width); what was used; sentences for the user.
+            uint8 (height, width); the window that was used; warnings for the user.
         """
         if spec.kind is WindowKind.CUSTOM and spec.center is not None and spec.width is not None:
             pixels, window = self._through(stored, spec.center, spec.width, "custom", None)

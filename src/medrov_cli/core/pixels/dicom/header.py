@@ -1,6 +1,6 @@
-"""What of a DICOM header leaves the program: modality, spacing, identifiers. Nothing else does.
+"""Values of a DICOM header that the program outputs: modality, spacing and identifiers.
 
-The patient's id and name do only where the user asks for them.
+The patient's identifier and name are output on request only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MODALITIES = {
     Modality.DERMOSCOPY: ("DMS",),
 }
 _MODALITY_OF_TAG = {tag: modality for modality, tags in _MODALITIES.items() for tag in tags}
-"""(0008,0060) Modality (PS3.3, C.7.3.1.1.1) to the nine modalities; what is not listed is none of them."""
+"""(0008,0060) Modality (PS3.3, C.7.3.1.1.1) to the nine modalities; other codes have none."""
 
 DETECTOR_SPACING_WARNING = (
     "The pixel spacing is that of the detector (Imager Pixel Spacing), not of the body: "
@@ -42,12 +42,12 @@ _UNIT_CM = 3
 
 
 def modality_of(header: pydicom.Dataset) -> Modality | None:
-    """Return which of the nine modalities the header names, or null."""
+    """Return the modality of the header among the nine, or null."""
     return _MODALITY_OF_TAG.get(modality_tag(header))
 
 
 def identifiers_of(header: pydicom.Dataset, *, patient: bool = False) -> Identifiers:
-    """Return the UIDs of study, series and instance, empty ones as null; on demand also the patient's."""
+    """Return the UIDs of study, series and instance, null if empty; on request also the patient's."""
     keywords = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
     if patient:
         keywords += ["PatientID", "PatientName"]
@@ -55,7 +55,7 @@ def identifiers_of(header: pydicom.Dataset, *, patient: bool = False) -> Identif
 
 
 def functional_group(header: pydicom.Dataset, keyword: str, frame: int) -> pydicom.Dataset:
-    """Return the dataset that holds a property of one frame.
+    """Return the dataset with a property of one frame.
 
     In enhanced multi-frame objects that is the item of the frame's own functional group, else
     of the shared one (PS3.3, C.7.6.16); elsewhere it is the header itself.
@@ -63,7 +63,7 @@ def functional_group(header: pydicom.Dataset, keyword: str, frame: int) -> pydic
     Parameters
     ----------
     keyword
-        Of the functional group's sequence, such as ``FrameVOILUTSequence``.
+        Keyword of the functional group's sequence, such as ``FrameVOILUTSequence``.
     frame
         0-based.
     """
@@ -78,7 +78,7 @@ def functional_group(header: pydicom.Dataset, keyword: str, frame: int) -> pydic
 
 
 def numbers(dataset: pydicom.Dataset, keyword: str) -> list[float]:
-    """Return the finite numbers of an element; an empty list where it is missing or malformed."""
+    """Return the finite numbers of an element; an empty list if it is missing or malformed."""
     try:
         value = dataset.get(keyword)
         values = [] if value is None else value if hasattr(value, "__iter__") else [value]
@@ -89,9 +89,9 @@ def numbers(dataset: pydicom.Dataset, keyword: str) -> list[float]:
 
 
 def pixel_spacing_of(header: pydicom.Dataset, frame: int) -> tuple[tuple[float, float] | None, str | None]:
-    """Return (row spacing, column spacing) in mm, and a warning where it is not that of the body.
+    """Return (row spacing, column spacing) in mm, and a warning if it is not that of the body.
 
-    Taken from the first of: Pixel Spacing of the frame's functional group or of the header,
+    The source is the first of: Pixel Spacing of the frame's functional group or of the header,
     the calibration of a purely two-dimensional ultrasound image, Imager Pixel Spacing,
     Nominal Scanned Pixel Spacing (PS3.3, 10.7.1.3).
     """
@@ -115,7 +115,7 @@ def _spacing(dataset: pydicom.Dataset, keyword: str) -> tuple[float, float] | No
 
 
 def _ultrasound_spacing(header: pydicom.Dataset) -> tuple[float, float] | None:
-    """Return the spacing that all regions of the image share; null if one is not a 2D image in cm."""
+    """Return the common spacing of all regions of the image; null if one is not a 2D image in cm."""
     regions = header.get("SequenceOfUltrasoundRegions") or ()
     spacings = {_region_spacing(region) for region in regions}
     return spacings.pop() if len(spacings) == 1 else None

@@ -1,4 +1,4 @@
-"""Lookup tables and windows as a DICOM header brings them."""
+"""Lookup tables and windows of DICOM headers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from medrov_cli.core.pixels.greyscale import LookupTable, VoiFunction
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One window or VOI lookup table that the file brings.
+    """One window or VOI lookup table of a file.
 
     Attributes
     ----------
     table
-        Of the VOI LUT Sequence; then the other attributes are not used.
+        Table of the VOI LUT Sequence; the other attributes are then not used.
     center, width, function
         Of the window, in the units after the modality LUT.
     """
@@ -56,20 +56,20 @@ def views_of(dataset: pydicom.Dataset, little_endian: bool, signed: bool) -> tup
 
 
 def _has_value(dataset: pydicom.Dataset, keyword: str) -> bool:
-    return keyword in dataset and bool(dataset.get_item(keyword).value)  # not converted: that may fail
+    return keyword in dataset and bool(dataset.get_item(keyword).value)  # without conversion, which may fail
 
 
 def lookup_table(item: pydicom.Dataset, little_endian: bool, signed: bool) -> LookupTable:
-    """Read LUT Descriptor and LUT Data of a sequence item (PS3.3, C.11.1.1.1 and C.11.2.1.1).
+    """Return LUT Descriptor and LUT Data of a sequence item (PS3.3, C.11.1.1.1 and C.11.2.1.1).
 
     Parameters
     ----------
     item
         Of a Modality LUT or VOI LUT Sequence.
     little_endian
-        How 16-bit entries are stored where they are read as bytes.
+        Byte order of 16-bit entries that are read as bytes.
     signed
-        Whether the input values can be negative; then the first mapped value is signed.
+        Whether input values can be negative; the first mapped value is then signed.
     """
     descriptor = [int(number) for number in item.LUTDescriptor]
     count = descriptor[0] & 0xFFFF or 1 << 16

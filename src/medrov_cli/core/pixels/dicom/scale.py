@@ -1,4 +1,4 @@
-"""Read from a DICOM header how the stored values of a frame become grey."""
+"""Parameters of the grey values of a frame, from a DICOM header."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BAD_VOI_WARNING = "A window of the file is invalid and was left out."
 
 
 def grey_scale(file: DicomFile, frame: int) -> GreyScale:
-    """Read from the header how the values of a frame become grey.
+    """Return the conversion of the values of a frame to grey, from its header.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def grey_scale(file: DicomFile, frame: int) -> GreyScale:
 
 
 def _says_hu(rescale: pydicom.Dataset) -> bool:
-    """Tell whether Rescale Type is HU; a missing one means HU in CT (PS3.3, C.8.2.1.1.2)."""
+    """Return whether Rescale Type is HU; a missing one means HU in CT (PS3.3, C.8.2.1.1.2)."""
     return str(rescale.get("RescaleType") or "HU").strip().upper() == "HU"
 
 
@@ -62,7 +62,7 @@ def _padding(header: pydicom.Dataset, signed: bool) -> tuple[float, float] | Non
     if not ends:
         return None
     ends += numbers(header, "PixelPaddingRangeLimit")[:1]
-    if signed:  # written as unsigned by some: the value representation depends on the pixels'
+    if signed:  # some files store it as unsigned: its value representation depends on that of the pixels
         ends = [end - 65536 if end > 32767 else end for end in ends]
     return min(ends), max(ends)
 

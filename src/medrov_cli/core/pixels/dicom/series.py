@@ -1,4 +1,4 @@
-"""The DICOM files of a folder: which belong together, and in which order along the body."""
+"""Grouping of the DICOM files of a folder to series, ordered along the body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydicom.errors import InvalidDicomError
 from medrov_cli.core.pixels.quiet import silence_python
 
 _STACK_TAGS = ["FrameOfReferenceUID", "SeriesNumber", "Modality", "Rows", "Columns"]
-"""What the slices of one stack share; used where de-identification has emptied the series UID."""
+"""Common attributes of the slices of one stack, used if de-identification removed the series UID."""
 
 _TAGS = [
     "SeriesInstanceUID",
@@ -25,23 +25,23 @@ _TAGS = [
 ]
 
 _ORIENTATION_DECIMALS = 2
-"""Direction cosines that agree to this many decimals (about half a degree) are one orientation."""
+"""Number of decimals to which direction cosines of one orientation agree (about half a degree)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlicePlace:
-    """Where one file belongs.
+    """Position of one file in its series.
 
     Attributes
     ----------
     path
         The file.
     group
-        Files with an equal one are one stack: series UID and rounded orientation.
+        Key of the stack: series UID and rounded orientation.
     position_mm
-        Along the normal of the slice; null where the header does not say.
+        Position along the normal of the slice; null if it is not in the header.
     instance_number
-        Null where the header does not say.
+        Instance number; null if it is not in the header.
     """
 
     path: str
@@ -55,9 +55,9 @@ def group_series(paths: Sequence[str]) -> list[list[str]]:
 
     The position is ``ImagePositionPatient`` projected on the cross product of the row and
     column directions of ``ImageOrientationPatient`` (PS3.3, C.7.6.2.1.1), ascending: from feet
-    to head for a supine axial stack. Where a file of the series has no position, the whole
-    series goes by ``InstanceNumber``, and after that by the given order. A file whose
-    header cannot be read is a series of its own.
+    to head for a supine axial stack. If a file of the series has no position, the whole
+    series is ordered by ``InstanceNumber``, and then by the given order. A file whose
+    header cannot be read is a separate series.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def _ordered(places: Sequence[SlicePlace]) -> list[SlicePlace]:
 
 
 def read_place(path: str) -> SlicePlace:
-    """Read the few header elements that place a file in its series; never fails on a bad file."""
+    """Return the position of a file in its series from a few header elements, also for invalid files."""
     silence_python()
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)

@@ -1,1 +1,1 @@
-"""NIfTI volumes to slices."""
+"""Reading of NIfTI volumes as slices."""

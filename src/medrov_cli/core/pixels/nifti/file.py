@@ -1,4 +1,4 @@
-"""Open a NIfTI file: header and voxels as stored; sizes are checked before anything is inflated."""
+"""Opening of NIfTI files: header and stored voxels, with size checks before decompression."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ NO_ORIENTATION_WARNING = (
 
 @dataclass(frozen=True, slots=True)
 class NiftiFile:
-    """The voxels of a file, as they are stored.
+    """Stored voxels of a file.
 
     Attributes
     ----------
     voxels
-        (x, y, z, volumes) in file order, not yet scaled. Read from disk when it is accessed
+        (x, y, z, volumes) in file order, unscaled. Read from disk on access
         for an uncompressed file, else in memory. Structured (R, G, B) for colour.
     affine
         4 x 4, from voxel indices to mm in RAS+.
     zooms_mm
         Voxel size along x, y, z.
     slope, intercept
-        From stored values to real ones.
+        Of the map from stored values to real values.
     warnings
-        Sentences for the user.
+        Warnings for the user.
     """
 
     voxels: npt.NDArray[Any]
@@ -53,14 +53,14 @@ class NiftiFile:
 
 
 def open_nifti(path: str, limits: Limits) -> NiftiFile:
-    """Read the header of a NIfTI-1 or NIfTI-2 file, compressed or not, and give access to its voxels.
+    """Open a NIfTI-1 or NIfTI-2 file, compressed or not: read its header, and map its voxels.
 
     Raises
     ------
     MedrovError
         ``bad_metadata``, ``unsupported_format``, ``too_large`` or ``truncated``.
     """
-    with open(path, "rb") as raw:  # noqa: PTH123 - the path is taken as it was given
+    with open(path, "rb") as raw:  # noqa: PTH123 - the path is used unchanged
         compressed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         if not compressed:
@@ -78,7 +78,7 @@ def open_nifti(path: str, limits: Limits) -> NiftiFile:
 
 
 def _read_header(file: BinaryIO | gzip.GzipFile) -> Any:
-    """Read the fixed part of the header; extensions, which may hold anything, are left alone."""
+    """Read the fixed part of the header, without extensions, which may have any content."""
     block = file.read(_HEADER_BYTES[1])
     version = 2 if 540 in struct.unpack("<i", block[:4]) + struct.unpack(">i", block[:4]) else 1
     block += file.read(_HEADER_BYTES[version] - len(block))
@@ -130,7 +130,7 @@ def _skip(file: gzip.GzipFile, offset: int) -> None:
 
 
 def _inflate(file: gzip.GzipFile, shape: tuple[int, int, int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Inflate exactly the voxels that the header promised, and nothing after them."""
+    """Decompress the voxels of the header's shape, and nothing after them."""
     buffer = np.empty(math.prod(shape) * dtype.itemsize, dtype=np.uint8)
     filled = 0
     view = memoryview(buffer.data)

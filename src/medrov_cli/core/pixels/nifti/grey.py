@@ -1,4 +1,4 @@
-"""One grey-level window for a whole NIfTI volume, and whether its values are Hounsfield units."""
+"""Grey-level window of a whole NIfTI volume, and detection of Hounsfield units."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from medrov_cli.core.settings.window import DEFAULT_CT_PRESET, PRESETS, WindowKi
 _HU_AIR = (-1200.0, -700.0)
 _HU_SOFT = (-200.0, 300.0)
 _HU_SHARE = 0.01
-"""A volume is taken for CT if at least this share of its voxels is air or lung, and as much is fat or
-soft tissue (ranges in HU; ours, checked on CT and MR volumes)."""
+"""A volume is treated as CT if at least this fraction of its voxels is air or lung, and the same fraction is
+fat or soft tissue (ranges in HU, chosen here and checked on CT and MR volumes)."""
 
 HU_WARNING = "The values look like Hounsfield units: the volume was taken for CT."
 NOT_HU_WARNING = "The values do not look like Hounsfield units; the preset was applied to them all the same."
@@ -37,11 +37,11 @@ NO_TAG_WARNING = "NIfTI files bring no window of their own; 'auto' was used."
 COLOR_WINDOW_WARNING = "A window does not apply to a colour volume and was left out."
 
 _SAMPLES = 2_000_000
-"""Statistics of a volume are exact up to this many voxels, and taken from an even sample above."""
+"""Maximum number of voxels for exact statistics of a volume; above it an even sample is used."""
 
 
 def looks_like_hu(values: Values) -> bool:
-    """Tell whether real values of any shape are Hounsfield units: both air and soft tissue are among them."""
+    """Return whether values of any shape are Hounsfield units, with both air and soft tissue."""
     if not values.size:
         return False
     shares = [
@@ -52,19 +52,19 @@ def looks_like_hu(values: Values) -> bool:
 
 
 class Renderer:
-    """Turn slices of stored values into 8-bit RGB with the one window of the file.
+    """Converter of slices of stored values to 8-bit RGB, with one window per file.
 
-    ``auto`` is the preset `DEFAULT_CT_PRESET` where the values look like HU (a sentence says so),
-    else the 0.5th to 99.5th percentile of the file. Presets are applied as HU all the same.
+    ``auto`` is the preset `DEFAULT_CT_PRESET` if the values are in the range of HU (with a warning),
+    else the 0.5th to 99.5th percentile of the file. Presets are applied as HU in both cases.
 
     Attributes
     ----------
     window
-        What is used for every slice.
+        Window of every slice.
     looks_like_hu
-        Whether the volume was taken for CT.
+        Whether the volume is treated as CT.
     warnings
-        Sentences for the user.
+        Warnings for the user.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class Renderer:
         if name is not None and (spec.kind is WindowKind.PRESET or self.looks_like_hu):
             return Window("preset", name, PRESETS[name].center_hu, PRESETS[name].width_hu)
         low, high = percentile_range(sample)
-        if not high > low:  # all that was sampled is alike: a small mask may have been missed
+        if not high > low:  # the sample is constant: it may have missed a small mask
             low, high = full_range(self._scale(np.asarray(self._file.voxels)))
         center, width = center_width(low, high)
         return Window("percentile", center=center, width=width)
@@ -134,7 +134,7 @@ class Renderer:
 
 
 def _sample(voxels: npt.NDArray[Any]) -> Values:
-    """Return up to `_SAMPLES` voxels, evenly spread: the step shares no factor with a dimension."""
+    """Return up to `_SAMPLES` evenly spaced voxels; the step shares no factor with a dimension."""
     flat = voxels.reshape(-1, order="F")
     step = math.ceil(flat.size / _SAMPLES)
     while step > 1 and any(math.gcd(step, size) > 1 for size in voxels.shape):

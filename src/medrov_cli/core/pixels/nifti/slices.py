@@ -1,7 +1,6 @@
-"""Cut NIfTI volumes into slices in radiological display.
+"""Reader of NIfTI volumes as slices in radiological convention.
 
-Volumes are reoriented to the RAS+ axes that lie closest (nearest axis, no interpolation), then
-cut and shown as radiologists do:
+Volumes are reoriented to the closest RAS+ axes without interpolation, and divided into slices:
 
 ========  ==================  ====================  =========================
 plane     slices from         left of the image     top of the image
@@ -11,7 +10,7 @@ coronal   back to front       the patient's right   head (superior)
 sagittal  left to right       front (anterior)      head (superior)
 ========  ==================  ====================  =========================
 
-Volumes of a series follow each other: frame = volume * slices per volume + slice.
+Volumes of a series are consecutive: frame = volume * slices per volume + slice.
 """
 
 from __future__ import annotations
@@ -38,20 +37,20 @@ _PLANES: dict[Axis, tuple[int, int, int]] = {
     "coronal": (_ANTERIOR, _SUPERIOR, _RIGHT),
     "sagittal": (_RIGHT, _SUPERIOR, _ANTERIOR),
 }
-"""Per plane, the RAS axes of the slices, of the rows and of the columns; rows and columns are shown
-from the axis's positive end."""
+"""RAS axes of the slices, the rows and the columns of each plane; rows and columns start at the positive end
+of their axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How to take slices of a volume.
+    """Directions of the slices of a volume.
 
     Attributes
     ----------
     axes
         The file's axes of slices, rows and columns.
     backwards
-        Whether each is walked backwards.
+        Whether each axis is reversed.
     """
 
     axes: tuple[int, int, int]
@@ -61,7 +60,7 @@ class Cut:
 def read_nifti(path: str, spec: WindowSpec, axis: Axis, limits: Limits) -> Iterator[Frame]:
     """Yield the slices of a NIfTI file, plane by plane and volume by volume.
 
-    One window holds for all slices of a file; see `grey.Renderer`.
+    All slices of a file have one window; see `grey.Renderer`.
 
     Raises
     ------
@@ -88,7 +87,7 @@ def read_nifti(path: str, spec: WindowSpec, axis: Axis, limits: Limits) -> Itera
 
 
 def cut_of(file: NiftiFile, axis: Axis) -> Cut:
-    """Return how a file has to be cut for a plane.
+    """Return the directions of the slices of a file for a plane.
 
     Raises
     ------

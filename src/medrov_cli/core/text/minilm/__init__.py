@@ -1,1 +1,1 @@
-"""The default text encoder: all-MiniLM-L6-v2 on numpy."""
+"""Default text encoder: all-MiniLM-L6-v2 in numpy."""

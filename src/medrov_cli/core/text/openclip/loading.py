@@ -1,4 +1,4 @@
-"""Load an open_clip model from its files: silent, without network, and without code of its own."""
+"""Loading of open_clip models from files, silently, without network and without running their code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def loading(what: str) -> Iterator[None]:
     Raises
     ------
     MedrovError
-        ``ENCODER_MISSING`` for everything that the libraries raise on files that do not fit together.
+        ``ENCODER_MISSING`` for all errors of the libraries on files that do not fit together.
     """
     try:
         with quiet_offline_models():
@@ -32,12 +32,12 @@ def loading(what: str) -> Iterator[None]:
 
 
 def load_model(files: ModelFiles) -> Any:
-    """Return the whole model, ready to encode, on the CPU. To be called inside of `loading`.
+    """Return the whole model on the CPU, in evaluation mode. Call it inside `loading`.
 
     Raises
     ------
     MedrovError
-        ``ENCODER_MISSING`` if a config wants to run code of its own.
+        ``ENCODER_MISSING`` if a config requires code of its own.
     """
     settings = {**ModelConfig.read(files.folder / CONFIG).text_settings, "hf_model_pretrained": False}
     if files.base_folder:
@@ -51,7 +51,7 @@ def load_model(files: ModelFiles) -> Any:
 
 
 def _refuse_code(path: Path) -> None:
-    """Refuse a config that names Python code beside it: transformers would ask whether to run it."""
+    """Check that a config names no Python code beside it, which transformers would offer to run."""
     try:
         has_code = path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError) as error:
@@ -65,7 +65,7 @@ def _refuse_code(path: Path) -> None:
 
 
 def _load_errors() -> tuple[type[Exception], ...]:
-    """Return what open_clip and its libraries raise on files that do not fit together."""
+    """Return the exceptions of open_clip and its libraries on files that do not fit together."""
     from safetensors import SafetensorError
 
     return (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,

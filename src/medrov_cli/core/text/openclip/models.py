@@ -1,4 +1,4 @@
-"""Where an open_clip model is: in a folder or on the hub; its identity and its files."""
+"""Location of open_clip models in a folder or on the hub, their identity and files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEIGHTS = (
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
-"""Names of weights, in open_clip's order. A ``.bin`` is read by ``torch.load(weights_only=True)``."""
+"""Names of weights files, in open_clip's order. ``torch.load(weights_only=True)`` reads ``.bin`` files."""
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -32,7 +32,7 @@ TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
 )
-"""What a tokenizer of transformers may consist of."""
+"""Possible files of a tokenizer of transformers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class ModelFiles:
     Attributes
     ----------
     folder
-        Holds the config, the weights and, unless it is open_clip's own, the tokenizer.
+        Folder with the config, the weights and, unless it is open_clip's own, the tokenizer.
     base_folder
-        Holds the ``config.json`` of the transformers model that the text tower is built like;
+        Folder with the ``config.json`` of the transformers model with the architecture of the text tower;
         null for open_clip's own.
     """
 
@@ -53,16 +53,16 @@ class ModelFiles:
 
 
 class OpenClipModel(Protocol):
-    """A model that was named; nothing but its config is read before `files`."""
+    """A model by its specification; only its config is read before `files`."""
 
     def config(self) -> ModelConfig:
-        """Return what its config says; ``NETWORK_FORBIDDEN``, ``ENCODER_MISSING`` without one."""
+        """Return its configuration; ``NETWORK_FORBIDDEN``, ``ENCODER_MISSING`` without one."""
 
     def identity(self) -> EncoderIdentity:
-        """Return what its embeddings depend on. Errors are those of `config`."""
+        """Return the identity of its embeddings. Errors are those of `config`."""
 
     def files(self, revision: str, /) -> ModelFiles:
-        """Return where its files are at the revision of its identity; download what is not cached.
+        """Return its files at the revision of its identity; download files that are not cached.
 
         Raises
         ------
@@ -78,16 +78,16 @@ class FolderModel:
     Attributes
     ----------
     spec
-        What the user named.
+        The user's specification.
     folder
-        Holds its files.
+        Folder of its files.
     """
 
     spec: str
     folder: Path
 
     def config(self) -> ModelConfig:
-        """Return what its config says; ``ENCODER_MISSING`` if it has none of open_clip."""
+        """Return its configuration; ``ENCODER_MISSING`` without a config of open_clip."""
         if not (self.folder / CONFIG).is_file():
             raise MedrovError(ErrorCode.ENCODER_MISSING, f"{self.folder} has no {CONFIG}", FOLDER_HINT)
         return ModelConfig.read(self.folder / CONFIG)
@@ -101,7 +101,7 @@ class FolderModel:
         return EncoderIdentity(self.spec, "open_clip", total.hexdigest(), config.width, config.context_length)
 
     def files(self, _revision: str, /) -> ModelFiles:
-        """Return the folder; ``ENCODER_MISSING`` if the base model's config is nowhere here."""
+        """Return the folder; ``ENCODER_MISSING`` if the base model's config is missing."""
         base_model = self.config().base_model
         if base_model is None:
             return ModelFiles(self.folder, None)
@@ -118,16 +118,16 @@ class HubModel:
     Attributes
     ----------
     spec
-        What the user named.
+        The user's specification.
     repository
-        Where its files are.
+        Repository of its files.
     """
 
     spec: str
     repository: HubRepository
 
     def config(self) -> ModelConfig:
-        """Return what its config says; ``NETWORK_FORBIDDEN``, ``ENCODER_MISSING`` without one."""
+        """Return its configuration; ``NETWORK_FORBIDDEN``, ``ENCODER_MISSING`` without one."""
         return ModelConfig.read(self._config_path())
 
     def identity(self) -> EncoderIdentity:
@@ -138,7 +138,7 @@ class HubModel:
         return EncoderIdentity(self.spec, self.repository.name, commit, config.width, config.context_length)
 
     def files(self, revision: str, /) -> ModelFiles:
-        """Download what is not cached; ``NETWORK_FORBIDDEN``, ``ENCODER_MISSING``."""
+        """Download files that are not cached; ``NETWORK_FORBIDDEN``, ``ENCODER_MISSING``."""
         for filename in TOKENIZER_FILES:
             self.repository.fetch(filename, revision)
         found = (self.repository.fetch(filename, revision) for filename in WEIGHTS)
@@ -158,7 +158,7 @@ class HubModel:
 
 
 def find_open_clip(spec: str, *, offline: bool = False) -> OpenClipModel | None:
-    """Return the model that ``spec`` names; null if it has none of the forms. Nothing is read yet.
+    """Return the model of a specification, without reading files; null if it has another form.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def find_open_clip(spec: str, *, offline: bool = False) -> OpenClipModel | None:
 
 
 def _base_folder(repository: HubRepository) -> Path:
-    """Return where the ``config.json`` of a base model is."""
+    """Return the folder of the ``config.json`` of a base model."""
     config = repository.fetch("config.json")
     if config is None:
         raise MedrovError(

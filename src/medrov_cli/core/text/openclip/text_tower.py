@@ -1,4 +1,4 @@
-"""Text towers of open_clip models, BiomedCLIP among them."""
+"""Text towers of open_clip models, for example BiomedCLIP."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ class OpenClipEncoder:
     Raises
     ------
     MedrovError
-        ``ENCODER_MISSING`` if something is missing, does not fit together, or wants to run code
-        of its own.
+        ``ENCODER_MISSING`` if a file is missing, does not fit the others, or requires code of its own.
     """
 
     def __init__(self, files: ModelFiles, identity: EncoderIdentity) -> None:
@@ -38,16 +37,16 @@ class OpenClipEncoder:
             import open_clip
 
             self._tokenizer: Any = open_clip.get_tokenizer(f"local-dir:{files.folder}")
-        model.visual = None  # half of the memory
+        model.visual = None  # saves half of the memory
         self._model: Any = model
 
     def encode(self, texts: Sequence[str]) -> Float32Array:
-        """Return one embedding a text, float32, (texts, identity.width), L2 norm 1."""
+        """Return one embedding per text, float32, (texts, identity.width), L2 norm 1."""
         import torch
 
         rows = np.empty((len(texts), self.identity.width), np.float32)
         with torch.inference_mode(), quiet():
-            # One by one: the size of a batch would change the last digits.
+            # One text at a time: the size of a batch would change the last digits.
             for row, text in enumerate(texts):
                 rows[row] = self._model.encode_text(self._tokenizer([text]), normalize=True)[0].numpy()
         return rows
