@@ -10,6 +10,7 @@ from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.ordered import OrderedReader, OrderedWriter
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
 from medrov_cli.core.detection.summary import DetectionSummary, Tally
 from medrov_cli.core.pixels.inputs import Input
@@ -18,12 +19,11 @@ from medrov_cli.core.prediction.perimage import Prepared, prepare
 from medrov_cli.core.prediction.session import Searched, Session
 from medrov_cli.core.records.detections import ErrorRecord, Record
 from medrov_cli.core.records.frame import UInt8Array
-from medrov_cli.core.settings.choices import OutputFormat, Phi
+from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.settings.detect import DetectConfig
 from medrov_cli.core.writers.sink import OutputFolder
 
 RecordCallback = Callable[[dict[str, Any]], None]
-ProgressCallback = Callable[[int, int, str], None]
 
 
 class DetectRun:
@@ -47,7 +47,7 @@ class DetectRun:
         session: Session,
         inputs: Sequence[Input],
         on_record: RecordCallback | None,
-        on_progress: ProgressCallback | None,
+        on_progress: Progress | None,
     ) -> None:
         self._config = config
         self._session = session
@@ -56,10 +56,10 @@ class DetectRun:
         self._on_progress = on_progress
         self._tally = Tally(len(inputs))
         self._read_options = replace(config.read, patient=config.phi is Phi.KEEP)
-        self._draws = OutputFormat.PNG in config.formats
         self._folder: OutputFolder | None = None
         if config.output is not None:
             self._folder = OutputFolder(config.output, config.formats, session.classes.names)
+        self._draws = self._folder is not None and self._folder.needs_pixels
 
     def execute(self) -> DetectionSummary:
         """Search what is not done yet; return what came of everything."""

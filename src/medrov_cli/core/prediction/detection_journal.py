@@ -12,8 +12,13 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.detections import Found
+from medrov_cli.core.runs.identity import Refusal, require_equal
 from medrov_cli.core.runs.journal import Journal, json_line, read_records
-from medrov_cli.core.settings.evaluate import usage
+
+_CHANGED = Refusal(
+    "--resume: the predictions in {folder} were made with another {names}",
+    "Repeat the settings of that run, give another --output, or --overwrite.",
+)
 
 Looked = Found | MedrovError
 """What came of an image: its detections, or why it could not be read."""
@@ -65,11 +70,7 @@ class DetectionJournal:
         first = next(records, None)
         if first is None:
             return 0
-        if changed := sorted(key for key in self._identity if first.get(key) != self._identity[key]):
-            raise usage(
-                f"--resume: the predictions in {path.parent} were made with another {', '.join(changed)}",
-                "Repeat the settings of that run, give another --output, or --overwrite.",
-            )
+        require_equal(first, self._identity, _CHANGED, folder=path.parent)
         looked = [_from_record(record) for record in records]
         batch, total = self._identity["batch"], self._identity["images"]
         kept = len(looked) if len(looked) == total else len(looked) // batch * batch

@@ -27,9 +27,6 @@ from medrov_cli.core.text.lexicon import synonyms_of
 from medrov_cli.core.weights import container, resolution
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
-Advance = Callable[[int, int, str], None]
-"""Called with the images done, their total, and what is being done."""
-
 
 class Judged(Protocol):
     """A detector that is to be evaluated.

@@ -20,7 +20,7 @@ from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.prediction.source_scores import Exchange, SourceScore, evaluate
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.choices import TextStart
-from medrov_cli.core.settings.train import Progress, TrainConfig, TrainProgress, workers_for
+from medrov_cli.core.settings.train import TrainConfig, TrainProgress, TrainProgressCallback, workers_for
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
@@ -69,7 +69,7 @@ class Session:
     vocabulary: Tensor
     nearest: IntArray
     trainer: Trainer
-    progress: Progress
+    progress: TrainProgressCallback
 
     @property
     def accelerator(self) -> Accelerator:
@@ -151,7 +151,7 @@ class Session:
 
 
 def open_session(
-    config: TrainConfig, dataset: Dataset, accelerator: Accelerator, progress: Progress
+    config: TrainConfig, dataset: Dataset, accelerator: Accelerator, progress: TrainProgressCallback
 ) -> Session:
     """Embed the texts, read the images, build the model."""
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))

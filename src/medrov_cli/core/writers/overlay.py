@@ -12,9 +12,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.records.detections import Detection
+from medrov_cli.core.records.detections import Detection, ImageRecord
 from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.writers.naming import output_path
+from medrov_cli.core.writers.protocol import Writer
 
+OVERLAY_FOLDER = "overlays"
 _GOLDEN_RATIO = 0.618033988749895  # steps of it spread hues evenly, however many there are
 _LONGEST_SIDE_PER_LINE_PX = 500  # a line as wide as this part of the image stays visible
 _LONGEST_SIDE_PER_LETTER_PX = 45
@@ -22,6 +25,21 @@ _MIN_LETTER_PX = 11  # smaller letters cannot be read
 _LABEL_MARGIN_PX = 2
 
 Color = tuple[int, int, int]
+
+
+class OverlayWriter:
+    """Write a PNG file for every image."""
+
+    name = "png"
+    needs_folder = True
+    files = (OVERLAY_FOLDER,)
+
+    def write_record(
+        self, folder: Path, record: ImageRecord, pixels_rgb: UInt8Array, classes: Sequence[str]
+    ) -> None:
+        """Write the image with its detections."""
+        target = output_path(folder / OVERLAY_FOLDER, record.path, record.frame, record.frame_count, ".png")
+        write_overlay(target, pixels_rgb, record.detections, classes)
 
 
 def class_color(index: int) -> Color:
@@ -101,3 +119,6 @@ def _paste_label(canvas: UInt8Array, label: UInt8Array, left: int, top: int) -> 
     row = min(max(row, 0), canvas.shape[0] - height)
     column = min(max(left, 0), canvas.shape[1] - width)
     canvas[row : row + height, column : column + width] = label[:height, :width]
+
+
+WRITER: Writer = OverlayWriter()
