@@ -21,7 +21,7 @@ from conftest import ROOT
 from detect_fixtures import folder_bytes, noise_image, write_eager_detector, write_images
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.detection.run import run_detection
-from medrov_cli.core.settings.choices import OutputFormat
+from medrov_cli.core.settings.choices import OUTPUT_FORMATS
 from medrov_cli.core.settings.detect import DetectConfig, Shard
 
 KILLS = 3
@@ -103,7 +103,7 @@ def config_for(weights: Path, output: str, **changes: Any) -> DetectConfig:
         imgsz=64,
         max_det=3,
         device="cpu",
-        formats=tuple(OutputFormat),
+        formats=OUTPUT_FORMATS,
         output=Path(output),
     )
     return replace(config, **changes)
@@ -164,7 +164,7 @@ def test_shards_share_the_inputs_and_cannot_share_a_folder(mixed: Path, weights:
         ({"conf": 0.5}, "settings.conf: null, now 0.5"),
         ({"imgsz": 96}, "model.imgsz: 64, now 96"),
         ({"inputs": ("in", "more.png")}, "inputs.count: 6, now 7"),
-        ({"formats": (OutputFormat.JSONL,)}, "settings.formats"),
+        ({"formats": ("jsonl",)}, "settings.formats"),
     ],
 )
 def test_a_changed_run_is_not_resumed(mixed: Path, weights: Path, change: dict[str, Any], named: str) -> None:

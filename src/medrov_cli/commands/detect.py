@@ -179,12 +179,12 @@ def detect(
     """
     from medrov_cli.core.base.environment import is_offline
     from medrov_cli.core.detection.run import run_detection
-    from medrov_cli.core.settings.choices import EngineName, OutputFormat, Phi, Precision
+    from medrov_cli.core.settings.choices import EngineName, Phi, Precision, parse_formats
     from medrov_cli.core.settings.detect import DetectConfig, Shard
     from medrov_cli.core.settings.groups import ReadOptions
     from medrov_cli.core.settings.window import parse_window
 
-    wanted = OutputFormat.parse_all(formats or ())
+    wanted = parse_formats(formats or ())
     config = DetectConfig(
         inputs=tuple(inputs),
         classes=_prompts(classes, classes_file, inputs),

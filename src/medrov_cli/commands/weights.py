@@ -140,11 +140,7 @@ def pull(
     from medrov_cli.core.provisioning import pull_weights
 
     with console.progress("bytes") as advance:
-        pulled = pull_weights(
-            name,
-            offline=is_offline(offline),
-            progress=lambda done, total: advance(done, total, f"pulling {name}"),
-        )
+        pulled = pull_weights(name, offline=is_offline(offline), progress=advance)
     document = Document({"schema": "medrov.weights.pull/1", **_listed(pulled)})
     console.success(document, lambda _: _list_table((pulled,)), as_json=as_json)
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import require_absent
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.settings.values import check_imgsz
 from medrov_cli.core.weights import catalogue, container, resolution
 from medrov_cli.core.weights.container import Verification
-from medrov_cli.core.weights.download import Progress, download
+from medrov_cli.core.weights.download import download
 from medrov_cli.core.weights.listing import Availability, Listed, listed_entry
 from medrov_cli.core.weights.metadata import TextEncoderInfo, WeightsMetadata
 
@@ -72,10 +74,7 @@ def import_weights(
         raise MedrovError(
             ErrorCode.USAGE, f"--output {output} does not end in .safetensors", "Give such a name."
         )
-    if output.exists() and not overwrite:
-        raise MedrovError(
-            ErrorCode.USAGE, f"{output} is there already", "Give another --output, or --overwrite."
-        )
+    require_absent(output, overwrite=overwrite)
     if imgsz is not None:
         check_imgsz(imgsz)
     encoder = None if text_encoder is None else _encoder_info(text_encoder)
@@ -86,7 +85,7 @@ def import_weights(
     return container.verify(output)
 
 
-def pull_weights(name: str, *, offline: bool, progress: Progress | None = None) -> Listed:
+def pull_weights(name: str, *, offline: bool, progress: Progress = no_progress) -> Listed:
     """Download weights of the manifest into the cache; those that are here already stay.
 
     Raises
@@ -123,6 +122,7 @@ def pull_weights(name: str, *, offline: bool, progress: Progress | None = None) 
         sha256=here.entry.sha256,
         size_bytes=here.entry.size_bytes,
         progress=progress,
+        stage=f"pulling {name}",
     )
     return listed_entry(here.entry)
 

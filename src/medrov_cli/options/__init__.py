@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from medrov_cli.core.settings.choices import OUTPUT_FORMATS_HELP
+
 CLASSES_PANEL = "What to find"
 DATA_PANEL = "Images and classes"
 INPUT_PANEL = "Input"
@@ -227,7 +229,7 @@ Formats = Annotated[
         "--format",
         "-f",
         metavar="LIST",
-        help="jsonl, json, coco, csv, yolo, png (overlays); several with commas.",
+        help=f"{OUTPUT_FORMATS_HELP}; several with commas.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]

@@ -50,6 +50,31 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def require_absent(
+    path: Path, *, overwrite: bool, detail: str = "", hint: str = "Give another --output, or --overwrite."
+) -> None:
+    """Refuse to replace an output unless that is asked for.
+
+    Parameters
+    ----------
+    path
+        The output.
+    overwrite
+        Whether it may be replaced.
+    detail
+        More to say about the file, at the end of the message.
+    hint
+        One action in the imperative.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    if path.exists() and not overwrite:
+        raise MedrovError(ErrorCode.USAGE, f"{path} is there already{detail}", hint)
+
+
 def bring_file(original: Path, target: Path, *, link: bool) -> None:
     """Put a file elsewhere, whole: its bytes, or a hard link to it where the file system has them.
 

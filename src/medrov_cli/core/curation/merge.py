@@ -17,7 +17,8 @@ from typing import Any
 import yaml
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.files import bring_file, whole_file
+from medrov_cli.core.base.files import bring_file, require_absent, whole_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.class_map import ClassMap, read_class_map
 from medrov_cli.core.curation.presence_draft import SourceFacts, draft_presence
 from medrov_cli.core.curation.presence_writing import write_presence
@@ -26,8 +27,6 @@ from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     OpenSource,
-    Progress,
-    no_progress,
     open_source,
     split_of,
 )
@@ -128,12 +127,8 @@ def merge_sources(
         ``DATASET_INVALID``: a source cannot be used, two have one name, or the map does not fit.
         ``USAGE``: there is a dataset already. ``OUTPUT_FAILED``.
     """
-    if (output / DATASET).exists() and not overwrite:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"{output / DATASET} is there already",
-            "Give another --output, or --overwrite to replace it and its presence.csv.",
-        )
+    hint = "Give another --output, or --overwrite to replace it and its presence.csv."
+    require_absent(output / DATASET, overwrite=overwrite, hint=hint)
     sources = [open_source(folder) for folder in folders]
     _check_sources(sources)
     chosen = read_class_map(class_map, sources) if class_map is not None else ClassMap()

@@ -13,6 +13,7 @@ from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import bring_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.near_copies import CopyRule, Failure, Joined, join_near_copies
 from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, Shares, deal
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
@@ -21,8 +22,6 @@ from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     OpenSource,
-    Progress,
-    no_progress,
     open_source,
     split_of,
 )

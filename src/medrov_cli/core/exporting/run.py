@@ -15,10 +15,11 @@ import numpy as np
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.files import bring_file, sha256_of_file, whole_file
+from medrov_cli.core.base.files import bring_file, require_absent, sha256_of_file, whole_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.engines.exported.metadata import ExportMetadata, Suppression
-from medrov_cli.core.exporting.check_images import Advance, check_images
+from medrov_cli.core.exporting.check_images import check_images
 from medrov_cli.core.exporting.gate import passed
 from medrov_cli.core.exporting.quantisation import check_nncf
 from medrov_cli.core.exporting.request import Draft, Subject
@@ -55,7 +56,7 @@ class ExportResult:
     bytes: int
 
 
-def run_export(config: ExportConfig, progress: Advance = lambda *_: None) -> ExportResult:
+def run_export(config: ExportConfig, progress: Progress = no_progress) -> ExportResult:
     """Export weights as a model file.
 
     Raises
@@ -182,9 +183,8 @@ def _check_output(output: Path, config: ExportConfig) -> None:
         raise usage(
             f"--output {output} does not end in {SUFFIXES[config.to]}", "That ending tells what the file is."
         )
-    taken = any(output.iterdir()) if output.is_dir() else output.exists()
-    if taken and not config.overwrite:
-        raise usage(f"{output} is there already", "Give another --output, or --overwrite.")
+    if not output.is_dir() or any(output.iterdir()):
+        require_absent(output, overwrite=config.overwrite)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.settings.choices import EngineName, OutputFormat, Phi, Precision
+from medrov_cli.core.settings.choices import EngineName, Phi, Precision
 from medrov_cli.core.settings.groups import ReadOptions
 from medrov_cli.core.settings.values import check_device, check_imgsz
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from medrov_cli.core.settings.values import Prompt
 
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
-_NEED_A_FOLDER = (OutputFormat.COCO, OutputFormat.CSV, OutputFormat.YOLO, OutputFormat.PNG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class DetectConfig:
     batch: int | None = None
     threads: int = 4
     output: Path | None = None
-    formats: tuple[OutputFormat, ...] = (OutputFormat.JSONL,)
+    formats: tuple[str, ...] = ("jsonl",)
     resume: bool = False
     overwrite: bool = False
     shard: Shard | None = None
@@ -172,7 +171,7 @@ class DetectConfig:
             "window": str(self.read.window),
             "axis": self.read.axis,
             "precision": self.precision.value,
-            "formats": sorted({OutputFormat.JSONL.value, *(item.value for item in self.formats)}),
+            "formats": sorted({"jsonl", *self.formats}),
             "shard": None if self.shard is None else str(self.shard),
             "phi": self.phi.value,
             "timings": self.timings,
@@ -182,11 +181,6 @@ class DetectConfig:
         for flag, is_given in (("--resume", self.resume), ("--overwrite", self.overwrite)):
             if is_given:
                 raise _usage(f"{flag} needs --output", "Without a folder there is no earlier run.")
-        for item in self.formats:
-            if item in _NEED_A_FOLDER:
-                raise _usage(
-                    f"--format {item} needs --output", "Give the folder to write to: --output results."
-                )
 
 
 def _usage(message: str, hint: str) -> MedrovError:

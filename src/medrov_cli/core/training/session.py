@@ -25,7 +25,7 @@ from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.choices import TextStart
 from medrov_cli.core.settings.groups import SelectionConfig
-from medrov_cli.core.settings.train import Progress, TrainConfig, TrainProgress, workers_for
+from medrov_cli.core.settings.train import TrainConfig, TrainProgress, TrainProgressCallback, workers_for
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
@@ -74,7 +74,7 @@ class Session:
     vocabulary: Tensor
     nearest: IntArray
     trainer: Trainer
-    progress: Progress
+    progress: TrainProgressCallback
 
     @property
     def accelerator(self) -> Accelerator:
@@ -168,7 +168,7 @@ class Session:
 
 
 def open_session(
-    config: TrainConfig, dataset: Dataset, accelerator: Accelerator, progress: Progress
+    config: TrainConfig, dataset: Dataset, accelerator: Accelerator, progress: TrainProgressCallback
 ) -> Session:
     """Embed the texts, read the images, build the model."""
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
