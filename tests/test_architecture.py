@@ -53,6 +53,9 @@ RANKS = (
 VIOLATIONS = (("medrov_cli.core.reports.statistics", "medrov_cli.core.curation.stats"),)
 """Imports (importer, imported), sorted, that the ranks forbid and that are still there."""
 
+PLUG_INS = {"writers": "WRITER", "datasets.readers": "READER", "datasets.writers": "WRITER"}
+"""Folders of plug-ins, and the name of the instance that each implementation ends with."""
+
 MAX_FILE_LINES = 275
 """250, and a tenth more."""
 MAX_FUNCTION_LINES = 70
@@ -233,21 +236,26 @@ def test_every_row_of_a_registry_loads() -> None:
         load(entry)
 
 
-def test_every_plug_in_has_one_row_in_the_registry_of_its_folder() -> None:
-    """Files of a plug-in folder that hold no implementation are listed here."""
-    others = {"__init__", "protocol", "registry"}
-    for folder, attribute, more in (
-        ("datasets/readers", "READER", {"loading"}),
-        ("datasets/writers", "WRITER", {"images"}),
-    ):
-        package = f"{CORE}.{folder.replace('/', '.')}"
-        files = {path.stem for path in (SOURCE / PACKAGE / "core" / folder).glob("*.py")}
-        rows = entries(f"{package}.registry")
-        assert sorted(entry.module for entry in rows) == sorted(
-            f"{package}.{name}" for name in files - others - more
-        )
-        assert {entry.attribute for entry in rows} == {attribute}
-        assert len({entry.name for entry in rows}) == len(rows)
+@pytest.mark.parametrize(("folder", "instance"), PLUG_INS.items())
+def test_every_implementation_of_a_plug_in_folder_has_one_row(folder: str, instance: str) -> None:
+    """An implementation is a module that assigns the instance which the rows name."""
+    package = f"{CORE}.{folder}"
+    written = [
+        name
+        for name, module in modules().items()
+        if name.startswith(f"{package}.") and instance in assigned(tree(module.path))
+    ]
+    rows = entries(f"{package}.registry")
+    assert [entry.attribute for entry in rows] == [instance] * len(rows)
+    assert sorted(entry.module for entry in rows) == sorted(written)
+    assert len({entry.name for entry in rows}) == len(rows)
+
+
+def assigned(module: ast.Module) -> set[str]:
+    """Return the names that a module assigns at its top level."""
+    plain = [target for node in module.body if isinstance(node, ast.Assign) for target in node.targets]
+    typed = [node.target for node in module.body if isinstance(node, ast.AnnAssign)]
+    return {target.id for target in plain + typed if isinstance(target, ast.Name)}
 
 
 def test_fields_of_coco_are_named_in_its_codec_alone() -> None:

@@ -20,24 +20,23 @@ from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
 from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
+
+from medrov_cli.core.base.progress import Progress
 
 LOG_SECONDS = 10.0
 """In a log, progress says a line this often."""
 
 UNBOUNDED_WIDTH = 10_000
 """Columns of a stream that is no terminal: a table keeps one line a row, nothing is cut."""
-
-Advance = Callable[[int, int | None, str], None]
-"""Called with the number of steps done, their total if known, and what is being done."""
 
 
 class Output(Protocol):
@@ -157,7 +156,7 @@ def printable(text: str) -> str:
 
 
 @contextlib.contextmanager
-def progress(unit: str) -> Iterator[Advance]:
+def progress(unit: str) -> Iterator[Progress]:
     """Show how far a long step is, on stderr: a bar on a terminal, now and then a line in a log.
 
     What is handed out is a plain callable ``advance(done, total, what)`` for the core; ``total``
@@ -179,14 +178,14 @@ def progress(unit: str) -> Iterator[Advance]:
         _RateColumn(unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with RichProgress(*columns, console=console, transient=True) as bar:
         yield _Bar(bar)
 
 
 class _Bar:
     """Progress as a moving bar."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: RichProgress) -> None:
         self._bar = bar
         self._task = bar.add_task("", total=None)
         self._stage = ""

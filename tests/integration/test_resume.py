@@ -21,7 +21,7 @@ from conftest import ROOT
 from detect_fixtures import folder_bytes, noise_image, write_eager_detector, write_images
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.detection.run import run_detection
-from medrov_cli.core.settings.choices import OutputFormat
+from medrov_cli.core.settings.choices import OUTPUT_FORMATS
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
 from medrov_cli.core.settings.io_groups import OutputSettings
@@ -105,7 +105,7 @@ def config_for(weights: Path, output: str, **changes: Any) -> DetectSettings:
         weights=str(weights),
         selection=SelectionSettings(max_det=3),
         runtime=RuntimeSettings(imgsz=64, device="cpu"),
-        formats=tuple(OutputFormat),
+        formats=OUTPUT_FORMATS,
         output=OutputSettings(folder=Path(output)),
     )
     settings: DetectSettings = with_changes(config, **changes)
@@ -167,7 +167,7 @@ def test_shards_share_the_inputs_and_cannot_share_a_folder(mixed: Path, weights:
         ({"conf": 0.5}, "settings.conf: null, now 0.5"),
         ({"imgsz": 96}, "model.imgsz: 64, now 96"),
         ({"inputs": ("in", "more.png")}, "inputs.count: 6, now 7"),
-        ({"formats": (OutputFormat.JSONL,)}, "settings.formats"),
+        ({"formats": ("jsonl",)}, "settings.formats"),
     ],
 )
 def test_a_changed_run_is_not_resumed(mixed: Path, weights: Path, change: dict[str, Any], named: str) -> None:

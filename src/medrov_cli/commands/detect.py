@@ -19,7 +19,6 @@ from rich.text import Text
 
 from medrov_cli import console
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.settings.choices import OutputFormat
 from medrov_cli.core.settings.detect import DetectSettings
 
 if TYPE_CHECKING:
@@ -160,8 +159,8 @@ def detect(settings: DetectSettings) -> None:
 def _view(settings: DetectSettings) -> Iterator[View]:
     """Yield the view that shows the records on stdout."""
     has_folder = settings.output.folder is not None
-    wants_lines = not has_folder and OutputFormat.JSONL in settings.formats
-    wants_document = settings.output.as_json or (not has_folder and OutputFormat.JSON in settings.formats)
+    wants_lines = not has_folder and "jsonl" in settings.formats
+    wants_document = settings.output.as_json or (not has_folder and "json" in settings.formats)
     if wants_lines and wants_document:
         raise usage_error("--format jsonl and --json (or json) both want stdout", "Give one, or --output.")
     if wants_document:

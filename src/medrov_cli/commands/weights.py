@@ -100,11 +100,7 @@ def pull(settings: WeightsPullSettings) -> None:
     from medrov_cli.core.provisioning import pull_weights
 
     with console.progress("bytes") as advance:
-        pulled = pull_weights(
-            settings.name,
-            offline=settings.offline,
-            progress=lambda done, total: advance(done, total, f"pulling {settings.name}"),
-        )
+        pulled = pull_weights(settings.name, offline=settings.offline, progress=advance)
     document = Document({"schema": "medrov.weights.pull/1", **_listed(pulled)})
     console.success(document, lambda _: _list_table((pulled,)), as_json=settings.as_json)
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from medrov_cli.core.base.files import require_absent
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.settings.values import check_imgsz
 from medrov_cli.core.settings.weights import WeightsImportSettings
 from medrov_cli.core.weights import catalogue, container, resolution
 from medrov_cli.core.weights.container import Verification
-from medrov_cli.core.weights.download import Progress, download
+from medrov_cli.core.weights.download import download
 from medrov_cli.core.weights.listing import Availability, Listed, listed_entry
 from medrov_cli.core.weights.metadata import TextEncoderInfo, WeightsMetadata
 
@@ -53,8 +55,7 @@ def import_weights(settings: WeightsImportSettings) -> Verification:
     output = settings.output or Path(f"{source.stem}.safetensors")
     if output.suffix != ".safetensors":
         raise usage_error(f"--output {output} does not end in .safetensors", "Give such a name.")
-    if output.exists() and not settings.overwrite:
-        raise usage_error(f"{output} is there already", "Give another --output, or --overwrite.")
+    require_absent(output, overwrite=settings.overwrite)
     if settings.imgsz is not None:
         check_imgsz(settings.imgsz)
     encoder = None if settings.text_encoder is None else _encoder_info(settings.text_encoder)
@@ -65,7 +66,7 @@ def import_weights(settings: WeightsImportSettings) -> Verification:
     return container.verify(output)
 
 
-def pull_weights(name: str, *, offline: bool, progress: Progress | None = None) -> Listed:
+def pull_weights(name: str, *, offline: bool, progress: Progress = no_progress) -> Listed:
     """Download weights of the manifest into the cache; those that are here already stay.
 
     Raises
@@ -102,6 +103,7 @@ def pull_weights(name: str, *, offline: bool, progress: Progress | None = None) 
         sha256=here.entry.sha256,
         size_bytes=here.entry.size_bytes,
         progress=progress,
+        stage=f"pulling {name}",
     )
     return listed_entry(here.entry)
 

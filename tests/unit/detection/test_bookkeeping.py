@@ -13,7 +13,6 @@ from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
 from medrov_cli.core.detection.summary import Tally
 from medrov_cli.core.pixels.inputs import Input
-from medrov_cli.core.settings.choices import OutputFormat
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.values import Shard
 
@@ -156,7 +155,6 @@ def test_a_run_is_described_by_names_and_sizes_of_its_inputs(tmp_path: Path) -> 
         ({"resume": True, "overwrite": True, "folder": Path("x")}, "--resume and --overwrite"),
         ({"resume": True}, "--resume needs --output"),
         ({"overwrite": True}, "--overwrite needs --output"),
-        ({"formats": (OutputFormat.PNG,)}, "--format png needs --output"),
         ({"folder": Path(__file__)}, "--output .* is a file"),
     ],
 )

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.settings.choices import OutputFormat, Phi
+from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.evaluate import EvaluateSettings
 from medrov_cli.core.settings.field import group, option
@@ -55,7 +55,7 @@ def test_the_settings_of_a_detection_run_have_their_keys_in_order() -> None:
     settings = DetectSettings(
         inputs=("scan.dcm",),
         selection=SelectionSettings(conf=0.5),
-        formats=(OutputFormat.PNG, OutputFormat.CSV),
+        formats=("png", "csv"),
         shard=Shard(1, 3),
     )
     assert json.dumps(results_record(settings)) == (

@@ -7,15 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.detection.run import run_detection
 from medrov_cli.core.records.detect_json import item_to_record
-from medrov_cli.core.records.detections import Failure
-from medrov_cli.core.settings.choices import OutputFormat
-from medrov_cli.core.writers.sink import OutputFolder
+from medrov_cli.core.records.detections import Detections, Failure
+from medrov_cli.core.records.frame import Frame, ModelIdentity
+from medrov_cli.core.settings.choices import OUTPUT_FORMATS, parse_formats
+from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter, Writer
+from medrov_cli.core.writers.sink import OutputFolder, all_writers, is_overlay
 
 RUN = {"settings": {"conf": 0.25, "iou": 0.7}, "classes": ["polyp"]}
+MODEL = ModelIdentity("n", "0", "1", "minilm", "torch", 64)
 LOST = item_to_record(Failure("a.png", MedrovError(ErrorCode.NOT_FOUND, "There is no such file.")))
 
 
@@ -24,7 +30,7 @@ def keep_all(records: Iterator[dict[str, Any]]) -> int:
 
 
 def opened(path: Path, run: dict[str, Any] = RUN, **how: bool) -> OutputFolder:
-    folder = OutputFolder(path, (OutputFormat.JSONL,), ("polyp",))
+    folder = OutputFolder(path, ("jsonl",), ("polyp",))
     folder.claim(run, **({"resume": False, "overwrite": False} | how))
     return folder
 
@@ -37,9 +43,9 @@ def write_run(path: Path) -> None:
 
 
 def test_formats_are_parsed_once_each() -> None:
-    assert OutputFormat.parse_all(["jsonl,PNG", " png , coco"]) == ("jsonl", "png", "coco")
+    assert parse_formats(["jsonl,PNG", " png , coco"]) == ("jsonl", "png", "coco")
     with pytest.raises(MedrovError, match="'xml'") as caught:
-        OutputFormat.parse_all(["jsonl,xml"])
+        parse_formats(["jsonl,xml"])
     assert caught.value.code is ErrorCode.USAGE
 
 
@@ -102,7 +108,7 @@ def test_overwriting_removes_the_former_run_and_nothing_else(tmp_path: Path) -> 
 def test_overwriting_does_not_remove_files_that_no_run_made(tmp_path: Path) -> None:
     (tmp_path / "overlays").mkdir()
     (tmp_path / "overlays" / "mine.png").write_text("")
-    opened(tmp_path, overwrite=True)
+    opened(tmp_path, overwrite=True).close()
     assert (tmp_path / "overlays" / "mine.png").exists()
 
 
@@ -129,3 +135,55 @@ def test_a_folder_that_another_process_writes_is_not_cleaned(tmp_path: Path) -> 
         opened(tmp_path, overwrite=True)
     assert temporary.exists()
     writing.close()
+
+
+def test_overwriting_an_interrupted_run_keeps_none_of_its_records(tmp_path: Path) -> None:
+    folder = opened(tmp_path)
+    folder.open(keep_all)
+    folder.write(LOST, None)
+    folder.close()
+    other = opened(tmp_path, RUN | {"more": 1}, overwrite=True)
+    other.open(keep_all)
+    assert list(other.records()) == []
+    other.close()
+
+
+def test_resuming_a_killed_overwrite_starts_anew(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    (tmp_path / "detections.jsonl").unlink()  # as if killed after the first removal
+    folder = opened(tmp_path, resume=True)
+    assert not folder.is_complete
+    folder.close()
+
+
+@pytest.mark.parametrize("writer", all_writers(), ids=lambda writer: writer.name)
+def test_a_format_writes_the_files_that_it_names(tmp_path: Path, writer: Writer) -> None:
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    boxes, scores, labels = np.array([[1.0, 2, 5, 6]]), np.array([0.9]), np.zeros(1, np.int64)
+    detections = Detections(boxes, scores, labels, ("polyp",), Frame(pixels, "a.png"), MODEL)
+    if isinstance(writer, RecordWriter):
+        writer.write_record(tmp_path, detections, pixels)
+    if isinstance(writer, ViewWriter):
+        writer.finish(tmp_path, lambda: [item_to_record(detections)], RunFacts(("polyp",), {}))
+    expected = set() if writer.name == "jsonl" else set(writer.files)  # the sink itself writes that one
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def test_formats_have_different_files() -> None:
+    assert [writer.name for writer in all_writers()] == list(OUTPUT_FORMATS)
+    files = [name for writer in all_writers() for name in writer.files]
+    assert len(files) == len(set(files)) == 7
+
+
+@pytest.mark.parametrize("name", ["coco", "csv", "yolo", "png"])
+def test_formats_that_are_files_alone_need_a_folder(name: str) -> None:
+    with pytest.raises(MedrovError, match=f"--format {name} needs --output") as caught:
+        run_detection(DetectSettings(inputs=("a.png",), formats=("jsonl", name)))
+    assert caught.value.code is ErrorCode.USAGE
+    assert caught.value.hint
+
+
+def test_written_overlays_are_told_from_inputs(tmp_path: Path) -> None:
+    assert is_overlay(tmp_path, str(tmp_path / "overlays" / "deep" / "a.png"))
+    assert not is_overlay(tmp_path, str(tmp_path / "a.png"))
+    assert not is_overlay(tmp_path, str(tmp_path / "overlays.png"))

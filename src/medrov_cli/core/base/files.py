@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medrov_cli.core.base.environment import cache_dir
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 
 _STAMPED_BYTES = 1 << 20
 """Files from this size on are stamped: smaller ones are hashed in about the time a stamp takes."""
@@ -48,6 +48,31 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # it is renamed, or there is not even its folder
             temporary.unlink()
+
+
+def require_absent(
+    path: Path, *, overwrite: bool, detail: str = "", hint: str = "Give another --output, or --overwrite."
+) -> None:
+    """Refuse to replace an output unless that is asked for.
+
+    Parameters
+    ----------
+    path
+        The output.
+    overwrite
+        Whether it may be replaced.
+    detail
+        More to say about the file, at the end of the message.
+    hint
+        One action in the imperative.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    if path.exists() and not overwrite:
+        raise usage_error(f"{path} is there already{detail}", hint)
 
 
 def bring_file(original: Path, target: Path, *, link: bool) -> None:

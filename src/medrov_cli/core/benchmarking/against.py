@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.benchmarking.images import of_length
 from medrov_cli.core.benchmarking.rival import Rival, RivalSettings, check_raster, write_listing
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
@@ -27,8 +28,6 @@ TRIAL_IMAGES = 32
 CHECKED = 2
 """Images on which the outputs of both networks are compared."""
 
-Advance = Callable[[int, int | None, str], None]
-
 
 def time_against_rival(
     config: BenchmarkSettings,
@@ -37,7 +36,7 @@ def time_against_rival(
     folder: Path,
     *,
     rounds: int | None,
-    advance: Advance,
+    advance: Progress,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the rows of our engines, and the ``against`` object of the document.
 
@@ -94,7 +93,7 @@ def _require_equal(rival: Rival, contestant: Contestant, model: Model) -> dict[s
 
 
 def _try_settings(
-    rival: Rival, paths: Sequence[str], folder: Path, images: int, advance: Advance
+    rival: Rival, paths: Sequence[str], folder: Path, images: int, advance: Progress
 ) -> list[tuple[RivalSettings, float]]:
     """Return what each of its settings reaches: its own figure of a second pass over some files."""
     listing = write_listing(folder / "trial.txt", [item.path for item in of_length(paths, images)])

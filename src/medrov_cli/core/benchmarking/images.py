@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.phantoms.image_files import dicom_bytes, png_bytes
 from medrov_cli.core.phantoms.kinds import KINDS, ct_slice, phantom_seed
 from medrov_cli.core.pixels.inputs import Input, expand_inputs
@@ -16,8 +17,6 @@ from medrov_cli.core.settings.choices import Modality
 PHANTOMS_A_MODALITY = 5
 """More would only take longer to draw: a round takes them again."""
 
-Advance = Callable[[int, int | None, str], None]
-
 
 def gather(
     inputs: Sequence[str],
@@ -25,7 +24,7 @@ def gather(
     images: int,
     *,
     raster: bool,
-    advance: Advance,
+    advance: Progress,
     stdin: Iterable[str] | None = None,
 ) -> list[str]:
     """Return the files of a benchmark: the given ones, or phantoms that are written to a folder.
@@ -61,7 +60,7 @@ def gather(
     return paths[:images]
 
 
-def write_phantoms(folder: Path, count: int, raster: bool, advance: Advance) -> list[str]:
+def write_phantoms(folder: Path, count: int, raster: bool, advance: Progress) -> list[str]:
     """Write phantoms of all modalities in turn, CT as DICOM unless ``raster``; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

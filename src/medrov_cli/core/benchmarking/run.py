@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.benchmarking.images import gather
 from medrov_cli.core.benchmarking.machine import describe_machine
 from medrov_cli.core.benchmarking.meters import peak_cuda_mb, peak_resident_mb
@@ -22,11 +23,9 @@ from medrov_cli.core.weights import container
 
 SCHEMA = "medrov.benchmark/1"
 
-Advance = Callable[[int, int | None, str], None]
-
 
 def run_benchmark(
-    config: BenchmarkSettings, advance: Advance = lambda *_: None, *, stdin: Iterable[str] | None = None
+    config: BenchmarkSettings, advance: Progress = no_progress, *, stdin: Iterable[str] | None = None
 ) -> dict[str, Any]:
     """Take all figures that are asked for; return the document of schema ``medrov.benchmark/1``.
 
@@ -69,7 +68,7 @@ def run_benchmark(
 
 
 def _sections(
-    config: BenchmarkSettings, model: Model, paths: Sequence[str], folder: Path, advance: Advance
+    config: BenchmarkSettings, model: Model, paths: Sequence[str], folder: Path, advance: Progress
 ) -> dict[str, Any]:
     """Return the sections of the document, each null where it was not asked for."""
     rounds = None if config.seconds is not None else config.rounds or ROUNDS
@@ -110,7 +109,7 @@ def _time_engines(
     paths: Sequence[str],
     folder: Path,
     rounds: int | None,
-    advance: Advance,
+    advance: Progress,
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Return the rows of the engines, and what the rival reached, if there is one."""
     threads = cv2.getNumThreads()  # importing ultralytics, as torch needs it, sets them to 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.benchmarking.rounds import over_rounds, take_turns
 from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.benchmarking.throughput import Contestant
@@ -21,8 +22,6 @@ AXES = {"classes": "classes", "imgsz": "side of the model input, pixels", "batch
 FORWARD_COLOR, END_COLOR = "#2474c6", "#d9541e"
 """Told apart by the colour-blind (after Okabe and Ito, 2008)."""
 
-Advance = Callable[[int, int | None, str], None]
-
 
 def measure_scaling(
     config: BenchmarkSettings,
@@ -31,7 +30,7 @@ def measure_scaling(
     folder: Path,
     *,
     rounds: int | None,
-    advance: Advance,
+    advance: Progress,
 ) -> dict[str, Any]:
     """Time all points of each curve in turn; draw a PNG a curve; return the ``scaling`` object.
 

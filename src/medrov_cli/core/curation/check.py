@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.box_checks import (
     check_boxes,
     check_cases_between,
@@ -27,8 +28,6 @@ from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     Opened,
     OpenSource,
-    Progress,
-    no_progress,
     open_inputs,
     split_of,
 )

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.ordered import OrderedReader
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.readers.loading import reader_of
 from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 from medrov_cli.core.datasets.source_file import Images, WrittenImage, source_parts
 from medrov_cli.core.datasets.sources import ANNOTATIONS
 from medrov_cli.core.records.annotations import Annotation
-from medrov_cli.core.runs.claims import claim_folder
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.kind import exclusive_kind
 from medrov_cli.core.settings.data_convert import UNSTATED, ConvertSettings
 
 RUN_FILE = "convert.json"
 RUN_SCHEMA = "medrov.data.convert-run/1"
-
-Progress = Callable[[int, int | None, str], None]
-"""Called with the number of inputs done, their total, and what is being done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Converted:
     failures: tuple[FailedInput, ...]
 
 
-def convert(config: ConvertSettings, progress: Progress | None = None) -> Converted:
+def convert(config: ConvertSettings, progress: Progress = no_progress) -> Converted:
     """Read an input and write it as a source folder.
 
     Raises
@@ -84,7 +83,13 @@ def convert(config: ConvertSettings, progress: Progress | None = None) -> Conver
     """
     config.check()
     reading = reader_of(config.format)(dataclasses.replace(config.reader, source=_source_of(config)))
-    claim_folder(config.output, RUN_FILE, _describe(config, reading), resume=config.resume)
+    with RunFolder(config.output, exclusive_kind(RUN_FILE, last=ANNOTATIONS)) as folder:
+        folder.claim(_describe(config, reading), resume=config.resume)
+        return _convert(config, reading, folder, progress)
+
+
+def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progress: Progress) -> Converted:
+    """Write the images, then the annotations, into the claimed folder."""
     images = Images(config.output, config.split, keep=config.resume, drop_repeats=config.drop_repeats)
     entries: list[WrittenImage] = []
     failures: list[FailedInput] = []
@@ -100,17 +105,16 @@ def convert(config: ConvertSettings, progress: Progress | None = None) -> Conver
                 failures.append(FailedInput(reading.units[number].path, found))
             else:
                 (skipped if found.file_name is None else entries).append(found)
-            if progress is not None:
-                # A unit may have many images: it is done when the next one begins.
-                progress(number, len(reading.units), "converting")
-    if progress is not None:
-        progress(len(reading.units), len(reading.units), "converting")
+            # A unit may have many images: it is done when the next one begins.
+            progress(number, len(reading.units), "converting")
+    progress(len(reading.units), len(reading.units), "converting")
     _refuse_twins(entries)
     boxes = [box for entry in entries for box in entry.boxes]
     names = _class_names(reading, boxes)
     if entries:
         info = {"modality": config.modality.value, "licence": config.licence, "source": config.source}
-        write_document(config.output / ANNOTATIONS, source_parts(info, names, entries))
+        parts = source_parts(info, names, entries)
+        folder.finish(lambda path: write_document(path, parts))
     return Converted(
         images=len(entries),
         classes={name: sum(box.class_name == name for box in boxes) for name in names},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,20 @@ from typing import Any
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import bring_file
 from medrov_cli.core.base.plugins import find_entry, load
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.opened import Opened, open_inputs
 from medrov_cli.core.datasets.writers import registry
-from medrov_cli.core.datasets.writers.images import classes_of, collect
+from medrov_cli.core.datasets.writers.images import ExportedImage, classes_of, collect
 from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
-from medrov_cli.core.runs.claims import claim_folder
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.kind import exclusive_kind
 from medrov_cli.core.settings.data_export import DataExportSettings
 
 RUN_FILE = "export.json"
 """In the output: what it was begun with."""
 
 RUN_SCHEMA = "medrov.data.export-run/1"
-
-Advance = Callable[[int, int | None, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class ExportResult:
     failures: tuple[tuple[str, MedrovError], ...]
 
 
-def run_export(config: DataExportSettings, progress: Advance = lambda *_: None) -> ExportResult:
+def run_export(config: DataExportSettings, progress: Progress = no_progress) -> ExportResult:
     """Copy the images, then write the annotations of those that could be copied.
 
     Files that are there already are not copied again.
@@ -72,7 +72,19 @@ def run_export(config: DataExportSettings, progress: Advance = lambda *_: None) 
     images = collect(opened, splits=config.splits, sources=config.sources)
     if not images:
         raise MedrovError(ErrorCode.NO_INPUT, "there is no image to export", "Check --split and --source.")
-    claim_folder(config.output, RUN_FILE, _describe(config, opened), resume=config.resume)
+    with RunFolder(config.output, exclusive_kind(RUN_FILE)) as folder:
+        folder.claim(_describe(config, opened), resume=config.resume)
+        return _export(config, opened, images, writer, progress)
+
+
+def _export(
+    config: DataExportSettings,
+    opened: Opened,
+    images: Sequence[ExportedImage],
+    writer: DatasetWriter,
+    progress: Progress,
+) -> ExportResult:
+    """Write the images and their annotations into the claimed folder."""
     places = writer.image_places(images)
     failures = [own for own in opened.failures if not config.sources or own[0] in config.sources]
     copied = []

@@ -17,7 +17,8 @@ from typing import Any
 import yaml
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.base.files import bring_file, whole_file
+from medrov_cli.core.base.files import bring_file, require_absent, whole_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.class_map import ClassMap, read_class_map
 from medrov_cli.core.curation.presence_draft import SourceFacts, draft_presence
 from medrov_cli.core.curation.presence_writing import write_presence
@@ -26,8 +27,6 @@ from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     OpenSource,
-    Progress,
-    no_progress,
     open_source,
     split_of,
 )
@@ -113,11 +112,8 @@ def merge_sources(settings: MergeSettings, progress: Progress = no_progress) -> 
         ``USAGE``: there is a dataset already. ``OUTPUT_FAILED``.
     """
     output = settings.output
-    if (output / DATASET).exists() and not settings.overwrite:
-        raise usage_error(
-            f"{output / DATASET} is there already",
-            "Give another --output, or --overwrite to replace it and its presence.csv.",
-        )
+    hint = "Give another --output, or --overwrite to replace it and its presence.csv."
+    require_absent(output / DATASET, overwrite=settings.overwrite, hint=hint)
     sources = [open_source(folder) for folder in settings.sources]
     _check_sources(sources)
     chosen = read_class_map(settings.class_map, sources) if settings.class_map is not None else ClassMap()

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.duplicates import near_pairs
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code
 from medrov_cli.core.curation.split_assignment import Case
-from medrov_cli.core.datasets.opened import OpenSource, Progress, no_progress
+from medrov_cli.core.datasets.opened import OpenSource
 from medrov_cli.core.settings.data import CopySettings
 
 _SLACK = 1e-4

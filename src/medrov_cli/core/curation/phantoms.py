@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import ExitStack
 
 from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.phantom_folders import WRITERS, PhantomSource
 from medrov_cli.core.phantoms.kinds import KINDS, PhantomKind
-from medrov_cli.core.runs.claims import claim_folder
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.kind import exclusive_kind
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.data import PhantomSettings
-
-Advance = Callable[[int, int | None, str], None]
 
 RUN_FILE = "phantom.json"
 """In each folder: what it was begun with."""
@@ -19,7 +19,7 @@ RUN_FILE = "phantom.json"
 RUN_SCHEMA = "medrov.data.phantom-run/1"
 
 
-def run_phantoms(config: PhantomSettings, progress: Advance = lambda *_: None) -> tuple[PhantomSource, ...]:
+def run_phantoms(config: PhantomSettings, progress: Progress = no_progress) -> tuple[PhantomSource, ...]:
     """Write one folder a modality; what makes it whole is written last.
 
     Raises
@@ -28,10 +28,17 @@ def run_phantoms(config: PhantomSettings, progress: Advance = lambda *_: None) -
         ``USAGE``: the form cannot hold a modality, or a folder is there already. ``OUTPUT_FAILED``.
     """
     kinds = _kinds(config)
-    for kind in kinds:
-        settings = {"format": config.format, "count": config.count, "seed": config.seed}
-        described = {"schema": RUN_SCHEMA, "settings": settings}
-        claim_folder(config.output / kind.name, RUN_FILE, described, resume=config.resume)
+    settings = {"format": config.format, "count": config.count, "seed": config.seed}
+    with ExitStack() as claimed:
+        for kind in kinds:
+            folder = claimed.enter_context(RunFolder(config.output / kind.name, exclusive_kind(RUN_FILE)))
+            folder.claim({"schema": RUN_SCHEMA, "settings": settings}, resume=config.resume)
+        return _write(config, kinds, progress)
+
+
+def _write(
+    config: PhantomSettings, kinds: tuple[PhantomKind, ...], progress: Progress
+) -> tuple[PhantomSource, ...]:
     done = 0
     sources = []
     for kind in kinds:

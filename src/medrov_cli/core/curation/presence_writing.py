@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.files import require_absent, whole_file
 from medrov_cli.core.curation.presence_draft import Draft, SourceFacts, draft_presence
 from medrov_cli.core.datasets.opened import Opened, open_inputs
 from medrov_cli.core.datasets.presence import presence_csv
@@ -34,11 +34,7 @@ def draft_for_dataset(settings: PresenceSettings) -> PresenceResult:
     """
     yaml_path = settings.dataset
     target = settings.output if settings.output is not None else yaml_path.parent / "presence.csv"
-    if target.exists() and not settings.overwrite:
-        raise usage_error(
-            f"{target} is there already, perhaps edited by hand",
-            "Give another --output, or --overwrite.",
-        )
+    require_absent(target, overwrite=settings.overwrite, detail=", perhaps edited by hand")
     opened = open_inputs([yaml_path], settings.data_root)
     if opened.yaml_path is None:
         raise usage_error(f"{yaml_path} is not a dataset yaml", "Give one, as for training.")

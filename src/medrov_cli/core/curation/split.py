@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.files import bring_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.near_copies import Failure, Joined, join_near_copies
 from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, deal
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
@@ -20,8 +21,6 @@ from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     OpenSource,
-    Progress,
-    no_progress,
     open_source,
     split_of,
 )

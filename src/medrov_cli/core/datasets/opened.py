@@ -6,7 +6,7 @@ that fits; what is opened here may still lack both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,6 @@ from medrov_cli.core.settings.choices import SPLITS, Modality
 
 UNSPLIT = "none"
 """Where an image without a split is counted."""
-
-Progress = Callable[[int, int | None, str], None]
-"""Called with the number of steps done, their total, and what is being done."""
 
 _FORM = "See docs/training.md for the form of a source folder."
 
@@ -109,10 +106,6 @@ class Opened:
     def classes(self) -> tuple[str, ...]:
         """Return all class names in order of first use."""
         return tuple(dict.fromkeys(name for source in self.sources for name in source.classes))
-
-
-def no_progress(_done: int, _total: int | None, _what: str) -> None:
-    """Say nothing."""
 
 
 def split_of(image: CocoImage) -> str:

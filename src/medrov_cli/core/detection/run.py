@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.detection.stream import DetectRun, ProgressCallback, RecordCallback
+from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.detection.stream import DetectRun, RecordCallback
 from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.inputs import Input, expand_inputs
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
-from medrov_cli.core.writers.sink import OutputFolder
+from medrov_cli.core.writers.sink import is_overlay, require_folder, require_free
 
 
 def run_detection(
@@ -21,7 +22,7 @@ def run_detection(
     *,
     stdin: Iterable[str] | None = None,
     on_record: RecordCallback | None = None,
-    on_progress: ProgressCallback | None = None,
+    on_progress: Progress | None = None,
 ) -> DetectionSummary:
     """Search all inputs for all classes.
 
@@ -45,8 +46,10 @@ def run_detection(
     """
     config.check()
     prompts = read_classes(config.classes, stdin)
-    if config.output.folder is not None and not (config.output.resume or config.output.overwrite):
-        OutputFolder.require_free(config.output.folder)
+    if config.output.folder is None:
+        require_folder(config.formats)
+    elif not (config.output.resume or config.output.overwrite):
+        require_free(config.output.folder)
     inputs = _inputs(config, stdin)
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
@@ -71,7 +74,7 @@ def _inputs(config: DetectSettings, stdin: Iterable[str] | None) -> list[Input]:
     """Return what is to be searched: the run's share of what was given."""
     inputs = expand_inputs(config.inputs, stdin=stdin)
     if config.output.folder is not None:  # a folder that holds the output: what is written is no input
-        inputs = [item for item in inputs if not OutputFolder.is_overlay(config.output.folder, item.path)]
+        inputs = [item for item in inputs if not is_overlay(config.output.folder, item.path)]
     if not inputs:
         raise MedrovError(
             ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from medrov_cli.core.base.ordered import OrderedWriter
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
 from medrov_cli.core.detection.summary import DetectionSummary, Tally
 from medrov_cli.core.pixels.inputs import Input
@@ -17,14 +18,13 @@ from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.detect_json import item_to_record
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.records.frame import Frame
-from medrov_cli.core.settings.choices import OutputFormat, Phi
+from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.record import results_record
 from medrov_cli.core.writers.sink import OutputFolder
 
 RecordCallback = Callable[[dict[str, Any]], None]
-ProgressCallback = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class DetectRun:
         predictor: Predictor,
         inputs: Sequence[Input],
         on_record: RecordCallback | None,
-        on_progress: ProgressCallback | None,
+        on_progress: Progress | None,
     ) -> None:
         self._config = config
         self._predictor = predictor
@@ -86,10 +86,10 @@ class DetectRun:
         self._on_progress = on_progress
         self._tally = Tally(len(inputs))
         self._read_options = replace(config.read, patient=config.phi is Phi.KEEP)
-        self._draws = OutputFormat.PNG in config.formats
         self._folder: OutputFolder | None = None
         if config.output.folder is not None:
             self._folder = OutputFolder(config.output.folder, config.formats, predictor.classes.names)
+        self._draws = self._folder is not None and self._folder.needs_pixels
 
     def execute(self) -> DetectionSummary:
         """Search what is not done yet; return what came of everything."""

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Iterable
 
 from medrov_cli.core.base.environment import is_offline
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.versions import versions_of
 from medrov_cli.core.doctor.report import Check, Report
 
@@ -32,10 +33,8 @@ PACKAGES = (
 )
 """Distributions whose versions influence the results."""
 
-Progress = Callable[[int, int, str], None]
 
-
-def examine(*, offline: bool = False, progress: Progress = lambda done, total, what: None) -> Report:  # noqa: ARG005
+def examine(*, offline: bool = False, progress: Progress = no_progress) -> Report:
     """Test all parts that medrov depends on, without downloads.
 
     Parameters

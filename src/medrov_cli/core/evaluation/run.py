@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.foreign_coco import read_predictions, write_predictions, write_truth
 from medrov_cli.core.datasets.truth import require_readable, truth_sha256
@@ -32,13 +33,23 @@ from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.score_maps import CalibrationInfo
 from medrov_cli.core.reports.page import write_report_html
 from medrov_cli.core.reports.plots import write_plots
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.identity import Refusal
+from medrov_cli.core.runs.kind import RunKind
 from medrov_cli.core.settings.evaluate import EvaluateSettings
 from medrov_cli.core.settings.groups import COCO_BATCH
 from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.weights import container
 
-Advance = Callable[[int, int, str], None]
-"""Called with the images done, their total, and what is being done."""
+EVALUATION = RunKind(
+    taken=Refusal(
+        "--output {folder} already holds an evaluation",
+        "Add --resume to use its predictions, --overwrite, or give another --output.",
+    ),
+    marks=(REPORT, ".predictions*.partial"),
+    last=REPORT,
+)
+"""Folder of ``medrov eval``; the first line of each journal describes the run."""
 
 LIMIT_FOLDS = 5
 """Parts of the patients that are held out in turn, to see whether a limit holds on others."""
@@ -63,7 +74,7 @@ class EvalResult:
     fitted: Path | None
 
 
-def run_evaluation(config: EvaluateSettings, advance: Advance = lambda *_: None) -> EvalResult:
+def run_evaluation(config: EvaluateSettings, advance: Progress = no_progress) -> EvalResult:
     """Score a detector, or a file of predictions, on a split.
 
     Parameters
@@ -88,7 +99,9 @@ def run_evaluation(config: EvaluateSettings, advance: Advance = lambda *_: None)
             f"{config.data.dataset} has no image in the split {config.data.split!r}",
             "Choose another --split.",
         )
-    _require_free(config)
+    folder = None if config.output.folder is None else RunFolder(config.output.folder, EVALUATION)
+    if folder is not None:
+        folder.require_free(resume=config.output.resume, overwrite=config.output.overwrite)
     evaluation = _Evaluation(config, dataset, truth_sha256(dataset, samples), advance)
     detector = None if config.predictions is not None else _resolve(config, dataset)
     found, warnings = evaluation.detections(detector)
@@ -100,8 +113,8 @@ def run_evaluation(config: EvaluateSettings, advance: Advance = lambda *_: None)
     report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
     if config.synonyms and detector is not None:
         report["synonyms"] = evaluation.synonyms(scene, detector)
-    if config.output.folder is not None:
-        evaluation.write(config.output.folder, report, scene, outcome)
+    if folder is not None:
+        evaluation.write(folder, report, scene, outcome)
     return EvalResult(report, config.output.folder, config.fit)
 
 
@@ -131,14 +144,9 @@ def export_truth(data: DatasetSettings, path: Path) -> int:
     return len(dataset.samples[data.split])
 
 
-def _require_free(config: EvaluateSettings) -> None:
-    if config.output.folder is None or config.output.resume or config.output.overwrite:
-        return
-    if (config.output.folder / REPORT).exists() or any(config.output.folder.glob(".predictions*.partial")):
-        raise usage_error(
-            f"--output {config.output.folder} already holds an evaluation",
-            "Add --resume to use its predictions, --overwrite, or give another --output.",
-        )
+def _write_json(path: Path, report: dict[str, Any]) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,7 @@ class _Evaluation:
     config: EvaluateSettings
     dataset: Dataset
     truth_sha256: str
-    advance: Advance
+    advance: Progress
 
     def detections(self, detector: DatasetModel | None) -> tuple[Sequence[Detections], list[str]]:
         """Return detections image by image, and warnings about them."""
@@ -235,14 +243,13 @@ class _Evaluation:
         container.save(target, container.load_tensors(detector.file.path), metadata)
         return info
 
-    def write(self, folder: Path, report: dict[str, Any], scene: Scene, outcome: Outcome) -> None:
+    def write(self, folder: RunFolder, report: dict[str, Any], scene: Scene, outcome: Outcome) -> None:
         """Write the report in all its forms; ``report.json`` last, which says that all is there."""
-        write_predictions(folder / PREDICTIONS, self.dataset, self.config.data.split, scene.found)
-        write_images_csv(folder / "images.csv", scene, outcome)
-        write_plots(folder / "curves", report)
-        write_report_html(folder / "report.html", report, gallery_of(scene, outcome))
-        with whole_file(folder / REPORT) as temporary:
-            temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_predictions(folder.path / PREDICTIONS, self.dataset, self.config.data.split, scene.found)
+        write_images_csv(folder.path / "images.csv", scene, outcome)
+        write_plots(folder.path / "curves", report)
+        write_report_html(folder.path / "report.html", report, gallery_of(scene, outcome))
+        folder.finish(lambda path: _write_json(path, report))
 
     def synonyms(self, scene: Scene, detector: DatasetModel) -> dict[str, Any]:
         """Score every class under each of its names."""

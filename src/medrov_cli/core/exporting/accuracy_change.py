@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.truth import require_readable, with_truth
 from medrov_cli.core.engines.interface import Engine
@@ -26,7 +27,7 @@ def map50_change(
     dataset: Dataset,
     split: Split,
     classes: Sequence[ClassEntry],
-    advance: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Return mAP50 of both models, its change, and its images and classes.
 
@@ -40,8 +41,8 @@ def map50_change(
         Dataset and split of the images.
     classes
         Classes of the engines, in the order of their columns.
-    advance
-        Function of a text, the number of processed images and their total.
+    progress
+        Called with the number of processed images, their total and the stage.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def map50_change(
     for what, engine in (("mAP50 of the weights", reference), ("mAP50 of the export", exported)):
 
         def step(done: int, total: int, what: str = what) -> None:
-            advance(what, done, total)
+            progress(done, total, what)
 
         by_source = _score(ColumnEngine(engine, columns), dataset, split, step)
         scores[what] = [

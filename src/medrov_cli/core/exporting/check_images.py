@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.sample_images import load_image
 from medrov_cli.core.phantoms.kinds import KINDS, phantom_seed
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.settings.export import FEWEST_IMAGES, ExportSettings
-
-Advance = Callable[[int, int | None, str], None]
 
 _SEED = 640
 """Seed of the phantoms, different from those of examples and training sets."""
@@ -45,7 +43,7 @@ class CheckImages:
         return np.stack([Letterbox.fit(image.shape[:2], imgsz).apply(image) for image in some])
 
 
-def check_images(config: ExportSettings, imgsz: int, advance: Advance) -> CheckImages:
+def check_images(config: ExportSettings, imgsz: int, advance: Progress) -> CheckImages:
     """Return the images; equal settings give equal images.
 
     Raises
@@ -72,7 +70,7 @@ def check_images(config: ExportSettings, imgsz: int, advance: Advance) -> CheckI
     return CheckImages(np.stack(squares), f"{dataset.name}, {config.split}", cut)
 
 
-def _phantoms(count: int, imgsz: int, advance: Advance) -> CheckImages:
+def _phantoms(count: int, imgsz: int, advance: Progress) -> CheckImages:
     squares = []
     for row in range(count):
         pixels = KINDS[row % len(KINDS)].draw(phantom_seed(_SEED, row)).pixels

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import GRID
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.engines.exported.metadata import ExportMetadata
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.accuracy_change import map50_change
-from medrov_cli.core.exporting.check_images import Advance, CheckImages
+from medrov_cli.core.exporting.check_images import CheckImages
 from medrov_cli.core.exporting.parity import LIMITS, compare, judge, suppressed_share
 from medrov_cli.core.exporting.request import Draft, Subject
 from medrov_cli.core.prediction.model_file import WeightsFile
@@ -24,7 +25,7 @@ def passed(
     subject: Subject,
     images: CheckImages,
     metadata: ExportMetadata,
-    progress: Advance,
+    progress: Progress,
 ) -> dict[str, Any] | None:
     """Return the differences of a written model from the weights in torch; null without a runtime for it.
 
@@ -75,11 +76,7 @@ def passed(
             ClassEntry(name, synonyms)
             for name, synonyms in zip(subject.classes.names, subject.classes.synonyms, strict=True)
         ]
-
-        def told(what: str, done: int, total: int) -> None:
-            progress(done, total, what)
-
-        change = map50_change(reference, plain, images.dataset, subject.config.split, entries, told)
+        change = map50_change(reference, plain, images.dataset, subject.config.split, entries, progress)
         document |= change
         lost = change["map50_weights"] - change["map50"]
         if metadata.precision is ExportPrecision.FP32:

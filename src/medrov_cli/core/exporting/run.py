@@ -15,10 +15,11 @@ import numpy as np
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
-from medrov_cli.core.base.files import bring_file, sha256_of_file, whole_file
+from medrov_cli.core.base.files import bring_file, require_absent, sha256_of_file, whole_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.engines.exported.metadata import ExportMetadata, Suppression
-from medrov_cli.core.exporting.check_images import Advance, check_images
+from medrov_cli.core.exporting.check_images import check_images
 from medrov_cli.core.exporting.gate import passed
 from medrov_cli.core.exporting.quantisation import check_nncf
 from medrov_cli.core.exporting.request import Draft, Subject
@@ -58,7 +59,7 @@ class ExportResult:
 
 
 def run_export(
-    config: ExportSettings, progress: Advance = lambda *_: None, *, stdin: Iterable[str] | None = None
+    config: ExportSettings, progress: Progress = no_progress, *, stdin: Iterable[str] | None = None
 ) -> ExportResult:
     """Export weights as a model file.
 
@@ -193,9 +194,8 @@ def _check_output(output: Path, config: ExportSettings) -> None:
         raise usage_error(
             f"--output {output} does not end in {SUFFIXES[config.to]}", "That ending tells what the file is."
         )
-    taken = any(output.iterdir()) if output.is_dir() else output.exists()
-    if taken and not config.overwrite:
-        raise usage_error(f"{output} is there already", "Give another --output, or --overwrite.")
+    if not output.is_dir() or any(output.iterdir()):
+        require_absent(output, overwrite=config.overwrite)
 
 
 @contextmanager

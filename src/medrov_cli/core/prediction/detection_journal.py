@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.detections import Detections, Failure
+from medrov_cli.core.runs.identity import Refusal, require_equal
 from medrov_cli.core.runs.journal import Journal, json_line, read_records
+
+_CHANGED = Refusal(
+    "--resume: the predictions in {folder} were made with another {names}",
+    "Repeat the settings of that run, give another --output, or --overwrite.",
+)
 
 
 class DetectionJournal:
@@ -59,11 +65,7 @@ class DetectionJournal:
         first = next(records, None)
         if first is None:
             return 0
-        if changed := sorted(key for key in self._identity if first.get(key) != self._identity[key]):
-            raise usage_error(
-                f"--resume: the predictions in {path.parent} were made with another {', '.join(changed)}",
-                "Repeat the settings of that run, give another --output, or --overwrite.",
-            )
+        require_equal(first, self._identity, _CHANGED, folder=path.parent)
         items = [_from_record(record) for record in records]
         batch, total = self._identity["batch"], self._identity["images"]
         kept = len(items) if len(items) == total else len(items) // batch * batch

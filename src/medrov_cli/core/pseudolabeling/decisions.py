@@ -17,12 +17,20 @@ from medrov_cli.core.datasets.labelled_documents import ids_by_name, undecided, 
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.datasets.sources import invalid
 from medrov_cli.core.reports.review import DECISIONS_SCHEMA
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.identity import Refusal
+from medrov_cli.core.runs.kind import RunKind
 
 SCHEMA = "medrov.pseudolabel.apply/1"
 
 ACCEPT = "accept"
 REJECT = "reject"
 RELABEL = "relabel"
+
+_REVIEWED = RunKind(
+    taken=Refusal("--output {folder} already holds labels", "Add --overwrite, or give another --output."),
+    marks=(MANIFEST,),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +86,7 @@ def apply_decisions(
         )
     if output.exists() and not output.is_dir():
         raise usage_error(f"--output {output} is a file", "Give a folder.")
-    if (output / MANIFEST).exists() and not overwrite:
-        raise usage_error(
-            f"--output {output} already holds labels", "Add --overwrite, or give another --output."
-        )
+    RunFolder(output, _REVIEWED).require_free(resume=False, overwrite=overwrite)
     folder = LabelledFolder.open(labels)
     by_source = _read_decisions(decisions, folder)
     documents, sources = {}, {}

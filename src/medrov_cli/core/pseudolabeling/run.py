@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.labelled_documents import ImageLabels, read_labelled, with_added
@@ -27,13 +28,13 @@ from medrov_cli.core.pseudolabeling.rules import labels_for
 from medrov_cli.core.pseudolabeling.search import search_samples
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.reports.review import write_review
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.journal import Journal, read_records
+from medrov_cli.core.runs.kind import RunKind
 from medrov_cli.core.settings.choices import SPLITS
 from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
 from medrov_cli.core.settings.values import Shard
-
-Advance = Callable[[int, int, str], None]
-"""Called with the images done, their total, and what is being done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class PseudoLabelResult:
     waiting_for: tuple[str, ...] = ()
 
 
-def run_pseudolabeling(config: PseudolabelSettings, advance: Advance = lambda *_: None) -> PseudoLabelResult:
+def run_pseudolabeling(config: PseudolabelSettings, advance: Progress = no_progress) -> PseudoLabelResult:
     """Find what a dataset's sources may show without annotating it, and write a dataset with it.
 
     Images that cannot be read keep their annotations and are ``failures`` of the manifest; without any
@@ -79,7 +80,9 @@ def run_pseudolabeling(config: PseudolabelSettings, advance: Advance = lambda *_
         config.data.dataset, config.data.data_root, presence=config.presence, pseudo=SPLITS
     )
     samples = _searched(dataset, config)
-    _require_free(config)
+    if config.output.folder is not None and not config.dry_run:
+        folder = RunFolder(config.output.folder, _kind(config))
+        folder.require_free(resume=config.output.resume, overwrite=config.output.overwrite)
     detectors = [
         DatasetModel.bind(read_model_file(name), dataset, config.runtime, text_encoder=config.text_encoder)
         for name in config.weights
@@ -115,16 +118,16 @@ def _searched(dataset: Dataset, config: PseudolabelSettings) -> list[Sample]:
     return samples
 
 
-def _require_free(config: PseudolabelSettings) -> None:
-    output = config.output.folder
-    if output is None or config.dry_run or config.output.resume or config.output.overwrite:
-        return
+def _kind(config: PseudolabelSettings) -> RunKind:
+    """Return what a run keeps in its folder, which the runs of other shards share."""
     journal = _journal_path(config, config.shard)
-    if (output / MANIFEST).exists() or any(p.exists() for p in (journal, Journal(journal).partial)):
-        raise usage_error(
-            f"--output {output} already holds pseudo-labels, or a part of them",
+    return RunKind(
+        taken=Refusal(
+            "--output {folder} already holds pseudo-labels, or a part of them",
             "Add --resume to go on, --overwrite, or give another --output.",
-        )
+        ),
+        marks=(MANIFEST, journal.name, Journal(journal).partial.name),
+    )
 
 
 def _journal_path(config: PseudolabelSettings, shard: Shard | None) -> Path:
@@ -144,7 +147,7 @@ class _Run:
     dataset: Dataset
     samples: Sequence[Sample]
     detectors: Sequence[DatasetModel]
-    advance: Advance
+    advance: Progress
 
     def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[SearchedImage]:
         """Look at some images; at those in the journal only if they could not be read then."""
@@ -215,9 +218,7 @@ class _Run:
         manifest = write_folder(output, self.dataset, changed, manifest)
         if config.review is not None:
             folder = LabelledFolder.open(output)
-            write_review(
-                config.review, folder, lambda done, total: self.advance(done, total, "drawing the review")
-            )
+            write_review(config.review, folder, self.advance)
         return PseudoLabelResult(manifest, is_written=True)
 
     def manifest(

@@ -10,7 +10,7 @@ import html
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.labelled_documents import undecided
 from medrov_cli.core.datasets.labelled_folder import LabelledFolder
 from medrov_cli.core.datasets.sample_images import load_image
@@ -42,9 +43,7 @@ class _Picture:
     others_xyxy: Sequence[tuple[float, ...]]
 
 
-def write_review(
-    path: Path, folder: LabelledFolder, advance: Callable[[int, int], None] = lambda *_: None
-) -> int:
+def write_review(path: Path, folder: LabelledFolder, progress: Progress = no_progress) -> int:
     """Write the page of all labels that nobody has decided on; return their number.
 
     Parameters
@@ -53,8 +52,8 @@ def write_review(
         The HTML file.
     folder
         The labels.
-    advance
-        Called with the pictures drawn and their total.
+    progress
+        Called with the pictures drawn, their total and the stage.
 
     Raises
     ------
@@ -77,7 +76,7 @@ def write_review(
         for number, (picture, image) in enumerate(_with_images(pictures)):
             text = jpeg_uri(draw_thumbnail(image, picture.box_xyxy, list(picture.others_xyxy)), JPEG_QUALITY)
             stream.write(f'<script type="text/plain" id="picture-{number}">{text}</script>\n')
-            advance(number + 1, len(pictures))
+            progress(number + 1, len(pictures), "drawing the review")
         stream.write(after)
     return len(pictures)
 

@@ -10,14 +10,13 @@ import numpy as np
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.stats import PLACES, DatasetStats, SourceStats, stats_of
 from medrov_cli.core.datasets.box_table import box_table
 from medrov_cli.core.datasets.opened import (
     UNSPLIT,
     Opened,
     OpenSource,
-    Progress,
-    no_progress,
     open_inputs,
     split_of,
 )

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
-
-if sys.platform != "win32":  # there, two runs in one folder are not told apart
-    import fcntl
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.runs.locking import lock_descriptor
 
 JsonRecord = Mapping[str, Any]
 """One record of schema ``medrov.detect/1``, as plain JSON."""
@@ -65,7 +62,7 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             stream = self.partial.open("a+b", buffering=0)
         try:
-            _lock(stream, self.path.parent)
+            lock_descriptor(stream.fileno(), self.path.parent)
         except MedrovError:
             stream.close()
             raise
@@ -141,21 +138,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
-
-
-def _lock(stream: FileIO, folder: Path) -> None:
-    """Claim an open file for this process."""
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise usage_error(
-            f"--output {folder}: another process is writing there",
-            "Wait for it, or give another --output (each shard needs its own).",
-        ) from error
-    except OSError:
-        return  # a file system without locks: go on unprotected, as before
 
 
 @contextlib.contextmanager

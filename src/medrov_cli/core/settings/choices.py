@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.writers.registry import WRITERS
 
 
 class Modality(StrEnum):
@@ -159,30 +160,27 @@ PhantomFormat = Literal["png", "masks", "dicom", "nifti"]
 """Formats of ``data phantom``."""
 
 
-class OutputFormat(StrEnum):
-    """What ``--format`` takes."""
+OUTPUT_FORMATS = tuple(entry.name for entry in WRITERS)
+"""What ``--format`` takes."""
 
-    JSONL = "jsonl"
-    JSON = "json"
-    CSV = "csv"
-    COCO = "coco"
-    YOLO = "yolo"
-    PNG = "png"
+OUTPUT_FORMATS_HELP = ", ".join(entry.name + (f" ({entry.help})" if entry.help else "") for entry in WRITERS)
 
-    @classmethod
-    def parse_all(cls, values: Sequence[str]) -> tuple[OutputFormat, ...]:
-        """Return the formats of ``--format a,b --format c``, each once.
 
-        Raises
-        ------
-        MedrovError
-            ``USAGE`` for an unknown one.
-        """
-        names = [name.strip().lower() for value in values for name in value.split(",")]
-        for name in names:
-            if name not in list(cls):
-                raise usage_error(f"--format does not know {name!r}", f"Give some of {', '.join(cls)}.")
-        return tuple(cls(name) for name in dict.fromkeys(names))
+def parse_formats(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of ``--format a,b --format c``, each once.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` for an unknown one.
+    """
+    names = [name.strip().lower() for value in values for name in value.split(",")]
+    for name in names:
+        if name not in OUTPUT_FORMATS:
+            raise usage_error(
+                f"--format does not know {name!r}", f"Give some of {', '.join(OUTPUT_FORMATS)}."
+            )
+    return tuple(dict.fromkeys(names))
 
 
 class ExportFormat(StrEnum):

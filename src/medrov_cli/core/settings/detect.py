@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medrov_cli.core.base.errors import requires, usage_error
-from medrov_cli.core.settings.choices import OutputFormat, Phi
+from medrov_cli.core.settings.choices import OUTPUT_FORMATS_HELP, Phi, parse_formats
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
     INPUT_PANEL,
@@ -18,8 +18,6 @@ from medrov_cli.core.settings.groups import (
 )
 from medrov_cli.core.settings.io_groups import OutputSettings, ReadSettings
 from medrov_cli.core.settings.values import Shard
-
-_NEED_A_FOLDER = (OutputFormat.COCO, OutputFormat.CSV, OutputFormat.YOLO, OutputFormat.PNG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +68,15 @@ class DetectSettings:
     read: ReadSettings = group(ReadSettings())
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
     runtime: RuntimeSettings = group(RuntimeSettings())
-    formats: tuple[OutputFormat, ...] = option(
+    formats: tuple[str, ...] = option(
         "--format",
         "-f",
         default=(),
         before="--resume",
         given=list[str],
-        parse=OutputFormat.parse_all,
+        parse=parse_formats,
         metavar="LIST",
-        help="jsonl, json, coco, csv, yolo, png (overlays); several with commas.",
+        help=f"{OUTPUT_FORMATS_HELP}; several with commas.",
         panel=OUTPUT_PANEL,
         affects_result=True,
         recorded="recorded_formats",
@@ -121,7 +119,7 @@ class DetectSettings:
     @property
     def recorded_formats(self) -> list[str]:
         """Return the formats that a folder gets, sorted."""
-        return sorted({OutputFormat.JSONL.value, *(item.value for item in self.formats)})
+        return sorted({"jsonl", *self.formats})
 
     def check(self) -> None:
         """Refuse bad values and contradictions.
@@ -139,8 +137,3 @@ class DetectSettings:
         if self.text_encoder is not None and self.classes.is_empty:
             raise requires("--text-encoder", "--classes", "Name what to find.")
         self.output.check()
-        for item in self.formats:
-            if item in _NEED_A_FOLDER and self.output.folder is None:
-                raise requires(
-                    f"--format {item}", "--output", "Give the folder to write to: --output results."
-                )

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.runs.identity import Refusal
+from medrov_cli.core.runs.kind import RecordFile, RunKind
 
-_MAY_CHANGE = frozenset(
-    {"resume", "workers", "data_root", "output", "offline", "trackers", "save_steps"}
-    | {"accumulate", "precision", "precision_reason", "device"}
+SETTINGS = "config.json"
+
+TRAINING = RunKind(
+    taken=Refusal("{folder} already holds a run", "Add --resume to go on with it, or give another --output."),
+    marks=(SETTINGS,),
+    record=RecordFile(
+        SETTINGS,
+        changed=Refusal(
+            "--resume: the run in {folder} was started with another {name}: {before!r}, now {now!r}",
+            f"Repeat the settings of its {SETTINGS}, or give another --output.",
+        ),
+        # The first do not change the result; the others are the way out of a machine's limits.
+        ignored=frozenset(
+            {"resume", "workers", "data_root", "output", "offline", "trackers", "save_steps"}
+            | {"accumulate", "precision", "precision_reason", "device"}
+        ),
+    ),
 )
-"""Settings that a resumed run may change: the first do not change the result, the others are the
-way out of a machine's limits."""
+"""Folder of ``medrov train``: it may hold other files."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
-    """Paths of a run.
+class TrainingFiles:
+    """Files of a run, apart from its settings.
 
     Attributes
     ----------
@@ -30,11 +43,6 @@ class RunFolder:
     """
 
     path: Path
-
-    @property
-    def settings(self) -> Path:
-        """Return the settings that the run was started with."""
-        return self.path / "config.json"
 
     @property
     def metrics(self) -> Path:
@@ -55,38 +63,6 @@ class RunFolder:
     def curves(self) -> Path:
         """Return the picture of the metrics."""
         return self.path / "curves.png"
-
-    def can_go_on(self, settings: Mapping[str, Any], *, resume: bool) -> bool:
-        """Tell whether there is a state to go on from; write nothing.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE``: the folder holds another run, or one with other settings.
-        """
-        if not self.settings.exists():
-            return False
-        if not resume:
-            raise usage_error(
-                f"{self.path} already holds a run",
-                "Add --resume to go on with it, or give another --output.",
-            )
-        before = json.loads(self.settings.read_text(encoding="utf-8"))
-        keys = (set(before) | set(settings)) - _MAY_CHANGE
-        changed = sorted(key for key in keys if before.get(key) != settings.get(key))
-        if changed:
-            raise usage_error(
-                f"--resume: the run in {self.path} was started with another {changed[0]}: "
-                f"{before.get(changed[0])!r}, now {settings.get(changed[0])!r}",
-                "Repeat the settings of its config.json, or give another --output.",
-            )
-        return self.state.exists()
-
-    def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Write the settings of a new run, before its first epoch."""
-        if not self.settings.exists():
-            with whole_file(self.settings) as temporary:
-                temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     def read_metrics(self, epochs: int) -> list[dict[str, Any]]:
         """Return the first ``epochs`` lines of the metrics; drop what a killed epoch left."""

@@ -39,4 +39,4 @@ class TrainProgress:
     precision: PrecisionChoice | None = None
 
 
-Progress = Callable[[TrainProgress], None]
+TrainProgressCallback = Callable[[TrainProgress], None]

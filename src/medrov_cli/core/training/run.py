@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.model.precision import choose_precision
+from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.settings.train import TrainSettings, config_record
 from medrov_cli.core.text.image_encoders import check_image_tower
 from medrov_cli.core.training.assembly import open_accelerator
 from medrov_cli.core.training.failures import clear_failures
-from medrov_cli.core.training.folder import RunFolder
-from medrov_cli.core.training.progress import Progress, TrainProgress
+from medrov_cli.core.training.folder import TRAINING, TrainingFiles
+from medrov_cli.core.training.progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.reporting import tracked
 from medrov_cli.core.training.results import metrics_entry
 from medrov_cli.core.training.session import EpochState, Session, open_session
@@ -44,7 +46,7 @@ class TrainResult:
     is_main: bool = True
 
 
-def run_training(config: TrainSettings, progress: Progress = lambda _: None) -> TrainResult:
+def run_training(config: TrainSettings, progress: TrainProgressCallback = lambda _: None) -> TrainResult:
     """Train, validate every epoch, and keep the weights of the best one.
 
     Under ``torchrun`` or ``accelerate launch`` every process calls this, and the first one writes.
@@ -61,22 +63,24 @@ def run_training(config: TrainSettings, progress: Progress = lambda _: None) -> 
     chosen = choose_precision(config.precision, config.device)
     config = replace(config, precision=chosen.name)
     accelerator = open_accelerator(config)
-    folder = RunFolder(config.output)
+    folder, files = RunFolder(config.output, TRAINING), TrainingFiles(config.output)
     settings = config_record(config) | {"precision_reason": chosen.reason}
-    goes_on = folder.can_go_on(settings, resume=config.resume)
+    record = json.loads(json.dumps(settings, sort_keys=True))
+    folder.check(record, resume=config.resume, overwrite=False)
+    goes_on = folder.has_record and files.state.exists()
     accelerator.wait_for_everyone()  # nobody writes before all have looked
     report = progress if accelerator.is_main_process else lambda _: None
     report(TrainProgress("precision", 0, 0, precision=chosen))
-    with clear_failures():
+    with clear_failures(), folder:
         session = open_session(config, dataset, accelerator, report)
         if accelerator.is_main_process:
-            folder.write_settings(settings)
-        run = _Run(session, folder)
+            folder.claim(record, resume=config.resume)
+        run = _Run(session, files)
         run.begin(goes_on)
         with reported_run(config, accelerator, settings, run.steps_done):
             while run.epochs_done < config.epochs:
                 run.epoch()
-    return TrainResult(folder.best, run.best_epoch, tuple(run.history), accelerator.is_main_process)
+    return TrainResult(files.best, run.best_epoch, tuple(run.history), accelerator.is_main_process)
 
 
 def _load(config: TrainSettings) -> Dataset:
@@ -103,9 +107,9 @@ def _load(config: TrainSettings) -> Dataset:
 class _Run:
     """Where a run is. The state on disk is whole from before the first step on."""
 
-    def __init__(self, session: Session, folder: RunFolder) -> None:
+    def __init__(self, session: Session, files: TrainingFiles) -> None:
         self._session = session
-        self._folder = folder
+        self._files = files
         self._epoch = EpochState()
         self._best_fitness = -1.0
         self.epochs_done = 0
@@ -127,11 +131,11 @@ class _Run:
         if not goes_on:
             self._save()
             return
-        facts = self._session.trainer.load(self._folder.state)
+        facts = self._session.trainer.load(self._files.state)
         self.epochs_done, self.best_epoch = facts["epochs_done"], facts["best_epoch"]
         self._best_fitness = facts["best_fitness"]
         self._epoch = EpochState(**facts["epoch"])
-        self.history = self._folder.read_metrics(self.epochs_done)
+        self.history = self._files.read_metrics(self.epochs_done)
 
     def epoch(self) -> None:
         """Train the rest of an epoch, validate, and keep what it was worth."""
@@ -152,10 +156,10 @@ class _Run:
         if entry["fitness"] > self._best_fitness:
             self.best_epoch, self._best_fitness = number + 1, entry["fitness"]
             if self._writes:
-                session.save_weights(self._folder.best, entry)
+                session.save_weights(self._files.best, entry)
         self.epochs_done, self._epoch = number + 1, EpochState()
         if self._writes:
-            self._folder.write_metrics(self.history)
+            self._files.write_metrics(self.history)
         log_numbers(session.accelerator, tracked(entry), session.trainer.step)
         epochs = session.config.epochs
         session.progress(TrainProgress("epoch", number + 1, epochs, number + 1, epochs, entry=entry))
@@ -169,4 +173,4 @@ class _Run:
                 "best_fitness": self._best_fitness,
                 "epoch": asdict(self._epoch),
             }
-            self._session.trainer.save(self._folder.state, facts)
+            self._session.trainer.save(self._files.state, facts)

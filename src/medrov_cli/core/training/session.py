@@ -33,7 +33,7 @@ from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.data.loader import BatchSource, LoaderConfig, Share, iterate
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore
-from medrov_cli.core.training.progress import Progress, TrainProgress
+from medrov_cli.core.training.progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
@@ -76,7 +76,7 @@ class Session:
     vocabulary: Tensor
     nearest: IntArray
     trainer: Trainer
-    progress: Progress
+    progress: TrainProgressCallback
 
     @property
     def accelerator(self) -> Accelerator:
@@ -170,7 +170,7 @@ class Session:
 
 
 def open_session(
-    config: TrainSettings, dataset: Dataset, accelerator: Accelerator, progress: Progress
+    config: TrainSettings, dataset: Dataset, accelerator: Accelerator, progress: TrainProgressCallback
 ) -> Session:
     """Embed the texts, read the images, build the model."""
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))

@@ -6,7 +6,7 @@ import hashlib
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO
@@ -14,15 +14,21 @@ from urllib.parse import urlsplit
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
-
-Progress = Callable[[int, int], None]
-"""Function of the number of downloaded bytes and their total."""
+from medrov_cli.core.base.progress import Progress, no_progress
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
 
 
-def download(url: str, path: Path, *, sha256: str, size_bytes: int, progress: Progress | None = None) -> None:
+def download(
+    url: str,
+    path: Path,
+    *,
+    sha256: str,
+    size_bytes: int,
+    progress: Progress = no_progress,
+    stage: str = "downloading",
+) -> None:
     """Download a file, which gets its name only after a check of its size and SHA-256.
 
     Parameters
@@ -34,7 +40,9 @@ def download(url: str, path: Path, *, sha256: str, size_bytes: int, progress: Pr
     sha256, size_bytes
         SHA-256 and size of the file.
     progress
-        Called after every chunk.
+        Called after every chunk with the number of downloaded bytes, their total and ``stage``.
+    stage
+        Name of the download.
 
     Raises
     ------
@@ -51,8 +59,7 @@ def download(url: str, path: Path, *, sha256: str, size_bytes: int, progress: Pr
                 break
             digest.update(chunk)
             target.write(chunk)
-            if progress is not None:
-                progress(done, size_bytes)
+            progress(done, size_bytes, stage)
         if done != size_bytes or digest.hexdigest() != sha256:
             raise MedrovError(
                 ErrorCode.WEIGHTS_CORRUPT,

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.datasets.coco import Layout, write_document, write_results
 from medrov_cli.core.datasets.coco_records import CocoImage, CocoResult, numbered_categories
 from medrov_cli.core.runs.journal import JsonRecord
+from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
 
-Records = Callable[[], Iterable[JsonRecord]]
-"""Gives the records anew each time, so that none has to stay in memory."""
+DATASET_FILE = "detections.coco.json"
+RESULTS_FILE = "detections.coco-results.json"
+
+
+class CocoWriter:
+    """Write a COCO dataset, and COCO results with its image ids."""
+
+    name = "coco"
+    needs_folder = True
+    files = (DATASET_FILE, RESULTS_FILE)
+
+    def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
+        """Write both files."""
+        write_coco_dataset(folder / DATASET_FILE, records, run.classes)
+        write_coco_results(folder / RESULTS_FILE, records, run.classes)
 
 
 def write_coco_results(path: Path, records: Records, classes: Sequence[str]) -> None:
@@ -79,3 +93,6 @@ def _results(records: Iterable[JsonRecord], classes: Sequence[str]) -> Iterator[
 
 def _area(result: CocoResult) -> float:
     return round(float(result.box_xywh[2] * result.box_xywh[3]), 2)
+
+
+WRITER: Writer = CocoWriter()

@@ -9,12 +9,27 @@ from typing import Any
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.runs.journal import JsonRecord
+from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
+
+CSV_FILE = "detections.csv"
 
 COLUMNS = (
     "path", "frame", "image_width", "image_height", "modality",
     "class", "score", "x1", "y1", "x2", "y2", "width_mm", "height_mm", "error",
 )  # fmt: skip
 """Boxes are in source pixels; a field that is not known is empty."""
+
+
+class CsvWriter:
+    """Write one CSV file."""
+
+    name = "csv"
+    needs_folder = True
+    files = (CSV_FILE,)
+
+    def finish(self, folder: Path, records: Records, run: RunFacts) -> None:  # noqa: ARG002
+        """Write the table."""
+        write_csv(folder / CSV_FILE, records())
 
 
 def write_csv(path: Path, records: Iterable[JsonRecord]) -> None:
@@ -47,3 +62,6 @@ def _rows(record: JsonRecord) -> Iterator[list[Any]]:
         yield [*image, found["class"], found["score"], *found["box_xyxy"], *size_mm, None]
     if not record["detections"]:
         yield [*image, *[None] * (len(COLUMNS) - len(image))]
+
+
+WRITER: Writer = CsvWriter()

@@ -10,6 +10,21 @@ from typing import Any
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.detect_json import DETECT_SCHEMA
 from medrov_cli.core.runs.journal import JsonRecord
+from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
+
+JSON_FILE = "detections.json"
+
+
+class JsonWriter:
+    """Write one JSON document; without a folder the command prints it."""
+
+    name = "json"
+    needs_folder = False
+    files = (JSON_FILE,)
+
+    def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
+        """Write the document."""
+        write_document(folder / JSON_FILE, records(), run.summary)
 
 
 def document_pieces(records: Iterable[JsonRecord], summary: Mapping[str, Any]) -> Iterator[str]:
@@ -32,3 +47,6 @@ def write_document(path: Path, records: Iterable[JsonRecord], summary: Mapping[s
     """
     with whole_file(path) as temporary, temporary.open("w", encoding="ascii") as stream:
         stream.writelines(document_pieces(records, summary))
+
+
+WRITER: Writer = JsonWriter()

@@ -13,7 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.writers.naming import output_path
+from medrov_cli.core.writers.protocol import Writer
 
+OVERLAY_FOLDER = "overlays"
 _GOLDEN_RATIO = 0.618033988749895  # steps of it spread hues evenly, however many there are
 _LONGEST_SIDE_PER_LINE_PX = 500  # a line as wide as this part of the image stays visible
 _LONGEST_SIDE_PER_LETTER_PX = 45
@@ -21,6 +24,22 @@ _MIN_LETTER_PX = 11  # smaller letters cannot be read
 _LABEL_MARGIN_PX = 2
 
 Color = tuple[int, int, int]
+
+
+class OverlayWriter:
+    """Write a PNG file for every image."""
+
+    name = "png"
+    needs_folder = True
+    files = (OVERLAY_FOLDER,)
+
+    def write_record(self, folder: Path, detections: Detections, pixels_rgb: UInt8Array) -> None:
+        """Write the image with its detections."""
+        frame = detections.frame
+        if frame is None:
+            raise ValueError("an overlay needs the frame of the detections")
+        target = output_path(folder / OVERLAY_FOLDER, frame.path, frame.index, frame.frame_count, ".png")
+        write_overlay(target, pixels_rgb, detections)
 
 
 def class_color(index: int) -> Color:
@@ -99,3 +118,6 @@ def _paste_label(canvas: UInt8Array, label: UInt8Array, left: int, top: int) -> 
     row = min(max(row, 0), canvas.shape[0] - height)
     column = min(max(left, 0), canvas.shape[1] - width)
     canvas[row : row + height, column : column + width] = label[:height, :width]
+
+
+WRITER: Writer = OverlayWriter()

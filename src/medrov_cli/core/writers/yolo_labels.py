@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.naming import output_path
+from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
+
+YOLO_FOLDER = "yolo"
 
 NAMES_FILE = "classes.txt"
 """One class name a line; the line number from 0 is the class index."""
@@ -16,7 +19,19 @@ NAMES_FILE = "classes.txt"
 _DIGITS = 6  # below a hundredth of a pixel in images of up to 10,000 pixels
 
 
-def write_yolo(folder: Path, records: Callable[[], Iterable[JsonRecord]], classes: Sequence[str]) -> None:
+class YoloWriter:
+    """Write a folder of label files."""
+
+    name = "yolo"
+    needs_folder = True
+    files = (YOLO_FOLDER,)
+
+    def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
+        """Write the folder."""
+        write_yolo(folder / YOLO_FOLDER, records, run.classes)
+
+
+def write_yolo(folder: Path, records: Records, classes: Sequence[str]) -> None:
     """Write ``classes.txt`` and a label file for every image, below ``labels/``.
 
     A line is ``class_index center_x center_y width height score``, lengths as parts of the
@@ -28,7 +43,7 @@ def write_yolo(folder: Path, records: Callable[[], Iterable[JsonRecord]], classe
     folder
         Where to write.
     records
-        Gives the records anew each time.
+        The records; called twice.
     classes
         Names in the order of their indices.
 
@@ -69,3 +84,6 @@ def _lines(record: JsonRecord, index_of: dict[str, int]) -> Iterator[str]:
             found["score"],
         )
         yield " ".join([str(index_of[found["class"]]), *(f"{n:.{_DIGITS}f}" for n in numbers)]) + "\n"
+
+
+WRITER: Writer = YoloWriter()
