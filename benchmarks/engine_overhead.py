@@ -22,10 +22,11 @@ from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.model.loading import load_folded, load_graph
 from medrov_cli.core.phantoms.kinds import KINDS, phantom_seed
-from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.settings.choices import EngineName, Precision
+from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights import container, resolution
 
 FLOOR = 0.05
@@ -89,14 +90,9 @@ def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
 
 def ours(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callable[[], None]:
     """Return a run of our engine."""
-    engine = open_detector(
-        path,
-        container.load_embeddings(path),
-        imgsz=options.imgsz,
-        device="cpu",
-        engine=EngineName.OPENVINO,
-        precision=Precision(options.precision),
-        streams=usable_cores(),
+    runtime = RuntimeSettings("cpu", EngineName.OPENVINO, Precision(options.precision))
+    engine = WeightsFile.read(path).open(
+        container.load_embeddings(path), runtime, imgsz=options.imgsz, streams=usable_cores()
     )
 
     def run() -> None:

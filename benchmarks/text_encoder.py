@@ -71,7 +71,7 @@ def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
 def probe(path: str, classes: int, rounds: int, answer: str) -> None:
     """Take the figures of a running process, and write them as JSON: run in a process of its own."""
     from medrov_cli.core.model.folding import fold_text
-    from medrov_cli.core.prediction.classes import asked_classes
+    from medrov_cli.core.prediction.classes import ClassList
     from medrov_cli.core.text.encoders import open_encoder
     from medrov_cli.core.text.prompts import parse_classes
 
@@ -81,7 +81,7 @@ def probe(path: str, classes: int, rounds: int, answer: str) -> None:
     prompts = parse_classes(", ".join(f"made-up finding {number}" for number in range(classes)))
 
     def ask() -> Any:
-        return asked_classes(prompts, metadata, encoder=None, offline=True)
+        return ClassList.from_prompts(prompts, metadata, encoder=None, offline=True)
 
     loading = [_timed(lambda: open_encoder(spec, offline=True)) for _ in range(rounds)]
     encoder = open_encoder(spec, offline=True)

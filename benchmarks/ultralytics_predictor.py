@@ -46,11 +46,12 @@ from medrov_cli.core.benchmarking.run import benchmark_document, open_contestant
 from medrov_cli.core.benchmarking.subject import IOU, MAX_DET, Model
 from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.benchmark import BenchmarkConfig
 from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.groups import RuntimeSettings
 from ultralytics_network import as_world_model, as_yolo, check_raster, quiet
 
 SCORE_TOLERANCE = 1e-3
@@ -291,9 +292,9 @@ def time_against_rival(
 
 def _require_equal(rival: Rival, contestant: Contestant, model: Model) -> dict[str, float]:
     """Compare the networks in fp32 on the CPU: number formats and devices add differences of their own."""
-    engine = open_detector(
-        model.path, model.classes.embeddings, imgsz=model.imgsz, device="cpu", engine=EngineName.TORCH
-    )
+    runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
+    weights = WeightsFile(model.path, model.metadata)
+    engine = weights.open(model.classes.embeddings, runtime, imgsz=model.imgsz, streams=1)
     return rival.require_equal(engine, contestant.squares[:CHECKED])
 
 

@@ -6,7 +6,7 @@ Made-up class names that no lexicon has, in a cache folder of their own that is 
 
 - cold: a new process from its start to the embedding of one new text;
 - warm: the same encoder, each further text;
-- cached: `asked_classes` (embeddings, modalities) of all classes, as a running process and as a
+- cached: `ClassList.from_prompts` (embeddings, modalities) of all classes, as a running process and as a
   new one finds them; that of the new one is without its imports, which are told apart.
 """
 
@@ -30,12 +30,12 @@ import time
 start = time.perf_counter()
 from medrov_cli.core.weights import container
 from medrov_cli.core.weights import resolution
-from medrov_cli.core.prediction.classes import asked_classes
+from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.text.prompts import parse_classes
 metadata = container.read_metadata(resolution.resolve({weights!r}))
 prompts = parse_classes({names!r})
 ready = time.perf_counter()
-asked_classes(prompts, metadata, encoder={encoder!r}, offline=True)
+ClassList.from_prompts(prompts, metadata, encoder={encoder!r}, offline=True)
 print(ready - start, time.perf_counter() - ready)
 """
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> list[tuple[str, list[float]]]:
-    from medrov_cli.core.prediction.classes import asked_classes
+    from medrov_cli.core.prediction.classes import ClassList
     from medrov_cli.core.text.encoders import open_encoder
     from medrov_cli.core.text.prompts import parse_classes
     from medrov_cli.core.weights import container, resolution
@@ -69,7 +69,7 @@ def _measure(arguments: argparse.Namespace) -> list[tuple[str, list[float]]]:
     prompts = parse_classes(names)
 
     def ask() -> None:
-        asked_classes(prompts, metadata, encoder=encoder, offline=False)
+        ClassList.from_prompts(prompts, metadata, encoder=encoder, offline=False)
 
     loaded = open_encoder(encoder)
 

@@ -44,7 +44,7 @@ RANKS = (
 )
 """Packages below ``core``, from the lowest rank: a module imports its own package and lower ranks."""
 
-VIOLATIONS = (("medrov_cli.core.benchmarking.throughput", "medrov_cli.core.detection.stream"),)
+VIOLATIONS: tuple[tuple[str, str], ...] = ()
 """Imports (importer, imported), sorted, that the ranks forbid and that are still there."""
 
 PLUG_INS = {"writers": "WRITER", "datasets.readers": "READER", "datasets.writers": "WRITER"}
@@ -177,7 +177,7 @@ def entries(registry: str) -> list[Entry]:
         ("medrov_cli.core.detection.run", "medrov_cli.console", False),
         ("medrov_cli.core.detection.run", "medrov_cli.core.pixels.read", True),
         ("medrov_cli.core.detection.run", "medrov_cli.core.evaluation.run", False),
-        ("medrov_cli.core.prediction.opening", "medrov_cli.core.writers.sink", False),
+        ("medrov_cli.core.prediction.predictor", "medrov_cli.core.writers.sink", False),
         ("medrov_cli.core.datasets.sources", "medrov_cli.core.pixels.read", True),
         ("medrov_cli.core.pixels.read", "medrov_cli.core.datasets.sources", False),
         ("medrov_cli.core.model.network", "medrov_cli.core.engines.interface", False),
@@ -286,6 +286,19 @@ def test_only_the_console_prints_and_only_the_command_line_exits() -> None:
             ):
                 wrong.append(f"{module.place}:{node.lineno} calls {called}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_only_prediction_maps_boxes_to_source_pixels() -> None:
+    wrong = [
+        f"{module.place}:{node.lineno}"
+        for module in modules().values()
+        for node in ast.walk(tree(module.path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "to_source"
+        and not module.name.startswith(f"{CORE}.prediction.")
+    ]
+    assert not wrong
 
 
 def test_what_is_imported_before_a_command_runs_is_light() -> None:

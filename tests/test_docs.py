@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,7 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 SHELL_BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*src=\"([^\"]+)\"")
 
 
@@ -199,3 +202,36 @@ def test_the_architecture_names_places_that_exist() -> None:
     places = set(re.findall(r"`([\w/.]+(?:\.py|/))`", text))
     assert len(places) > 20
     assert not [place for place in places if not ((package / place).exists() or (ROOT / place).exists())]
+
+
+def test_the_code_of_the_python_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All blocks in order, as in one notebook; the images are those of the examples."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    shutil.copy(ROOT / "examples" / "chest_ct.dcm", "chest.dcm")
+    shutil.copy(ROOT / "examples" / "blood_smear.png", "images")
+    (tmp_path / "images" / "broken.png").write_bytes(b"no image")
+    page = ROOT / "docs" / "python.md"
+    blocks = PYTHON_BLOCK.findall(page.read_text(encoding="utf-8"))
+    assert len(blocks) > 5
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), names)
+    printed = capsys.readouterr().out
+    assert "chest.dcm 0 CT" in printed
+    assert "not_found There is no such file." in printed
+    assert f"{Path('images', 'broken.png')} unsupported_format" in printed
+    assert list(names["found"]) == [str(Path("images", "blood_smear.png"))]
+    assert len(names["results"]) == 2
+
+
+def test_the_python_page_names_the_public_names() -> None:
+    import medrov_cli
+
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    public = [name for name in dir(medrov_cli) if not name.startswith("_")]
+    assert len(public) == 8
+    assert all(getattr(medrov_cli, name) is not None for name in public)
+    assert sorted(re.findall(r"\w+", PYTHON_BLOCK.findall(page)[0])[3:]) == sorted(public)

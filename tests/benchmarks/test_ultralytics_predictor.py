@@ -20,11 +20,12 @@ from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.records.suppression import select
 from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
 from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.container import EMBEDDINGS, save
 from medrov_cli.core.weights.metadata import ArchitectureInfo
 from tolerances import BOX_ATOL_PX, SCORE_ATOL
@@ -50,9 +51,8 @@ def squares() -> np.ndarray:
 
 
 def opened(model: Model, engine: str = "torch") -> Engine:
-    return open_detector(
-        model.path, model.classes.embeddings, imgsz=model.imgsz, device="cpu", engine=EngineName(engine)
-    )
+    runtime = RuntimeSettings(device="cpu", engine=EngineName(engine))
+    return WeightsFile.read(model.path).open(model.classes.embeddings, runtime, imgsz=model.imgsz, streams=1)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])

@@ -17,7 +17,7 @@ import pytest
 from detect_fixtures import write_eager_detector
 from medrov_cli.commands import pseudolabel as command
 from medrov_cli.core.datasets.dataset import load_dataset
-from medrov_cli.core.prediction.weights_file import truth_sha256
+from medrov_cli.core.datasets.truth import truth_sha256
 from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
 from medrov_cli.core.settings.pseudolabel import OfflineConfig, OfflineRule
 from training_data import IMAGES, make_source

@@ -13,9 +13,10 @@ import pytest
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.coco import parse_document, read_document, write_document
 from medrov_cli.core.datasets.dataset import load_dataset
-from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of, undecided, with_added
+from medrov_cli.core.datasets.labelled_documents import ImageLabels, counts_of, undecided, with_added
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.evaluation.run import export_truth
+from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.settings.choices import SPLITS
 from medrov_cli.core.settings.evaluate import EvalConfig
 from medrov_cli.core.training.run import run_training
@@ -28,7 +29,12 @@ def as_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-def add(folder: Path, boxes: list[AddedBox]) -> dict[str, Any]:
+def added(image_id: int, name: str, box: tuple[float, float, float, float], score: float) -> ImageLabels:
+    """Return one label of a detector."""
+    return image_id, Detections(np.array([box], float), np.array([score]), np.zeros(1, np.int64), (name,))
+
+
+def add(folder: Path, boxes: list[ImageLabels]) -> dict[str, Any]:
     """Add labels to a source in place; return the new document."""
     path = folder / "annotations.json"
     write_document(path, with_added(read_document(path), boxes, MARKS).parts)
@@ -43,7 +49,7 @@ def data(tmp_path: Path) -> Path:
     path = tmp_path / "data.yaml"
     path.write_text("sources: [smear, slides]\npresence: presence.csv\n")
     # One label on the first training image, and one on the first of val.
-    boxes = [AddedBox(n, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95) for n in (1, IMAGES["train"] + 1)]
+    boxes = [added(n, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95) for n in (1, IMAGES["train"] + 1)]
     add(tmp_path / "smear", boxes)
     return path
 
@@ -55,7 +61,7 @@ def test_what_was_there_stays_and_what_is_added_is_marked(tmp_path: Path) -> Non
     for annotation in before["annotations"]:
         annotation |= {"category_id": 7, "area": 1e16 + 2, "own": [1.10, {"ü": None}]}
     text = json.dumps(before)
-    labelled = with_added(parse_document(before), [AddedBox(3, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
+    labelled = with_added(parse_document(before), [added(3, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
     assert json.dumps(before) == text
     write_document(tmp_path / "after.json", labelled.parts)
     after = as_json(tmp_path / "after.json")
@@ -76,16 +82,14 @@ def test_what_was_there_stays_and_what_is_added_is_marked(tmp_path: Path) -> Non
             **MARKS,
         }
     ]
-    again = with_added(labelled, [AddedBox(4, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
+    again = with_added(labelled, [added(4, "nuclei", (1.0, 2.0, 4.5, 6.25), 0.95)], MARKS)
     assert again.categories == labelled.categories
     assert len({a.id for a in again.annotations}) == count + 2
     assert [a.image_id for a in undecided(again)] == [3, 4]
 
 
 def test_counts_by_hand() -> None:
-    boxes = [
-        AddedBox(image, "nuclei", (0, 0, 1, 1), score) for image, score in ((1, 0.9), (1, 1.0), (2, 0.92))
-    ]
+    boxes = [added(image, "nuclei", (0, 0, 1, 1), score) for image, score in ((1, 0.9), (1, 1.0), (2, 0.92))]
     assert counts_of(boxes, ["nuclei", "polyp"]) == {
         "nuclei": {"boxes": 3, "images": 2, "score_quantiles": [0.9, 0.91, 0.92, 0.96, 1.0]},
         "polyp": {"boxes": 0, "images": 0, "score_quantiles": None},
@@ -157,7 +161,7 @@ def test_training_learns_from_them(tmp_path: Path) -> None:
     )
     (tmp_path / "data.yaml").write_text("sources: [chest, smear]\npresence: presence.csv\n")
     run_training(config)
-    add(tmp_path / "chest", [AddedBox(n, "nuclei", (8.0, 8.0, 40.0, 40.0), 0.95) for n in range(1, 9)])
+    add(tmp_path / "chest", [added(n, "nuclei", (8.0, 8.0, 40.0, 40.0), 0.95) for n in range(1, 9)])
     run_training(dataclasses.replace(config, output=tmp_path / "other"))
     losses = [
         json.loads((out / "metrics.jsonl").read_text().splitlines()[0])

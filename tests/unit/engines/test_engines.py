@@ -21,8 +21,9 @@ from medrov_cli.core.engines.open_engine import choose_engine
 from medrov_cli.core.engines.openvino_streams import computes_in_bf16
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.model.fusion import fuse
-from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName, Precision
+from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.values import check_device
 from tolerances import BOX_ATOL_PX, SCORE_ATOL
 from weights_fixtures import unit_rows
@@ -37,8 +38,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_eager_detector(tmp_path_factory.mktemp("weights") / "eager.safetensors")
 
 
-def opened(weights: Path, engine: str = "torch", **how: object) -> Engine:
-    return open_detector(weights, TEXT, **({"imgsz": IMGSZ, "engine": EngineName(engine)} | how))
+def opened(
+    weights: Path,
+    engine: str = "torch",
+    *,
+    text: np.ndarray = TEXT,
+    imgsz: int = IMGSZ,
+    streams: int = 1,
+    **how: object,
+) -> Engine:
+    runtime = RuntimeSettings(engine=EngineName(engine), **how)
+    return WeightsFile.read(weights).open(text, runtime, imgsz=imgsz, streams=streams)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -190,7 +200,7 @@ class TestCompiledModels:
         monkeypatch.setattr("medrov_cli.core.model.graph.detector.build_graph", _never)
         second = stacked(opened(weights, "openvino"), images)
         np.testing.assert_array_equal(first[1], second[1])
-        other = open_detector(weights, unit_rows(3, seed=9), imgsz=IMGSZ, engine=EngineName.OPENVINO)
+        other = opened(weights, "openvino", text=unit_rows(3, seed=9))
         assert other.infer(images[:1])[0].scores.shape == (ANCHORS, 3)  # one blob serves every vocabulary
         assert list(folder.iterdir()) == [blob]
 
@@ -228,12 +238,16 @@ SIGNAL_AFTER_ENGINES = """
 import signal, sys
 from pathlib import Path
 import numpy as np
-from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.groups import RuntimeSettings
 
 text = np.eye(2, 512, dtype=np.float32)
 engines = [
-    open_detector(Path(sys.argv[1]), text, imgsz=imgsz, engine=EngineName.OPENVINO) for imgsz in (32, 64)
+    WeightsFile.read(Path(sys.argv[1])).open(
+        text, RuntimeSettings(engine=EngineName.OPENVINO), imgsz=imgsz, streams=1
+    )
+    for imgsz in (32, 64)
 ]
 del engines[0]  # the first one first: each has put its own signal stack in the place of the one before
 del engines[0]

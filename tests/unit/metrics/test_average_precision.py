@@ -8,15 +8,18 @@ import pytest
 from medrov_cli.core.metrics.average_precision import average_precision
 from medrov_cli.core.metrics.detection_table import ImageResult
 from medrov_cli.core.metrics.matching import MAX_DETECTIONS
+from medrov_cli.core.records.detections import Detections
 
 
 def _result(truth: list[tuple[int, list[float]]], found: list[tuple[int, float, list[float]]]) -> ImageResult:
     return ImageResult(
         np.array([box for _, box in truth], dtype=np.float64).reshape(-1, 4),
         np.array([label for label, _ in truth], dtype=np.int64),
-        np.array([box for *_, box in found], dtype=np.float64).reshape(-1, 4),
-        np.array([score for _, score, _ in found]),
-        np.array([label for label, *_ in found], dtype=np.int64),
+        Detections(
+            np.array([box for *_, box in found], dtype=np.float64).reshape(-1, 4),
+            np.array([score for _, score, _ in found], dtype=np.float64),
+            np.array([label for label, *_ in found], dtype=np.int64),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -13,14 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake_engines import FakeEngine, Find
 from medrov_cli.core.base.errors import ErrorCode
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.detection_journal import DetectionJournal
-from medrov_cli.core.prediction.ensemble import Searcher, View, search_samples
+from medrov_cli.core.prediction.ensemble import Ensemble, View
+from medrov_cli.core.prediction.open_predictor import PredictorParts
+from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.prediction.scoring import Scoring
+from medrov_cli.core.pseudolabeling.search import search_samples
 from medrov_cli.core.records.boxes import flip_boxes
-from medrov_cli.core.records.detections import Candidates, Found
+from medrov_cli.core.records.detections import Candidates, Detections
 from medrov_cli.core.settings.pseudolabel import OfflineConfig, OfflineRule
 from weights_fixtures import made_up_calibration
 
@@ -28,9 +34,14 @@ CLASSES = ("left lung", "right lung", "heart", "left kidney")
 RAW = Scoring(np.full(4, 0.5))
 
 
-def white_square(
-    score_of: Callable[[float], tuple[int, float]],
-) -> Callable[[np.ndarray, float], list[Candidates]]:
+def view(
+    find: Find, side: int, class_ids: np.ndarray, scoring: Scoring = RAW, *, is_mirrored: bool = False
+) -> View:
+    parts = PredictorParts(FakeEngine(side, find), ClassList.from_embeddings(CLASSES), scoring)
+    return View(Predictor(parts), class_ids, is_mirrored)
+
+
+def white_square(score_of: Callable[[float], tuple[int, float]]) -> Find:
     """Return a detector of the bright part: its class and score depend on where its centre is, 0 to 1."""
 
     def predict(images: np.ndarray, _floor: float) -> list[Candidates]:
@@ -58,8 +69,7 @@ def picture(folder: Path, name: str = "1.png", left: int = 10) -> Sample:
 def look(
     sample: Sample, views: list[View], rule: OfflineRule | None = None
 ) -> list[tuple[list[float], str, float]]:
-    searcher = Searcher(views, rule or OfflineRule(score=0.5))
-    (found,) = searcher.look([searcher.prepare(sample)])
+    (found,) = Ensemble(views, rule or OfflineRule(score=0.5)).stream([sample], batch=1, on_failure="raise")
     rows = zip(found.boxes_xyxy.tolist(), found.labels, found.scores, strict=True)
     return [(box, CLASSES[label], round(float(score), 4)) for box, label, score in rows]
 
@@ -71,8 +81,8 @@ def by_side(x: float) -> tuple[int, float]:
 
 @pytest.mark.parametrize("side", [80, 160, 320])
 def test_boxes_are_in_pixels_of_the_stored_image(tmp_path: Path, side: int) -> None:
-    view = View(white_square(by_side), side, RAW, np.arange(4))
-    ((box, label, score),) = look(picture(tmp_path), [view])
+    own_view = view(white_square(by_side), side, np.arange(4))
+    ((box, label, score),) = look(picture(tmp_path), [own_view])
     assert box == pytest.approx([10, 5, 20, 15], abs=80 / side)
     assert (label, score) == ("right lung", 0.9)
 
@@ -80,20 +90,20 @@ def test_boxes_are_in_pixels_of_the_stored_image(tmp_path: Path, side: int) -> N
 def test_a_mirror_image_exchanges_left_and_right(tmp_path: Path) -> None:
     mirror = mirror_rows(CLASSES)
     sample = picture(tmp_path)
-    flipped = View(white_square(by_side), 80, RAW, mirror, flip=True)
+    flipped = view(white_square(by_side), 80, mirror, is_mirrored=True)
     ((box, label, score),) = look(sample, [flipped])
     # In the mirror image the square is on the right, which is called the left lung, with 0.8.
     assert box == [10, 5, 20, 15]
     assert (label, score) == ("right lung", 0.8)
-    both = [View(white_square(by_side), 80, RAW, np.arange(4)), flipped]
+    both = [view(white_square(by_side), 80, np.arange(4)), flipped]
     assert look(sample, both) == [([10.0, 5.0, 20.0, 15.0], "right lung", 0.9)]
 
 
 def test_a_detector_that_calls_both_sides_the_same_does_not_agree_with_itself(tmp_path: Path) -> None:
     confused = white_square(lambda _: (0, 0.9))
     views = [
-        View(confused, 160, RAW, np.arange(4)),
-        View(confused, 160, RAW, mirror_rows(CLASSES), flip=True),
+        view(confused, 160, np.arange(4)),
+        view(confused, 160, mirror_rows(CLASSES), is_mirrored=True),
     ]
     assert look(picture(tmp_path), views) == []
     assert len(look(picture(tmp_path), views, OfflineRule(score=0.5, agree=1))) == 1
@@ -101,14 +111,17 @@ def test_a_detector_that_calls_both_sides_the_same_does_not_agree_with_itself(tm
 
 def test_a_class_whose_mirror_image_is_no_class_is_taken_from_the_straight_view(tmp_path: Path) -> None:
     kidney = white_square(lambda _: (3, 0.9))
-    views = [View(kidney, 160, RAW, np.arange(4)), View(kidney, 160, RAW, mirror_rows(CLASSES), flip=True)]
+    views = [
+        view(kidney, 160, np.arange(4)),
+        view(kidney, 160, mirror_rows(CLASSES), is_mirrored=True),
+    ]
     assert [label for _, label, _ in look(picture(tmp_path), views)] == ["left kidney"]
     assert look(picture(tmp_path), views[1:]) == []
 
 
 def test_views_of_other_sizes_and_detectors_must_agree(tmp_path: Path) -> None:
-    views = [View(white_square(by_side), side, RAW, np.arange(4)) for side in (80, 160, 320)]
-    blind = View(white_square(lambda _: (1, 0.1)), 160, RAW, np.arange(4))
+    views = [view(white_square(by_side), side, np.arange(4)) for side in (80, 160, 320)]
+    blind = view(white_square(lambda _: (1, 0.1)), 160, np.arange(4))
     assert len(look(picture(tmp_path), views)) == 1
     assert look(picture(tmp_path), [*views, blind]) == []
     assert len(look(picture(tmp_path), [*views, blind], OfflineRule(agree=3))) == 1
@@ -123,8 +136,8 @@ def test_calibrated_scores_have_a_raw_threshold_for_each_class(tmp_path: Path) -
     assert scoring.thresholds[0] > 1
     assert scoring.thresholds[1] == pytest.approx(0.5)
     for label, raw, expected in ((0, 1.0, []), (1, 0.49, []), (1, 0.54, [0.85]), (1, 0.9, [1.0])):
-        view = View(white_square(lambda _, at=(label, raw): at), 160, scoring, np.arange(4))
-        assert [score for *_, score in look(picture(tmp_path), [view])] == pytest.approx(expected)
+        own_view = view(white_square(lambda _, at=(label, raw): at), 160, np.arange(4), scoring)
+        assert [score for *_, score in look(picture(tmp_path), [own_view])] == pytest.approx(expected)
 
 
 def test_mirrored_twice_is_where_it_was() -> None:
@@ -135,17 +148,18 @@ def test_mirrored_twice_is_where_it_was() -> None:
 
 def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path: Path) -> None:
     samples = [picture(tmp_path, f"{number}.png", left=number) for number in range(40)]
-    searcher = Searcher([View(white_square(by_side), 80, RAW, np.arange(4))], OfflineRule())
+    ensemble = Ensemble([view(white_square(by_side), 80, np.arange(4))], OfflineRule())
     read, most = [0], [0]
-    lock, prepare, searched = threading.Lock(), searcher.prepare, [0]
+    lock, searched = threading.Lock(), [0]
 
-    def counted(sample: Sample) -> object:
-        with lock:
-            read[0] += 1
-            most[0] = max(most[0], read[0] - searched[0])
-        return prepare(sample)
+    class Counted(Sample):
+        def read_pixels(self) -> np.ndarray:
+            with lock:
+                read[0] += 1
+                most[0] = max(most[0], read[0] - searched[0])
+            return super().read_pixels()
 
-    searcher.prepare = counted  # type: ignore[method-assign]
+    samples = [Counted(**{f.name: getattr(own, f.name) for f in fields(own)}) for own in samples]
     config = OfflineConfig(tmp_path / "no.yaml", batch=4, threads=2)
     journal = DetectionJournal(None, {}, resume=False)
 
@@ -153,7 +167,7 @@ def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path:
         assert total == 40
         searched[0] = done
 
-    search_samples(searcher, samples, config, journal, advance)
+    search_samples(ensemble, samples, config, journal, advance)
     assert [own.boxes_xyxy[0, 0] for own in journal.found] == list(range(40))
     assert searched == [40]
     assert most[0] <= 4 + 2 * 2 + 3 + 4  # a batch, the readers' queues, and the batch in the network
@@ -171,11 +185,11 @@ def searched(
         batches.append([round(float(one.boxes_xyxy[0, 0])) for one in found])
         return found
 
-    searcher = Searcher([View(predict, 80, RAW, np.arange(4))], OfflineRule())
+    ensemble = Ensemble([view(predict, 80, np.arange(4))], OfflineRule())
     progress: list[tuple[int, int]] = []
     with closing(DetectionJournal(path, {"batch": batch, "images": len(samples)}, resume=resume)) as journal:
         config = OfflineConfig(path, batch=batch)
-        search_samples(searcher, samples, config, journal, lambda *now: progress.append(now))
+        search_samples(ensemble, samples, config, journal, lambda *now: progress.append(now))
     return batches, progress, journal
 
 
@@ -252,7 +266,7 @@ def test_a_journal_that_was_let_go_is_gone_on_with_in_the_same_process(tmp_path:
     path = tmp_path / "found.jsonl"
     first = DetectionJournal(path, identity, resume=False)
     none = np.zeros((0, 4))
-    first.add(Found(none, none[:, 0], none[:, 0].astype(np.int64)))
+    first.add(Detections(none, none[:, 0], none[:, 0].astype(np.int64)))
     first.close()
     second = DetectionJournal(path, identity, resume=True)
     assert len(second.found) == 1

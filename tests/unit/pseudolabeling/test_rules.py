@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import Sample
-from medrov_cli.core.prediction.agreement import agreed, needed_votes, one_per_object
+from medrov_cli.core.prediction.ensemble import count_needed_votes, vote
+from medrov_cli.core.prediction.selection import suppress_over_classes
 from medrov_cli.core.pseudolabeling.rules import labels_for
 from medrov_cli.core.records.boxes import iou_matrix
-from medrov_cli.core.records.detections import Found
+from medrov_cli.core.records.detections import Detections
 
 CLASSES = 4
 
 
-def found(*rows: tuple[list[float], float, int]) -> Found:
+def found(*rows: tuple[list[float], float, int]) -> Detections:
     boxes = np.array([box for box, _, _ in rows], dtype=np.float64).reshape(-1, 4)
-    return Found(
+    return Detections(
         boxes,
         np.array([s for _, s, _ in rows], dtype=np.float64),
         np.array([c for *_, c in rows], dtype=np.int64),
@@ -45,15 +46,15 @@ def sample(boxes: np.ndarray, crowds: np.ndarray | None = None, source_id: int =
     )
 
 
-def some_found(rng: np.random.Generator, count: int) -> Found:
+def some_found(rng: np.random.Generator, count: int) -> Detections:
     corner = rng.integers(0, 80, (count, 2))
     boxes = np.concatenate((corner, corner + rng.integers(0, 20, (count, 2))), 1).astype(np.float64)
-    return Found(boxes, rng.uniform(0, 1, count), rng.integers(0, CLASSES, count))
+    return Detections(boxes, rng.uniform(0, 1, count), rng.integers(0, CLASSES, count))
 
 
 def test_an_annotated_class_can_win_the_suppression() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 11], [50, 50, 60, 60]], dtype=np.float64)
-    kept = one_per_object(boxes, np.array([0.91, 0.95, 0.92]), np.array([1, 0, 1]), 0.3)
+    kept = suppress_over_classes(boxes, np.array([0.91, 0.95, 0.92]), np.array([1, 0, 1]), 0.3)
     assert kept.labels.tolist() == [0, 1]
     assert kept.scores.tolist() == [0.95, 0.92]
 
@@ -113,24 +114,24 @@ def test_votes_by_hand() -> None:
         found(([0, 0, 10, 12], 0.97, 1), ([50, 50, 60, 60], 0.98, 2)),
         found(([0, 0, 10, 30], 0.93, 1)),  # IoU with the first two: 1/3 and 0.4
     ]
-    two = agreed(views, np.full(CLASSES, 2), 0.5, 0.3)
+    two = vote(views, np.full(CLASSES, 2), 0.5, 0.3)
     assert two.boxes_xyxy.tolist() == [[0, 0, 10, 12]]
     assert (two.scores.tolist(), two.labels.tolist()) == ([0.97], [1])
-    one = agreed(views, np.full(CLASSES, 1), 0.5, 0.3)
+    one = vote(views, np.full(CLASSES, 1), 0.5, 0.3)
     assert one.scores.tolist() == [0.99, 0.97]  # each object once
-    assert len(agreed(views, np.full(CLASSES, 3), 0.5, 0.3).scores) == 0
+    assert len(vote(views, np.full(CLASSES, 3), 0.5, 0.3).scores) == 0
 
 
 def test_a_view_votes_once() -> None:
     views = [found(([0, 0, 10, 10], 0.95, 1), ([0, 0, 10, 11], 0.94, 1)), found()]
-    assert len(agreed(views, np.full(CLASSES, 2), 0.5, 1.0).scores) == 0
+    assert len(vote(views, np.full(CLASSES, 2), 0.5, 1.0).scores) == 0
 
 
 @given(seed=st.integers(0, 2**32 - 1))
 def test_one_view_agrees_with_itself(seed: int) -> None:
     own = some_found(np.random.default_rng(seed), 30)
-    view = one_per_object(own.boxes_xyxy, own.scores, own.labels, 0.3)
-    again = agreed([view], needed_votes(None, [np.arange(CLASSES)], CLASSES), 0.5, 0.3)
+    view = suppress_over_classes(own.boxes_xyxy, own.scores, own.labels, 0.3)
+    again = vote([view], count_needed_votes(None, [np.arange(CLASSES)], CLASSES), 0.5, 0.3)
     assert again.boxes_xyxy.tolist() == view.boxes_xyxy.tolist()
     assert again.labels.tolist() == view.labels.tolist()
 
@@ -140,7 +141,7 @@ def test_more_votes_give_no_more_labels(seed: int, count: int, data: st.DataObje
     rng = np.random.default_rng(seed)
     views = [some_found(rng, int(rng.integers(0, 20))) for _ in range(count)]
     least = data.draw(st.integers(1, count))
-    kept = agreed(views, np.full(CLASSES, least), 0.5, 1.0)  # an IoU of 1: no suppression
+    kept = vote(views, np.full(CLASSES, least), 0.5, 1.0)  # an IoU of 1: no suppression
     for box, label in zip(kept.boxes_xyxy, kept.labels, strict=True):
         voters = 0
         for view in views:
@@ -156,6 +157,6 @@ def test_a_class_without_a_mirror_image_needs_the_straight_views_alone() -> None
     assert mirror.tolist() == [0, 2, 1, -1, -1]
     straight = np.arange(5)
     able = [straight, mirror[mirror >= 0]] * 2
-    assert needed_votes(None, able, 5).tolist() == [4, 4, 4, 2, 2]
-    assert needed_votes(3, able, 5).tolist() == [3, 3, 3, 2, 2]
-    assert needed_votes(1, able, 5).tolist() == [1] * 5
+    assert count_needed_votes(None, able, 5).tolist() == [4, 4, 4, 2, 2]
+    assert count_needed_votes(3, able, 5).tolist() == [3, 3, 3, 2, 2]
+    assert count_needed_votes(1, able, 5).tolist() == [1] * 5

@@ -12,8 +12,9 @@ import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.detection.run import run_detection
-from medrov_cli.core.records.detections import Detection, ErrorRecord, ImageRecord
-from medrov_cli.core.records.frame import ModelIdentity
+from medrov_cli.core.records.detect_json import item_to_record
+from medrov_cli.core.records.detections import Detections, Failure
+from medrov_cli.core.records.frame import Frame, ModelIdentity
 from medrov_cli.core.settings.choices import OUTPUT_FORMATS, parse_formats
 from medrov_cli.core.settings.detect import DetectConfig
 from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter, Writer
@@ -21,7 +22,7 @@ from medrov_cli.core.writers.sink import OutputFolder, all_writers, is_overlay
 
 RUN = {"settings": {"conf": 0.25, "iou": 0.7}, "classes": ["polyp"]}
 MODEL = ModelIdentity("n", "0", "1", "minilm", "torch", 64)
-LOST = ErrorRecord("a.png", MedrovError(ErrorCode.NOT_FOUND, "There is no such file."))
+LOST = item_to_record(Failure("a.png", MedrovError(ErrorCode.NOT_FOUND, "There is no such file.")))
 
 
 def keep_all(records: Iterator[dict[str, Any]]) -> int:
@@ -58,7 +59,7 @@ def test_a_finished_run_is_complete_and_has_its_records(tmp_path: Path) -> None:
     write_run(tmp_path)
     folder = opened(tmp_path, resume=True)
     assert folder.is_complete
-    assert list(folder.records()) == [LOST.as_dict()]
+    assert list(folder.records()) == [LOST]
 
 
 def test_a_folder_with_a_run_is_not_written_again(tmp_path: Path) -> None:
@@ -157,11 +158,13 @@ def test_resuming_a_killed_overwrite_starts_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("writer", all_writers(), ids=lambda writer: writer.name)
 def test_a_format_writes_the_files_that_it_names(tmp_path: Path, writer: Writer) -> None:
-    record = ImageRecord("a.png", 0, 8, 8, (Detection("polyp", 0.9, (1, 2, 5, 6)),), MODEL)
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    boxes, scores, labels = np.array([[1.0, 2, 5, 6]]), np.array([0.9]), np.zeros(1, np.int64)
+    detections = Detections(boxes, scores, labels, ("polyp",), Frame(pixels, "a.png"), MODEL)
     if isinstance(writer, RecordWriter):
-        writer.write_record(tmp_path, record, np.zeros((8, 8, 3), dtype=np.uint8), ("polyp",))
+        writer.write_record(tmp_path, detections, pixels)
     if isinstance(writer, ViewWriter):
-        writer.finish(tmp_path, lambda: [record.as_dict()], RunFacts(("polyp",), {}))
+        writer.finish(tmp_path, lambda: [item_to_record(detections)], RunFacts(("polyp",), {}))
     expected = set() if writer.name == "jsonl" else set(writer.files)  # the sink itself writes that one
     assert {path.name for path in tmp_path.iterdir()} == expected
 

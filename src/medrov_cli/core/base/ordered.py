@@ -6,10 +6,11 @@ torch and stops at the first error. Here memory is bounded, the order is kept, a
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +22,7 @@ Source = TypeVar("Source")
 Item = TypeVar("Item")
 
 _ITEMS_AHEAD = 2  # per source: one is used while the next is read
+_POLL_S = 0.5  # between checks whether the program has ended without closing the reader
 
 
 class _End:
@@ -56,7 +58,7 @@ class OrderedReader(Generic[Source, Item]):
     """
 
     def __init__(
-        self, sources: Sequence[Source], read: Callable[[Source], Iterator[Item]], threads: int
+        self, sources: Iterable[Source], read: Callable[[Source], Iterator[Item]], threads: int
     ) -> None:
         self._sources = sources
         self._read = read
@@ -104,15 +106,22 @@ class OrderedReader(Generic[Source, Item]):
     def _fill(self, source: Source, items: queue.Queue[_Slot[Item]]) -> None:
         try:
             for item in () if self._stop.is_set() else self._read(source):
-                items.put(item)
-                if self._stop.is_set():
+                if not self._put(items, item) or self._stop.is_set():
                     break
         except MedrovError as error:
             if not error.is_input_error:
                 raise
-            items.put(error)
+            self._put(items, error)
         finally:
-            items.put(_End())
+            self._put(items, _End())
+
+    def _put(self, items: queue.Queue[_Slot[Item]], item: _Slot[Item]) -> bool:
+        """Wait for room in the queue; give up when the program ends, which a blocked thread would prevent."""
+        while threading.main_thread().is_alive():
+            with contextlib.suppress(queue.Full):
+                items.put(item, timeout=_POLL_S)
+                return True
+        return False
 
 
 class OrderedWriter:

@@ -9,7 +9,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.meters import resident_mb
 from medrov_cli.core.benchmarking.rounds import rounded
 from medrov_cli.core.benchmarking.throughput import run_end_to_end
-from medrov_cli.core.prediction.session import Session
+from medrov_cli.core.prediction.predictor import Predictor
 
 SETTLED_AFTER = 500
 """Images after which everything that is made once has been made."""
@@ -17,7 +17,7 @@ SETTLED_AFTER = 500
 SAMPLES = 50
 
 
-def watch_memory(session: Session, paths: Sequence[str], images: int) -> dict[str, Any]:
+def watch_memory(predictor: Predictor, paths: Sequence[str], images: int) -> dict[str, Any]:
     """Run over so many images in one go, and return the ``memory`` object of the document.
 
     Growth is from image 500 (or from the middle, in a shorter run) to the end.
@@ -36,13 +36,13 @@ def watch_memory(session: Session, paths: Sequence[str], images: int) -> dict[st
     samples: list[tuple[int, float]] = []
     done = 0
 
-    def look(_record: dict[str, Any]) -> None:
+    def look() -> None:
         nonlocal done
         done += 1
         if done in (settled, images) or done % step == 0:
             samples.append((done, resident_mb() or 0.0))
 
-    run_end_to_end(session, paths, images, look)
+    run_end_to_end(predictor, paths, images, look)
     return growth(samples, settled)
 
 

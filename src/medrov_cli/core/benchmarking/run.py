@@ -94,8 +94,10 @@ def _sections(
         from medrov_cli.core.benchmarking.memory import watch_memory
 
         advance(0, None, "memory")
-        session = open_subject(model, config.variants[0], device=config.device, many=True, batch=config.batch)
-        found["memory"] = watch_memory(session, paths, config.memory)
+        predictor = open_subject(
+            model, config.variants[0], device=config.device, many=True, batch=config.batch
+        )
+        found["memory"] = watch_memory(predictor, paths, config.memory)
     return found
 
 

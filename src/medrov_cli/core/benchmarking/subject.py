@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core.prediction.classes import ClassList, stored_classes
-from medrov_cli.core.prediction.opening import open_session
-from medrov_cli.core.prediction.session import Session
+from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.model_file import read_model_file
+from medrov_cli.core.prediction.open_predictor import open_parts
+from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.benchmark import BenchmarkConfig, Variant
-from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
 from medrov_cli.core.weights import container, resolution
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
@@ -56,7 +57,7 @@ class Model:
         """
         path = resolution.resolve(config.weights)
         metadata = container.read_metadata(path)
-        stored = None if config.classes is not None else stored_classes(path, metadata)
+        stored = None if config.classes is not None else ClassList.from_weights(path, metadata)
         return cls(path, metadata, stored or made_up(config.classes or 1), config.imgsz or metadata.imgsz)
 
 
@@ -86,7 +87,7 @@ def made_up(count: int) -> ClassList:
     )
 
 
-def open_subject(model: Model, variant: Variant, *, device: str, many: bool, batch: int | None) -> Session:
+def open_subject(model: Model, variant: Variant, *, device: str, many: bool, batch: int | None) -> Predictor:
     """Open a model in an engine, as ``detect`` does.
 
     Parameters
@@ -98,17 +99,14 @@ def open_subject(model: Model, variant: Variant, *, device: str, many: bool, bat
     batch
         Images a forward pass; null: as ``detect`` chooses it.
     """
-    config = DetectConfig(
-        ("-",),  # no input: only what is opened for one is wanted
-        weights=str(variant.exported or model.path),
-        imgsz=None if variant.exported else model.imgsz,
+    file = read_model_file(variant.exported or model.path)
+    runtime = RuntimeSettings(
         device=device,
         engine=variant.engine,
         precision=variant.precision,
+        imgsz=None if variant.exported else model.imgsz,
         batch=batch if many else 1,
-        conf=model.conf,
-        raw_scores=model.raw_scores,
-        iou=IOU,
-        max_det=MAX_DET,
     )
-    return open_session(config, classes=model.classes, many=many)
+    selection = SelectionSettings(model.conf, model.raw_scores, IOU, MAX_DET)
+    classes = model.classes if file.classes is None else None
+    return Predictor(open_parts(file, classes, runtime, selection, many=many))

@@ -14,19 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.ordered import OrderedWriter
 from medrov_cli.core.benchmarking.images import of_length
 from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, spread, take_turns
 from medrov_cli.core.benchmarking.subject import Model, open_subject
-from medrov_cli.core.detection.stream import DetectRun
 from medrov_cli.core.pixels.read import read_frames
-from medrov_cli.core.prediction.perimage import Prepared, finished, prepare
-from medrov_cli.core.prediction.session import Session
+from medrov_cli.core.prediction.predictor import Predictor
+from medrov_cli.core.records.detect_json import item_to_record
+from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.benchmark import Variant
-from medrov_cli.core.settings.choices import Phi
-from medrov_cli.core.settings.detect import DetectConfig
 from medrov_cli.core.writers.sink import OutputFolder
 
 STAGES = ("decode", "letterbox", "forward", "suppression", "write")
@@ -55,8 +53,8 @@ class Contestant:
     """
 
     variant: Variant
-    many: Session
-    single: Session
+    many: Predictor
+    single: Predictor
     paths: Sequence[str]
     images: int
 
@@ -86,7 +84,8 @@ class Contestant:
     @cached_property
     def squares(self) -> UInt8Array:
         """Return model inputs of the first images, uint8, (n, imgsz, imgsz, 3)."""
-        found = (image.square_rgb for path in self.paths for image in _prepared(path, self.many))
+        frames = (frame for path in self.paths for frame in read_frames(path))
+        found = (self.many.prepare(frame).square_rgb for frame in frames)
         return np.stack(list(islice(found, min(SQUARES, self.images))))
 
     def warm_up(self) -> None:
@@ -103,7 +102,7 @@ class Contestant:
         wait_for(self.device)
         started = time.perf_counter()
         for group in groups:
-            self.many.engine.infer(group, self.many.selection.scoring.floor)
+            self.many.infer(group)
         wait_for(self.device)
         return self.images / (time.perf_counter() - started)
 
@@ -124,7 +123,7 @@ class Contestant:
         return times[:count]
 
 
-def _stages_of(path: str, session: Session, device: str, folder: OutputFolder) -> list[dict[str, float]]:
+def _stages_of(path: str, predictor: Predictor, device: str, folder: OutputFolder) -> list[dict[str, float]]:
     """Return the seconds of each stage of each frame of a file."""
     times: list[dict[str, float]] = []
     clock = time.perf_counter
@@ -135,14 +134,12 @@ def _stages_of(path: str, session: Session, device: str, folder: OutputFolder) -
         if frame is None:
             return times
         marks.append(clock())
-        prepared = prepare(
-            frame, model=session.identity, classes=session.classes, phi=Phi.DROP, keep_pixels=False
-        )
+        prepared = predictor.prepare(frame)
         marks.append(clock())
-        (candidates,) = session.engine.infer(prepared.square_rgb[None], session.selection.scoring.floor)
+        (candidates,) = predictor.infer(prepared.square_rgb[None])
         wait_for(device)
         marks.append(clock())
-        record = finished(prepared, candidates, session.classes, session.selection, None)
+        record = item_to_record(predictor.finish(prepared, candidates))
         marks.append(clock())
         folder.write(record, None)
         marks.append(clock())
@@ -150,22 +147,15 @@ def _stages_of(path: str, session: Session, device: str, folder: OutputFolder) -
         times.append(dict(zip(STAGES, passed, strict=True)))
 
 
-def _prepared(path: str, session: Session) -> list[Prepared]:
-    return [
-        prepare(frame, model=session.identity, classes=session.classes, phi=Phi.DROP, keep_pixels=False)
-        for frame in read_frames(path)
-    ]
-
-
 def run_end_to_end(
-    session: Session,
+    predictor: Predictor,
     paths: Sequence[str],
     images: int,
-    on_record: Callable[[dict[str, Any]], None] | None = None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> tuple[int, float]:
-    """Run ``detect``'s own procedure into a temporary folder; return images (with frames) and seconds.
+    """Compute images from files on disk to JSON lines on disk; return images (with frames) and seconds.
 
-    Everything is open already: what is timed begins with reading the first file.
+    Everything is open already: the first file is read after the start of the clock.
 
     Raises
     ------
@@ -173,15 +163,27 @@ def run_end_to_end(
         ``INTERNAL`` if a file that could be read before cannot be read now.
     """
     inputs = of_length(paths, images)
+    count = 0
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
-        config = DetectConfig(tuple(item.path for item in inputs), output=Path(name) / "out")
-        with closing(DetectRun(config, session, inputs, on_record, None)) as run:
+        folder = OutputFolder(Path(name) / "out", (), predictor.classes.names)
+
+        def write(item: Detections | Failure) -> None:
+            folder.write(item_to_record(item), None)
+            on_image()
+
+        with closing(folder):
             started = time.perf_counter()
-            summary = run.execute()
+            folder.open(lambda _: 0)
+            with (
+                closing(predictor.stream([item.path for item in inputs], on_failure="raise")) as stream,
+                OrderedWriter(waiting=2 * predictor.batch) as writer,
+            ):
+                for item in stream:
+                    writer.submit(partial(write, item))
+                    count += 1
+            folder.finish({})
             seconds = time.perf_counter() - started
-    if summary.failed:
-        raise MedrovError(ErrorCode.INTERNAL, f"{summary.failed} of the images could not be read again")
-    return summary.images, seconds
+    return count, seconds
 
 
 def time_contestants(
@@ -217,13 +219,13 @@ def _row(contestant: Contestant, own: list[_Turn], first: list[_Turn]) -> dict[s
     """Return the element of ``runs`` of the document."""
     images = [image for turn in own for image in turn.stages]
     joules = [turn.joules for turn in own if turn.joules is not None]
-    session = contestant.many
+    predictor = contestant.many
     return {
         "name": str(contestant.variant),
-        "engine": session.engine.name,
+        "engine": predictor.engine.name,
         "precision": contestant.variant.precision.value,
-        "streams": session.engine.streams,
-        "batch": session.batch,
+        "streams": predictor.engine.streams,
+        "batch": predictor.batch,
         "forward_images_per_s": over_rounds([turn.forward for turn in own]),
         "end_to_end_images_per_s": over_rounds([turn.end_to_end for turn in own]),
         "forward_ratio": ratio([turn.forward for turn in own], [turn.forward for turn in first]),

@@ -30,7 +30,7 @@ from medrov_cli.core.datasets.coco_records import (
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.records.boxes import xywh_to_xyxy, xyxy_to_xywh
-from medrov_cli.core.records.detections import Found
+from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.settings.choices import SPLITS, Split
 
 _HINT = "See docs/evaluation.md for the form; --export-truth writes the ids that are expected."
@@ -67,7 +67,7 @@ def _truth(samples: Sequence[Sample]) -> Iterator[CocoAnnotation]:
                 yield CocoAnnotation.make((next(numbers), image_id, label + 1), box, area, is_crowd=is_crowd)
 
 
-def write_predictions(path: Path, dataset: Dataset, split: Split, found: Sequence[Found]) -> None:
+def write_predictions(path: Path, dataset: Dataset, split: Split, found: Sequence[Detections]) -> None:
     """Write detections as a COCO document; its ``annotations`` alone are a COCO result file.
 
     Raises
@@ -102,7 +102,7 @@ def _write(path: Path, dataset: Dataset, split: Split, annotations: Iterable[Coc
     write_document(path, parts, layout=Layout.ANNOTATION_PER_LINE, ascii_only=True)
 
 
-def read_predictions(path: Path, dataset: Dataset, split: Split) -> tuple[list[Found], int]:
+def read_predictions(path: Path, dataset: Dataset, split: Split) -> tuple[list[Detections], int]:
     """Read the predictions of a split, and the number of those that belong to other splits.
 
     Raises
@@ -130,9 +130,9 @@ def read_predictions(path: Path, dataset: Dataset, split: Split) -> tuple[list[F
     return [_found(rows) for rows in by_position], elsewhere
 
 
-def _found(rows: list[tuple[Sequence[float], float, int]]) -> Found:
+def _found(rows: list[tuple[Sequence[float], float, int]]) -> Detections:
     rows = sorted(rows, key=lambda row: -row[1])
-    return Found(
+    return Detections(
         xywh_to_xyxy(np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4)),
         np.array([row[1] for row in rows], dtype=np.float64),
         np.array([row[2] for row in rows], dtype=np.int64),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +18,14 @@ from medrov_cli.core.datasets.coco_records import (
     CocoRecord,
 )
 from medrov_cli.core.datasets.sources import PSEUDO, invalid, is_pseudo
+from medrov_cli.core.records.detections import Detections
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the scores of a class, for people who look for a threshold."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddedBox:
-    """One label that a detector made.
-
-    Attributes
-    ----------
-    image_id
-        The id in the source's COCO file.
-    class_name
-        What it shows.
-    box_xyxy
-        In pixels of the stored image.
-    score
-        As the rule judges it.
-    """
-
-    image_id: int
-    class_name: str
-    box_xyxy: tuple[float, float, float, float]
-    score: float
+ImageLabels = tuple[int, Detections]
+"""The id of an image in its source's COCO file, and the labels that a detector made in it, with names."""
 
 
 def read_labelled(path: Path) -> CocoDocument:
@@ -61,24 +44,27 @@ def read_labelled(path: Path) -> CocoDocument:
         raise invalid(f"{path} is no COCO file", "It has changed since the run began.") from error
 
 
-def with_added(document: CocoDocument, boxes: Sequence[AddedBox], marks: Mapping[str, Any]) -> CocoDocument:
-    """Return a document with boxes after its own annotations, each with ``marks``.
+def with_added(
+    document: CocoDocument, labels: Sequence[ImageLabels], marks: Mapping[str, Any]
+) -> CocoDocument:
+    """Return a document with labels after its own annotations, each with ``marks``.
 
     What was in it stays as it is. A class that has no category gets one, marked as not annotated.
     """
-    categories = with_categories(document, [box.class_name for box in boxes])
+    rows = list(_rows(labels))
+    categories = with_categories(document, [name for _, name, *_ in rows])
     id_of = ids_by_name(categories)
     first = _free_id(document.annotations)
     added = []
-    for number, box in enumerate(boxes):
-        left, top, right, bottom = box.box_xyxy
+    for number, (image_id, name, box, score) in enumerate(rows):
+        left, top, right, bottom = box
         width, height = round(right - left, 2), round(bottom - top, 2)
         annotation = CocoAnnotation.make(
-            (first + number, box.image_id, id_of[box.class_name]),
+            (first + number, image_id, id_of[name]),
             (left, top, width, height),
             round(width * height, 2),
         )
-        added.append(annotation.replaced(**{"source": PSEUDO, "score": box.score, **marks}))
+        added.append(annotation.replaced(**{"source": PSEUDO, "score": score, **marks}))
     return replace(document, categories=categories, annotations=(*document.annotations, *added))
 
 
@@ -106,18 +92,27 @@ def undecided(document: CocoDocument) -> Iterator[CocoAnnotation]:
             yield annotation
 
 
-def counts_of(boxes: Sequence[AddedBox], asked: Sequence[str]) -> dict[str, Any]:
+def counts_of(labels: Sequence[ImageLabels], asked: Sequence[str]) -> dict[str, Any]:
     """Return for each class that is asked for: boxes, images with one, and quantiles of the scores."""
     counts = {}
     for name in asked:
-        own = [box for box in boxes if box.class_name == name]
-        quantiles = np.quantile([box.score for box in own], QUANTILES) if own else None
+        own = [(image_id, score) for image_id, other, _, score in _rows(labels) if other == name]
+        quantiles = np.quantile([score for _, score in own], QUANTILES) if own else None
         counts[name] = {
             "boxes": len(own),
-            "images": len({box.image_id for box in own}),
+            "images": len({image_id for image_id, _ in own}),
             "score_quantiles": None if quantiles is None else np.round(quantiles, 4).tolist(),
         }
     return counts
+
+
+def _rows(labels: Iterable[ImageLabels]) -> Iterator[tuple[int, str, list[float], float]]:
+    """Yield the image, the class, the corners and the score of each label."""
+    for image_id, found in labels:
+        for name, box, score in zip(
+            found.class_names, found.boxes_xyxy.tolist(), found.scores.tolist(), strict=True
+        ):
+            yield image_id, name, box, score
 
 
 def _free_id(records: Iterable[CocoRecord]) -> int:

@@ -7,7 +7,6 @@ import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.sources import Sample
-from medrov_cli.core.pixels.stored import stored_pixels
 from medrov_cli.core.records.frame import UInt8Array
 
 
@@ -27,11 +26,9 @@ def load_image(sample: Sample, max_side: int | None = None) -> UInt8Array:
         ``DATASET_INVALID`` if the file is missing, does not decode, or has another size.
     """
     try:
-        image = read_image(sample)
+        image = sample.read_pixels()
     except MedrovError as error:
-        raise MedrovError(
-            ErrorCode.DATASET_INVALID, f"{sample.image_path}: {error.message}", error.hint
-        ) from error
+        raise unreadable_image(sample.path, error) from error
     scale = 1.0 if max_side is None else max_side / max(image.shape[:2])
     if scale < 1:
         size = (max(1, round(sample.width * scale)), max(1, round(sample.height * scale)))
@@ -39,22 +36,6 @@ def load_image(sample: Sample, max_side: int | None = None) -> UInt8Array:
     return image
 
 
-def read_image(sample: Sample) -> UInt8Array:
-    """Return the image of a sample, uint8, (h, w, 3), RGB.
-
-    Raises
-    ------
-    MedrovError
-        ``NOT_FOUND``, ``DECODE_FAILED``, ``BAD_METADATA``: another size. The message does not name the file.
-    """
-    image = stored_pixels(sample.image_path)
-    if image is not None and image.shape[:2] == (sample.height, sample.width):
-        return image
-    if not sample.image_path.is_file():
-        code, message = ErrorCode.NOT_FOUND, "There is no such file."
-    elif image is None:
-        code, message = ErrorCode.DECODE_FAILED, "The file does not decode."
-    else:
-        has, says = f"{image.shape[1]} x {image.shape[0]}", f"{sample.width} x {sample.height}"
-        code, message = ErrorCode.BAD_METADATA, f"It has {has} pixels; annotations.json says {says}."
-    raise MedrovError(code, message, "Repair or remove the file and its annotations.")
+def unreadable_image(path: str, error: MedrovError) -> MedrovError:
+    """Return the error of a dataset with an image that cannot be read."""
+    return MedrovError(ErrorCode.DATASET_INVALID, f"{path}: {error.message}", error.hint)

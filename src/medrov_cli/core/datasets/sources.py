@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from medrov_cli.core.datasets.coco_records import (
     CocoImage,
     CocoRecord,
 )
+from medrov_cli.core.pixels.stored import stored_pixels
 from medrov_cli.core.records.boxes import IntArray, box_areas, clip_boxes, xywh_to_xyxy
-from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.records.frame import Float32Array, Frame, UInt8Array
 from medrov_cli.core.settings.choices import SPLITS, Modality, Split
 
 ANNOTATIONS = "annotations.json"
@@ -63,7 +64,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One annotated image.
+    """One annotated image: a :class:`medrov_cli.core.records.frame.ImageSource` with its ground truth.
 
     Attributes
     ----------
@@ -101,6 +102,36 @@ class Sample:
     crowd_xyxy: Float32Array
     crowd_labels: IntArray
     left_out: int = 0
+
+    @property
+    def path(self) -> str:
+        """Return the name of the file."""
+        return str(self.image_path)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the image; the errors are those of :meth:`read_pixels`."""
+        yield Frame(self.read_pixels(), self.path)
+
+    def read_pixels(self) -> UInt8Array:
+        """Return the image, uint8, (height, width, 3), RGB.
+
+        Raises
+        ------
+        MedrovError
+            ``NOT_FOUND``, ``DECODE_FAILED``, ``BAD_METADATA``: another size. The message does not name the
+            file.
+        """
+        image = stored_pixels(self.image_path)
+        if image is not None and image.shape[:2] == (self.height, self.width):
+            return image
+        if not self.image_path.is_file():
+            code, message = ErrorCode.NOT_FOUND, "There is no such file."
+        elif image is None:
+            code, message = ErrorCode.DECODE_FAILED, "The file does not decode."
+        else:
+            has, says = f"{image.shape[1]} x {image.shape[0]}", f"{self.width} x {self.height}"
+            code, message = ErrorCode.BAD_METADATA, f"It has {has} pixels; annotations.json says {says}."
+        raise MedrovError(code, message, "Repair or remove the file and its annotations.")
 
 
 def read_source(

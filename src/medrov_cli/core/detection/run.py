@@ -10,8 +10,9 @@ from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.detection.stream import DetectRun, RecordCallback
 from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.inputs import Input, expand_inputs
-from medrov_cli.core.prediction.opening import open_session
+from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.settings.detect import DetectConfig
+from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
 from medrov_cli.core.writers.sink import is_overlay, require_folder, require_free
 
 
@@ -50,9 +51,23 @@ def run_detection(
     inputs = _inputs(config, stdin)
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
-    session = open_session(config)
-    with closing(DetectRun(config, session, inputs, on_record, on_progress)) as run:
+    with (
+        _open_predictor(config) as predictor,
+        closing(DetectRun(config, predictor, inputs, on_record, on_progress)) as run,
+    ):
         return run.execute()
+
+
+def _open_predictor(config: DetectConfig) -> Predictor:
+    return Predictor.open(
+        config.weights,
+        config.classes,
+        RuntimeSettings(
+            config.device, config.engine, config.precision, config.imgsz, config.batch, config.offline
+        ),
+        SelectionSettings(config.conf, config.raw_scores, config.iou, config.max_det),
+        config.text_encoder,
+    )
 
 
 def _inputs(config: DetectConfig, stdin: Iterable[str] | None) -> list[Input]:

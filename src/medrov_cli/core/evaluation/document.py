@@ -15,7 +15,7 @@ from medrov_cli.core.evaluation import accuracy, behaviour
 from medrov_cli.core.evaluation.comparison import comparison_section, read_other
 from medrov_cli.core.evaluation.scored_split import Scene
 from medrov_cli.core.metrics.error_analysis import Outcome, outcome_of
-from medrov_cli.core.prediction.weights_file import Judged
+from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.records.score_maps import CalibrationInfo
 from medrov_cli.core.settings.evaluate import EvalConfig
 
@@ -44,7 +44,7 @@ class Subject:
 
     config: EvalConfig
     truth_sha256: str
-    detector: Judged | None
+    detector: DatasetModel | None
     calibration: CalibrationInfo | None
     warnings: tuple[str, ...]
 
@@ -82,7 +82,7 @@ def build_document(
         "notice": RESEARCH_NOTICE,
         "created_by": f"medrov {__version__}",
         "dataset": _dataset(scene, subject),
-        "model": None if subject.detector is None else _model(subject.detector, config),
+        "model": None if subject.detector is None else _model(subject.detector),
         "predictions": _predictions(scene, subject),
         "settings": config.settings(),
         "warnings": list(subject.warnings),
@@ -133,12 +133,12 @@ def _predictions(scene: Scene, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _model(detector: Judged, config: EvalConfig) -> dict[str, Any]:
+def _model(detector: DatasetModel) -> dict[str, Any]:
     return {
-        "name": detector.metadata.name,
-        "sha256": detector.sha256,
+        "name": detector.file.metadata.name,
+        "sha256": detector.file.sha256,
         "imgsz": detector.imgsz,
         "text_encoder": detector.text_encoder,
-        "engine": detector.engine(config),
-        "exported": detector.exported,
+        "engine": detector.engine_name,
+        "exported": detector.file.exported,
     }

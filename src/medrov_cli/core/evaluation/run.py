@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.foreign_coco import read_predictions, write_predictions, write_truth
+from medrov_cli.core.datasets.truth import require_readable, truth_sha256
 from medrov_cli.core.evaluation.comparison import PREDICTIONS, REPORT
 from medrov_cli.core.evaluation.document import Subject, build_document
 from medrov_cli.core.evaluation.error_gallery import gallery_of, write_images_csv
@@ -26,23 +26,19 @@ from medrov_cli.core.metrics.calibration import Fold, fit_calibration
 from medrov_cli.core.metrics.detection_table import BoolArray
 from medrov_cli.core.metrics.error_analysis import Outcome
 from medrov_cli.core.metrics.operating import ClassScores
+from medrov_cli.core.prediction.dataset_model import DatasetModel, fixed_classes_error, names_of_classes
 from medrov_cli.core.prediction.detection_journal import DetectionJournal
-from medrov_cli.core.prediction.weights_file import (
-    Detector,
-    Judged,
-    detect_split,
-    names_of_classes,
-    truth_sha256,
-)
-from medrov_cli.core.records.detections import Found
+from medrov_cli.core.prediction.model_file import read_model_file
+from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.score_maps import CalibrationInfo
 from medrov_cli.core.reports.evaluation import write_report_html
 from medrov_cli.core.reports.plots import write_plots
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.kind import RunKind
-from medrov_cli.core.settings.evaluate import EvalConfig
-from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.settings.evaluate import EvalConfig, usage
+from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.weights import container
 
 EVALUATION = RunKind(
     taken=Refusal(
@@ -109,8 +105,8 @@ def run_evaluation(config: EvalConfig, advance: Progress = no_progress) -> EvalR
     detector = None if config.predictions is not None else _resolve(config, dataset)
     found, warnings = evaluation.detections(detector)
     scene = Scene(dataset, samples, found, config.selection.max_det, config.plain)
-    calibration = None if detector is None else detector.metadata.calibration
-    if config.fit is not None and isinstance(detector, Detector):
+    calibration = None if detector is None else detector.file.metadata.calibration
+    if config.fit is not None and detector is not None:
         calibration = evaluation.fit(scene, detector, config.fit)
     subject = Subject(config, evaluation.truth_sha256, detector, calibration, tuple(warnings))
     report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
@@ -121,14 +117,20 @@ def run_evaluation(config: EvalConfig, advance: Progress = no_progress) -> EvalR
     return EvalResult(report, config.output, config.fit)
 
 
-def _resolve(config: EvalConfig, dataset: Dataset) -> Judged:
-    """Return the weights, or the exported model, that the settings name."""
-    path = resolution.resolve(config.weights, exported=True)
-    if path.suffix.lower() not in EXPORTED_SUFFIXES:
-        return Detector.resolve(config)
-    from medrov_cli.core.prediction.exported_file import ExportedDetector
-
-    return ExportedDetector.resolve(path, config, dataset)
+def _resolve(config: EvalConfig, dataset: Dataset) -> DatasetModel:
+    """Return the weights, or the exported model, that the settings name, on the dataset's classes."""
+    file = read_model_file(config.weights)
+    if file.exported is not None and config.fit is not None:
+        raise usage(
+            f"--fit writes weights, and {file.path.name} is an exported model",
+            "Fit the .safetensors weights, and export those again.",
+        )
+    if file.classes is not None and config.synonyms:
+        raise fixed_classes_error("--synonyms", file)
+    runtime = RuntimeSettings(
+        config.device, config.engine, config.precision, config.imgsz, config.selection.batch, config.offline
+    )
+    return DatasetModel.bind(file, dataset, runtime, text_encoder=config.text_encoder)
 
 
 def export_truth(config: EvalConfig, path: Path) -> int:
@@ -158,7 +160,7 @@ class _Evaluation:
     truth_sha256: str
     advance: Progress
 
-    def detections(self, detector: Judged | None) -> tuple[Sequence[Found], list[str]]:
+    def detections(self, detector: DatasetModel | None) -> tuple[Sequence[Detections], list[str]]:
         """Return detections image by image, and warnings about them."""
         warnings = []
         left_out = sum(sample.left_out for sample in self.dataset.samples[self.config.split])
@@ -175,34 +177,46 @@ class _Evaluation:
         return found, warnings
 
     def detect(
-        self, detector: Judged, names: Sequence[Sequence[str]], suffix: str, what: str
-    ) -> Sequence[Found]:
+        self, detector: DatasetModel, names: Sequence[Sequence[str]], suffix: str, what: str
+    ) -> Sequence[Detections]:
         """Return a detector's detections for some names of the classes."""
         config, samples = self.config, self.dataset.samples[self.config.split]
         identity = {
-            "weights": detector.content_sha256,
+            "weights": detector.file.content_sha256,
             "truth": self.truth_sha256,
             "images": len(samples),
             "imgsz": detector.imgsz,
             "names": hashlib.sha256(json.dumps([detector.text_encoder, names]).encode()).hexdigest(),
-            "engine": detector.engine(config),
+            "engine": detector.engine_name,
             "precision": config.precision.value,
             **dataclasses.asdict(config.selection),
         }
         path = None if config.output is None else config.output / f"predictions{suffix}.jsonl"
-
-        def report(done: int, total: int) -> None:
-            self.advance(done, total, what)
-
         with closing(DetectionJournal(path, identity, resume=config.resume)) as journal:
-            if len(journal.found) == len(samples):
-                report(len(samples), len(samples))
-                journal.finish()
-                return journal.found
-            predict = detector.predictor(names, config)
-            return detect_split(predict, samples, detector.imgsz, config, journal, report)
+            self.advance(len(journal.items), len(samples), what)
+            if len(journal.items) < len(samples):
+                self._detect_rest(detector, names, journal, what)
+            journal.finish()
+            return journal.found
 
-    def fit(self, scene: Scene, detector: Detector, target: Path) -> CalibrationInfo:
+    def _detect_rest(
+        self, detector: DatasetModel, names: Sequence[Sequence[str]], journal: DetectionJournal, what: str
+    ) -> None:
+        """Add the detections of the images that are not in the journal."""
+        own, samples = self.config.selection, self.dataset.samples[self.config.split]
+        with (
+            detector.open(names, own.selection) as predictor,
+            closing(
+                predictor.stream(samples[len(journal.items) :], batch=own.batch, batch_by="position")
+            ) as stream,
+        ):
+            for item in stream:
+                journal.add(require_readable(item))
+                done = len(journal.items)
+                if done % own.batch == 0 or done == len(samples):
+                    self.advance(done, len(samples), what)
+
+    def fit(self, scene: Scene, detector: DatasetModel, target: Path) -> CalibrationInfo:
         """Fit calibration and operating points, and write weights that have them."""
 
         def scores(on: BoolArray | None = None) -> list[ClassScores]:
@@ -221,8 +235,8 @@ class _Evaluation:
             split=self.config.split,
             imgsz=detector.imgsz,
         )
-        metadata = dataclasses.replace(detector.metadata, calibration=info)
-        container.save(target, container.load_tensors(detector.path), metadata)
+        metadata = dataclasses.replace(detector.file.metadata, calibration=info)
+        container.save(target, container.load_tensors(detector.file.path), metadata)
         return info
 
     def write(self, folder: RunFolder, report: dict[str, Any], scene: Scene, outcome: Outcome) -> None:
@@ -233,12 +247,12 @@ class _Evaluation:
         write_report_html(folder.path / "report.html", report, gallery_of(scene, outcome))
         folder.finish(lambda path: _write_json(path, report))
 
-    def synonyms(self, scene: Scene, detector: Judged) -> dict[str, Any]:
+    def synonyms(self, scene: Scene, detector: DatasetModel) -> dict[str, Any]:
         """Score every class under each of its names."""
         names = names_of_classes(self.dataset)
         total = max(map(len, names))
 
-        def detect(texts: Sequence[str], number: int) -> Sequence[Found]:
+        def detect(texts: Sequence[str], number: int) -> Sequence[Detections]:
             what = f"detecting by name {number + 1} of {total}"
             return self.detect(detector, [(text,) for text in texts], f"-name{number + 1}", what)
 

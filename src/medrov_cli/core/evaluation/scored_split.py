@@ -11,6 +11,7 @@ import numpy as np
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.presence import ANNOTATED, POSSIBLE
 from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.datasets.truth import with_truth
 from medrov_cli.core.metrics.average_precision import CocoScorer
 from medrov_cli.core.metrics.bootstrap import draw_weights, units_of
 from medrov_cli.core.metrics.detection_table import BoolArray, DetectionTable
@@ -18,9 +19,8 @@ from medrov_cli.core.metrics.error_analysis import absent_mask
 from medrov_cli.core.metrics.froc import FrocScorer
 from medrov_cli.core.metrics.matching import FOUND, IGNORED
 from medrov_cli.core.metrics.operating import ClassScores
-from medrov_cli.core.prediction.split_detection import with_truth
 from medrov_cli.core.records.boxes import FloatArray, IntArray
-from medrov_cli.core.records.detections import Found
+from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.values import HitRule
 
@@ -43,11 +43,11 @@ class Scene:
 
     dataset: Dataset
     samples: Sequence[Sample]
-    found: Sequence[Found]
+    found: Sequence[Detections]
     max_det: int
     plain: bool = False
 
-    def with_found(self, found: Sequence[Found]) -> Scene:
+    def with_found(self, found: Sequence[Detections]) -> Scene:
         """Return the scene with other detections."""
         return Scene(self.dataset, self.samples, found, self.max_det, self.plain)
 

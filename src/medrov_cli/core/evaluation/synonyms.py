@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.evaluation.scored_split import Scene
-from medrov_cli.core.records.detections import Found
+from medrov_cli.core.records.detections import Detections
 
-Detect = Callable[[Sequence[str], int], Sequence[Found]]
+Detect = Callable[[Sequence[str], int], Sequence[Detections]]
 """From one text a class, and the number of the pass, to detections on all images."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ import numpy as np
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.datasets.truth import require_readable, with_truth
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.prediction.columns import ABSENT, columns_of, with_columns
-from medrov_cli.core.prediction.source_scores import evaluate
+from medrov_cli.core.metrics.source_scores import SourceScore, score_sources
+from medrov_cli.core.prediction.dataset_model import ABSENT, ColumnEngine, columns_of
+from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.settings.choices import Split
+from medrov_cli.core.settings.groups import SelectionConfig
 from medrov_cli.core.weights.metadata import ClassEntry
 
 
@@ -52,7 +56,7 @@ def map50_change(
         def step(done: int, total: int, what: str = what) -> None:
             progress(done, total, what)
 
-        by_source = evaluate(with_columns(engine.infer, columns), dataset, split, engine.imgsz, progress=step)
+        by_source = _score(ColumnEngine(engine, columns), dataset, split, step)
         scores[what] = [
             score.ap50
             for source in by_source.values()
@@ -73,3 +77,20 @@ def map50_change(
         "map50_change": round(second - first, 5),
         "map50_classes": len(before),
     }
+
+
+def _score(
+    engine: Engine, dataset: Dataset, split: Split, advance: Callable[[int, int], None]
+) -> dict[str, SourceScore]:
+    """Return the scores of the dataset's classes, in their order, source by source."""
+    samples = dataset.samples[split]
+    own = SelectionConfig()
+    predictor = Predictor.from_engine(engine, dataset.classes, own.selection)
+    results = []
+    with predictor, closing(predictor.stream(samples, batch=own.batch, batch_by="position")) as stream:
+        for sample, item in zip(samples, stream, strict=True):
+            results.append(with_truth(sample, require_readable(item)))
+            if len(results) % own.batch == 0 or len(results) == len(samples):
+                advance(len(results), len(samples))
+    sources = [(source.name, source.class_ids) for source in dataset.sources]
+    return score_sources(results, [sample.source_id for sample in samples], sources, dataset.classes)

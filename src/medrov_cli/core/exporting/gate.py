@@ -13,8 +13,9 @@ from medrov_cli.core.exporting.accuracy_change import map50_change
 from medrov_cli.core.exporting.check_images import CheckImages
 from medrov_cli.core.exporting.parity import LIMITS, compare, judge, suppressed_share
 from medrov_cli.core.exporting.request import Draft, Subject
-from medrov_cli.core.prediction.open_predictor import open_detector
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName, ExportPrecision
+from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.metadata import ClassEntry
 
 
@@ -86,6 +87,6 @@ def passed(
 
 
 def _reference(subject: Subject, imgsz: int) -> Engine:
-    return open_detector(
-        subject.path, subject.classes.embeddings, imgsz=imgsz, device="cpu", engine=EngineName.TORCH
-    )
+    runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
+    weights = WeightsFile.read(subject.path)
+    return weights.open(subject.classes.embeddings, runtime, imgsz=imgsz, streams=1)

@@ -23,7 +23,7 @@ from medrov_cli.core.exporting.check_images import check_images
 from medrov_cli.core.exporting.gate import passed
 from medrov_cli.core.exporting.quantisation import check_nncf
 from medrov_cli.core.exporting.request import Draft, Subject
-from medrov_cli.core.prediction.classes import ClassList, asked_classes, stored_classes
+from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
 from medrov_cli.core.settings.export import SUFFIXES, ExportConfig, usage
@@ -128,15 +128,17 @@ def _draft(subject: Subject) -> Draft:
 
 def _classes(config: ExportConfig, path: Path, metadata: WeightsMetadata) -> ClassList:
     if config.classes:
-        return asked_classes(config.classes, metadata, encoder=config.text_encoder, offline=config.offline)
+        return ClassList.from_prompts(
+            config.classes, metadata, encoder=config.text_encoder, offline=config.offline
+        )
     if config.is_open and not metadata.vocabulary:
         from medrov_cli.core.phantoms.kinds import KINDS
         from medrov_cli.core.settings.values import Prompt
 
         # For the comparison only: an open model has no classes of its own.
         prompts = [Prompt(kind.classes[0], (kind.classes[0],)) for kind in KINDS]
-        return asked_classes(prompts, metadata, encoder=None, offline=config.offline)
-    return stored_classes(path, metadata)
+        return ClassList.from_prompts(prompts, metadata, encoder=None, offline=config.offline)
+    return ClassList.from_weights(path, metadata)
 
 
 def _metadata(subject: Subject, own: WeightsMetadata, draft: Draft) -> ExportMetadata:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
+from medrov_cli.core.records.detections import Detections
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -29,8 +30,8 @@ class ImageResult:
     ----------
     truth_xyxy, truth_labels
         float, (n, 4), and int64, (n,).
-    boxes_xyxy, scores, labels
-        float, (m, 4); float, (m,); int64, (m,).
+    detections
+        Detections, in the same pixels; their labels are of the same classes.
     truth_areas
         float, (n,), square pixels, for the size classes; null: the areas of the boxes.
     crowd_xyxy, crowd_labels
@@ -39,9 +40,7 @@ class ImageResult:
 
     truth_xyxy: FloatArray
     truth_labels: IntArray
-    boxes_xyxy: FloatArray
-    scores: FloatArray
-    labels: IntArray
+    detections: Detections
     truth_areas: FloatArray | None = None
     crowd_xyxy: FloatArray = field(default_factory=_no_boxes)
     crowd_labels: IntArray = field(default_factory=_no_labels)
@@ -90,10 +89,10 @@ class DetectionTable:
             truth_xyxy=np.concatenate([_joined([r.truth_xyxy for r in results], 4), crowd_xyxy])[order],
             truth_area=np.concatenate([_joined(areas), box_areas(crowd_xyxy)])[order],
             is_crowd=np.repeat([False, True], [sum(truths), sum(crowds)])[order],
-            image=np.repeat(rows, [len(r.labels) for r in results]),
-            label=_joined([r.labels for r in results]).astype(np.int64),
-            xyxy=_joined([r.boxes_xyxy for r in results], 4),
-            score=_joined([r.scores for r in results]),
+            image=np.repeat(rows, [len(r.detections) for r in results]),
+            label=_joined([r.detections.labels for r in results]).astype(np.int64),
+            xyxy=_joined([r.detections.boxes_xyxy for r in results], 4),
+            score=_joined([r.detections.scores for r in results]),
         )
 
     def with_labels(self, truth_label: IntArray, label: IntArray) -> DetectionTable:

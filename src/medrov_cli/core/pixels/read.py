@@ -8,6 +8,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, kind_of_name, sniff_head
@@ -20,7 +21,7 @@ _FORMATS_HINT = (
 )
 
 
-def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[Frame]:
+def read_frames(path: str | Path, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[Frame]:
     """Yield the frames, slices or pages of one file, decoding each on request.
 
     The format is determined by the file's content, not by its name. Memory contains one frame at a
@@ -30,7 +31,7 @@ def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[F
     Parameters
     ----------
     path
-        A regular file; `Frame.path` is this path unchanged.
+        A regular file; as text, it becomes `Frame.path`.
     options
         Window, slicing axis and limits.
 
@@ -48,8 +49,14 @@ def read_frames(path: str, options: ReadOptions = DEFAULT_OPTIONS) -> Iterator[F
         ``decode_failed``, ``bad_metadata`` or ``too_large``. Its text and cause contain nothing of
         the file's content.
     """
+    name = str(path)
     with input_errors():
-        yield from _frames(path, _kind_of(path), options)
+        is_empty = True
+        for frame in _frames(name, _kind_of(name), options):
+            is_empty = False
+            yield frame
+        if is_empty:
+            raise MedrovError(ErrorCode.NO_PIXELS, "The file holds no image.", "Give a file with an image.")
 
 
 def _frames(path: str, kind: Kind, options: ReadOptions) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""The classes that a run looks for, and where each of them can be seen."""
+"""The classes of a predictor: names, embeddings, and the modalities that can show them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
@@ -20,14 +21,16 @@ from medrov_cli.core.weights import container
 
 if TYPE_CHECKING:
     from medrov_cli.core.settings.values import Prompt
-    from medrov_cli.core.weights.metadata import WeightsMetadata
+    from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
+
+_NO_EMBEDDINGS = np.zeros((0, TEXT_WIDTH), dtype=np.float32)
 
 _NAMED_AT_MOST = 5  # classes in a warning
 
 
 @dataclass(frozen=True)
 class ClassList:
-    """Names and embeddings of the classes of a run, in the order of the engine's columns.
+    """Names and embeddings of classes, in the order of the engine's columns.
 
     Attributes
     ----------
@@ -38,11 +41,11 @@ class ClassList:
     modalities
         Of each class: where it can be seen; empty where that is not known.
     embeddings
-        float32, (classes, 512), L2 norm 1; (0, 512) where an exported model has the classes worked in.
+        float32, (classes, 512), L2 norm 1; (0, 512) where the engine has the classes already.
     asked
         The user named them. Otherwise they are the vocabulary of the weights.
     text_encoder
-        What made the embeddings, for the record.
+        Spec of the text encoder that computed the embeddings, for the record.
     """
 
     names: tuple[str, ...]
@@ -51,6 +54,110 @@ class ClassList:
     embeddings: Float32Array
     asked: bool
     text_encoder: str
+
+    @classmethod
+    def from_prompts(
+        cls, prompts: Sequence[Prompt], metadata: WeightsMetadata, *, encoder: str | None, offline: bool
+    ) -> ClassList:
+        """Return the classes that the user named, embedded.
+
+        Parameters
+        ----------
+        prompts
+            Names and synonyms.
+        metadata
+            Of the weights.
+        encoder
+            Spec of the text encoder; that of the weights where null.
+        offline
+            Forbid every use of the network.
+
+        Raises
+        ------
+        MedrovError
+            ``ENCODER_MISSING``, ``NETWORK_FORBIDDEN``.
+        """
+        from medrov_cli.core.text.embedding import embed_prompts
+
+        encoder = encoder or metadata.text_encoder.spec
+        seen = _modalities_by_text(metadata)
+        return cls(
+            names=tuple(prompt.name for prompt in prompts),
+            synonyms=tuple(prompt.synonyms for prompt in prompts),
+            modalities=tuple(_modalities(prompt, seen) for prompt in prompts),
+            embeddings=embed_prompts(prompts, encoder=encoder, offline=offline),
+            asked=True,
+            text_encoder=encoder,
+        )
+
+    @classmethod
+    def from_weights(cls, path: Path, metadata: WeightsMetadata) -> ClassList:
+        """Return the vocabulary of a weights file.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` if it has none; ``WEIGHTS_CORRUPT``.
+        """
+        if not metadata.vocabulary:
+            raise without_vocabulary(f"weights {metadata.name!r} come")
+        embeddings = container.load_embeddings(path)
+        return cls.from_entries(metadata.vocabulary, embeddings, metadata.text_encoder.spec)
+
+    @classmethod
+    def from_entries(
+        cls,
+        entries: Sequence[ClassEntry],
+        embeddings: Float32Array | None,
+        text_encoder: str,
+        *,
+        asked: bool = False,
+    ) -> ClassList:
+        """Return the classes that metadata describe; without embeddings, those that an engine has already."""
+        return cls(
+            names=tuple(entry.name for entry in entries),
+            synonyms=tuple(entry.synonyms for entry in entries),
+            modalities=tuple(frozenset(entry.modalities) for entry in entries),
+            embeddings=_NO_EMBEDDINGS if embeddings is None else embeddings,
+            asked=asked,
+            text_encoder=text_encoder,
+        )
+
+    @classmethod
+    def from_embeddings(
+        cls,
+        names: Sequence[str],
+        embeddings: Float32Array | None = None,
+        *,
+        synonyms: Sequence[Sequence[str]] = (),
+        text_encoder: str = "none",
+    ) -> ClassList:
+        """Return classes by their vectors; all of them are searched in every image.
+
+        Parameters
+        ----------
+        names
+            As they are shown in results; each once.
+        embeddings
+            float32, (classes, 512), L2 norm 1; null where the engine has the classes already.
+        synonyms
+            Of each class: the texts that the vector stands for.
+        text_encoder
+            Spec of the text encoder that computed the vectors, for the record.
+        """
+        return cls(
+            names=tuple(names),
+            synonyms=tuple(map(tuple, synonyms)) or ((),) * len(names),
+            modalities=(frozenset(),) * len(names),
+            embeddings=_NO_EMBEDDINGS if embeddings is None else embeddings,
+            asked=True,
+            text_encoder=text_encoder,
+        )
+
+    @property
+    def texts(self) -> list[tuple[str, ...]]:
+        """Return the name and the synonyms of each class."""
+        return [(name, *synonyms) for name, synonyms in zip(self.names, self.synonyms, strict=True)]
 
     @cached_property
     def sha256(self) -> str:
@@ -84,67 +191,16 @@ class ClassList:
         return (f"searched all the same, though not expected in {modality.value}: {named}{more}",)
 
 
-def stored_classes(path: Path, metadata: WeightsMetadata) -> ClassList:
-    """Return the vocabulary that comes with weights.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE`` if they have none; ``WEIGHTS_CORRUPT``.
-    """
-    entries = metadata.vocabulary
-    if not entries:
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"weights {metadata.name!r} come without a vocabulary, so --classes is needed",
-            'Name what to find: --classes "lung nodule, liver".',
-        )
-    return ClassList(
-        names=tuple(entry.name for entry in entries),
-        synonyms=tuple(entry.synonyms for entry in entries),
-        modalities=tuple(frozenset(entry.modalities) for entry in entries),
-        embeddings=container.load_embeddings(path),
-        asked=False,
-        text_encoder=metadata.text_encoder.spec,
+def without_vocabulary(what_comes: str) -> MedrovError:
+    """Return the error of a model whose classes have to be named."""
+    return MedrovError(
+        ErrorCode.USAGE,
+        f"{what_comes} without a vocabulary, so --classes is needed",
+        'Name what to find: --classes "lung nodule, liver".',
     )
 
 
-def asked_classes(
-    prompts: Sequence[Prompt], metadata: WeightsMetadata, *, encoder: str | None, offline: bool
-) -> ClassList:
-    """Return the classes that the user named, embedded.
-
-    Parameters
-    ----------
-    prompts
-        Names and synonyms.
-    metadata
-        Of the weights.
-    encoder
-        Spec of the text encoder; that of the weights where null.
-    offline
-        Forbid every use of the network.
-
-    Raises
-    ------
-    MedrovError
-        ``ENCODER_MISSING``, ``NETWORK_FORBIDDEN``.
-    """
-    from medrov_cli.core.text.embedding import embed_prompts
-
-    encoder = encoder or metadata.text_encoder.spec
-    seen = _where_seen(metadata)
-    return ClassList(
-        names=tuple(prompt.name for prompt in prompts),
-        synonyms=tuple(prompt.synonyms for prompt in prompts),
-        modalities=tuple(_modalities(prompt, seen) for prompt in prompts),
-        embeddings=embed_prompts(prompts, encoder=encoder, offline=offline),
-        asked=True,
-        text_encoder=encoder,
-    )
-
-
-def _where_seen(metadata: WeightsMetadata) -> dict[str, set[Modality]]:
+def _modalities_by_text(metadata: WeightsMetadata) -> dict[str, set[Modality]]:
     """Return where the weights' vocabulary says that its texts can be seen, by text without case."""
     seen: dict[str, set[Modality]] = {}
     for entry in metadata.vocabulary:

@@ -10,8 +10,7 @@ import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.records.boxes import IntArray
-from medrov_cli.core.records.detections import Found
+from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.runs.identity import Refusal, require_equal
 from medrov_cli.core.runs.journal import Journal, json_line, read_records
 
@@ -19,9 +18,6 @@ _CHANGED = Refusal(
     "--resume: the predictions in {folder} were made with another {names}",
     "Repeat the settings of that run, give another --output, or --overwrite.",
 )
-
-Looked = Found | MedrovError
-"""What came of an image: its detections, or why it could not be read."""
 
 
 class DetectionJournal:
@@ -44,9 +40,8 @@ class DetectionJournal:
     """
 
     def __init__(self, path: Path | None, identity: Mapping[str, Any], *, resume: bool) -> None:
-        self.found: list[Found] = []
-        self.failures: dict[int, MedrovError] = {}
-        """By number of the image, which has no detections in ``found``: nobody has looked at it."""
+        self.items: list[Detections | Failure] = []
+        """What came of each image."""
         self._identity = identity
         self._path = path
         self._journal: Journal | None = None
@@ -57,7 +52,7 @@ class DetectionJournal:
             return
         self._journal = Journal(path)
         self._journal.open(lambda records: self._take(records, path) if resume else 0)
-        if not self.found:
+        if not self.items:
             self._journal.open(lambda _: 0)
             self._journal.append(self._identity)
 
@@ -71,25 +66,28 @@ class DetectionJournal:
         if first is None:
             return 0
         require_equal(first, self._identity, _CHANGED, folder=path.parent)
-        looked = [_from_record(record) for record in records]
+        items = [_from_record(record) for record in records]
         batch, total = self._identity["batch"], self._identity["images"]
-        kept = len(looked) if len(looked) == total else len(looked) // batch * batch
-        for own in looked[:kept]:
-            self._keep(own)
+        kept = len(items) if len(items) == total else len(items) // batch * batch
+        self.items += items[:kept]
         return kept + 1
 
-    def _keep(self, looked: Looked) -> None:
-        if isinstance(looked, MedrovError):
-            self.failures[len(self.found)] = looked
-            looked = _NOTHING
-        self.found.append(looked)
+    @property
+    def found(self) -> list[Detections]:
+        """Return the detections of each image, none for an image that could not be read."""
+        return [_NOTHING if isinstance(item, Failure) else item for item in self.items]
 
-    def add(self, looked: Looked) -> None:
+    @property
+    def failures(self) -> dict[int, MedrovError]:
+        """Return why images could not be read, by number of the image."""
+        return {row: item.error for row, item in enumerate(self.items) if isinstance(item, Failure)}
+
+    def add(self, item: Detections | Failure) -> None:
         """Take what came of the next image."""
-        record = _to_record(looked)
+        record = _to_record(item)
         if self._journal is not None:
             self._journal.append(record)
-        self._keep(_from_record(record))
+        self.items.append(_from_record(record))
 
     def finish(self) -> None:
         """Give the file its name."""
@@ -97,21 +95,16 @@ class DetectionJournal:
             self._journal.publish()
             self._journal = None
 
-    def replace(self, looked: Mapping[int, Looked]) -> None:
+    def replace(self, items: Mapping[int, Detections | Failure]) -> None:
         """Take what came of some images instead of what is there, in a finished file.
 
         Parameters
         ----------
-        looked
+        items
             By number of the image.
         """
-        all_looked: list[Looked] = [self.failures.get(row, own) for row, own in enumerate(self.found)]
-        for row, own in looked.items():
-            all_looked[row] = own
-        records = [_to_record(own) for own in all_looked]
-        self.found, self.failures = [], {}
-        for record in records:
-            self._keep(_from_record(record))
+        records = [_to_record(items.get(row, own)) for row, own in enumerate(self.items)]
+        self.items = [_from_record(record) for record in records]
         if self._path is not None:
             with whole_file(self._path) as temporary:
                 lines = [json_line(record) for record in (self._identity, *records)]
@@ -123,27 +116,27 @@ class DetectionJournal:
             self._journal.close()
 
 
-_NOTHING = Found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
+_NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
 
 
-def _to_record(looked: Looked) -> dict[str, Any]:
+def _to_record(item: Detections | Failure) -> dict[str, Any]:
     """Return a record: numbers are rounded, so that a resumed run has the same."""
-    if isinstance(looked, MedrovError):
-        return {"error": looked.as_dict()}
+    if isinstance(item, Failure):
+        return {"error": item.error.as_dict()}
     return {
-        "boxes_xyxy": np.round(looked.boxes_xyxy.astype(np.float64), 2).tolist(),
-        "scores": np.round(looked.scores.astype(np.float64), 6).tolist(),
-        "labels": looked.labels.tolist(),
+        "boxes_xyxy": np.round(item.boxes_xyxy.astype(np.float64), 2).tolist(),
+        "scores": np.round(item.scores.astype(np.float64), 6).tolist(),
+        "labels": item.labels.tolist(),
     }
 
 
-def _from_record(record: Mapping[str, Any]) -> Looked:
+def _from_record(record: Mapping[str, Any]) -> Detections | Failure:
+    """Return what a record holds; its order in the file says which image it is of."""
     if "error" in record:
         error = record["error"]
-        return MedrovError(ErrorCode(error["code"]), error["message"], error["hint"])
-    labels: IntArray = np.array(record["labels"], dtype=np.int64)
-    return Found(
+        return Failure("", MedrovError(ErrorCode(error["code"]), error["message"], error["hint"]))
+    return Detections(
         np.array(record["boxes_xyxy"], dtype=np.float64).reshape(-1, 4),
         np.array(record["scores"], dtype=np.float64),
-        labels,
+        np.array(record["labels"], dtype=np.int64),
     )

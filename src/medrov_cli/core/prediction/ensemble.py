@@ -1,217 +1,208 @@
-"""Look at whole images with one or several detectors, sizes and mirrorings, and let them agree."""
+"""Several views of an image (weights, sizes, mirror images), and their vote."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medrov_cli.core.base.errors import MedrovError
-from medrov_cli.core.base.ordered import OrderedReader
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.laterality import mirror_rows
-from medrov_cli.core.datasets.sample_images import read_image
-from medrov_cli.core.datasets.sources import Sample
-from medrov_cli.core.prediction.agreement import agreed, needed_votes, one_per_object
-from medrov_cli.core.prediction.detection_journal import DetectionJournal, Looked
-from medrov_cli.core.prediction.scoring import Scoring
-from medrov_cli.core.prediction.split_detection import Predictor
-from medrov_cli.core.prediction.weights_file import Detector, embed_names
-from medrov_cli.core.records.boxes import IntArray, clip_boxes, flip_boxes
-from medrov_cli.core.records.detections import Candidates, Found
-from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.prediction.dataset_model import DatasetModel
+from medrov_cli.core.prediction.predictor import THREADS, Predictor
+from medrov_cli.core.prediction.selection import one_per_object, suppress_over_classes
+from medrov_cli.core.prediction.stream import BatchBy, Image, OnFailure, Stages, run_stream
+from medrov_cli.core.records.boxes import IntArray, iou_matrix
+from medrov_cli.core.records.detections import Candidates, Detections, Failure
+from medrov_cli.core.records.frame import Frame, UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
-from medrov_cli.core.settings.evaluate import usage
-from medrov_cli.core.settings.pseudolabel import AGREE_IOU, OfflineConfig, OfflineRule
-
-Item = TypeVar("Item")
+from medrov_cli.core.settings.groups import SelectionSettings
+from medrov_cli.core.settings.pseudolabel import AGREE_IOU, OfflineRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One way to look at an image.
+    """One predictor on an image or on its mirror image.
 
     Attributes
     ----------
-    predict
+    predictor
         The network, for one side of its input.
-    side
-        Of the square model input, in pixels.
-    scoring
-        From its scores to those that are judged.
-    answers
-        int64, (classes,): the class of the image that each of its answers means; -1: none.
-    flip
-        Whether it is shown the mirror image.
+    class_ids
+        int64, (columns,): the class of the image that each column finds; -1: none.
+    is_mirrored
+        It is given the mirror image.
     """
 
-    predict: Predictor
-    side: int
-    scoring: Scoring
-    answers: IntArray
-    flip: bool = False
+    predictor: Predictor
+    class_ids: IntArray
+    is_mirrored: bool = False
+
+    @property
+    def side(self) -> int:
+        """Return the side of the square model input, in pixels."""
+        return self.predictor.engine.imgsz
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Squares:
-    """An image, letterboxed for each side that is looked at."""
+class _Prepared:
+    """A frame, letterboxed for each side of the views."""
 
-    sample: Sample
+    frame: Frame
     by_side: dict[int, tuple[Letterbox, UInt8Array]]
 
 
-def open_views(
-    detectors: Sequence[Detector],
-    names: Sequence[Sequence[str]],
-    classes: tuple[str, ...],
-    config: OfflineConfig,
-) -> list[View]:
-    """Load the networks, for every way to look at an image.
-
-    Parameters
-    ----------
-    detectors
-        The weights.
-    names
-        Of each class: its name and synonyms.
-    classes
-        The dataset's classes: all are asked for, so that an annotated one can be the better answer.
-    config
-        All settings.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``: weights without a calibration; the codes of weights and text encoders.
-    """
-    rule = config.rule
-    straight, mirrored = np.arange(len(classes)), mirror_rows(classes)
-    views = []
-    for detector, given in zip(detectors, config.weights, strict=True):
-        if rule.calibrated and detector.metadata.calibration is None:
-            raise usage(
-                f"--calibrated: the weights {given} carry no calibration",
-                "'medrov eval --fit' writes weights with one; or leave --calibrated out.",
-            )
-        scoring = Scoring.of(names, detector.metadata, conf=rule.score, raw_scores=not rule.calibrated)
-        embeddings = embed_names(names, detector.text_encoder, offline=config.offline)
-        for side in rule.sides(detector.imgsz):
-            engine = dataclasses.replace(detector, imgsz=side).open(embeddings, config.of_detector(given))
-            views.append(View(engine.infer, side, scoring, straight))
-            if rule.flip:
-                views.append(View(engine.infer, side, scoring, mirrored, flip=True))
-    return views
-
-
-class Searcher:
-    """Find one proposal an object in whole images, whatever its class.
+class Ensemble:
+    """Find one object a place in images, by the vote of several views.
 
     Parameters
     ----------
     views
-        The ways to look, at least one.
+        At least one.
     rule
-        Thresholds.
+        IoU of the suppression, and the number of views that must agree.
     """
 
     def __init__(self, views: Sequence[View], rule: OfflineRule) -> None:
         self._views = views
         self._rule = rule
-        able = [view.answers[view.answers >= 0] for view in views]
-        self._needed = needed_votes(rule.agree, able, len(views[0].answers))
+        able = [view.class_ids[view.class_ids >= 0] for view in views]
+        self._needed = count_needed_votes(rule.agree, able, len(views[0].class_ids))
 
-    def prepare(self, sample: Sample) -> Squares:
-        """Read an image, and letterbox it.
+    @classmethod
+    def open(
+        cls,
+        models: Sequence[DatasetModel],
+        given: Sequence[str],
+        names: Sequence[Sequence[str]],
+        rule: OfflineRule,
+    ) -> Ensemble:
+        """Open each model for each size and mirroring of a rule.
+
+        Parameters
+        ----------
+        models
+            The models, on the classes of one dataset. All its classes are searched, so that an annotated
+            one can have the best score.
+        given
+            Their names, as the user gave them.
+        names
+            Of each class: the texts whose embeddings are averaged.
+        rule
+            Lowest score, sizes, mirror images.
 
         Raises
         ------
         MedrovError
-            An input error: it cannot be read.
+            ``USAGE``: weights without a calibration; the codes of model files and text encoders.
         """
-        image = read_image(sample)
-        boxes = {view.side: Letterbox.fit((sample.height, sample.width), view.side) for view in self._views}
-        return Squares(sample, {side: (box, box.apply(image)) for side, box in boxes.items()})
+        selection = SelectionSettings(conf=rule.score, raw_scores=not rule.calibrated)
+        views = []
+        for model, name in zip(models, given, strict=True):
+            if rule.calibrated and model.file.metadata.calibration is None:
+                raise MedrovError(
+                    ErrorCode.USAGE,
+                    f"--calibrated: the weights {name} carry no calibration",
+                    "'medrov eval --fit' writes weights with one; or leave --calibrated out.",
+                )
+            mirrored = np.where(model.class_ids >= 0, mirror_rows(model.classes), -1)
+            for side in rule.sides(model.imgsz):
+                predictor = model.open(names, selection, imgsz=side)
+                views.append(View(predictor, model.class_ids))
+                if rule.flip:
+                    views.append(View(predictor, mirrored, is_mirrored=True))
+        return cls(views, rule)
 
-    def look(self, images: Sequence[Squares]) -> list[Found]:
-        """Return what is found in some images, which go through the networks together."""
-        by_view = [self._look_once(view, images) for view in self._views]
-        if len(by_view) == 1:
-            return by_view[0]
+    def stream(
+        self,
+        images: Iterable[Image],
+        *,
+        batch: int,
+        threads: int = THREADS,
+        on_failure: OnFailure = "record",
+        batch_by: BatchBy = "position",
+    ) -> Generator[Detections | Failure, None, None]:
+        """Yield what comes of each frame; see :meth:`medrov_cli.core.prediction.predictor.Predictor.stream`.
+
+        Each image is read once, for all views.
+        """
+        stages = Stages(self._prepare, self._infer, self._finish)
+        return run_stream(
+            stages, images, batch=batch, threads=threads, on_failure=on_failure, batch_by=batch_by
+        )
+
+    def _prepare(self, frame: Frame) -> _Prepared:
+        boxes = {view.side: Letterbox.fit((frame.height, frame.width), view.side) for view in self._views}
+        squares = {side: (box, box.apply(frame.pixels_rgb)) for side, box in boxes.items()}
+        return _Prepared(frame.without_pixels(), squares)
+
+    def _infer(self, images: Sequence[_Prepared]) -> list[tuple[Candidates, ...]]:
+        """Return the candidates of all views, image by image."""
+        by_view = []
+        for view in self._views:
+            squares = np.stack([image.by_side[view.side][1] for image in images])
+            by_view.append(view.predictor.infer(squares[:, :, ::-1] if view.is_mirrored else squares))
+        return list(zip(*by_view, strict=True))
+
+    def _finish(self, image: _Prepared, candidates: Sequence[Candidates], elapsed_ms: float) -> Detections:
         rule = self._rule
-        return [agreed(own, self._needed, AGREE_IOU, rule.nms_iou) for own in zip(*by_view, strict=True)]
-
-    def _look_once(self, view: View, images: Sequence[Squares]) -> list[Found]:
-        squares = np.stack([image.by_side[view.side][1] for image in images])
-        found = view.predict(squares[:, :, ::-1] if view.flip else squares, view.scoring.floor)
-        return [self._proposals(view, image, one) for image, one in zip(images, found, strict=True)]
-
-    def _proposals(self, view: View, image: Squares, found: Candidates) -> Found:
-        """Return one view's proposals."""
-        anchors, columns = np.nonzero(found.scores >= view.scoring.thresholds)
-        shown = view.scoring.shown(found.scores[anchors, columns], columns)
-        boxes, labels = found.boxes_xyxy[anchors], view.answers[columns]
-        if view.flip:
-            boxes = flip_boxes(boxes, view.side)
-        boxes = image.by_side[view.side][0].to_source(boxes)
-        boxes = clip_boxes(boxes, image.sample.height, image.sample.width)
-        known = labels >= 0
-        return one_per_object(boxes[known], shown[known], labels[known], self._rule.nms_iou)
+        by_view = [
+            one_per_object(
+                own,
+                image.by_side[view.side][0],
+                view.predictor.scoring,
+                view.class_ids,
+                is_mirrored=view.is_mirrored,
+                iou=rule.nms_iou,
+            )
+            for view, own in zip(self._views, candidates, strict=True)
+        ]
+        found = by_view[0]
+        if len(by_view) > 1:
+            found = vote(by_view, self._needed, AGREE_IOU, rule.nms_iou)
+        names = self._views[0].predictor.classes.names
+        return replace(found, classes=names, frame=image.frame, elapsed_ms=elapsed_ms)
 
 
-def search_samples(
-    searcher: Searcher,
-    samples: Sequence[Sample],
-    config: OfflineConfig,
-    journal: DetectionJournal,
-    advance: Callable[[int, int], None],
-) -> None:
-    """Look at every image; at those in the journal only if they could not be read then.
+def vote(views: Sequence[Detections], needed: IntArray, agree_iou: float, nms_iou: float) -> Detections:
+    """Return the detections that enough views share, one an object, best score first.
 
-    Files are read ahead, some at once; memory does not grow with the number of images. One that cannot be
-    read is left out of its batch. Batches are always of the same images, so that a file that was
-    repaired gives what it would have given at first: its whole batch is looked at again.
+    Parameters
+    ----------
+    views
+        The detections of each view.
+    needed
+        int64, (classes,): the number of views that must have a box of the class with an IoU of at least
+        ``agree_iou``; the view of the box is one of them.
+    agree_iou, nms_iou
+        Thresholds.
     """
-    batch = config.batch
-    done = len(journal.found)
-    stale = sorted({row // batch for row in journal.failures})
-    again = [row for number in stale for row in range(number * batch, min((number + 1) * batch, done))]
-    advance(done - len(again), len(samples))
-
-    def look(rows: Sequence[int], before: int) -> Iterator[tuple[int, Looked]]:
-        for number, looked in enumerate(_looked(searcher, [samples[row] for row in rows], config)):
-            yield rows[number], looked
-            if (number + 1) % batch == 0 or number + 1 == len(rows):
-                advance(before + number + 1, len(samples))
-
-    for _, looked in look(range(done, len(samples)), done - len(again)):
-        journal.add(looked)
-    journal.finish()
-    if again:
-        journal.replace(dict(look(again, len(samples) - len(again))))
+    boxes = np.concatenate([view.boxes_xyxy for view in views])
+    scores = np.concatenate([view.scores for view in views])
+    labels = np.concatenate([view.labels for view in views])
+    seen_by = np.repeat(np.arange(len(views)), [len(view) for view in views])
+    same = (labels[:, None] == labels[None]) & (iou_matrix(boxes, boxes) >= agree_iou)
+    np.fill_diagonal(same, True)  # a box without an area overlaps not even itself
+    votes = sum(same[:, seen_by == view].any(1).astype(np.int64) for view in range(len(views)))
+    shared = votes >= needed[labels]
+    return suppress_over_classes(boxes[shared], scores[shared], labels[shared], nms_iou)
 
 
-def _looked(searcher: Searcher, samples: Sequence[Sample], config: OfflineConfig) -> Iterator[Looked]:
-    """Yield what comes of some images, batch by batch, in their order."""
+def count_needed_votes(agree: int | None, able: Sequence[IntArray], class_count: int) -> IntArray:
+    """Return how many views must see an object of each class, int64, (classes,), at least 1.
 
-    def read(sample: Sample) -> Iterator[Squares]:
-        yield searcher.prepare(sample)
-
-    with OrderedReader(samples, read, config.threads) as reader:
-        for items in _batches((item for _, item in reader), config.batch):
-            squares = [item for item in items if not isinstance(item, MedrovError)]
-            found = iter(searcher.look(squares) if squares else ())
-            for item in items:
-                yield item if isinstance(item, MedrovError) else next(found)
-
-
-def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    group: list[Item] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
+    Parameters
+    ----------
+    agree
+        The number that is wanted; null: all.
+    able
+        For each view the classes that it can find. A mirror image cannot show the left one of a
+        pair whose right one is no class: such a class needs no more votes than there can be.
+    class_count
+        Number of classes.
+    """
+    views = np.zeros(class_count, dtype=np.int64)
+    for classes in able:
+        views[np.unique(classes)] += 1
+    return np.maximum(views if agree is None else np.minimum(views, agree), 1)

@@ -1,112 +1,69 @@
-"""An exported model that is to be evaluated."""
+"""An exported model as a model file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.dataset import Dataset
-from medrov_cli.core.engines.exported.open_exported import (
-    ExportedModel,
-    chosen_engine,
-    open_exported,
-    read_exported,
-)
+from medrov_cli.core.engines.exported.open_exported import ExportedModel, chosen_engine, open_exported
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.prediction.columns import ABSENT, columns_of, with_columns
-from medrov_cli.core.prediction.split_detection import Predictor
-from medrov_cli.core.prediction.weights_file import embed_names
+from medrov_cli.core.prediction.classes import ClassList, without_vocabulary
 from medrov_cli.core.records.frame import Float32Array
-from medrov_cli.core.settings.evaluate import EvalConfig, usage
-from medrov_cli.core.weights.metadata import WeightsMetadata
+from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
+
+if TYPE_CHECKING:
+    from medrov_cli.core.settings.values import Prompt
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedDetector:
-    """An exported model on the classes of a dataset.
-
-    See :class:`medrov_cli.core.prediction.weights_file.Judged`.
-
-    Attributes
-    ----------
-    model
-        What the file is.
-    columns
-        Of each class of the dataset, its column in the model; null for an open model.
-    imgsz
-        Side of the square model input, in pixels.
-    text_encoder
-        What made, or makes, the class embeddings.
-    warnings
-        What a reader of the report should know.
-    """
+@dataclass(frozen=True)
+class ExportedFile:
+    """An exported model; see :class:`medrov_cli.core.prediction.model_file.ModelFile`."""
 
     model: ExportedModel
-    columns: tuple[int, ...] | None
-    imgsz: int
-    text_encoder: str
-    warnings: tuple[str, ...]
-
-    @classmethod
-    def resolve(cls, path: Path, config: EvalConfig, dataset: Dataset) -> ExportedDetector:
-        """Return the model in a file, with the dataset's classes found in it.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE`` for settings that need weights, or classes that the model does not have; the codes
-            of exported models.
-        """
-        model = read_exported(path)
-        metadata = model.metadata
-        if config.fit is not None:
-            raise usage(
-                f"--fit writes weights, and {path.name} is an exported model",
-                "Fit the .safetensors weights, and export those again.",
-            )
-        columns, encoder, warnings = None, config.text_encoder or metadata.text_encoder, []
-        if metadata.classes is not None:
-            for flag, is_given in (
-                ("--synonyms", config.synonyms),
-                ("--text-encoder", config.text_encoder not in (None, metadata.text_encoder)),
-            ):
-                if is_given:
-                    raise usage(
-                        f"{flag}: the classes are worked into {path.name}",
-                        "Leave it out, or export again with --open for any classes.",
-                    )
-            columns = tuple(columns_of(metadata.classes, dataset.classes))
-            warnings += _missing(path, columns, dataset)
-        if metadata.suppression is not None:
-            warnings.append(
-                f"{path.name} suppresses inside: what is below its own thresholds takes no part, "
-                "which lowers AP"
-            )
-        imgsz = config.imgsz or metadata.imgsz or metadata.weights.imgsz
-        return cls(model, columns, imgsz, encoder, tuple(warnings))
 
     @property
-    def metadata(self) -> WeightsMetadata:
-        """What the weights said about themselves that the model was made from."""
-        return self.model.metadata.weights
+    def path(self) -> Path:
+        """Return the file."""
+        return self.model.path
 
     @property
     def sha256(self) -> str:
-        """Of the file."""
+        """Return the SHA-256 of the file."""
         return self.model.sha256
 
     @property
     def content_sha256(self) -> str:
-        """Of what decides the detections."""
+        """Return the SHA-256 of what decides the detections."""
         return self.model.metadata.content_sha256
 
     @property
+    def metadata(self) -> WeightsMetadata:
+        """Return the metadata of the weights from which the model was exported."""
+        return self.model.metadata.weights
+
+    @property
+    def imgsz(self) -> int:
+        """Return the side of the square model input, in pixels."""
+        return self.model.metadata.imgsz or self.metadata.imgsz
+
+    @property
+    def text_encoder(self) -> str:
+        """Return the spec of the text encoder of the classes."""
+        return self.model.metadata.text_encoder
+
+    @property
+    def classes(self) -> tuple[ClassEntry, ...] | None:
+        """Return the fixed classes; null for an open model."""
+        return self.model.metadata.classes
+
+    @property
     def exported(self) -> dict[str, Any]:
-        """Return what the report says about the export."""
+        """Return format, precision and weights of the export."""
         metadata = self.model.metadata
         return {
             "format": metadata.format.value,
@@ -114,38 +71,58 @@ class ExportedDetector:
             "weights_sha256": metadata.weights_sha256,
         }
 
-    def engine(self, config: EvalConfig) -> str:
-        """Return the name of the engine that the settings choose."""
-        return chosen_engine(self.model, config.device, config.engine, config.precision).value
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return a sentence about suppression within the model."""
+        if self.model.metadata.suppression is None:
+            return ()
+        own = f"{self.path.name} suppresses inside: what is below its own thresholds takes no part"
+        return (f"{own}, which lowers AP",)
 
-    def predictor(self, names: Sequence[Sequence[str]], config: EvalConfig) -> Predictor:
-        """Open the model for some names of the dataset's classes."""
-        if self.columns is not None:
-            return with_columns(self._open(None, config).infer, self.columns)
-        embeddings = embed_names(names, self.text_encoder, offline=config.offline)
-        return self._open(embeddings, config).infer
+    def find_classes(self, prompts: Sequence[Prompt], *, encoder: str | None, offline: bool) -> ClassList:
+        """Return the classes of some prompts, or the model's own; see the protocol."""
+        if self.classes is None and prompts:
+            return ClassList.from_prompts(prompts, self.metadata, encoder=encoder, offline=offline)
+        own = self._own_classes()
+        if not prompts:
+            return own
+        asked = [(prompt.name, prompt.synonyms) for prompt in prompts]
+        has = [
+            (name, tuple(synonyms) or (name,)) for name, synonyms in zip(own.names, own.synonyms, strict=True)
+        ]
+        if asked != has or encoder not in (None, own.text_encoder):
+            raise MedrovError(
+                ErrorCode.USAGE,
+                f"--classes: {self.path.name} finds other classes, which are worked into it",
+                "Leave --classes out, or export again with these classes, or with --open for any.",
+            )
+        return replace(own, asked=True)
 
-    def _open(self, embeddings: Float32Array | None, config: EvalConfig) -> Engine:
+    def _own_classes(self) -> ClassList:
+        metadata = self.model.metadata
+        is_asked = metadata.asked
+        entries = self.metadata.vocabulary if self.classes is None else self.classes
+        if not entries:
+            raise without_vocabulary(f"{self.path.name} comes")
+        if self.classes is None:
+            spec = self.metadata.text_encoder.spec
+            return ClassList.from_entries(entries, self.model.vocabulary, spec, asked=is_asked)
+        return ClassList.from_entries(entries, None, metadata.text_encoder, asked=is_asked)
+
+    def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
+        """Return the engine that :meth:`open` takes; see the protocol."""
+        return chosen_engine(self.model, runtime.device, runtime.engine, runtime.precision)
+
+    def open(
+        self, embeddings: Float32Array | None, runtime: RuntimeSettings, *, imgsz: int, streams: int
+    ) -> Engine:
+        """Load the model into an engine; see the protocol."""
         return open_exported(
             self.model,
             embeddings,
-            imgsz=self.imgsz,
-            device=config.device,
-            engine=config.engine,
-            precision=config.precision,
-            streams=usable_cores(),
+            imgsz=imgsz,
+            device=runtime.device,
+            engine=runtime.engine,
+            precision=runtime.precision,
+            streams=streams,
         )
-
-
-def _missing(path: Path, columns: Sequence[int], dataset: Dataset) -> list[str]:
-    """Return a warning of the classes that a model does not have, if there are any."""
-    missing = [name for name, column in zip(dataset.classes, columns, strict=True) if column == ABSENT]
-    if len(missing) == len(columns):
-        raise MedrovError(
-            ErrorCode.USAGE,
-            f"{path.name} has no class of {dataset.name}",
-            "Export the weights with --classes of the dataset, or with --open for any.",
-        )
-    if not missing:
-        return []
-    return [f"{path.name} does not have {', '.join(missing)}: nothing is found of them"]

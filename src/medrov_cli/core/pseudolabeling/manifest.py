@@ -11,10 +11,10 @@ from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.files import sha256_of_file
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.datasets.dataset import Dataset
-from medrov_cli.core.datasets.labelled_documents import AddedBox, counts_of
+from medrov_cli.core.datasets.labelled_documents import ImageLabels, counts_of
 from medrov_cli.core.datasets.labelled_folder import possible_classes
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
-from medrov_cli.core.prediction.weights_file import Detector
+from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.settings.pseudolabel import OfflineConfig, rule_record
 
 SCHEMA = "medrov.pseudolabel/1"
@@ -23,10 +23,10 @@ SCHEMA = "medrov.pseudolabel/1"
 def build_manifest(
     config: OfflineConfig,
     dataset: Dataset,
-    detectors: Sequence[Detector],
+    detectors: Sequence[DatasetModel],
     samples: Sequence[Sample],
     failures: Sequence[tuple[Sample, MedrovError]],
-    labels: Mapping[int, Sequence[AddedBox]],
+    labels: Mapping[int, Sequence[ImageLabels]],
 ) -> dict[str, Any]:
     """Return what was done, by which model and rule, from what, and what came of it.
 
@@ -51,7 +51,7 @@ def build_manifest(
         sources[source.name] = {
             "modality": source.modality.value,
             "images": sum(sample.source_id == row for sample in samples),
-            "boxes": len(own),
+            "boxes": sum(len(found) for _, found in own),
             "classes": counts_of(own, possible_classes(dataset, row)),
             "annotations_sha256": sha256_of_file(source.folder / ANNOTATIONS),
         }
@@ -63,7 +63,7 @@ def build_manifest(
         "splits": list(config.splits),
         **marks_of(config, detectors),
         "images": len(samples),
-        "boxes": sum(map(len, labels.values())),
+        "boxes": sum(len(found) for own in labels.values() for _, found in own),
         "sources": sources,
         "failures": [
             {"path": _path_of(sample, dataset), "error": error.as_dict()} for sample, error in failures
@@ -79,9 +79,9 @@ def _path_of(sample: Sample, dataset: Dataset) -> str:
     return f"{source.name}/{below}"
 
 
-def marks_of(config: OfflineConfig, detectors: Sequence[Detector]) -> dict[str, Any]:
+def marks_of(config: OfflineConfig, detectors: Sequence[DatasetModel]) -> dict[str, Any]:
     """Return what each label says of its origin: the model (``models`` for several) and the rule."""
-    models = [{"name": d.metadata.name, "sha256": d.sha256} for d in detectors]
+    models = [{"name": d.file.metadata.name, "sha256": d.file.sha256} for d in detectors]
     rule = config.rule
     views = len(detectors) * len(rule.scales) * (1 + rule.flip)
     named = {"model": models[0]} if len(models) == 1 else {"models": models}

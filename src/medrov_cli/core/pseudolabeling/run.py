@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,19 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
-from medrov_cli.core.datasets.labelled_documents import AddedBox, read_labelled, with_added
+from medrov_cli.core.datasets.labelled_documents import ImageLabels, read_labelled, with_added
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
-from medrov_cli.core.engines.open_engine import choose_engine
+from medrov_cli.core.datasets.truth import truth_sha256
+from medrov_cli.core.prediction.dataset_model import DatasetModel, names_of_classes
 from medrov_cli.core.prediction.detection_journal import DetectionJournal
-from medrov_cli.core.prediction.ensemble import Searcher, open_views, search_samples
-from medrov_cli.core.prediction.weights_file import Detector, names_of_classes, truth_sha256
+from medrov_cli.core.prediction.ensemble import Ensemble
+from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.pseudolabeling.manifest import build_manifest, marks_of
 from medrov_cli.core.pseudolabeling.rules import labels_for
-from medrov_cli.core.records.detections import Found
+from medrov_cli.core.pseudolabeling.search import search_samples
+from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.reports.review import write_review
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
@@ -32,6 +34,7 @@ from medrov_cli.core.runs.journal import Journal, read_records
 from medrov_cli.core.runs.kind import RunKind
 from medrov_cli.core.settings.choices import SPLITS
 from medrov_cli.core.settings.detect import Shard
+from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.pseudolabel import OfflineConfig
 
 
@@ -79,7 +82,13 @@ def run_pseudolabeling(config: OfflineConfig, advance: Progress = no_progress) -
     if config.output is not None and not config.dry_run:
         folder = RunFolder(config.output, _kind(config))
         folder.require_free(resume=config.resume, overwrite=config.overwrite)
-    detectors = [Detector.resolve(config.of_detector(name)) for name in config.weights]
+    runtime = RuntimeSettings(
+        config.device, config.engine, config.precision, config.imgsz, config.batch, config.offline
+    )
+    detectors = [
+        DatasetModel.bind(read_model_file(name), dataset, runtime, text_encoder=config.text_encoder)
+        for name in config.weights
+    ]
     run = _Run(config, dataset, samples, detectors, advance)
     if config.shard is None:
         return run.finish(run.search(samples, _journal_path(config, None), None))
@@ -128,13 +137,8 @@ def _journal_path(config: OfflineConfig, shard: Shard | None) -> Path:
     return (config.output or Path()) / f"proposals{suffix}.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """An image, and what was found in it, or why it could not be read."""
-
-    sample: Sample
-    found: Found
-    error: MedrovError | None
+SearchedImage = tuple[Sample, Detections | Failure]
+"""An image, and what was found in it, or why it could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +148,10 @@ class _Run:
     config: OfflineConfig
     dataset: Dataset
     samples: Sequence[Sample]
-    detectors: Sequence[Detector]
+    detectors: Sequence[DatasetModel]
     advance: Progress
 
-    def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[_Looked]:
+    def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[SearchedImage]:
         """Look at some images; at those in the journal only if they could not be read then."""
         config = self.config
         kept_at = None if config.dry_run else path
@@ -156,51 +160,51 @@ class _Run:
             self.advance(done, total, "looking")
 
         with closing(DetectionJournal(kept_at, self._identity(shard), resume=config.resume)) as journal:
-            if len(journal.found) == len(samples) and not journal.failures:
+            if len(journal.items) == len(samples) and not journal.failures:
                 report(len(samples), len(samples))
                 journal.finish()
             else:
                 names = names_of_classes(self.dataset)
-                views = open_views(self.detectors, names, self.dataset.classes, config)
-                search_samples(Searcher(views, config.rule), samples, config, journal, report)
-        return _of_journal(samples, journal)
+                ensemble = Ensemble.open(self.detectors, config.weights, names, config.rule)
+                search_samples(ensemble, samples, config, journal, report)
+        return list(zip(samples, journal.items, strict=True))
 
     def is_done(self, shard: Shard) -> bool:
         """Tell whether a shard with these settings is whole."""
         path = _journal_path(self.config, shard)
         return path.exists() and next(read_records(path), None) == self._identity(shard)
 
-    def joined(self, shards: Sequence[Shard]) -> list[_Looked]:
+    def joined(self, shards: Sequence[Shard]) -> list[SearchedImage]:
         """Return what came of all shards, in the order of the images."""
-        looked: list[_Looked | None] = [None] * len(self.samples)
+        found: list[Detections | Failure | None] = [None] * len(self.samples)
         for shard in shards:
             part = slice(shard.number - 1, None, shard.count)
             path = _journal_path(self.config, shard)
             journal = DetectionJournal(path, self._identity(shard), resume=True)
-            looked[part] = _of_journal(self.samples[part], journal)
-        if any(own is None for own in looked):
+            found[part] = journal.items
+        searched = [(s, item) for s, item in zip(self.samples, found, strict=True) if item is not None]
+        if len(searched) < len(found):
             raise AssertionError("the shards do not make the whole")
-        return [own for own in looked if own is not None]
+        return searched
 
-    def labels(self, looked: Sequence[_Looked]) -> dict[int, list[AddedBox]]:
+    def labels(self, searched: Sequence[SearchedImage]) -> dict[int, list[ImageLabels]]:
         """Return the labels of each source, in the order of its images, the best first in each."""
         rule, classes = self.config.rule, self.dataset.classes
-        labels: dict[int, list[AddedBox]] = {}
-        for own in looked:
-            sample = own.sample
-            kept = labels_for(own.found, sample, self.dataset.presence, rule.max_truth_iou, rule.score)
-            for box, score, label in zip(
-                kept.boxes_xyxy.tolist(), kept.scores.tolist(), kept.labels.tolist(), strict=True
-            ):
-                added = AddedBox(sample.image_id, classes[label], tuple(box), score)
-                labels.setdefault(sample.source_id, []).append(added)
+        labels: dict[int, list[ImageLabels]] = {}
+        for sample, found in searched:
+            if isinstance(found, Failure):
+                continue
+            kept = labels_for(found, sample, self.dataset.presence, rule.max_truth_iou, rule.score)
+            if len(kept):
+                named = replace(kept, classes=classes)
+                labels.setdefault(sample.source_id, []).append((sample.image_id, named))
         return labels
 
-    def finish(self, looked: Sequence[_Looked]) -> PseudoLabelResult:
+    def finish(self, searched: Sequence[SearchedImage]) -> PseudoLabelResult:
         """Write the dataset and the page for its review, unless nothing is to be written."""
         config = self.config
-        labels = self.labels(looked)
-        manifest = self.manifest(looked, labels)
+        labels = self.labels(searched)
+        manifest = self.manifest(searched, labels)
         if config.dry_run or config.output is None or not manifest["images"]:
             return PseudoLabelResult(manifest)
         marks = marks_of(config, self.detectors)
@@ -217,10 +221,12 @@ class _Run:
             write_review(config.review, folder, self.advance)
         return PseudoLabelResult(manifest, is_written=True)
 
-    def manifest(self, looked: Sequence[_Looked], labels: dict[int, list[AddedBox]]) -> dict[str, Any]:
+    def manifest(
+        self, searched: Sequence[SearchedImage], labels: dict[int, list[ImageLabels]]
+    ) -> dict[str, Any]:
         """Return the manifest of what came of some images."""
-        samples = [own.sample for own in looked if own.error is None]
-        failures = [(own.sample, own.error) for own in looked if own.error is not None]
+        samples = [sample for sample, found in searched if isinstance(found, Detections)]
+        failures = [(sample, found.error) for sample, found in searched if isinstance(found, Failure)]
         return build_manifest(self.config, self.dataset, self.detectors, samples, failures, labels)
 
     def _identity(self, shard: Shard | None) -> dict[str, Any]:
@@ -228,23 +234,17 @@ class _Run:
         images = len(self.samples) if shard is None else len(self.samples[shard.number - 1 :: shard.count])
         config, rule = self.config, self.config.rule
         asked = [[d.text_encoder for d in self.detectors], names_of_classes(self.dataset)]
+        engines = [d.engine_name for d in self.detectors]
         return {
-            "weights": [d.sha256 for d in self.detectors],
+            "weights": [d.file.sha256 for d in self.detectors],
             "images": images,
             "dataset": truth_sha256(self.dataset, self.samples),
             "imgsz": [rule.sides(d.imgsz) for d in self.detectors],
             "names": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
-            "engine": choose_engine(config.engine, config.device, config.precision).value,
+            "engine": engines[0] if len(set(engines)) == 1 else engines,
             "precision": config.precision.value,
             "batch": config.batch,
             "flip": rule.flip,
             "shard": None if shard is None else str(shard),
             **{k: v for k, v in marks_of(config, self.detectors)["rule"].items() if k != "truth_iou"},
         }
-
-
-def _of_journal(samples: Sequence[Sample], journal: DetectionJournal) -> list[_Looked]:
-    return [
-        _Looked(sample, found, journal.failures.get(row))
-        for row, (sample, found) in enumerate(zip(samples, journal.found, strict=True))
-    ]

@@ -37,6 +37,13 @@ def box_areas(boxes_xyxy: FloatArray) -> FloatArray:
     return np.asarray(sides[..., 0] * sides[..., 1])
 
 
+def overlaps_any(boxes_xyxy: FloatArray, others_xyxy: FloatArray, iou: float) -> npt.NDArray[np.bool_]:
+    """Return which boxes, (n, 4), have this IoU or more with one of the others, (m, 4); bool, (n,)."""
+    if not len(others_xyxy):
+        return np.zeros(len(boxes_xyxy), dtype=bool)
+    return np.asarray(iou_matrix(boxes_xyxy, others_xyxy).max(1) >= iou)
+
+
 def iou_matrix(first_xyxy: FloatArray, second_xyxy: FloatArray) -> FloatArray:
     """Return the intersection over union of every pair.
 

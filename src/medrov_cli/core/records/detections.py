@@ -1,105 +1,22 @@
-"""Records of detections, candidates and failed inputs."""
+"""Candidates of an engine, detections of an image, and inputs that failed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.records.boxes import FloatArray, IntArray
-from medrov_cli.core.records.frame import Float32Array, Identifiers, ModelIdentity, Window
-from medrov_cli.core.settings.choices import Modality
-
-DETECT_SCHEMA = "medrov.detect/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """One found object, in source pixels.
-
-    Attributes
-    ----------
-    class_name
-        The prompt as the user named it.
-    score
-        0 to 1.
-    box_xyxy
-        Left, top, right, bottom; origin at the top-left corner of the top-left pixel.
-    size_mm
-        (width, height) in mm where the spacing is known.
-    """
-
-    class_name: str
-    score: float
-    box_xyxy: tuple[float, float, float, float]
-    size_mm: tuple[float, float] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the element of ``detections`` of a JSON record."""
-        return {
-            "class": self.class_name,
-            "score": self.score,
-            "box_xyxy": list(self.box_xyxy),
-            "size_mm": None if self.size_mm is None else list(self.size_mm),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
-    """The result for one image or frame."""
-
-    path: str
-    frame: int
-    width: int
-    height: int
-    detections: tuple[Detection, ...]
-    model: ModelIdentity
-    elapsed_ms: float | None = None
-    frame_count: int | None = 1
-    modality: Modality | None = None
-    window: Window | None = None
-    pixel_spacing_mm: tuple[float, float] | None = None
-    identifiers: Identifiers | None = None
-    warnings: tuple[str, ...] = field(default=())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON record of schema ``medrov.detect/1``."""
-        return {
-            "schema": DETECT_SCHEMA,
-            "path": self.path,
-            "frame": self.frame,
-            "frame_count": self.frame_count,
-            "width": self.width,
-            "height": self.height,
-            "modality": None if self.modality is None else self.modality.value,
-            "window": None if self.window is None else self.window.as_dict(),
-            "pixel_spacing_mm": None if self.pixel_spacing_mm is None else list(self.pixel_spacing_mm),
-            **(self.identifiers or Identifiers()).as_dict(),
-            "detections": [d.as_dict() for d in self.detections],
-            "model": self.model.as_dict(),
-            "elapsed_ms": self.elapsed_ms,
-            "warnings": list(self.warnings),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRecord:
-    """The result for an input that could not be used."""
-
-    path: str
-    error: MedrovError
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON record of schema ``medrov.detect/1``."""
-        return {"schema": DETECT_SCHEMA, "path": self.path, "error": self.error.as_dict()}
-
-
-Record = ImageRecord | ErrorRecord
+from medrov_cli.core.records.frame import Float32Array, Frame, ModelIdentity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What an engine found in one image, before suppression.
+    """Output of an engine for one image, in model pixels, before selection.
+
+    It differs from :class:`Detections` in both axes: a row has a score for every class.
 
     Attributes
     ----------
@@ -114,15 +31,87 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """The detections of one image, best score first, in pixels of the stored image.
+class Detections:
+    """Detections of one image.
 
     Attributes
     ----------
-    boxes_xyxy, scores, labels
-        float, (n, 4); float, (n,); int64, (n,), rows of the dataset's classes.
+    boxes_xyxy
+        float, (n, 4): left, top, right, bottom in source pixels; the origin is the top-left corner of the
+        top-left pixel.
+    scores
+        float, (n,), 0 to 1, as shown: calibrated where the weights have a calibration.
+    labels
+        int64, (n,): indices of classes.
+    classes
+        Names of the classes, by label; empty where the labels are indices of a dataset's classes.
+    frame
+        Path, size and metadata of the image, as a rule without its pixels; null for detections that were
+        read from a file.
+    model
+        Weights, vocabulary and engine; null where they are not known.
+    elapsed_ms
+        Time of the forward pass, per image of its batch; null where it was not measured.
+
+    Raises
+    ------
+    ValueError
+        Shapes, lengths or dtypes are others, or a label has no name.
     """
 
     boxes_xyxy: FloatArray
     scores: FloatArray
     labels: IntArray
+    classes: tuple[str, ...] = ()
+    frame: Frame | None = None
+    model: ModelIdentity | None = None
+    elapsed_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes, dtypes and lengths."""
+        count = len(self.scores)
+        for name, values, shape in (
+            ("boxes_xyxy", self.boxes_xyxy, (count, 4)),
+            ("scores", self.scores, (count,)),
+            ("labels", self.labels, (count,)),
+        ):
+            if values.shape != shape:
+                raise ValueError(f"{name} has the shape {values.shape}, not {shape}")
+        for name, values in (("boxes_xyxy", self.boxes_xyxy), ("scores", self.scores)):
+            if not np.issubdtype(values.dtype, np.floating):
+                raise ValueError(f"{name} is {values.dtype}, not a floating-point array")
+        if self.labels.dtype != np.int64:
+            raise ValueError(f"labels is {self.labels.dtype}, not int64")
+        if count and (self.labels.min() < 0 or (self.classes and self.labels.max() >= len(self.classes))):
+            raise ValueError(f"labels are not indices of {len(self.classes)} classes")
+
+    def __len__(self) -> int:
+        """Return the number of detections."""
+        return len(self.scores)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the class name of each detection."""
+        return tuple(self.classes[label] for label in self.labels)
+
+    def take(self, rows: IntArray | npt.NDArray[np.bool_]) -> Detections:
+        """Return some of the detections, by index or by mask."""
+        return replace(
+            self, boxes_xyxy=self.boxes_xyxy[rows], scores=self.scores[rows], labels=self.labels[rows]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that could not be used, wholly or from one of its frames on.
+
+    Attributes
+    ----------
+    path
+        The input, as it was given.
+    error
+        Code, message and hint.
+    """
+
+    path: str
+    error: MedrovError

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.choices import Modality, Phi
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -67,6 +69,24 @@ class Identifiers:
         patient = {"patient_id": self.patient_id, "patient_name": self.patient_name}
         return {**uids, **{key: value for key, value in patient.items() if value is not None}}
 
+    def limit_to(self, phi: Phi) -> Identifiers:
+        """Return the identifiers that may leave the program: with ``keep`` all, otherwise the UIDs."""
+        if phi is Phi.KEEP:
+            return self
+        uids = (self.study_uid, self.series_uid, self.instance_uid)
+        return Identifiers(*(hash_uid(uid) if phi is Phi.HASH else uid for uid in uids))
+
+
+def hash_uid(uid: str | None) -> str | None:
+    """Return a valid UID that stands for another: the same for the same one, on every machine.
+
+    It is ``2.25.`` and the first 128 bits of the SHA-256 (DICOM PS3.5 B.2). There is no salt, so
+    that shards and reruns agree: who has the original UIDs can match them.
+    """
+    if uid is None:
+        return None
+    return f"2.25.{int.from_bytes(hashlib.sha256(uid.encode()).digest()[:16], 'big')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -75,7 +95,7 @@ class Frame:
     Attributes
     ----------
     pixels_rgb
-        uint8, (height, width, 3), C-contiguous.
+        uint8, (height, width, 3), C-contiguous; of a frame without pixels: all 0, in one byte of memory.
     path
         The input as the user gave it (or as it was found below a given folder).
     index
@@ -104,6 +124,15 @@ class Frame:
     identifiers: Identifiers | None = None
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def of_size(cls, height: int, width: int, path: str, *, index: int, frame_count: int | None) -> Self:
+        """Return a frame without pixels."""
+        return cls(_no_pixels(height, width), path, index, frame_count)
+
+    def without_pixels(self) -> Frame:
+        """Return the frame without its pixels: metadata and size stay."""
+        return replace(self, pixels_rgb=_no_pixels(self.height, self.width))
+
     @property
     def height(self) -> int:
         """Return the number of pixel rows."""
@@ -113,6 +142,27 @@ class Frame:
     def width(self) -> int:
         """Return the number of pixel columns."""
         return int(self.pixels_rgb.shape[1])
+
+
+class ImageSource(Protocol):
+    """One input of a predictor: a file, a sample of a dataset, an array."""
+
+    @property
+    def path(self) -> str:
+        """Return the name of the input, for results and errors."""
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames, decoding each when it is asked for.
+
+        Raises
+        ------
+        MedrovError
+            An input error: at the first frame or a later one.
+        """
+
+
+def _no_pixels(height: int, width: int) -> UInt8Array:
+    return np.broadcast_to(np.zeros((), dtype=np.uint8), (height, width, 3))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,57 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from medrov_cli.core.base.constants import Limits
-from medrov_cli.core.settings.choices import Axis
+from medrov_cli.core.settings.choices import Axis, EngineName, Precision
 from medrov_cli.core.settings.window import AUTO, WindowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSettings:
+    """Where and how a network runs.
+
+    Attributes
+    ----------
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    engine, precision
+        Inference engine, and number format of the forward pass.
+    imgsz
+        Side of the square model input, in pixels; that of the model where null.
+    batch
+        Images in a forward pass; chosen by engine where null.
+    offline
+        Forbid every use of the network.
+    """
+
+    device: str = "auto"
+    engine: EngineName = EngineName.AUTO
+    precision: Precision = Precision.FP32
+    imgsz: int | None = None
+    batch: int | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionSettings:
+    """Which detections are kept.
+
+    Attributes
+    ----------
+    conf
+        Lowest score, in the unit of the shown score; the operating point of each class where null
+        (0.25 where the weights have none).
+    raw_scores
+        Show the scores of the network, without calibration.
+    iou
+        Of two boxes of a class with a larger IoU, the one with the higher score is kept (ultralytics').
+    max_det
+        Largest number of detections in an image (ultralytics').
+    """
+
+    conf: float | None = None
+    raw_scores: bool = False
+    iou: float = 0.7
+    max_det: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +78,11 @@ class SelectionConfig:
     iou: float = 0.6
     max_det: int = 300
     batch: int = 16
+
+    @property
+    def selection(self) -> SelectionSettings:
+        """Return the same selection of raw scores."""
+        return SelectionSettings(self.conf, raw_scores=True, iou=self.iou, max_det=self.max_det)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS, GRID
 from medrov_cli.core.settings.choices import SPLITS, EngineName, Precision, Split
 from medrov_cli.core.settings.detect import Shard
-from medrov_cli.core.settings.evaluate import EvalConfig, usage
+from medrov_cli.core.settings.evaluate import usage
 from medrov_cli.core.settings.proposals import PseudoLabelConfig
 from medrov_cli.core.settings.values import check_device, check_imgsz
 
@@ -107,7 +107,7 @@ class OfflineConfig:
     splits
         Which images get labels.
     weights
-        Names in the manifest, or ``.safetensors`` files.
+        Names in the manifest, ``.safetensors`` files, or models of ``medrov export``.
     output
         Folder of the new dataset; null in a dry run alone.
     rule
@@ -186,19 +186,6 @@ class OfflineConfig:
         ):
             if is_given:
                 raise usage(f"{flag} and --dry-run contradict each other", "A dry run writes nothing.")
-
-    def of_detector(self, name: str) -> EvalConfig:
-        """Return what is needed to open one of the weights, as in an evaluation."""
-        return EvalConfig(
-            dataset=self.dataset,
-            weights=name,
-            imgsz=self.imgsz,
-            device=self.device,
-            engine=self.engine,
-            precision=self.precision,
-            text_encoder=self.text_encoder,
-            offline=self.offline,
-        )
 
 
 def rule_record(rule: OfflineRule, views: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.datasets.dataset import Dataset
-from medrov_cli.core.prediction.source_scores import SourceScore
+from medrov_cli.core.metrics.source_scores import SourceScore
 from medrov_cli.core.settings.train import TrainConfig
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.training.data.prompting import ClassTexts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,14 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.datasets.truth import require_readable, with_truth
+from medrov_cli.core.metrics.detection_table import ImageResult
+from medrov_cli.core.metrics.source_scores import SourceScore, score_sources
 from medrov_cli.core.model.checkpoint import detector_tensors
-from medrov_cli.core.prediction.source_scores import Exchange, SourceScore, evaluate
+from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.choices import TextStart
+from medrov_cli.core.settings.groups import SelectionConfig
 from medrov_cli.core.settings.train import TrainConfig, TrainProgress, TrainProgressCallback, workers_for
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon, synonyms_of
@@ -133,15 +138,27 @@ class Session:
         )
 
     def validate(self, epoch: int) -> dict[str, SourceScore]:
-        """Score the moving average on the validation split, each process a part of it."""
-
-        def report(done: int, total: int) -> None:
-            self.progress(TrainProgress("val", done, total, epoch + 1, self.config.epochs))
-
-        accelerator = self.accelerator
-        exchange = Exchange(accelerator.num_processes, accelerator.process_index, gather_object)
-        predict = self.trainer.predict(self.vocabulary.to(accelerator.device))
-        return evaluate(predict, self.dataset, "val", self.config.imgsz, progress=report, exchange=exchange)
+        """Score the moving average on the validation split, each process its part of the batches."""
+        dataset, samples, own = self.dataset, self.dataset.samples["val"], SelectionConfig()
+        processes, process = self.accelerator.num_processes, self.accelerator.process_index
+        positions = [row for row in range(len(samples)) if row // own.batch % processes == process]
+        engine = self.trainer.live_engine(self.vocabulary.to(self.accelerator.device), self.config.imgsz)
+        predictor = Predictor.from_engine(engine, dataset.classes, own.selection)
+        mine: list[tuple[int, ImageResult]] = []
+        with (
+            predictor,
+            closing(predictor.stream([samples[row] for row in positions], batch=own.batch)) as stream,
+        ):
+            for row, item in zip(positions, stream, strict=True):
+                found = replace(require_readable(item), frame=None)  # what is gathered stays small
+                mine.append((row, with_truth(samples[row], found)))
+                if row == positions[-1] or (row + 1) % own.batch == 0:
+                    done = min(row // own.batch * own.batch + processes * own.batch, len(samples))
+                    self.progress(TrainProgress("val", done, len(samples), epoch + 1, self.config.epochs))
+        by_position: dict[int, ImageResult] = dict(gather_object(mine))
+        results = [by_position[row] for row in range(len(samples))]
+        sources = [(source.name, source.class_ids) for source in dataset.sources]
+        return score_sources(results, [sample.source_id for sample in samples], sources, dataset.classes)
 
     def save_weights(self, path: Path, entry: dict[str, Any]) -> None:
         """Write the moving average as a weights file."""

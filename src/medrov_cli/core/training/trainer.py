@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -147,16 +147,40 @@ class Trainer:
             scaler.load_state_dict(saved)
         return facts
 
-    def predict(self, embeddings: Tensor) -> Callable[[UInt8Array, float], list[Candidates]]:
-        """Return the averaged model as a function of images, for the classes of ``embeddings``."""
-        detector = self.average.model
+    def live_engine(self, embeddings: Tensor, imgsz: int) -> LiveEngine:
+        """Return the averaged model as an engine, for the classes of ``embeddings``."""
+        return LiveEngine(self.accelerator, self.average.model, embeddings, imgsz)
 
-        def run(images_rgb: UInt8Array, floor: float) -> list[Candidates]:
-            images = torch.from_numpy(images_rgb).to(self.accelerator.device)
-            images = images.permute(0, 3, 1, 2).float().div_(255)
-            with torch.inference_mode(), self.accelerator.autocast():
-                boxes, scores = detector.detect(images, embeddings)
-            pairs = zip(boxes.cpu().numpy(), scores.cpu().numpy(), strict=True)
-            return [above(box, score, floor) for box, score in pairs]
 
-        return run
+class LiveEngine:
+    """A network in training; see :class:`medrov_cli.core.engines.interface.Engine`.
+
+    Parameters
+    ----------
+    accelerator
+        Device and number format.
+    detector
+        The network, in evaluation mode.
+    embeddings
+        float32, (classes, 512), on the device.
+    imgsz
+        Side of the square model input, in pixels.
+    """
+
+    def __init__(self, accelerator: Accelerator, detector: Detector, embeddings: Tensor, imgsz: int) -> None:
+        self.name = f"training-{accelerator.device.type}"
+        self.imgsz = imgsz
+        self.is_accelerator = accelerator.device.type != "cpu"
+        self.streams = 1
+        self._accelerator = accelerator
+        self._detector = detector
+        self._embeddings = embeddings
+
+    def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
+        """Return the candidates of each image; see the interface."""
+        images = torch.from_numpy(images_rgb).to(self._accelerator.device)
+        images = images.permute(0, 3, 1, 2).float().div_(255)
+        with torch.inference_mode(), self._accelerator.autocast():
+            boxes, scores = self._detector.detect(images, self._embeddings)
+        pairs = zip(boxes.cpu().numpy(), scores.cpu().numpy(), strict=True)
+        return [above(box, score, floor) for box, score in pairs]

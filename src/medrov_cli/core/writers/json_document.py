@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.records.detections import DETECT_SCHEMA
+from medrov_cli.core.records.detect_json import DETECT_SCHEMA
 from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
 

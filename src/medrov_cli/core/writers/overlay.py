@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.records.detections import Detection, ImageRecord
+from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.writers.naming import output_path
 from medrov_cli.core.writers.protocol import Writer
@@ -34,12 +33,13 @@ class OverlayWriter:
     needs_folder = True
     files = (OVERLAY_FOLDER,)
 
-    def write_record(
-        self, folder: Path, record: ImageRecord, pixels_rgb: UInt8Array, classes: Sequence[str]
-    ) -> None:
+    def write_record(self, folder: Path, detections: Detections, pixels_rgb: UInt8Array) -> None:
         """Write the image with its detections."""
-        target = output_path(folder / OVERLAY_FOLDER, record.path, record.frame, record.frame_count, ".png")
-        write_overlay(target, pixels_rgb, record.detections, classes)
+        frame = detections.frame
+        if frame is None:
+            raise ValueError("an overlay needs the frame of the detections")
+        target = output_path(folder / OVERLAY_FOLDER, frame.path, frame.index, frame.frame_count, ".png")
+        write_overlay(target, pixels_rgb, detections)
 
 
 def class_color(index: int) -> Color:
@@ -48,9 +48,7 @@ def class_color(index: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def draw_detections(
-    image_rgb: UInt8Array, detections: Sequence[Detection], classes: Sequence[str]
-) -> UInt8Array:
+def draw_detections(image_rgb: UInt8Array, detections: Detections) -> UInt8Array:
     """Return a copy of an image with its detections drawn on it.
 
     Parameters
@@ -58,26 +56,27 @@ def draw_detections(
     image_rgb
         uint8, (height, width, 3), in source pixels.
     detections
-        Best first: the best are drawn last, on top.
-    classes
-        All classes of the run: the position of a class gives its colour.
+        Best first: the best are drawn last, on top. The label of a class gives its colour.
     """
     canvas = image_rgb.copy()
     longest = max(canvas.shape[:2])
     line_px = max(1, round(longest / _LONGEST_SIDE_PER_LINE_PX))
     letter_px = max(_MIN_LETTER_PX, round(longest / _LONGEST_SIDE_PER_LETTER_PX))
-    index_of = {name: index for index, name in enumerate(classes)}
-    for found in reversed(detections):
-        color = class_color(index_of[found.class_name])
-        left, top, right, bottom = (round(value) for value in found.box_xyxy)
+    for box, score, label in zip(
+        detections.boxes_xyxy[::-1].tolist(),
+        detections.scores[::-1].tolist(),
+        detections.labels[::-1].tolist(),
+        strict=True,
+    ):
+        color = class_color(label)
+        left, top, right, bottom = (round(value) for value in box)
         cv2.rectangle(canvas, (left, top), (right, bottom), color, line_px)
-        _paste_label(canvas, _label(f"{found.class_name} {found.score:.2f}", letter_px, color), left, top)
+        text = f"{detections.classes[label]} {score:.2f}"
+        _paste_label(canvas, _label(text, letter_px, color), left, top)
     return canvas
 
 
-def write_overlay(
-    path: Path, image_rgb: UInt8Array, detections: Sequence[Detection], classes: Sequence[str]
-) -> None:
+def write_overlay(path: Path, image_rgb: UInt8Array, detections: Detections) -> None:
     """Write an image with its detections as PNG, in the image's own resolution.
 
     Raises
@@ -85,7 +84,7 @@ def write_overlay(
     MedrovError
         ``OUTPUT_FAILED``.
     """
-    drawn = draw_detections(image_rgb, detections, classes)
+    drawn = draw_detections(image_rgb, detections)
     _, encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
     with whole_file(path) as temporary:
         temporary.write_bytes(encoded.tobytes())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from medrov_cli.core.records.detections import ImageRecord
+from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.runs.journal import JsonRecord
 
@@ -55,21 +55,17 @@ class _Format(Protocol):
 class RecordWriter(_Format, Protocol):
     """A format that draws on each image."""
 
-    def write_record(
-        self, folder: Path, record: ImageRecord, pixels_rgb: UInt8Array, classes: Sequence[str]
-    ) -> None:
+    def write_record(self, folder: Path, detections: Detections, pixels_rgb: UInt8Array) -> None:
         """Write the files of one image, before its record is appended to the journal.
 
         Parameters
         ----------
         folder
             Output folder.
-        record
-            The detections, best score first.
+        detections
+            As their record gives them, best score first; the classes are those of the run.
         pixels_rgb
             uint8, (height, width, 3), in source pixels.
-        classes
-            Names of all classes of the run.
         """
 
 

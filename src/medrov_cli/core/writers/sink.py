@@ -9,11 +9,11 @@ from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.plugins import find_entry, load
-from medrov_cli.core.records.detections import ImageRecord, Record
+from medrov_cli.core.records.detect_json import record_to_detections
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
-from medrov_cli.core.runs.journal import Journal, read_records
+from medrov_cli.core.runs.journal import Journal, JsonRecord, read_records
 from medrov_cli.core.runs.kind import RecordFile, RunKind
 from medrov_cli.core.writers.json_lines import JSONL_FILE
 from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter, Writer
@@ -81,20 +81,21 @@ class OutputFolder:
         """Yield all records that are written."""
         return read_records(self._journal.path) if self.is_complete else self._journal.records()
 
-    def write(self, record: Record, pixels_rgb: UInt8Array | None) -> None:
+    def write(self, record: JsonRecord, pixels_rgb: UInt8Array | None) -> None:
         """Write one record, after the files that belong to it.
 
         Parameters
         ----------
         record
-            The next record.
+            The next record, of schema ``medrov.detect/1``.
         pixels_rgb
             uint8, (height, width, 3): the image, where a format draws on it.
         """
-        if isinstance(record, ImageRecord) and pixels_rgb is not None:
+        if pixels_rgb is not None and self._of_records:
+            detections = record_to_detections(record, self.classes)
             for writer in self._of_records:
-                writer.write_record(self.path, record, pixels_rgb, self.classes)
-        self._journal.append(record.as_dict())
+                writer.write_record(self.path, detections, pixels_rgb)
+        self._journal.append(record)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write every other format, and give the file of records its name last."""

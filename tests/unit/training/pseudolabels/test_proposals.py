@@ -15,12 +15,12 @@ from medrov_cli.core.datasets.presence import NOBODY
 from medrov_cli.core.model.learning.assigner import Targets
 from medrov_cli.core.model.learning.freezing import train_mode
 from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.prediction.proposals import Proposals
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import Part
 from medrov_cli.core.settings.proposals import PseudoLabelConfig
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.pseudolabels.proposals import PseudoLabeller
+from medrov_cli.core.training.pseudolabels.rules import Proposals
 from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
 from medrov_cli.core.training.pseudolabels.teacher import look
 

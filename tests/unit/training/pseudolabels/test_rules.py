@@ -10,14 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.datasets.presence import ANNOTATED, IMPOSSIBLE, NOBODY, POSSIBLE
-from medrov_cli.core.prediction.proposals import Proposals, split_by_presence, unannotated
 from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.proposals import PseudoLabelConfig
 from medrov_cli.core.settings.train_groups import AugmentationConfig
 from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
 from medrov_cli.core.training.pseudolabels.proposals import examine
-from medrov_cli.core.training.pseudolabels.rules import attribute, confident, crops_of
+from medrov_cli.core.training.pseudolabels.rules import (
+    Proposals,
+    attribute,
+    confident,
+    crops_of,
+    split_by_presence,
+    unannotated,
+)
 
 SIZE = 96
 CONFIG = PseudoLabelConfig(unknown_objects=True)

@@ -12,12 +12,18 @@ import torch
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.datasets.presence import NOBODY, PresenceTable
 from medrov_cli.core.model.learning.assigner import Targets
-from medrov_cli.core.prediction.proposals import Proposals, split_by_presence, unannotated
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.proposals import PseudoLabelConfig
 from medrov_cli.core.training.data.batch import Batch
-from medrov_cli.core.training.pseudolabels.rules import attribute, confident, crops_of
+from medrov_cli.core.training.pseudolabels.rules import (
+    Proposals,
+    attribute,
+    confident,
+    crops_of,
+    split_by_presence,
+    unannotated,
+)
 from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
 
 EncodeImages = Callable[[Sequence[UInt8Array]], Float32Array]

@@ -1,0 +1,198 @@
+"""Model files: weights and exported models, under one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
+from medrov_cli.core.engines.interface import Engine, Loaders
+from medrov_cli.core.engines.open_engine import choose_engine, open_engine
+from medrov_cli.core.model.loading import GRAPH_VERSION, load_folded, load_graph, load_network
+from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
+
+if TYPE_CHECKING:
+    from medrov_cli.core.settings.values import Prompt
+
+LOADERS = Loaders(load_network, load_graph, load_folded, GRAPH_VERSION)
+
+
+class ModelFile(Protocol):
+    """A file from which a predictor is opened.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sha256
+        Of the file.
+    content_sha256
+        Of what decides the detections: a calibration that is added later does not.
+    metadata
+        Of the weights, or of those from which the model was exported.
+    imgsz
+        Side of the square model input, in pixels: the only one, or the one of the training.
+    text_encoder
+        Spec of the text encoder of the class embeddings.
+    classes
+        Fixed classes, in the order of the columns; null for a model of any classes.
+    exported
+        Format and precision of an export; null for weights.
+    warnings
+        Sentences for the reader of a report.
+    """
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def content_sha256(self) -> str: ...  # noqa: D102
+    @property
+    def metadata(self) -> WeightsMetadata: ...  # noqa: D102
+    @property
+    def imgsz(self) -> int: ...  # noqa: D102
+    @property
+    def text_encoder(self) -> str: ...  # noqa: D102
+    @property
+    def classes(self) -> tuple[ClassEntry, ...] | None: ...  # noqa: D102
+    @property
+    def exported(self) -> dict[str, Any] | None: ...  # noqa: D102
+    @property
+    def warnings(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def find_classes(self, prompts: Sequence[Prompt], *, encoder: str | None, offline: bool) -> ClassList:
+        """Return the classes of some prompts, or the model's own where there are none.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` where the model has fixed classes and they are others, or none and no vocabulary; the
+            codes of text encoders.
+        """
+
+    def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
+        """Return the engine that :meth:`open` takes; the same errors."""
+
+    def open(
+        self, embeddings: Float32Array | None, runtime: RuntimeSettings, *, imgsz: int, streams: int
+    ) -> Engine:
+        """Load the network into an engine.
+
+        Parameters
+        ----------
+        embeddings
+            Class embeddings, float32, (classes, 512), L2 norm 1; null for a model with fixed classes.
+        runtime
+            Device, engine and precision.
+        imgsz
+            Side of the square model input, in pixels.
+        streams
+            Images that are computed side by side.
+        """
+
+
+def read_model_file(name: str | Path) -> ModelFile:
+    """Return the weights, or the exported model, that a name of the manifest or a path stands for.
+
+    Raises
+    ------
+    MedrovError
+        The codes of weights and exported models.
+    """
+    path = resolution.resolve(str(name), exported=True)
+    if path.suffix.lower() not in EXPORTED_SUFFIXES:
+        return WeightsFile.read(path)
+    from medrov_cli.core.engines.exported.open_exported import read_exported
+    from medrov_cli.core.prediction.exported_file import ExportedFile
+
+    return ExportedFile(read_exported(path))
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weights file; see :class:`ModelFile`."""
+
+    path: Path
+    metadata: WeightsMetadata
+
+    @classmethod
+    def read(cls, path: Path) -> WeightsFile:
+        """Return a weights file with its metadata.
+
+        Raises
+        ------
+        MedrovError
+            ``WEIGHTS_MISSING``, ``WEIGHTS_CORRUPT``.
+        """
+        return cls(path, container.read_metadata(path))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file."""
+        return container.sha256_of(self.path)
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """Return the SHA-256 of the tensors."""
+        return container.sha256_of_tensors(self.path)
+
+    @property
+    def imgsz(self) -> int:
+        """Return the side of the square model input of the training, in pixels."""
+        return self.metadata.imgsz
+
+    @property
+    def text_encoder(self) -> str:
+        """Return the spec of the text encoder of the training."""
+        return self.metadata.text_encoder.spec
+
+    @property
+    def classes(self) -> None:
+        """Nothing: weights find any classes."""
+        return None
+
+    @property
+    def exported(self) -> None:
+        """Nothing: these are weights."""
+        return None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing to warn of."""
+        return ()
+
+    def find_classes(self, prompts: Sequence[Prompt], *, encoder: str | None, offline: bool) -> ClassList:
+        """Return the classes of some prompts, or the vocabulary; see the protocol."""
+        if prompts:
+            return ClassList.from_prompts(prompts, self.metadata, encoder=encoder, offline=offline)
+        return ClassList.from_weights(self.path, self.metadata)
+
+    def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
+        """Return the engine that :meth:`open` takes; see the protocol."""
+        return choose_engine(runtime.engine, runtime.device, runtime.precision)
+
+    def open(
+        self, embeddings: Float32Array | None, runtime: RuntimeSettings, *, imgsz: int, streams: int
+    ) -> Engine:
+        """Load the network into an engine; see the protocol."""
+        if embeddings is None:
+            raise ValueError("weights need class embeddings")
+        return open_engine(
+            self.path,
+            embeddings,
+            imgsz=imgsz,
+            loaders=LOADERS,
+            device=runtime.device,
+            engine=runtime.engine,
+            precision=runtime.precision,
+            streams=streams,
+        )
