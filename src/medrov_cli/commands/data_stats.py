@@ -61,7 +61,7 @@ def stats(
     as_json: options.Json = False,
 ) -> None:
     """Count images, boxes and their sizes by source, class and split; show some of each class."""
-    from medrov_cli.core.reports.statistics import count_dataset
+    from medrov_cli.core.curation.stats_page import count_dataset
 
     with console.progress("classes") as advance:
         counted = count_dataset(inputs, data_root, html, per_class, seed, advance)

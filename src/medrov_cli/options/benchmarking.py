@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -36,43 +35,6 @@ Compare = Annotated[
         "--compare",
         metavar="LIST",
         help="As --fps, of several engines or exported models, in turn: openvino,openvino-bf16,m.onnx.",
-        rich_help_panel=FIGURES_PANEL,
-    ),
-]
-
-Against = Annotated[
-    Literal["ultralytics"] | None,
-    typer.Option(
-        "--against",
-        help="Its own predictor of YOLO-World with our weights, at its best settings, in turn with ours.",
-        rich_help_panel=FIGURES_PANEL,
-    ),
-]
-
-Cold = Annotated[
-    bool,
-    typer.Option(
-        "--cold",
-        help="A new process for one image: wall time and peak memory, and those of ultralytics.",
-        rich_help_panel=FIGURES_PANEL,
-    ),
-]
-
-Text = Annotated[
-    bool,
-    typer.Option(
-        "--text",
-        help="The text encoder cold, warm and cached, and a change of 1,000 cached classes.",
-        rich_help_panel=FIGURES_PANEL,
-    ),
-]
-
-Scaling = Annotated[
-    Path | None,
-    typer.Option(
-        "--scaling",
-        metavar="DIR",
-        help="Curves over the number of classes, the image size and the batch, as PNG in this folder.",
         rich_help_panel=FIGURES_PANEL,
     ),
 ]

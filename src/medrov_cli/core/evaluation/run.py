@@ -36,7 +36,7 @@ from medrov_cli.core.prediction.weights_file import (
 )
 from medrov_cli.core.records.detections import Found
 from medrov_cli.core.records.score_maps import CalibrationInfo
-from medrov_cli.core.reports.page import write_report_html
+from medrov_cli.core.reports.evaluation import write_report_html
 from medrov_cli.core.reports.plots import write_plots
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal

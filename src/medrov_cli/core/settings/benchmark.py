@@ -55,15 +55,6 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
-    """The points of the scaling curves."""
-
-    classes: tuple[int, ...] = (1, 10, 100, 1000, 2000)
-    imgsz: tuple[int, ...] = (224, 320, 416, 512, 640)
-    batch: tuple[int, ...] = (1, 2, 4, 8, 16)
-
-
-@dataclass(frozen=True, slots=True)
 class BenchmarkConfig:
     """All settings of a run.
 
@@ -75,14 +66,6 @@ class BenchmarkConfig:
         Time one engine.
     compare
         Time these side by side; the first is what the others are compared with.
-    rival
-        Time ultralytics' own predictor beside ours.
-    cold
-        Time a new process from its start to the boxes of one image, and ultralytics' as well.
-    text
-        Time the text encoder and a change of the vocabulary.
-    scaling
-        Folder for the curves over classes, image size and batch; null: none.
     memory
         Images of a run whose memory is watched; null: none.
     images
@@ -92,18 +75,12 @@ class BenchmarkConfig:
     weights, imgsz, device, variant, batch
         What is timed. ``batch`` null: as ``detect`` chooses it.
     classes
-        Number of made-up classes; null: the vocabulary of the weights (1,000 for ``text``).
-    curves
-        The points of ``scaling``.
+        Number of made-up classes; null: the vocabulary of the weights.
     """
 
     inputs: tuple[str, ...] = ()
     fps: bool = False
     compare: tuple[Variant, ...] = ()
-    rival: bool = False
-    cold: bool = False
-    text: bool = False
-    scaling: Path | None = None
     memory: int | None = None
     images: int = IMAGES
     rounds: int | None = None
@@ -114,7 +91,6 @@ class BenchmarkConfig:
     variant: Variant = field(default_factory=Variant)
     batch: int | None = None
     classes: int | None = None
-    curves: Curves = field(default_factory=Curves)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -123,14 +99,13 @@ class BenchmarkConfig:
 
     @property
     def times_engines(self) -> bool:
-        """Tell whether engines are timed: asked for, needed beside a rival, or nothing else is asked for."""
-        others = self.cold or self.text or self.scaling is not None or self.memory is not None
-        return self.fps or bool(self.compare) or self.rival or not others
+        """Tell whether engines are timed: asked for, or nothing else is asked for."""
+        return self.fps or bool(self.compare) or self.memory is None
 
     @property
-    def needs_images(self) -> bool:
-        """Tell whether anything but the text side is timed."""
-        return self.times_engines or self.cold or self.scaling is not None or self.memory is not None
+    def rounds_or_default(self) -> int | None:
+        """Return the number of rounds; null where a time is given in its place."""
+        return None if self.seconds is not None else self.rounds or ROUNDS
 
     def check(self) -> None:
         """Refuse bad values and contradictions.
@@ -158,12 +133,6 @@ class BenchmarkConfig:
             check_imgsz(self.imgsz)
         check_device(self.device)
         self._check_comparison()
-        if self.scaling is not None and self.scaling.exists() and not self.scaling.is_dir():
-            raise _usage(f"--scaling {self.scaling} is a file", "Give a folder.")
-        if self.cold and self.classes is not None:
-            raise _usage("--cold and --classes contradict each other", "It takes the weights' vocabulary.")
-        if self.inputs and not self.needs_images:
-            raise _usage("--text reads no images", "Leave the images out, or add --fps.")
 
     def settings(self, imgsz: int, classes: int, files: int) -> dict[str, Any]:
         """Return the ``settings`` object of the document."""
@@ -176,7 +145,7 @@ class BenchmarkConfig:
             "images_from": "files" if self.inputs else "phantoms",
             "files": files,
             "images": self.images,
-            "rounds": None if self.seconds is not None else self.rounds or ROUNDS,
+            "rounds": self.rounds_or_default,
             "seconds": self.seconds,
         }
 
