@@ -47,7 +47,12 @@ RANKS = (
 VIOLATIONS: tuple[tuple[str, str], ...] = ()
 """Imports (importer, imported), sorted, that the ranks forbid and that are still there."""
 
-PLUG_INS = {"writers": "WRITER", "datasets.readers": "READER", "datasets.writers": "WRITER"}
+PLUG_INS = {
+    "engines": "OPENER",
+    "writers": "WRITER",
+    "datasets.readers": "READER",
+    "datasets.writers": "WRITER",
+}
 """Folders of plug-ins, and the name of the instance that each implementation ends with."""
 
 MAX_FILE_LINES = 275
