@@ -41,8 +41,8 @@ from typing import Any
 import numpy as np
 import psutil
 import yaml
-from closed_set import forward_in_bf16, write_dataset
 
+from closed_set import forward_in_bf16, write_dataset
 from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 

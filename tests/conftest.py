@@ -140,6 +140,22 @@ def medrov(capsys: pytest.CaptureFixture[str]) -> Medrov:
 
 
 @pytest.fixture
+def script(capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+    """Return a function that runs a script of ``benchmarks/`` in this process, given its module."""
+
+    def run(module: Any, *arguments: object) -> Finished:
+        capsys.readouterr()
+        try:
+            code = module.main([str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse refuses the arguments
+            code = error.code
+        captured = capsys.readouterr()
+        return Finished(int(code), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
 def run_medrov() -> Medrov:
     """Return a function that runs the command line in a process of its own, without network."""
 

@@ -50,10 +50,15 @@ RANKS = (
 )
 """Packages below ``core``, from the lowest rank: a module imports its own package and lower ranks."""
 
-VIOLATIONS = (("medrov_cli.core.reports.statistics", "medrov_cli.core.curation.stats"),)
+VIOLATIONS: tuple[tuple[str, str], ...] = ()
 """Imports (importer, imported), sorted, that the ranks forbid and that are still there."""
 
-PLUG_INS = {"writers": "WRITER", "datasets.readers": "READER", "datasets.writers": "WRITER"}
+PLUG_INS = {
+    "engines": "OPENER",
+    "writers": "WRITER",
+    "datasets.readers": "READER",
+    "datasets.writers": "WRITER",
+}
 """Folders of plug-ins, and the name of the instance that each implementation ends with."""
 
 MAX_FILE_LINES = 275

@@ -53,6 +53,14 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 """What PyTorch's RuntimeErrors say when an accelerator or the machine has no memory left."""
 
+_SCRIPTS = {
+    "--against": "ultralytics_predictor.py",
+    "--cold": "cold_start.py",
+    "--scaling": "scaling_curves.py",
+    "--text": "text_encoder.py",
+}
+"""Removed options of ``medrov benchmark``, and the scripts of ``benchmarks/`` that took their place."""
+
 app = typer.Typer(
     name="medrov",
     add_completion=False,
@@ -169,6 +177,13 @@ def _as_medrov_error(error: Exception) -> MedrovError:
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "medrov"
+        option = getattr(error, "option_name", None)
+        if command == "medrov benchmark" and option in _SCRIPTS:
+            script = _SCRIPTS[option]
+            return usage_error(
+                f"{option} was removed: benchmarks/{script} takes these figures",
+                f"Run python benchmarks/{script} in the source repository.",
+            )
         return usage_error(error.format_message(), f"See '{command} --help'.")
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY):
         return MedrovError(

@@ -44,6 +44,15 @@ def test_the_assets_are_inside(installed: Path) -> None:
     assert contents(installed / "medrov_cli" / "assets") == assets
 
 
+def test_the_templates_of_the_pages_are_inside(installed: Path) -> None:
+    own = ROOT / "src" / "medrov_cli" / "core" / "reports" / "templates"
+    templates = {path.name: path.read_bytes() for path in own.iterdir()}
+    pages = {f"{name}.html.j2" for name in ("base", "evaluation", "statistics", "review")}
+    assert pages | {"style.css", "review.js"} <= set(templates)
+    packed = installed / "medrov_cli" / "core" / "reports" / "templates"
+    assert {path.name: path.read_bytes() for path in packed.iterdir()} == templates
+
+
 def test_only_the_package_is_inside(installed: Path) -> None:
     folders = {path.name for path in installed.iterdir()}
     assert {name for name in folders if not name.endswith(".dist-info")} == {"medrov_cli"}

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from medrov_cli.core.reports.page import write_report_html
+from medrov_cli.core.reports.evaluation import write_report_html
 from medrov_cli.core.reports.pictures import GalleryItem
 from report_documents import full_report
 

@@ -14,19 +14,10 @@ from medrov_cli.core.settings.benchmark import BenchmarkSettings
 
 Document = Mapping[str, Any]
 
-_AXES = {"classes": "classes", "imgsz": "image size", "batch": "batch"}
-
 
 def _render(document: Document) -> RenderableType:
     parts: list[RenderableType] = [_about(document)]
-    for section, render in (
-        ("runs", _runs),
-        ("against", _against),
-        ("cold", _cold),
-        ("text", _text),
-        ("scaling", _scaling),
-        ("memory", _memory),
-    ):
+    for section, render in (("runs", _runs), ("memory", _memory)):
         if document[section] is not None:
             parts += ["", *render(document[section])]
     return Group(*parts)
@@ -80,60 +71,6 @@ def _runs(rows: Sequence[Document]) -> Iterator[RenderableType]:
     for row in rows:
         if row["energy_j_per_image"] is not None:
             yield f"{row['engine']}: {row['energy_j_per_image']:.3g} J an image, end to end"
-
-
-def _against(section: Document) -> Iterator[RenderableType]:
-    best, apart = section["settings"], section["largest_difference"]
-    shape = "rectangular" if best["rect"] else "square"
-    threads = "its own number of" if best["threads"] is None else best["threads"]
-    speed = _with_range(section["end_to_end_images_per_s"])
-    yield f"ultralytics {section['version']}: {speed} images/s end to end"
-    yield (
-        f"with the best of {len(section['trials'])} settings: batch {best['batch']}, {shape}, "
-        f"{threads} threads{', fp16' if best['half'] else ''}"
-    )
-    yield f"same network: scores differ by {apart['score']:.1g}, boxes by {apart['box_px']:.1g} pixels"
-    for item in section["ratios"]:
-        yield f"medrov ({item['name']}) is {item['ratio']:.2f} times as fast"
-
-
-def _cold(section: Document) -> Iterator[RenderableType]:
-    table = console.table("cold start to the boxes of one image", "seconds", "peak MiB")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name in ("medrov", "ultralytics"):
-        table.add_row(name, _with_range(section[name]["seconds"]), f"{section[name]['peak_rss_mb']:.0f}")
-    yield table
-    yield f"medrov takes {section['wall_ratio']:.2f} of the time"
-
-
-def _text(section: Document) -> Iterator[RenderableType]:
-    table = console.table(f"text encoder {section['encoder']}", "ms")
-    table.columns[1].justify = "right"
-    classes = f"{section['classes']} cached classes"
-    for label, key in (
-        ("a new process, to one new text", "cold_process_ms"),
-        ("loading the encoder", "load_encoder_ms"),
-        ("one more text", "warm_text_ms"),
-        (f"{classes}, from the cache", "cached_classes_ms"),
-        (f"{classes}, folded for the network", "fold_classes_ms"),
-        (f"{classes}, both: a change of vocabulary", "change_of_vocabulary_ms"),
-    ):
-        table.add_row(label, f"{section[key]:.1f}")
-    yield table
-
-
-def _scaling(section: Document) -> Iterator[RenderableType]:
-    for number, (axis, points) in enumerate(section.items()):
-        if number:
-            yield ""
-        table = console.table(_AXES[axis], "forward images/s", "end to end images/s")
-        for column in table.columns:
-            column.justify = "right"
-        for point in points:
-            speeds = (point[key] for key in ("forward_images_per_s", "end_to_end_images_per_s"))
-            table.add_row(str(point["value"]), *(_with_range(speed) for speed in speeds))
-        yield table
 
 
 def _memory(section: Document) -> Iterator[RenderableType]:

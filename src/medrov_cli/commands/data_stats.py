@@ -36,7 +36,7 @@ def _render(stats: DatasetStats) -> RenderableType:
 
 def stats(settings: StatsSettings) -> None:
     """Count images, boxes and their sizes by source, class and split; show some of each class."""
-    from medrov_cli.core.reports.statistics import count_dataset
+    from medrov_cli.core.curation.stats_page import count_dataset
 
     with console.progress("classes") as advance:
         counted = count_dataset(settings, advance)

@@ -25,6 +25,7 @@ from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.values import check_device
+from tolerances import BOX_ATOL_PX, SCORE_ATOL
 from weights_fixtures import unit_rows
 
 TEXT = unit_rows(5, seed=3)
@@ -74,8 +75,8 @@ def test_an_engine_gives_what_the_network_gives(engine: Engine, weights: Path, i
     with torch.inference_mode():
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
         expected_boxes, expected_scores = load_detector(weights).detect(pixels, torch.from_numpy(TEXT))
-    np.testing.assert_allclose(boxes, expected_boxes.numpy(), atol=0.02)
-    np.testing.assert_allclose(scores, expected_scores.numpy(), atol=1e-4)
+    np.testing.assert_allclose(boxes, expected_boxes.numpy(), atol=BOX_ATOL_PX)
+    np.testing.assert_allclose(scores, expected_scores.numpy(), atol=SCORE_ATOL)
 
 
 def test_a_batch_gives_what_single_images_give(engine: Engine, images: np.ndarray) -> None:
@@ -84,8 +85,8 @@ def test_a_batch_gives_what_single_images_give(engine: Engine, images: np.ndarra
     for row in range(len(images)):
         alone_boxes, alone_scores = stacked(engine, images[row : row + 1])
         # The last bits of torch differ: that is why a resumed run repeats an undisturbed one's batches.
-        np.testing.assert_allclose(boxes[row], alone_boxes[0], atol=0.02)
-        np.testing.assert_allclose(scores[row], alone_scores[0], atol=1e-4)
+        np.testing.assert_allclose(boxes[row], alone_boxes[0], atol=BOX_ATOL_PX)
+        np.testing.assert_allclose(scores[row], alone_scores[0], atol=SCORE_ATOL)
 
 
 @given(seed=st.integers(0, 1000), floor=st.floats(0.0, 1.0))
@@ -110,8 +111,8 @@ def test_folded_batch_norms_change_nothing_but_the_speed(weights: Path, images: 
     with torch.inference_mode():
         boxes, scores = plain.detect(pixels, torch.from_numpy(TEXT))
         folded_boxes, folded_scores = folded.detect(pixels, torch.from_numpy(TEXT))
-    np.testing.assert_allclose(folded_boxes.numpy(), boxes.numpy(), atol=0.02)
-    np.testing.assert_allclose(folded_scores.numpy(), scores.numpy(), atol=1e-4)
+    np.testing.assert_allclose(folded_boxes.numpy(), boxes.numpy(), atol=BOX_ATOL_PX)
+    np.testing.assert_allclose(folded_scores.numpy(), scores.numpy(), atol=SCORE_ATOL)
 
 
 def test_the_order_of_colours_matters(engine: Engine, images: np.ndarray) -> None:

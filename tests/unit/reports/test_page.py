@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.reports.behaviour import size_labels
-from medrov_cli.core.reports.markup import element, escape
-from medrov_cli.core.reports.page import write_report_html
+from medrov_cli.core.reports.evaluation import write_report_html
 from medrov_cli.core.reports.pictures import (
     ITEM_COLOR,
     MAX_SIDE_PX,
@@ -259,13 +258,16 @@ def test_text_that_no_page_may_hold_is_replaced(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_text_is_escaped_to_itself(text: str) -> None:
+def test_any_text_is_escaped_to_itself(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """Whatever goes in comes out of a browser's parser as the same printable text, and as nothing else."""
-    page = Page(element("p", text, title=text))
-    assert [tag for tag, _ in page.elements] == ["p"]
-    assert "".join(page.text_of("p")) == printable(text)
-    assert page.all("p")[0]["title"] == printable(text)
-    escape(text).encode("utf-8")
+    report = empty_report()
+    report["confusion"] = {"labels": [text, "background"], "counts": [[1, 0], [0, 1]]}
+    written = page_of(tmp_path_factory.mktemp("text"), report)  # it is valid UTF-8
+    (heading,) = re.findall(r'<th scope="col" title="[^"]*"><span>[^<]*</span></th>(?=<th)', written)
+    page = Page(heading)
+    assert [tag for tag, _ in page.elements] == ["th", "span"]
+    assert "".join(page.text_of("span")) == printable(text)
+    assert page.all("th")[0]["title"] == printable(text)
 
 
 # Values that are not there

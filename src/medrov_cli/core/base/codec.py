@@ -1,12 +1,123 @@
-"""Typed reading of a JSON or TOML object, with errors that name the field."""
+"""Frozen dataclasses from and to JSON or TOML objects: strict, with errors that name the field."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Requirements of a field beyond its type; stands in ``Annotated[int, Rule(low=1, high=9)]``.
+
+    Attributes
+    ----------
+    key
+        Its key in the document; empty: the name of the field.
+    low, high
+        Smallest and largest whole number.
+    among
+        The texts that it may be; empty: any.
+    may_be_empty
+        A text may be empty.
+    may_be_absent
+        Where the document does not have it, the field has its default.
+    """
+
+    key: str = ""
+    low: int = 0
+    high: int = 0
+    among: tuple[str, ...] = ()
+    may_be_empty: bool = False
+    may_be_absent: bool = False
+
+
+def read_record(record: type[Record], fields: Fields, **given: Any) -> Record:
+    """Return a record of a dataclass from an object of a document.
+
+    Types of fields: texts, whole numbers, shares (float), flags, enums, records, objects as they are
+    (``dict``), tuples of texts, shares, enums and records, and each of them or null.
+
+    Parameters
+    ----------
+    record
+        The dataclass.
+    fields
+        The object; keys that the dataclass does not have are ignored.
+    given
+        Fields that are not read.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_corrupt``: a field is missing or of another kind.
+    """
+    values = dict(given)
+    for name, kind, rule in _described(record):
+        key = rule.key or name
+        if name not in given and not (rule.may_be_absent and key not in fields.data):
+            values[name] = _value(fields, key, kind, rule)
+    return record(**values)
+
+
+def flat_document(record: Any) -> dict[str, Any]:
+    """Return the object of a record whose fields are texts, numbers, flags or null."""
+    return {rule.key or name: getattr(record, name) for name, _, rule in _described(type(record))}
+
+
+def _described(record: type) -> tuple[tuple[str, Any, Rule], ...]:
+    """Return name, type and rule of each field."""
+    described: list[tuple[str, Any, Rule]] = []
+    for name, hint in get_type_hints(record, include_extras=True).items():
+        kind, rule = get_args(hint) if get_origin(hint) is Annotated else (hint, Rule())
+        described.append((name, kind, rule))
+    return tuple(described)
+
+
+def _value(fields: Fields, key: str, kind: Any, rule: Rule) -> Any:
+    """Return the value of a field, checked."""
+    inner = get_args(kind)
+    if NoneType in inner:
+        if fields.data.get(key, rule) is None:
+            return None
+        return _value(fields, key, next(own for own in inner if own is not NoneType), rule)
+    if get_origin(kind) is tuple:
+        return _values(fields, key, inner[0])
+    if get_origin(kind) is dict:
+        return fields.mapping(key)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return read_record(kind, fields.child(key))
+    return _scalar(fields, key, kind, rule)
+
+
+def _values(fields: Fields, key: str, kind: Any) -> tuple[Any, ...]:
+    """Return a list of a document."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return tuple(read_record(kind, child) for child in fields.children(key))
+    if issubclass(kind, Enum):
+        return tuple(kind(value) for value in fields.texts(key, among=[member.value for member in kind]))
+    return fields.shares(key) if kind is float else fields.texts(key)
+
+
+def _scalar(fields: Fields, key: str, kind: Any, rule: Rule) -> Any:
+    """Return a text, a number, a flag or a member of an enum."""
+    if issubclass(kind, Enum):
+        return kind(fields.choice(key, [member.value for member in kind]))
+    if kind is bool:
+        return fields.flag(key)
+    if kind is int:
+        return fields.integer(key, low=rule.low, high=rule.high)
+    if kind is float:
+        return fields.share(key)
+    return fields.choice(key, rule.among) if rule.among else fields.text(key, may_be_empty=rule.may_be_empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +200,6 @@ class Fields:
         value = self._get(key)
         self.require(isinstance(value, str) and value in among, key, "one of " + ", ".join(among))
         return str(value)
-
-    def optional_choice(self, key: str, among: Sequence[str]) -> str | None:
-        """Return one of the strings ``among``, or null."""
-        return None if self._get(key) is None else self.choice(key, among)
 
     def texts(self, key: str, *, among: Sequence[str] | None = None) -> tuple[str, ...]:
         """Return a list of strings that are not empty, each one of ``among`` where that is given."""

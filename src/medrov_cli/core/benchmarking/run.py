@@ -1,10 +1,9 @@
-"""Benchmark: open what is asked for, let it take turns, and put the figures into one document."""
+"""Benchmark: open the engines, time them in turn, and put the figures into one document."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from medrov_cli.core.benchmarking.meters import peak_cuda_mb, peak_resident_mb
 from medrov_cli.core.benchmarking.rounds import rounded
 from medrov_cli.core.benchmarking.subject import Model, open_subject
 from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
-from medrov_cli.core.prediction.classes import ClassList
-from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkSettings
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.weights import container
 
 SCHEMA = "medrov.benchmark/1"
+SECTIONS = ("runs", "against", "cold", "text", "scaling", "memory")
+"""Keys of the document: ``medrov benchmark`` fills the first and the last, scripts the others."""
 
 
 def run_benchmark(
@@ -43,54 +43,52 @@ def run_benchmark(
     Raises
     ------
     MedrovError
-        ``USAGE``, an input error for a file that cannot be read, or a code of weights and engines;
-        ``INTERNAL`` if ultralytics' network does not give what ours gives.
+        ``USAGE``, an input error for a file that cannot be read, or a code of weights and engines.
     """
     config.check()
     model = Model.of(config)
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
-        folder = Path(name)
-        paths: list[str] = []
-        if config.needs_images:
-            raster = config.against is not None or config.cold
-            paths = gather(
-                config.inputs, folder / "images", config.images, raster=raster, advance=advance, stdin=stdin
-            )
-        sections = _sections(config, model, paths, folder, advance)
+        folder = Path(name) / "images"
+        paths = gather(config.inputs, folder, config.images, raster=False, advance=advance, stdin=stdin)
+        sections = _sections(config, model, paths, advance)
+    return benchmark_document(config, model, len(paths), sections)
+
+
+def benchmark_document(
+    config: BenchmarkSettings, model: Model, files: int, sections: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the document of schema ``medrov.benchmark/1``.
+
+    Parameters
+    ----------
+    config, model
+        The settings, and the weights that were timed.
+    files
+        Number of image files.
+    sections
+        Values of some of ``SECTIONS``; the others are null.
+    """
     return {
         "schema": SCHEMA,
         "machine": describe_machine(),
         "weights": {"name": model.metadata.name, "sha256": container.sha256_of(model.path)},
-        "settings": config.settings(model.imgsz, len(model.classes.names), len(paths)),
+        "settings": config.settings(model.imgsz, len(model.classes.names), files),
+        **dict.fromkeys(SECTIONS),
         **sections,
         "peak_memory_mb": {"resident": _figure(peak_resident_mb()), "cuda": _figure(peak_cuda_mb())},
     }
 
 
 def _sections(
-    config: BenchmarkSettings, model: Model, paths: Sequence[str], folder: Path, advance: Progress
+    config: BenchmarkSettings, model: Model, paths: Sequence[str], advance: Progress
 ) -> dict[str, Any]:
-    """Return the sections of the document, each null where it was not asked for."""
-    rounds = None if config.seconds is not None else config.rounds or ROUNDS
-    found: dict[str, Any] = dict.fromkeys(("runs", "against", "cold", "text", "scaling", "memory"))
-    if config.cold:  # first: as long as this process is small, it is in nobody's way
-        from medrov_cli.core.benchmarking.cold import time_cold_starts
-
-        advance(0, None, "cold starts")
-        known = replace(model, classes=ClassList.from_weights(model.path, model.metadata))
-        found["cold"] = time_cold_starts(config, known, paths[0], folder, rounds=rounds)
-    if config.text:
-        from medrov_cli.core.benchmarking.text_timing import CLASSES, time_text
-
-        advance(0, None, "text encoder")
-        found["text"] = time_text(model.path, config.classes or CLASSES, rounds or ROUNDS)
+    """Return the sections that were asked for."""
+    found: dict[str, Any] = {}
     if config.times_engines:
-        found["runs"], found["against"] = _time_engines(config, model, paths, folder, rounds, advance)
-    if config.scaling is not None:
-        from medrov_cli.core.benchmarking.scaling import measure_scaling
-
-        found["scaling"] = measure_scaling(
-            config, model, paths, config.scaling, rounds=rounds, advance=advance
+        contestants = open_contestants(config, model, paths, advance)
+        advance(0, None, "rounds")
+        found["runs"], _ = time_contestants(
+            contestants, rounds=config.rounds_or_default, seconds=config.seconds
         )
     if config.memory is not None:
         from medrov_cli.core.benchmarking.memory import watch_memory
@@ -103,20 +101,11 @@ def _sections(
     return found
 
 
-def _time_engines(
-    config: BenchmarkSettings,
-    model: Model,
-    paths: Sequence[str],
-    folder: Path,
-    rounds: int | None,
-    advance: Progress,
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Return the rows of the engines, and what the rival reached, if there is one."""
+def open_contestants(
+    config: BenchmarkSettings, model: Model, paths: Sequence[str], advance: Progress
+) -> list[Contestant]:
+    """Open the model in every engine that is timed."""
     threads = cv2.getNumThreads()  # importing ultralytics, as torch needs it, sets them to 0
-    if config.against is not None:
-        from medrov_cli.core.benchmarking.against import CONF
-
-        model = replace(model, conf=CONF, raw_scores=True)
     contestants = []
     for done, variant in enumerate(config.variants, start=1):
         contestants.append(
@@ -130,14 +119,8 @@ def _time_engines(
             )
         )
         advance(done, len(config.variants), "open engines")
-    if config.against is not None:
-        from medrov_cli.core.benchmarking.against import time_against_rival
-
-        cv2.setNumThreads(threads)
-        return time_against_rival(config, contestants, model, folder, rounds=rounds, advance=advance)
     cv2.setNumThreads(threads)
-    advance(0, None, "rounds")
-    return time_contestants(contestants, rounds=rounds, seconds=config.seconds)[0], None
+    return contestants
 
 
 def _figure(value: float | None) -> float | None:

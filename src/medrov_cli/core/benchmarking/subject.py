@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,6 @@ class Model:
         return cls(
             path, metadata, stored or made_up(config.classes or 1), config.runtime.imgsz or metadata.imgsz
         )
-
-    def with_classes(self, count: int) -> Model:
-        """Return the same with so many made-up classes."""
-        return replace(self, classes=made_up(count))
 
 
 def made_up(count: int) -> ClassList:

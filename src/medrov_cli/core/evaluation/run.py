@@ -31,7 +31,7 @@ from medrov_cli.core.prediction.detection_journal import DetectionJournal
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.score_maps import CalibrationInfo
-from medrov_cli.core.reports.page import write_report_html
+from medrov_cli.core.reports.evaluation import write_report_html
 from medrov_cli.core.reports.plots import write_plots
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal

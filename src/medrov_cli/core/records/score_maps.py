@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from medrov_cli.core.base.codec import Fields
+from medrov_cli.core.base.codec import Fields, Rule, read_record
 from medrov_cli.core.records.boxes import FloatArray
 
 METHODS = ("isotonic", "platt")
@@ -70,10 +70,10 @@ class CalibrationInfo:
         All classes together: for a text that is none of them.
     """
 
-    method: str
+    method: Annotated[str, Rule(among=METHODS)]
     dataset: str
     split: str
-    imgsz: int
+    imgsz: Annotated[int, Rule(low=1, high=100_000)]
     classes: tuple[ClassCalibration, ...]
     pooled: ClassCalibration
 
@@ -94,11 +94,9 @@ def parse_calibration(data: Any, where: str) -> CalibrationInfo | None:
     if data is None:
         return None
     fields = Fields.of(data, where, "calibration.")
-    return CalibrationInfo(
-        method=fields.choice("method", METHODS),
-        dataset=fields.text("dataset"),
-        split=fields.text("split"),
-        imgsz=fields.integer("imgsz", low=1, high=100_000),
+    return read_record(
+        CalibrationInfo,
+        fields,
         classes=tuple(_class(child, may_be_empty=False) for child in fields.children("classes")),
         pooled=_class(fields.child("pooled"), may_be_empty=True),
     )
@@ -110,10 +108,4 @@ def _class(fields: Fields, *, may_be_empty: bool) -> ClassCalibration:
     fields.require(rising, "raw", "a list of rising numbers")
     level = len(calibrated) == len(raw) and all(np.diff(calibrated) >= 0)
     fields.require(level, "calibrated", "a list of as many numbers that never fall")
-    return ClassCalibration(
-        name=fields.text("name", may_be_empty=may_be_empty),
-        threshold=fields.share("threshold"),
-        f1=fields.share("f1"),
-        raw=raw,
-        calibrated=calibrated,
-    )
+    return read_record(ClassCalibration, fields, name=fields.text("name", may_be_empty=may_be_empty))

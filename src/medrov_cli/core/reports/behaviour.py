@@ -1,16 +1,16 @@
-"""What the detector does beyond finding: scores, thresholds, absent objects, confusions, sizes."""
+"""Tables of behaviour: scores, thresholds, absent objects, confusions, sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from medrov_cli.core.reports.markup import Column, Content, Markup, element, scrollable, section, table
-from medrov_cli.core.reports.values import ABSENT, at, finite, list_at, number, rows_at, table_at
+from medrov_cli.core.reports.tables import Column, Table
+from medrov_cli.core.reports.values import at, finite, list_at, number, rows_at, table_at
 
 Report = Mapping[str, Any]
-Figure = Callable[[str], Markup | None]
 
 _FEW_LABELS = 14  # so many columns have room for counts; more show percent, and counts on hovering
 _MAX_THRESHOLDS = 8  # columns of the table of absent objects
@@ -18,49 +18,28 @@ _TOP_CONFUSIONS = 10
 _STRONG_SHARE = 0.8  # from here on, white letters have more contrast
 
 
-def reliability(report: Report, figure: Figure) -> Markup | None:
-    """Return whether a score says how often a detection is right."""
-    values = table_at(report, "calibration")
-    if not values:
-        return None
-    note = (
-        f"Over {number(values.get('detections'))} detections with a score of at least "
-        f"{number(values.get('min_score'), 2)}; right at IoU {number(values.get('iou'), 2)}. "
-        f"D-ECE {number(values.get('d_ece'))}: mean gap between score and precision."
-    )
+def calibration_errors(report: Report) -> Table:
+    """Return the calibration error by class."""
     rows = [
         [name, at(value, "detections"), at(value, "d_ece")]
-        for name, value in table_at(values, "classes").items()
+        for name, value in table_at(report, "calibration", "classes").items()
     ]
     columns = [Column("Class"), Column("Detections"), Column("D-ECE")]
-    return section(
-        "reliability",
-        "Reliability of scores",
-        element("p", note),
-        figure("reliability"),
-        table("Calibration error per class", columns, rows),
-    )
+    return Table("Calibration error per class", columns, rows)
 
 
-def operating_points(report: Report) -> Markup | None:
-    """Return the thresholds with the best F1."""
-    values = table_at(report, "operating_points")
-    if not values:
-        return None
-    note = f"Thresholds from: {values.get('origin') or ABSENT}. Mean F1 {number(values.get('macro_f1'))}."
+def operating_points(report: Report) -> Table:
+    """Return the thresholds with the best F1 by class."""
     keys = ("threshold", "f1", "precision", "recall")
-    rows = [[name, *(at(value, key) for key in keys)] for name, value in table_at(values, "classes").items()]
+    classes = table_at(report, "operating_points", "classes")
+    rows = [[name, *(at(value, key) for key in keys)] for name, value in classes.items()]
     columns = [Column(title) for title in ("Class", "Threshold", "F1", "Precision", "Recall")]
-    return section(
-        "operating-points", "Operating points", element("p", note), table("Per class", columns, rows)
-    )
+    return Table("Per class", columns, rows)
 
 
-def absent_objects(report: Report, figure: Figure) -> Markup | None:
-    """Return what is found where there is nothing."""
+def absent_objects(report: Report) -> Table:
+    """Return the false positives of absent classes by threshold."""
     values = table_at(report, "absent")
-    if not values:
-        return None
     thresholds = list_at(values, "thresholds")
     step = max(1, -(-len(thresholds) // _MAX_THRESHOLDS))
     chosen = range(0, len(thresholds), step)
@@ -75,13 +54,7 @@ def absent_objects(report: Report, figure: Figure) -> Markup | None:
         [name, at(value, "images"), at(value, "at_operating_point"), *_rates(value, chosen)]
         for name, value in table_at(values, "classes").items()
     ]
-    return section(
-        "absent",
-        "Absent objects",
-        element("p", "False positives per image, on images where the class is known to be absent."),
-        table("False positives per image by score", columns, rows),
-        figure("absent"),
-    )
+    return Table("False positives per image by score", columns, rows)
 
 
 def _rates(values: Any, chosen: Sequence[int]) -> list[Any]:
@@ -89,67 +62,58 @@ def _rates(values: Any, chosen: Sequence[int]) -> list[Any]:
     return [rates[i] if i < len(rates) else None for i in chosen]
 
 
-def confusion(report: Report) -> Markup | None:
-    """Return which class was taken for which, as a table with colours."""
-    labels = [str(label) for label in list_at(report, "confusion", "labels")]
-    counts = rows_at(report, "confusion", "counts", width=len(labels))
+@dataclass(frozen=True, slots=True)
+class HeatCell:
+    """One cell of the confusion matrix: its text, share of the row, classes of style, and hint."""
+
+    text: str
+    share: float
+    classes: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """The confusion matrix as a table with colours; ``few`` labels leave room for counts."""
+
+    labels: Sequence[str]
+    few: bool
+    rows: Sequence[tuple[str, Sequence[HeatCell]]]
+
+
+def confusion(report: Report) -> Heat | None:
+    """Return which class was taken for which, or null without counts."""
+    labels, counts = _confusion_of(report)
     if not labels or not counts:
         return None
     few = len(labels) <= _FEW_LABELS
-    head = element(
-        "tr",
-        element("td"),
-        [element("th", element("span", label), scope="col", title=label) for label in labels],
-    )
     rows = [
-        element("tr", element("th", label, scope="row", title=label), _heat_cells(row, labels, index, few))
+        (label, _heat_cells(row, labels, index, few))
         for index, (label, row) in enumerate(zip(labels, counts, strict=False))
     ]
-    shown = "counts" if few else "percent of the row; counts on hovering"
-    iou = number(at(report, "confusion", "iou"), 2)
-    note = (
-        f"Rows are what is there, columns what was detected (IoU {iou}, "
-        f"thresholds: {at(report, 'confusion', 'thresholds') or ABSENT}). Colour is the share of the row; "
-        f"cells hold {shown}."
-    )
-    heat = element(
-        "table",
-        element("caption", "Truth by detection"),
-        element("thead", head),
-        element("tbody", rows),
-        class_="heat few" if few else "heat",
-    )
-    return section(
-        "confusion",
-        "Confusion",
-        element("p", note),
-        scrollable(heat, "Confusion matrix"),
-        _largest_confusions(labels, counts),
-    )
+    return Heat(labels, few, rows)
 
 
-def _heat_cells(row: Sequence[Any], labels: Sequence[str], diagonal: int, few: bool) -> list[Markup]:
+def _confusion_of(report: Report) -> tuple[list[str], list[Sequence[Any]]]:
+    labels = [str(label) for label in list_at(report, "confusion", "labels")]
+    return labels, rows_at(report, "confusion", "counts", width=len(labels))
+
+
+def _heat_cells(row: Sequence[Any], labels: Sequence[str], diagonal: int, few: bool) -> list[HeatCell]:
     total = sum(finite(count) or 0.0 for count in row)
     cells = []
     for column, (label, count) in enumerate(zip(labels, row, strict=False)):
         share = (finite(count) or 0.0) / total if total else 0.0
         percent = f"{100 * share:.0f}" if share >= 0.005 else ""
-        text: Content = number(count) if few else percent
         classes = ["strong"] * (share >= _STRONG_SHARE) + ["same"] * (column == diagonal)
-        cells.append(
-            element(
-                "td",
-                text,
-                class_=" ".join(classes) or None,
-                style=f"--share:{share:.3f}" if share else None,
-                title=f"{labels[diagonal]} as {label}: {number(count)} ({100 * share:.1f} %)",
-            )
-        )
+        title = f"{labels[diagonal]} as {label}: {number(count)} ({100 * share:.1f} %)"
+        cells.append(HeatCell(number(count) if few else percent, share, " ".join(classes), title))
     return cells
 
 
-def _largest_confusions(labels: Sequence[str], counts: Sequence[Sequence[Any]]) -> Markup | None:
+def largest_confusions(report: Report) -> Table:
     """Return the pairs of classes that are taken for each other most often, background left out."""
+    labels, counts = _confusion_of(report)
     pairs = []
     for truth, row in zip(labels[:-1], counts, strict=False):
         total = sum(finite(count) or 0.0 for count in row)
@@ -158,18 +122,14 @@ def _largest_confusions(labels: Sequence[str], counts: Sequence[Sequence[Any]]) 
             for found, count in zip(labels[:-1], row, strict=False)
             if found != truth and finite(count)
         ]
-    if not pairs:
-        return None
     pairs.sort(key=lambda pair: -pair[2])
     columns = [Column("Truth"), Column("Detected as"), Column("Objects"), Column("Share of the class")]
-    return table("Most frequent confusions between classes", columns, pairs[:_TOP_CONFUSIONS])
+    return Table("Most frequent confusions between classes", columns, pairs[:_TOP_CONFUSIONS])
 
 
-def sizes(report: Report, figure: Figure) -> Markup | None:
-    """Return what is found by the size of the object."""
+def sizes(report: Report) -> Table:
+    """Return the objects that are found by their size."""
     values = table_at(report, "sizes")
-    if not values:
-        return None
     parts = (list_at(values, key) for key in ("truths", "found", "false_positives"))
     rows = [
         [
@@ -182,7 +142,7 @@ def sizes(report: Report, figure: Figure) -> Markup | None:
         for label, truths, found, wrong in zip(size_labels(list_at(values, "edges_px")), *parts, strict=False)
     ]
     columns = [Column(title) for title in ("Size (px)", "Objects", "Found", "Share found", "False positives")]
-    return section("sizes", "Sizes", figure("sizes"), table("By size of the box", columns, rows))
+    return Table("By size of the box", columns, rows)
 
 
 def size_labels(edges_px: Sequence[Any]) -> list[str]:

@@ -1,11 +1,11 @@
-"""What the page begins and ends with: what was evaluated, the key figures, warnings, settings."""
+"""The parts of the page around its figures: subject, key figures, comparison, settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medrov_cli.core.reports.markup import Column, Markup, definitions, element, section, table
+from medrov_cli.core.reports.tables import Cell, Column, Table
 from medrov_cli.core.reports.values import (
     ABSENT,
     at,
@@ -30,36 +30,25 @@ def title_of(report: Report) -> str:
     return f"Evaluation on {subject or 'a dataset'}"
 
 
-def header(report: Report) -> Markup:
-    """Return the title, what was evaluated on what, and the notice."""
-    dataset, model = table_at(report, "dataset"), table_at(report, "model")
-    counts = ", ".join(
+def counts(report: Report) -> str:
+    """Return the numbers of images, boxes, cases, sources and classes."""
+    dataset = table_at(report, "dataset")
+    return ", ".join(
         f"{number(dataset[key])} {key}"
         for key in ("images", "boxes", "cases", "sources", "classes")
         if finite(dataset.get(key)) is not None
     )
-    subject = f"model {model['name']}" if model.get("name") else "predictions from a file"
-    if model.get("imgsz"):
-        subject += f", {model['imgsz']} px"
-    return element(
-        "header",
-        element("h1", title_of(report)),
-        element(
-            "p", f"Dataset {dataset.get('name') or ABSENT}, split {dataset.get('split') or ABSENT}: {counts}."
-        ),
-        element("p", f"Evaluated: {subject}."),
-        element("p", report.get("notice") or "", class_="notice", role="note"),
-    )
 
 
-def contents(titles: Sequence[tuple[str, str]]) -> Markup:
-    """Return links to the page's sections."""
-    links = [element("li", element("a", title, href=f"#{anchor}")) for anchor, title in titles]
-    return element("nav", element("ul", links), aria_label="Contents")
+def subject(report: Report) -> str:
+    """Return the model that was evaluated."""
+    model = table_at(report, "model")
+    name = f"model {model['name']}" if model.get("name") else "predictions from a file"
+    return f"{name}, {model['imgsz']} px" if model.get("imgsz") else name
 
 
-def key_figures(report: Report) -> Markup:
-    """Return the few numbers to look at first."""
+def key_figures(report: Report) -> list[tuple[str, str, str]]:
+    """Return the main numbers: label, value and note of each."""
     mean = table_at(report, "coco", "presence", "macro")
     cpm = number(at(report, "froc", "mean", "cpm"))
     figures = [
@@ -78,11 +67,7 @@ def key_figures(report: Report) -> Markup:
         figures.append(
             ("Absent objects", number(absent[1], 2), f"false positives per image at score {absent[0]:g}")
         )
-    items = [
-        element("li", element("span", label), element("strong", value), element("span", note))
-        for label, value, note in figures
-    ]
-    return section("key-figures", "Key figures", element("ul", items, class_="keys"))
+    return figures
 
 
 def _absent_at_default(report: Report) -> tuple[float, float | None] | None:
@@ -93,62 +78,34 @@ def _absent_at_default(report: Report) -> tuple[float, float | None] | None:
     return min(pairs, key=lambda pair: abs(pair[0] - _DEFAULT_THRESHOLD), default=None)
 
 
-def warning_list(report: Report) -> Markup:
-    """Return what a reader should know before trusting the numbers."""
-    warnings = list_at(report, "warnings")
-    if not warnings:
-        return section("warnings", "Warnings", element("p", "None."))
-    items = element("ul", [element("li", str(warning)) for warning in warnings])
-    return section("warnings", "Warnings", element("div", items, class_="warnings"))
-
-
-def comparison(report: Report) -> Markup | None:
-    """Return this evaluation beside another one, where it was compared."""
-    compared = table_at(report, "comparison")
-    if not compared:
-        return None
-    note = (
-        f"Beside {compared.get('with') or ABSENT}: paired bootstrap over {compared.get('unit') or ABSENT}s, "
-        f"{number(compared.get('samples'))} samples, 95 % intervals of the difference (this minus other). "
-        "▲ and ▼ mark differences whose interval excludes 0."
-    )
-    return section(
-        "comparison",
-        "Comparison",
-        element("p", note),
-        _differences("Metrics", "Metric", table_at(compared, "metrics")),
-        _differences("Classes", "Class", table_at(compared, "classes")) if compared.get("classes") else None,
-    )
-
-
-def _differences(caption: str, first: str, values: Mapping[str, Any]) -> Markup:
+def differences(report: Report, key: str) -> Table:
+    """Return this evaluation beside another one, for ``metrics`` or ``classes``."""
+    caption, first = {"metrics": ("Metrics", "Metric"), "classes": ("Classes", "Class")}[key]
     columns = [Column(title) for title in (first, "This", "Other", "Difference", "Interval", "Excludes 0")]
     rows = []
-    for name, value in values.items():
-        difference = finite(at(value, "difference"))
-        mark: str | Markup = ""
-        if excludes_zero(at(value, "interval")):
-            ends = at(value, "interval")
-            mark = element("span", "▲ higher" if ends[0] > 0 else "▼ lower", class_="clear")
-        shown = element(
-            "td",
+    for name, value in table_at(report, "comparison", key).items():
+        difference, ends = finite(at(value, "difference")), at(value, "interval")
+        is_clear = excludes_zero(ends)
+        mark = Cell(("▲ higher" if ends[0] > 0 else "▼ lower") if is_clear else "", is_clear=is_clear)
+        shown = Cell(
             number(difference, signed=True),
-            class_="number clear" if mark else "number",
-            data_value=None if difference is None else repr(difference),
+            is_number=True,
+            sort_key=None if difference is None else repr(difference),
+            is_clear=is_clear,
         )
-        rows.append([name, at(value, "this"), at(value, "other"), shown, at(value, "interval"), mark])
-    return table(caption, columns, rows)
+        rows.append([name, at(value, "this"), at(value, "other"), shown, ends, mark])
+    return Table(caption, columns, rows)
 
 
-def settings(report: Report) -> Markup:
-    """Return everything that the numbers depend on, as a definition list."""
+def settings(report: Report) -> list[tuple[str, str]]:
+    """Return everything that the numbers depend on: names and values."""
     pairs: list[tuple[str, str]] = []
     for part in ("dataset", "model", "predictions", "settings"):
         for key, value in table_at(report, part).items():
             pairs.append((key if part == "settings" else f"{part} {key}", _plain(value)))
     pairs.append(("created by", _plain(report.get("created_by"))))
     pairs.append(("schema", _plain(report.get("schema"))))
-    return section("settings", "Settings", definitions((k.replace("_", " "), v) for k, v in pairs))
+    return [(name.replace("_", " "), value) for name, value in pairs]
 
 
 def _plain(value: Any) -> str:

@@ -6,18 +6,16 @@ merges. Pictures stand in the page as text, and become pictures when they are sh
 
 from __future__ import annotations
 
-import html
 import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
-from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.labelled_documents import undecided
 from medrov_cli.core.datasets.labelled_folder import LabelledFolder
@@ -25,12 +23,10 @@ from medrov_cli.core.datasets.sample_images import load_image
 from medrov_cli.core.datasets.sources import Sample, is_pseudo
 from medrov_cli.core.pixels.encode import jpeg_uri
 from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.reports.page import write_page
 from medrov_cli.core.reports.pictures import JPEG_QUALITY, draw_thumbnail
-from medrov_cli.core.reports.theme import CONTENT_POLICY
 
 DECISIONS_SCHEMA = "medrov.pseudolabel-decisions/1"
-
-_PICTURES = "@pictures@"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,15 +66,27 @@ def write_review(path: Path, folder: LabelledFolder, progress: Progress = no_pro
         },
         "items": [picture.facts for picture in pictures],
     }
-    before, after = _template(folder.dataset.name, data)
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(before)
-        for number, (picture, image) in enumerate(_with_images(pictures)):
-            text = jpeg_uri(draw_thumbnail(image, picture.box_xyxy, list(picture.others_xyxy)), JPEG_QUALITY)
-            stream.write(f'<script type="text/plain" id="picture-{number}">{text}</script>\n')
-            progress(number + 1, len(pictures), "drawing the review")
-        stream.write(after)
+    # In a script element only "</" and "<!--" could end the data, and they are escaped in strings.
+    facts = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    name = folder.dataset.name
+    write_page(
+        path,
+        "review.html.j2",
+        title=f"Review of {name}",
+        name=name,
+        notice=RESEARCH_NOTICE,
+        data=Markup(facts),  # noqa: S704 - escaped above
+        pictures=_addresses(pictures, progress),
+    )
     return len(pictures)
+
+
+def _addresses(pictures: Sequence[_Picture], progress: Progress) -> Iterator[str]:
+    """Yield the ``data:`` address of each picture, drawn when it is written."""
+    for number, (picture, image) in enumerate(_with_images(pictures), start=1):
+        drawn = draw_thumbnail(image, picture.box_xyxy, list(picture.others_xyxy))
+        yield jpeg_uri(drawn, JPEG_QUALITY)
+        progress(number, len(pictures), "drawing the review")
 
 
 def _with_images(pictures: Sequence[_Picture]) -> Iterator[tuple[_Picture, UInt8Array]]:
@@ -87,21 +95,6 @@ def _with_images(pictures: Sequence[_Picture]) -> Iterator[tuple[_Picture, UInt8
         image = load_image(sample)
         for picture in own:
             yield picture, image
-
-
-def _template(title: str, data: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the page before and after its pictures."""
-    page = files("medrov_cli").joinpath("assets", "review.html").read_text(encoding="utf-8")
-    # In a script element only "</" and "<!--" could end the data, and they are escaped in strings.
-    facts = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
-    values = {
-        "policy": html.escape(CONTENT_POLICY),
-        "title": html.escape(title),
-        "notice": html.escape(RESEARCH_NOTICE),
-        "data": facts,
-    }
-    before, after = page.split(_PICTURES)
-    return re.sub("@(policy|title|notice|data)@", lambda match: values[match[1]], before), after
 
 
 def _pictures(folder: LabelledFolder) -> Iterator[_Picture]:

@@ -51,6 +51,8 @@ def printable(text: str) -> str:
 
     Neither may stand in HTML or SVG; file names can hold both. Line breaks become spaces.
     """
+    if text.isprintable():
+        return text
     spaced = " ".join(text.splitlines())
     return "".join(
         _REPLACEMENT if "\ud800" <= c <= "\udfff" or (not c.isprintable() and not c.isspace()) else c

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from medrov_cli.core.base.errors import excludes, usage_error
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
@@ -19,15 +18,6 @@ ROUNDS = 5
 """Rounds where neither their number nor a time is given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curves:
-    """The points of the scaling curves."""
-
-    classes: tuple[int, ...] = (1, 10, 100, 1000, 2000)
-    imgsz: tuple[int, ...] = (224, 320, 416, 512, 640)
-    batch: tuple[int, ...] = (1, 2, 4, 8, 16)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkSettings:
     """Settings of ``benchmark``.
@@ -40,14 +30,6 @@ class BenchmarkSettings:
         Time one engine.
     compare
         Time these side by side; the first is what the others are compared with.
-    against
-        Time ultralytics' own predictor beside ours.
-    cold
-        Time a new process from its start to the boxes of one image, and ultralytics' as well.
-    text
-        Time the text encoder and a change of the vocabulary.
-    scaling
-        Folder for the curves over classes, image size and batch; null: none.
     memory
         Images of a run whose memory is watched; null: none.
     images
@@ -57,11 +39,9 @@ class BenchmarkSettings:
     weights
         Name in the manifest, or a ``.safetensors`` file.
     classes
-        Number of synthetic classes; null: the vocabulary of the weights (1,000 for ``text``).
+        Number of synthetic classes; null: the vocabulary of the weights.
     runtime
         Where and how the network runs; ``batch`` null: as ``detect`` chooses it.
-    curves
-        The points of ``scaling``.
     """
 
     inputs: tuple[str, ...] = argument(
@@ -82,31 +62,6 @@ class BenchmarkSettings:
         parse=parse_variants,
         metavar="LIST",
         help="As --fps, of several engines or exported models, in turn: openvino,openvino-bf16,m.onnx.",
-        panel=FIGURES_PANEL,
-    )
-    against: Literal["ultralytics"] | None = option(
-        "--against",
-        default=None,
-        help="Its own predictor of YOLO-World with our weights, at its best settings, in turn with ours.",
-        panel=FIGURES_PANEL,
-    )
-    cold: bool = option(
-        "--cold",
-        default=False,
-        help="A new process for one image: wall time and peak memory, and those of ultralytics.",
-        panel=FIGURES_PANEL,
-    )
-    text: bool = option(
-        "--text",
-        default=False,
-        help="The text encoder cold, warm and cached, and a change of 1,000 cached classes.",
-        panel=FIGURES_PANEL,
-    )
-    scaling: Path | None = option(
-        "--scaling",
-        default=None,
-        metavar="DIR",
-        help="Curves over the number of classes, the image size and the batch, as PNG in this folder.",
         panel=FIGURES_PANEL,
     )
     memory: int | None = option(
@@ -152,7 +107,6 @@ class BenchmarkSettings:
         panel=MODEL_PANEL,
     )
     as_json: bool = option_of(OutputSettings, "as_json")
-    curves: Curves = field(default_factory=Curves)
 
     @property
     def variant(self) -> Variant:
@@ -166,14 +120,13 @@ class BenchmarkSettings:
 
     @property
     def times_engines(self) -> bool:
-        """Tell whether engines are timed: asked for, needed beside a rival, or nothing else is asked for."""
-        others = self.cold or self.text or self.scaling is not None or self.memory is not None
-        return self.fps or bool(self.compare) or self.against is not None or not others
+        """Tell whether engines are timed: asked for, or nothing else is asked for."""
+        return self.fps or bool(self.compare) or self.memory is None
 
     @property
-    def needs_images(self) -> bool:
-        """Tell whether anything but the text side is timed."""
-        return self.times_engines or self.cold or self.scaling is not None or self.memory is not None
+    def rounds_or_default(self) -> int | None:
+        """Return the number of rounds; null where a time is given in its place."""
+        return None if self.seconds is not None else self.rounds or ROUNDS
 
     def check(self) -> None:
         """Refuse bad values and contradictions.
@@ -194,12 +147,6 @@ class BenchmarkSettings:
             )
         self.runtime.check()
         self._check_comparison()
-        if self.scaling is not None and self.scaling.exists() and not self.scaling.is_dir():
-            raise usage_error(f"--scaling {self.scaling} is a file", "Give a folder.")
-        if self.cold and self.classes is not None:
-            raise excludes("--cold", "--classes", "It takes the weights' vocabulary.")
-        if self.inputs and not self.needs_images:
-            raise usage_error("--text reads no images", "Leave the images out, or add --fps.")
 
     def settings(self, imgsz: int, classes: int, files: int) -> dict[str, Any]:
         """Return the ``settings`` object of the document."""
@@ -212,7 +159,7 @@ class BenchmarkSettings:
             "images_from": "files" if self.inputs else "phantoms",
             "files": files,
             "images": self.images,
-            "rounds": None if self.seconds is not None else self.rounds or ROUNDS,
+            "rounds": self.rounds_or_default,
             "seconds": self.seconds,
         }
 

@@ -8,8 +8,9 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
-from medrov_cli.core.base.codec import Fields
+from medrov_cli.core.base.codec import Fields, Rule, flat_document, read_record
 from medrov_cli.core.base.constants import GRID, MAX_IMGSZ
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
@@ -52,12 +53,12 @@ class ManifestEntry:
     name: str
     file: str
     sha256: str
-    size_bytes: int
+    size_bytes: Annotated[int, Rule(key="bytes", low=1, high=_MAX_BYTES)]
     source: str
     licence: str
-    imgsz: int
+    imgsz: Annotated[int, Rule(low=GRID, high=MAX_IMGSZ)]
     text_encoder: str
-    url: str | None = None
+    url: Annotated[str | None, Rule(may_be_absent=True)] = None
 
 
 def weights_dir() -> Path:
@@ -154,31 +155,11 @@ def _entry(fields: Fields) -> ManifestEntry:
     fields.require(_NAME.fullmatch(name) is not None, "name", "letters, digits, '.', '_' and '-'")
     fields.require(plain_file, "file", "a .safetensors file name without folders")
     fields.require(_SHA256.fullmatch(digest) is not None, "sha256", "64 lower-case hexadecimal digits")
-    return ManifestEntry(
-        name=name,
-        file=file,
-        sha256=digest,
-        size_bytes=fields.integer("bytes", low=1, high=_MAX_BYTES),
-        source=fields.text("source"),
-        licence=fields.text("licence"),
-        imgsz=fields.integer("imgsz", low=GRID, high=MAX_IMGSZ),
-        text_encoder=fields.text("text_encoder"),
-        url=fields.text("url") if "url" in fields.data else None,
-    )
+    return read_record(ManifestEntry, fields)
 
 
 def _as_toml(entry: ManifestEntry) -> str:
     """Return an entry as a TOML table; strings and numbers of JSON are valid TOML."""
-    values = {
-        "name": entry.name,
-        "file": entry.file,
-        "sha256": entry.sha256,
-        "bytes": entry.size_bytes,
-        "source": entry.source,
-        "licence": entry.licence,
-        "imgsz": entry.imgsz,
-        "text_encoder": entry.text_encoder,
-        "url": entry.url,
-    }
+    values = flat_document(entry)
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
     return "\n".join(["[[weights]]", *lines])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from medrov_cli.core.base.codec import Fields
+from medrov_cli.core.base.codec import Fields, Rule, read_record
 from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.records.score_maps import CalibrationInfo, parse_calibration
@@ -34,9 +34,9 @@ class ArchitectureInfo:
         Whether the network contains one class embedding of its own, for objects of no prompted class.
     """
 
-    scale: str
+    scale: Annotated[str, Rule(among=SCALES)]
     text_adapter: bool = False
-    background: bool = False
+    background: Annotated[bool, Rule(may_be_absent=True)] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ class TextEncoderInfo:
     """
 
     spec: str
-    identity: str = ""
-    revision: str = ""
-    width: int = TEXT_WIDTH
-    context_length: int | None = None
+    identity: Annotated[str, Rule(may_be_empty=True)] = ""
+    revision: Annotated[str, Rule(may_be_empty=True)] = ""
+    width: Annotated[int, Rule(low=1, high=TEXT_WIDTH)] = TEXT_WIDTH
+    context_length: Annotated[int | None, Rule(low=1, high=100_000)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class TrainingInfo:
     """Training data of the weights, and remarks."""
 
     datasets: tuple[DatasetEntry, ...] = ()
-    notes: str = ""
+    notes: Annotated[str, Rule(may_be_empty=True)] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,13 @@ class WeightsMetadata:
     name: str
     architecture: ArchitectureInfo
     text_encoder: TextEncoderInfo
-    imgsz: int
+    imgsz: Annotated[int, Rule(low=GRID, high=MAX_IMGSZ)]
     licence: str
     created_by: str
     vocabulary: tuple[ClassEntry, ...] = ()
     training: TrainingInfo = TrainingInfo()
     results: dict[str, Any] = field(default_factory=dict)
-    source: str = ""
+    source: Annotated[str, Rule(may_be_empty=True)] = ""
     calibration: CalibrationInfo | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -180,59 +180,7 @@ class WeightsMetadata:
                 f"{where}: unknown metadata schema {schema!r}; this version reads {SCHEMA!r}",
                 "Update medrov, or get weights for this version.",
             )
-        return _parse(fields)
-
-
-def _parse(fields: Fields) -> WeightsMetadata:
-    """Return the record of the fields."""
-    architecture = fields.child("architecture")
-    encoder = fields.child("text_encoder")
-    training = fields.child("training")
-    imgsz = fields.integer("imgsz", low=GRID, high=MAX_IMGSZ)
-    fields.require(imgsz % GRID == 0, "imgsz", f"a multiple of {GRID}")
-    return WeightsMetadata(
-        name=fields.text("name"),
-        architecture=ArchitectureInfo(
-            scale=architecture.choice("scale", SCALES),
-            text_adapter=architecture.flag("text_adapter"),
-            background="background" in architecture.data and architecture.flag("background"),
-        ),
-        text_encoder=TextEncoderInfo(
-            spec=encoder.text("spec"),
-            identity=encoder.text("identity", may_be_empty=True),
-            revision=encoder.text("revision", may_be_empty=True),
-            width=encoder.integer("width", low=1, high=TEXT_WIDTH),
-            context_length=encoder.optional_integer("context_length", low=1, high=100_000),
-        ),
-        imgsz=imgsz,
-        licence=fields.text("licence"),
-        created_by=fields.text("created_by"),
-        vocabulary=tuple(parse_class_entry(item) for item in fields.children("vocabulary")),
-        training=TrainingInfo(
-            datasets=tuple(_dataset_entry(item) for item in training.children("datasets")),
-            notes=training.text("notes", may_be_empty=True),
-        ),
-        results=fields.mapping("results"),
-        source=fields.text("source", may_be_empty=True),
-        calibration=parse_calibration(fields.data.get("calibration"), fields.where),
-    )
-
-
-def parse_class_entry(fields: Fields) -> ClassEntry:
-    """Return one class of the vocabulary."""
-    known = tuple(member.value for member in Modality)
-    return ClassEntry(
-        name=fields.text("name"),
-        synonyms=fields.texts("synonyms"),
-        modalities=tuple(Modality(value) for value in fields.texts("modalities", among=known)),
-    )
-
-
-def _dataset_entry(fields: Fields) -> DatasetEntry:
-    """Return one source of training images."""
-    modality = fields.optional_choice("modality", tuple(member.value for member in Modality))
-    return DatasetEntry(
-        name=fields.text("name"),
-        licence=fields.text("licence"),
-        modality=None if modality is None else Modality(modality),
-    )
+        imgsz = fields.integer("imgsz", low=GRID, high=MAX_IMGSZ)
+        fields.require(imgsz % GRID == 0, "imgsz", f"a multiple of {GRID}")
+        calibration = parse_calibration(fields.data.get("calibration"), where)
+        return read_record(cls, fields, calibration=calibration)

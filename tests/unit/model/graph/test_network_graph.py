@@ -15,6 +15,7 @@ from medrov_cli.core.engines.anchors import work_out
 from medrov_cli.core.model.folding import fold_text
 from medrov_cli.core.model.graph.detector import GraphForm, OutputForm, TextForm, build_graph
 from medrov_cli.core.model.network import Architecture, Detector
+from tolerances import BOX_ATOL_PX, SCORE_ATOL
 from weights_fixtures import unit_rows
 
 TEXT = unit_rows(7, seed=2)
@@ -77,9 +78,9 @@ def test_every_scale_gives_what_torch_gives(scale: str) -> None:
     detector = detector_of(scale, adapter=False)
     boxes, scores = by_torch(detector, images())
     found = by_graph(tensors_of(detector), GraphForm(imgsz=64), images())
-    np.testing.assert_allclose(found["boxes"], boxes, atol=1e-3)
-    np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
-    assert scores.std() > 1e-4
+    np.testing.assert_allclose(found["boxes"], boxes, atol=BOX_ATOL_PX)
+    np.testing.assert_allclose(found["scores"], scores, atol=SCORE_ATOL)
+    assert scores.std() > 100 * SCORE_ATOL
 
 
 @pytest.mark.parametrize("text", list(TextForm))
@@ -91,8 +92,8 @@ def test_every_form_of_the_text_gives_what_torch_gives(
     boxes, scores = by_torch(detector, images())
     found = by_graph(tensors_of(detector), GraphForm(text, imgsz=64, bytes_in=True, batch=1), images())
     assert found["scores"].shape == scores.shape == (1, 84, 7)
-    np.testing.assert_allclose(found["boxes"], boxes, atol=1e-3)
-    np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
+    np.testing.assert_allclose(found["boxes"], boxes, atol=BOX_ATOL_PX)
+    np.testing.assert_allclose(found["scores"], scores, atol=SCORE_ATOL)
 
 
 @pytest.mark.parametrize(("height", "width", "count"), [(64, 64, 1), (96, 64, 3), (32, 160, 2)])
@@ -101,8 +102,8 @@ def test_a_free_size_takes_any_multiple_of_32(height: int, width: int, count: in
     pixels = images(height, width, count)
     boxes, scores = by_torch(detector, pixels)
     found = by_graph(tensors_of(detector), GraphForm(), pixels)
-    np.testing.assert_allclose(found["boxes"], boxes, atol=1e-3)
-    np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
+    np.testing.assert_allclose(found["boxes"], boxes, atol=BOX_ATOL_PX)
+    np.testing.assert_allclose(found["scores"], scores, atol=SCORE_ATOL)
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-6, 0.5, 1.0])
@@ -114,8 +115,8 @@ def test_parts_are_worked_out_to_the_same_boxes_and_scores(floor: float) -> None
     parts = {name: value[0] for name, value in by_graph(tensors, form, images()).items()}
     found = work_out(parts, fold_text(tensors, TEXT), floor, (64, 64))
     kept = scores.max(1) >= floor
-    np.testing.assert_allclose(found.boxes_xyxy, boxes[kept], atol=1e-3)
-    np.testing.assert_allclose(found.scores, scores[kept], atol=1e-4)
+    np.testing.assert_allclose(found.boxes_xyxy, boxes[kept], atol=BOX_ATOL_PX)
+    np.testing.assert_allclose(found.scores, scores[kept], atol=SCORE_ATOL)
 
 
 def test_parts_of_a_large_image_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,10 +127,10 @@ def test_parts_of_a_large_image_are_those_of_the_whole(monkeypatch: pytest.Monke
     form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=96, batch=1, bytes_in=True)
     parts = {name: value[0] for name, value in by_graph(tensors, form, pixels).items()}
     found = work_out(parts, fold_text(tensors, TEXT), 0.0, (96, 96))
-    np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=1e-3)
-    np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=BOX_ATOL_PX)
+    np.testing.assert_allclose(found.scores, scores, atol=SCORE_ATOL)
     best = np.concatenate([parts[f"best{level}"] for level in range(3)])
-    np.testing.assert_allclose(1 / (1 + np.exp(-best)), scores.max(1), atol=1e-4)
+    np.testing.assert_allclose(1 / (1 + np.exp(-best)), scores.max(1), atol=SCORE_ATOL)
 
 
 @pytest.mark.parametrize("count", [1, 1000])
@@ -137,7 +138,7 @@ def test_any_number_of_classes_goes_through_one_graph(count: int) -> None:
     detector, text = detector_of(), unit_rows(count, seed=8)
     _, scores = by_torch(detector, images(), text)
     found = by_graph(tensors_of(detector), GraphForm(TextForm.EMBEDDINGS), images(), text)
-    np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
+    np.testing.assert_allclose(found["scores"], scores, atol=SCORE_ATOL)
 
 
 def test_the_same_weights_make_the_same_bytes_and_metadata_travels_along() -> None:

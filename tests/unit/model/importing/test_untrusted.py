@@ -161,6 +161,61 @@ def test_huge_numbers_cost_nothing() -> None:
             assert error.code == ErrorCode.WEIGHTS_CORRUPT  # noqa: PT017
 
 
+SHARED_TWICE = b"\x80\x02)q\x00" + b"".join(
+    b"h%bh%b\x86q%b" % (bytes([index]), bytes([index]), bytes([index + 1])) for index in range(200)
+)
+"""A tuple of 2**200 empty ones, each level of which is the one below it, twice."""
+
+
+@pytest.mark.parametrize(
+    "program",
+    {
+        "key of a dict": SHARED_TWICE + b"}h\xc8K\x01s.",
+        "key among others": SHARED_TWICE + b"}(K\x00K\x01h\xc8K\x02u.",
+        "member of a set": b"\x80\x04" + SHARED_TWICE[2:] + b"\x8f(h\xc8\x90.",
+        "key of an ordered dict": SHARED_TWICE + b"ccollections\nOrderedDict\n)Rh\xc8K\x01s.",
+        "argument of an ordered dict": SHARED_TWICE + b"ccollections\nOrderedDict\n]h\xc8K\x01\x86a\x85R.",
+    }.values(),
+)
+def test_a_key_that_takes_for_ever_to_hash_is_refused(program: bytes) -> None:
+    with pytest.raises(MedrovError) as caught:
+        read_pickle(program, where="x.pt")
+    assert caught.value.code == ErrorCode.WEIGHTS_CORRUPT
+
+
+@pytest.mark.parametrize(
+    "program",
+    {
+        "function": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x08\x00\x00\x00__code__K\x01sb.",
+        "attribute of a class": b"\x80\x02ctorch.nn.modules.container\nSequential\n"
+        b"N}X\x0c\x00\x00\x00__setstate__K\x01s\x86b.",
+        "storage": b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+        b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQN}X\x03\x00\x00\x00keyK\x01s\x86b.",
+    }.values(),
+)
+def test_the_state_of_a_stand_in_cannot_be_set(program: bytes) -> None:
+    with pytest.raises(MedrovError, match="sets the state of something that is not an object") as caught:
+        read_pickle(program, where="x.pt")
+    assert caught.value.code == ErrorCode.WEIGHTS_UNTRUSTED
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (b"\x80\x02" + b"(" * 1100 + b"t" * 1100 + b".", "open containers"),
+        (b"\x80\x02(" + b"N" * 20_000 + b"t.", "a tuple of 20000 items"),
+        (
+            b"\x80\x02" + b"".join(b"ctorch.nn.modules.x\nA%d\n0" % number for number in range(1100)) + b"N.",
+            "more than 1000 names",
+        ),
+    ],
+)
+def test_programs_over_the_limits_are_refused(program: bytes, message: str) -> None:
+    with pytest.raises(MedrovError, match=message) as caught:
+        read_pickle(program, where="x.pt")
+    assert caught.value.code == ErrorCode.WEIGHTS_UNTRUSTED
+
+
 def test_endless_program_is_refused() -> None:
     with pytest.raises(MedrovError, match="operations"):
         read_pickle(b"\x80\x02" + b"N" * (MAX_OPCODES + 10) + b".", where="x.pt")

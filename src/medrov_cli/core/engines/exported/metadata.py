@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from medrov_cli.core.base.codec import Fields
+from medrov_cli.core.base.codec import Fields, Rule, read_record
 from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, RESEARCH_NOTICE
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
-from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata, parse_class_entry
+from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 
 SCHEMA = "medrov.export/1"
 """Version of the metadata. Fields may be added under the same version, never renamed."""
@@ -55,7 +55,7 @@ class Suppression:
 
     thresholds: tuple[float, ...]
     iou: float
-    max_det: int
+    max_det: Annotated[int, Rule(low=1, high=1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,8 @@ def _parse(fields: Fields) -> ExportMetadata:
     weights, text = fields.child("weights"), fields.child("text")
     is_open = text.choice("form", ("folded", "open")) == "open"
     imgsz = fields.child("input").optional_integer("imgsz", low=GRID, high=MAX_IMGSZ)
-    suppression = None if fields.data.get("nms") is None else _suppression(fields.child("nms"))
-    classes = None if is_open else tuple(parse_class_entry(item) for item in fields.children("classes"))
+    suppression = None if fields.data.get("nms") is None else read_record(Suppression, fields.child("nms"))
+    classes = None if is_open else tuple(read_record(ClassEntry, item) for item in fields.children("classes"))
     fields.require(classes is None or bool(classes), "classes", "a list that is not empty")
     if suppression is not None:
         expected = 1 if classes is None else len(classes)
@@ -201,8 +201,3 @@ def _parse(fields: Fields) -> ExportMetadata:
         quantisation=None if fields.data.get("quantisation") is None else fields.mapping("quantisation"),
         parity=None if fields.data.get("parity") is None else fields.mapping("parity"),
     )
-
-
-def _suppression(fields: Fields) -> Suppression:
-    thresholds = fields.shares("thresholds")
-    return Suppression(thresholds, fields.share("iou"), fields.integer("max_det", low=1, high=1_000_000))

@@ -2,14 +2,14 @@
 
 A closed list: classes of the model packages become a :class:`Record`, tensors a
 :class:`TensorRef`, a few containers plain Python ones. Nothing here imports or calls what a name
-refers to.
+refers to; each value defines itself what a pickle may do to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 MAX_NAME = 200
 """Longest module or class name; real ones have up to 60 characters."""
@@ -18,8 +18,23 @@ MAX_DIMENSIONS = 8
 """Most dimensions of a tensor; weights have up to 4."""
 
 
-@dataclass(frozen=True, slots=True)
-class Global:
+STATELESS = "sets the state of something that is not an object"
+
+
+class Refusal(Exception):
+    """A pickle does what no checkpoint needs; the text continues a sentence that begins with the file."""
+
+
+class Inert:
+    """A value that a pickle can neither change nor call."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse the pickle operation BUILD."""
+        raise Refusal(STATELESS)
+
+
+@dataclass(frozen=True)
+class Global(Inert):
     """A name that the pickle refers to. It is not looked up."""
 
     module: str
@@ -28,25 +43,56 @@ class Global:
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
 
+    def __call__(self, *arguments: Any) -> Any:
+        """Return what our own function makes of the arguments (the pickle operation REDUCE)."""
+        builder = BUILDERS.get(str(self))
+        if builder is None:
+            raise Refusal(f"calls {self}")
+        return builder(*arguments)
 
-@dataclass(slots=True, eq=False)
+
 class Record:
     """An object of some class, as plain data.
 
+    A subclass stands for each class that a pickle names: the operation NEWOBJ takes a type.
+
     Attributes
     ----------
-    class_name
-        Name of the class without its module.
     state
         What the object's ``__dict__`` would hold.
     """
 
-    class_name: str
-    state: dict[Any, Any] = field(default_factory=dict)
+    __slots__ = ("state",)
+    state: dict[Any, Any]
+
+    def __new__(cls, *_arguments: Any) -> Self:
+        """Return an empty record, whatever the arguments are."""
+        record = super().__new__(cls)
+        record.state = {}
+        return record
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep a state (the pickle operation BUILD); no method is looked up in it."""
+        attributes = state[0] if isinstance(state, tuple) and state else state
+        self.state = attributes if isinstance(attributes, dict) else {}
+
+    @property
+    def class_name(self) -> str:
+        """Return the name of the class without its module."""
+        return type(self).__name__
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StorageRef:
+class Mapping(dict[Any, Any]):
+    """The items of an ordered dict; attributes that it may carry are left out."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        """Leave out attributes."""
+
+
+@dataclass(frozen=True, eq=False)
+class StorageRef(Inert):
     """A block of numbers in another member of the archive: its type, key and length in elements."""
 
     type_name: str
@@ -54,8 +100,8 @@ class StorageRef:
     length: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TensorRef:
+@dataclass(frozen=True, eq=False)
+class TensorRef(Inert):
     """A view on a storage, not read yet. Offset, shape and strides count elements, none is negative."""
 
     storage: StorageRef
@@ -114,27 +160,16 @@ _VALUES = frozenset(
 """Names that may stand as values, but not be applied to anything."""
 
 
-def is_known(module: Any, name: Any) -> bool:
-    """Tell whether a pickle may refer to a name at all."""
-    if not _is_short_text(module) or not _is_short_text(name):
-        return False
+def stand_in(module: str, name: str) -> Global | type[Record] | None:
+    """Return the inert value that stands for a name, or null for a name that is not on the list."""
+    if not 0 < len(module) <= MAX_NAME or not 0 < len(name) <= MAX_NAME:
+        return None
     full = f"{module}.{name}"
-    is_storage = module == "torch" and name in STORAGES
-    return is_storage or full in _VALUES or full in BUILDERS or is_class(Global(module, name))
-
-
-def is_class(what: Any) -> bool:
-    """Tell whether an object of this class becomes a record."""
-    if not isinstance(what, Global):
-        return False
-    if str(what) in _CLASSES:
-        return True
-    of_a_model = what.module in _MODULES or what.module.startswith(_PACKAGES)
-    return of_a_model and what.name.isidentifier() and what.name.lstrip("_")[:1].isupper()
-
-
-def _is_short_text(value: Any) -> bool:
-    return type(value) is str and 0 < len(value) <= MAX_NAME
+    of_a_model = module in _MODULES or module.startswith(_PACKAGES)
+    if full in _CLASSES or (of_a_model and name.isidentifier() and name.lstrip("_")[:1].isupper()):
+        return type(name, (Record,), {"__slots__": ()})
+    is_value = full in _VALUES or full in BUILDERS or (module == "torch" and name in STORAGES)
+    return Global(module, name) if is_value else None
 
 
 def _tensor(*args: Any) -> TensorRef:
@@ -159,13 +194,13 @@ def _typed_tensor(what: Any, _kind: Any, arguments: Any, _state: Any) -> Any:
 
 
 def _first(*args: Any) -> Any:
-    """Return the data of a parameter; whether it wants gradients does not matter."""
+    """Return the data of a parameter, or the name of a device; the rest does not matter."""
     return args[0]
 
 
-def _mapping() -> dict[Any, Any]:
+def _mapping() -> Mapping:
     """Return an empty dict; the items of an ordered one follow as opcodes."""
-    return {}
+    return Mapping()
 
 
 def _items(values: Any = ()) -> list[Any] | tuple[Any, ...]:
@@ -173,11 +208,6 @@ def _items(values: Any = ()) -> list[Any] | tuple[Any, ...]:
     if isinstance(values, list | tuple):
         return values
     raise TypeError
-
-
-def _device(kind: Any, *_index: Any) -> Any:
-    """Return a device's name; it is not used."""
-    return kind
 
 
 BUILDERS: dict[str, Callable[..., Any]] = {
@@ -190,6 +220,6 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "builtins.set": _items,
     "__builtin__.set": _items,
     "torch.Size": _items,
-    "torch.device": _device,
+    "torch.device": _first,
 }
 """Names that may be applied to arguments, and our own function that stands for each."""

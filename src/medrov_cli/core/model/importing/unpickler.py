@@ -1,32 +1,83 @@
-"""A reader of pickles that runs nothing: opcodes become plain data.
+"""A reader of pickles that runs nothing of them.
 
-A pickle is a program. Python's own unpickler imports and calls what the program names; this one
-is a small machine that knows the opcodes of a torch checkpoint and only builds dicts, lists,
-tuples, numbers, texts and inert records. No name is ever imported, nothing is ever called. A name
-that a detection checkpoint has no need of ends the reading with ``weights_untrusted``, so that a
-trap is reported, not skipped.
+A pickle is a program that names functions and calls them. Torch's own restricted reader refuses the
+classes of a whole pickled model; therefore this one exists. It has two steps. A scan by
+``pickletools`` follows the operations without values: a closed list, limits of length, depth and
+memo, plain keys, no extension codes. Then a ``pickle.Unpickler`` builds dicts, lists, tuples,
+numbers, texts and the inert values of ``stubs.py``. A name that is not on the list there ends the
+reading with ``weights_untrusted``, so that a trap is reported, not skipped.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
 import pickletools
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.importing.stubs import (
-    BUILDERS,
+    STATELESS,
     STORAGES,
     Global,
     Record,
+    Refusal,
     StorageRef,
-    is_class,
-    is_known,
+    stand_in,
 )
 
 MAX_PICKLE_BYTES = 32 * 1024**2
 MAX_OPCODES = 2_000_000
 """Limits of a program. That of yolov8s-worldv2 has 100 kB and 43,000 opcodes."""
+
+MAX_DEPTH = 1000
+"""Most containers that are open at once."""
+
+MAX_TUPLE = 10_000
+"""Most items of a tuple: a call copies its arguments."""
+
+MAX_NAMES = 1000
+"""Most different names; a checkpoint with a text model has about a hundred."""
+
+_OPCODES = frozenset(
+    {
+        *("PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK"),
+        *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
+        *("NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2"),
+        *("LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES"),
+        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+        *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS"),
+        *("EMPTY_SET", "ADDITEMS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
+        *("GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID"),
+    }
+)
+"""The opcodes that torch.save writes. All others are refused."""
+
+_CHANGES = frozenset({"APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS", "BUILD"})
+"""Opcodes whose result is the object that they change."""
+
+_KEYS = frozenset(
+    {
+        *(pickletools.pynone, pickletools.pybool, pickletools.pyint, pickletools.pyinteger_or_bool),
+        *(pickletools.pyfloat, pickletools.pybytes, pickletools.pyunicode),
+    }
+)
+"""Kinds of values whose hash costs nothing; that of a nested tuple may take for ever."""
+
+_NAME = pickletools.StackObject("name", object, "A name that the pickle refers to.")
+"""Kind of a value that may be called."""
+
+_MALFORMED = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""What the scan, the unpickler and our own builders raise for a program without sense."""
 
 
 def read_pickle(program: bytes, *, where: str) -> Any:
@@ -45,196 +96,125 @@ def read_pickle(program: bytes, *, where: str) -> Any:
         ``weights_untrusted`` if it names anything outside a closed list, uses an opcode that
         torch does not write, or is too long; ``weights_corrupt`` if it is malformed.
     """
-    machine = _Machine(where)
-    if len(program) > MAX_PICKLE_BYTES:
-        machine.refuse(f"has a pickle of {len(program)} bytes")
     try:
-        return machine.run(program)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        if len(program) > MAX_PICKLE_BYTES:
+            raise Refusal(f"has a pickle of {len(program)} bytes")
+        _scan(program)
+        return _InertUnpickler(io.BytesIO(program)).load()
+    except Refusal as refusal:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_UNTRUSTED,
+            f"{where} {refusal}, which a YOLO-World checkpoint has no need of; nothing of it was run",
+            "Do not load this file with torch either, unless you trust who made it.",
+        ) from None
+    except _MALFORMED as error:
         raise MedrovError(
             ErrorCode.WEIGHTS_CORRUPT, f"{where}: its pickle is malformed", "Get the file again."
         ) from error
 
 
-class _Machine:
-    """The stack, the marks and the memo of a pickle program.
+def _scan(program: bytes) -> None:
+    """Follow a program to its end, with the kinds of values in place of values.
 
-    Its operations raise the built-in errors of lists and dicts where the program is malformed.
+    Raises
+    ------
+    Refusal
+        For an operation, a length or a call that no checkpoint has.
+    IndexError, KeyError, TypeError, ValueError
+        If it is malformed.
     """
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-
-    def run(self, program: bytes) -> Any:
-        """Follow the program to its end and return the value that it leaves."""
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
-            if opcode.name == "STOP":
-                return self.stack.pop()
-            if opcode.name not in _HANDLERS:
-                self.refuse(f"uses the pickle operation {opcode.name}")
-            if count > MAX_OPCODES:
-                self.refuse(f"has a pickle of more than {MAX_OPCODES} operations")
-            _HANDLERS[opcode.name](self, argument)
-        raise ValueError
-
-    def refuse(self, what: str) -> NoReturn:
-        """End the reading: the program wants what no checkpoint needs."""
-        raise MedrovError(
-            ErrorCode.WEIGHTS_UNTRUSTED,
-            f"{self.where} {what}, which a YOLO-World checkpoint has no need of; nothing of it was run",
-            "Do not load this file with torch either, unless you trust who made it.",
-        )
-
-    def push(self, value: Any) -> None:
-        """Put a value on the stack."""
-        self.stack.append(value)
-
-    def take(self, count: int) -> tuple[Any, ...]:
-        """Take off and return the last ``count`` values."""
-        if count > len(self.stack):
-            raise IndexError
-        taken = tuple(self.stack[-count:])
-        del self.stack[-count:]
-        return taken
-
-    def take_marked(self) -> list[Any]:
-        """Take off and return everything above the last mark."""
-        start = self.marks.pop()
-        if start > len(self.stack):
-            raise IndexError
-        taken = self.stack[start:]
-        del self.stack[start:]
-        return taken
-
-    def name(self, module: Any, name: Any) -> None:
-        """Put a name on the stack, if it is one of the known ones."""
-        if not is_known(module, name):
-            shown = ".".join(ascii(str(part)[:80])[1:-1] for part in (module, name))
-            self.refuse(f"asks for {shown}")
-        self.push(Global(module, name))
-
-    def apply(self) -> None:
-        """Apply a name to arguments: our own builder, or an empty record."""
-        what, arguments = self.take(2)
-        if not isinstance(arguments, tuple):
-            raise TypeError
-        builder = BUILDERS.get(str(what)) if isinstance(what, Global) else None
-        if builder is None:
-            self.instance(what)
+    stack: list[pickletools.StackObject] = []
+    marks: list[int] = []
+    memo: dict[int, pickletools.StackObject] = {}
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
+        if opcode.name not in _OPCODES:
+            raise Refusal(f"uses the pickle operation {opcode.name}")
+        if count > MAX_OPCODES:
+            raise Refusal(f"has a pickle of more than {MAX_OPCODES} operations")
+        if len(marks) > MAX_DEPTH:
+            raise Refusal(f"has a pickle of more than {MAX_DEPTH} open containers")
+        taken = _take(opcode, stack, marks)
+        _check(opcode.name, argument, taken)
+        if opcode.name == "MARK":
+            marks.append(len(stack))
+        elif opcode.name == "MEMOIZE" or "PUT" in opcode.name:
+            stack += taken
+            index = len(memo) if argument is None else int(argument)
+            if not 0 <= index <= count:  # an unpickler reserves memory up to this index
+                raise ValueError
+            memo[index] = stack[-1]
+        elif "GET" in opcode.name:
+            stack.append(memo[int(argument or 0)])
+        elif "GLOBAL" in opcode.name:
+            stack.append(_NAME)
         else:
-            self.push(builder(*arguments))
+            stack += taken[:1] if opcode.name in _CHANGES else opcode.stack_after
 
-    def instance(self, what: Any) -> None:
-        """Put an empty record of a class on the stack."""
-        if not is_class(what):
-            self.refuse(f"calls {what}" if isinstance(what, Global) else "calls a value")
-        self.push(Record(what.name))
 
-    def build(self) -> None:
-        """Give an object its state: kept as it is, never handed to a method."""
-        (state,) = self.take(1)
-        target = self.stack[-1]
-        if isinstance(target, Record):
-            attributes = state[0] if isinstance(state, tuple) and state else state
-            target.state = attributes if isinstance(attributes, dict) else {}
-        elif type(target) is not dict:  # an ordered dict may carry attributes; we have no use for them
-            self.refuse("sets the state of something that is not an object")
+def _take(
+    opcode: pickletools.OpcodeInfo, stack: list[pickletools.StackObject], marks: list[int]
+) -> list[pickletools.StackObject]:
+    """Take the kinds that an operation takes off the stack, with those above the last mark if it does."""
+    before, above = opcode.stack_before, []
+    if pickletools.markobject in before:
+        start = marks.pop()
+        above = stack[start:]
+        del stack[start:]
+        before = before[: before.index(pickletools.markobject)]
+    start = len(stack) - len(before)
+    if start < (marks[-1] if marks else 0):
+        raise IndexError
+    below = stack[start:]
+    del stack[start:]
+    return below + above
 
-    def extend(self, items: list[Any]) -> None:
-        """Put items at the end of the list on the stack."""
-        if type(self.stack[-1]) is not list:
+
+def _check(name: str, argument: Any, taken: list[pickletools.StackObject]) -> None:
+    """Refuse an unknown name, a call of a value, the state of a value, and keys with a costly hash."""
+    if name == "GLOBAL":
+        _known(*argument.split(" ", 1))
+    elif name == "TUPLE" and len(taken) > MAX_TUPLE:
+        raise Refusal(f"has a tuple of {len(taken)} items")
+    elif name in ("REDUCE", "NEWOBJ") and taken[0] is not _NAME:
+        raise Refusal("calls a value")
+    elif name == "BUILD" and taken[0] is not pickletools.anyobject:
+        raise Refusal(STATELESS)
+    elif name in ("SETITEM", "SETITEMS", "ADDITEMS"):
+        hashed = taken[1:] if name == "ADDITEMS" else taken[1::2]
+        if not _KEYS.issuperset(hashed):
             raise TypeError
-        self.stack[-1].extend(items)
 
-    def update(self, items: list[Any]) -> None:
-        """Put alternating keys and values into the dict on the stack.
 
-        Scalar keys only: to hash a nested one could take for ever.
-        """
-        target = self.stack[-1]
-        if type(target) is not dict or len(items) % 2:
-            raise TypeError
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int | float | bytes | None):
-                raise TypeError
-            target[key] = value
+class _InertUnpickler(pickle.Unpickler):
+    """Python's own unpickler, whose names and persistent ids are inert values."""
 
-    def remember(self, index: int) -> None:
-        """Note the top of the stack under a number."""
-        self.memo[index] = self.stack[-1]
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self._names: dict[tuple[str, str], Global | type[Record]] = {}
 
-    def storage(self) -> None:
+    def find_class(self, module: str, name: str, /) -> Global | type[Record]:
+        """Return the inert value that stands for a name; nothing is imported."""
+        if (module, name) not in self._names:
+            if len(self._names) >= MAX_NAMES:
+                raise Refusal(f"asks for more than {MAX_NAMES} names")
+            self._names[module, name] = _known(module, name)
+        return self._names[module, name]
+
+    def persistent_load(self, token: Any) -> StorageRef:
         """Resolve a persistent id: torch's way to point at a storage of the archive."""
-        (token,) = self.take(1)
         kind, what, key, _location, length = token
         is_storage = isinstance(what, Global) and what.module == "torch" and what.name in STORAGES
         if kind != "storage" or not is_storage:
-            self.refuse("points at data of an unknown kind")
+            raise Refusal("points at data of an unknown kind")
         if type(key) is not str or not (key.isascii() and key.isalnum()) or type(length) is not int:
             raise ValueError
-        self.push(StorageRef(what.name, key, length))
+        return StorageRef(what.name, key, length)
 
 
-_Handler = Callable[[_Machine, Any], None]
-
-
-def _constant(value: Any) -> _Handler:
-    """Return the operation that puts a constant on the stack."""
-    return lambda machine, _: machine.push(value)
-
-
-def _ignore(machine: _Machine, argument: Any) -> None:
-    """Skip an opcode that only frames the program."""
-
-
-def _pop(machine: _Machine, _: Any) -> None:
-    """Drop the top of the stack."""
-    machine.take(1)
-
-
-def _pop_mark(machine: _Machine, _: Any) -> None:
-    """Drop everything above the last mark."""
-    machine.take_marked()
-
-
-_LITERALS = (
-    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES"),
-)
-
-_HANDLERS: dict[str, _Handler] = {
-    **dict.fromkeys(("PROTO", "FRAME"), _ignore),
-    **dict.fromkeys(_LITERALS, _Machine.push),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.remember),
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, index: m.push(m.memo[index])),
-    "MEMOIZE": lambda m, _: m.remember(len(m.memo)),
-    "NONE": _constant(None),
-    "NEWTRUE": _constant(True),
-    "NEWFALSE": _constant(False),
-    "EMPTY_TUPLE": _constant(()),
-    "EMPTY_LIST": lambda m, _: m.push([]),
-    "EMPTY_SET": lambda m, _: m.push([]),
-    "EMPTY_DICT": lambda m, _: m.push({}),
-    "MARK": lambda m, _: m.marks.append(len(m.stack)),
-    "POP": _pop,
-    "POP_MARK": _pop_mark,
-    "TUPLE": lambda m, _: m.push(tuple(m.take_marked())),
-    "TUPLE1": lambda m, _: m.push(m.take(1)),
-    "TUPLE2": lambda m, _: m.push(m.take(2)),
-    "TUPLE3": lambda m, _: m.push(m.take(3)),
-    "APPEND": lambda m, _: m.extend(list(m.take(1))),
-    "APPENDS": lambda m, _: m.extend(m.take_marked()),
-    "ADDITEMS": lambda m, _: m.extend(m.take_marked()),
-    "SETITEM": lambda m, _: m.update(list(m.take(2))),
-    "SETITEMS": lambda m, _: m.update(m.take_marked()),
-    "GLOBAL": lambda m, pair: m.name(*pair.split(" ", 1)),
-    "STACK_GLOBAL": lambda m, _: m.name(*m.take(2)),
-    "REDUCE": lambda m, _: m.apply(),
-    "NEWOBJ": lambda m, _: m.instance(m.take(2)[0]),
-    "BUILD": lambda m, _: m.build(),
-    "BINPERSID": lambda m, _: m.storage(),
-}
-"""The opcodes that torch.save writes. All others are refused."""
+def _known(module: str, name: str) -> Global | type[Record]:
+    """Return the inert value that stands for a name, or refuse the pickle."""
+    found = stand_in(module, name)
+    if found is None:
+        shown = ".".join(ascii(part[:80])[1:-1] for part in (module, name))
+        raise Refusal(f"asks for {shown}")
+    return found

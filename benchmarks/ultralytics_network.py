@@ -1,9 +1,12 @@
-"""Our network as ultralytics' own: its WorldModel with our parameters and class embeddings."""
+"""Our network as ultralytics' own: its WorldModel with our parameters and class embeddings.
+
+Imports of the network stand in functions: ultralytics sets the threads of OpenCV to 0 when it is imported.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,26 @@ from torch import Tensor
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.subject import Model
-from medrov_cli.core.model.blocks import Conv
-from medrov_cli.core.model.checkpoint import load_detector
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+"""Files that both programs read."""
+
+
+def check_raster(paths: Sequence[str]) -> None:
+    """Refuse files that ultralytics cannot read.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    for path in paths:
+        if Path(path).suffix.lower() not in SUFFIXES:
+            raise MedrovError(
+                ErrorCode.USAGE,
+                f"ultralytics cannot read {path}",
+                "Give PNG, JPEG, BMP, WebP or TIFF files.",
+            )
 
 
 def as_world_model(model: Model) -> Any:
@@ -29,6 +50,9 @@ def as_world_model(model: Model) -> Any:
         ``WEIGHTS_CORRUPT``; ``INTERNAL`` if a parameter of theirs is not among ours.
     """
     from ultralytics.nn.tasks import WorldModel
+
+    from medrov_cli.core.model.blocks import Conv
+    from medrov_cli.core.model.checkpoint import load_detector
 
     detector = load_detector(model.path)
     with quiet():

@@ -1,11 +1,22 @@
-"""Ultralytics' own predictor of YOLO-World, given our network: what ``detect`` is compared with."""
+"""Time ``detect`` beside ultralytics' own predictor of YOLO-World, with the same weights, in turn.
+
+::
+
+    python benchmarks/ultralytics_predictor.py images/ --imgsz 640 --compare openvino,openvino-bf16
+
+Both networks must first give the same scores and boxes. The predictor is timed with its best settings.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,14 +24,35 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from rich.console import RenderableType
 
+from detection_script import (
+    add_classes,
+    add_engine,
+    add_length,
+    images_of,
+    option_parser,
+    right_aligned,
+    run_script,
+    settings_from,
+    with_range,
+)
 from medrov_cli.core.base.environment import usable_cores
-from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.benchmarking.images import of_length
+from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
+from medrov_cli.core.benchmarking.run import benchmark_document, open_contestants
 from medrov_cli.core.benchmarking.subject import IOU, MAX_DET, Model
-from medrov_cli.core.benchmarking.transplant import as_world_model, as_yolo, quiet
+from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
 from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
+from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.groups import RuntimeSettings
+from ultralytics_network import as_world_model, as_yolo, check_raster, quiet
 
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE_PX = 0.1
@@ -28,8 +60,14 @@ BOX_TOLERANCE_PX = 0.1
 
 BATCHES = (1, 8)
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
-"""What both can read."""
+CONF = 0.25
+"""Lowest score, of both, uncalibrated (ultralytics' default)."""
+
+TRIAL_IMAGES = 32
+"""Images of a trial of the predictor's settings, after a pass over as many that warms up."""
+
+CHECKED = 2
+"""Images on which the outputs of both networks are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,22 +216,6 @@ class Rival:
             torch.cuda.synchronize()
 
 
-def check_raster(paths: Sequence[str]) -> None:
-    """Refuse files that ultralytics cannot read.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``.
-    """
-    for path in paths:
-        if Path(path).suffix.lower() not in SUFFIXES:
-            raise usage_error(
-                f"--against ultralytics: it cannot read {path}",
-                "Give PNG, JPEG, BMP, WebP or TIFF files.",
-            )
-
-
 def write_listing(path: Path, files: Sequence[str]) -> Path:
     """Write files, absolute, as a list that the predictor takes as its source."""
     path.write_text("".join(f"{Path(file).absolute()}\n" for file in files), encoding="utf-8")
@@ -213,3 +235,126 @@ def _own_threads() -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+def time_against_rival(
+    config: BenchmarkSettings,
+    contestants: Sequence[Contestant],
+    model: Model,
+    folder: Path,
+    advance: Progress,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the rows of our engines, and the ``against`` object of the document.
+
+    The rival first shows that its network gives what ours gives, then tries its settings; the fastest of
+    them takes turns with ours.
+
+    Parameters
+    ----------
+    config
+        How long.
+    contestants
+        Ours, opened with ``CONF`` as their threshold.
+    model
+        What they were opened with.
+    folder
+        For lists of files.
+    advance
+        Told how many settings are tried.
+    """
+    paths = contestants[0].paths
+    check_raster(paths)
+    rival = Rival(model, contestants[0].device, CONF)
+    equality = _require_equal(rival, contestants[0], model)
+    trials = _try_settings(rival, paths, folder, min(config.images, TRIAL_IMAGES), advance)
+    best = max(trials, key=lambda trial: trial[1])[0]
+    files = write_listing(folder / "all.txt", [item.path for item in of_length(paths, config.images)])
+    rows, (theirs,) = time_contestants(
+        contestants,
+        rounds=config.rounds_or_default,
+        seconds=config.seconds,
+        others=[partial(rival.images_per_s, best, files)],
+    )
+    document = {
+        "rival": "ultralytics",
+        "version": version("ultralytics"),
+        "largest_difference": equality,
+        "trials": [{**settings.as_dict(), "images_per_s": rounded(speed)} for settings, speed in trials],
+        "settings": best.as_dict(),
+        "end_to_end_images_per_s": over_rounds(theirs),
+        "ratios": [
+            {"name": row["name"], "ratio": ratio(row["end_to_end_images_per_s"]["rounds"], theirs)}
+            for row in rows
+        ],
+    }
+    return rows, document
+
+
+def _require_equal(rival: Rival, contestant: Contestant, model: Model) -> dict[str, float]:
+    """Compare the networks in fp32 on the CPU: number formats and devices add differences of their own."""
+    runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
+    weights = WeightsFile(model.path, model.metadata)
+    engine = weights.open(model.classes.embeddings, runtime, imgsz=model.imgsz, streams=1)
+    return rival.require_equal(engine, contestant.squares[:CHECKED])
+
+
+def _try_settings(
+    rival: Rival, paths: Sequence[str], folder: Path, images: int, advance: Progress
+) -> list[tuple[RivalSettings, float]]:
+    """Return what each of its settings reaches: its own figure of a second pass over some files."""
+    listing = write_listing(folder / "trial.txt", [item.path for item in of_length(paths, images)])
+    settings = rival.candidates()
+    trials = []
+    for done, own in enumerate(settings, start=1):
+        rival.images_per_s(own, listing)
+        trials.append((own, rival.images_per_s(own, listing)))
+        advance(done, len(settings), "try settings of ultralytics")
+    return trials
+
+
+def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
+    """Return the document with the sections ``runs`` and ``against``."""
+    config = settings_from(options)
+    model = replace(Model.of(config), conf=CONF, raw_scores=True)
+    with images_of(config, advance, raster=True) as (paths, folder):
+        contestants = open_contestants(config, model, paths, advance)
+        runs, against = time_against_rival(config, contestants, model, folder, advance)
+    return benchmark_document(config, model, len(paths), {"runs": runs, "against": against})
+
+
+def render(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """Yield the tables of a document."""
+    section = document["against"]
+    best, apart = section["settings"], section["largest_difference"]
+    table = right_aligned("engine", "forward images/s", "end to end images/s", "times ultralytics")
+    for row, entry in zip(document["runs"], section["ratios"], strict=True):
+        speeds = (row[key] for key in ("forward_images_per_s", "end_to_end_images_per_s"))
+        table.add_row(row["name"], *map(with_range, speeds), f"{entry['ratio']:.2f}")
+    yield table
+    yield ""
+    shape = "rectangular" if best["rect"] else "square"
+    threads = "its own number of" if best["threads"] is None else best["threads"]
+    speed = with_range(section["end_to_end_images_per_s"])
+    yield f"ultralytics {section['version']}: {speed} images/s end to end"
+    yield (
+        f"with the best of {len(section['trials'])} settings: batch {best['batch']}, {shape}, "
+        f"{threads} threads{', fp16' if best['half'] else ''}"
+    )
+    yield f"same network: scores differ by {apart['score']:.1g}, boxes by {apart['box_px']:.1g} pixels"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    parser = option_parser(__doc__)
+    add_engine(parser)
+    add_classes(parser)
+    add_length(parser)
+    parser.add_argument(
+        "--compare", metavar="LIST", help="several engines: openvino,openvino-bf16,model.onnx"
+    )
+    options = parser.parse_args(arguments)
+    return run_script(partial(measure, options), render, as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

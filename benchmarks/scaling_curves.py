@@ -1,22 +1,49 @@
-"""How speed depends on the number of classes, the size of images and the batch."""
+"""Draw how speed depends on the number of classes, the size of images and the batch.
+
+::
+
+    python benchmarks/scaling_curves.py images/ --output curves --imgsz 640 --images 64 --rounds 3
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from matplotlib.figure import Figure
+from rich.console import RenderableType
+
+from detection_script import (
+    add_classes,
+    add_engine,
+    add_length,
+    images_of,
+    option_parser,
+    right_aligned,
+    run_script,
+    settings_from,
+    with_range,
+)
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.benchmarking.rounds import over_rounds, take_turns
-from medrov_cli.core.benchmarking.subject import Model
+from medrov_cli.core.benchmarking.run import benchmark_document
+from medrov_cli.core.benchmarking.subject import Model, made_up
 from medrov_cli.core.benchmarking.throughput import Contestant
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+POINTS: Mapping[str, tuple[int, ...]] = {
+    "classes": (1, 10, 100, 1000, 2000),
+    "imgsz": (224, 320, 416, 512, 640),
+    "batch": (1, 2, 4, 8, 16),
+}
+"""The points of each curve."""
 
 AXES = {"classes": "classes", "imgsz": "side of the model input, pixels", "batch": "images a forward pass"}
 FORWARD_COLOR, END_COLOR = "#2474c6", "#d9541e"
@@ -28,8 +55,6 @@ def measure_scaling(
     model: Model,
     paths: Sequence[str],
     folder: Path,
-    *,
-    rounds: int | None,
     advance: Progress,
 ) -> dict[str, Any]:
     """Time all points of each curve in turn; draw a PNG a curve; return the ``scaling`` object.
@@ -37,7 +62,7 @@ def measure_scaling(
     Parameters
     ----------
     config
-        The points, the engine, the number of images and of rounds.
+        The engine, the number of images and of rounds.
     model
         What does not vary along a curve.
     paths
@@ -49,22 +74,22 @@ def measure_scaling(
     """
     document: dict[str, Any] = {}
     for done, axis in enumerate(AXES, start=1):
-        document[axis] = _measure_curve(config, model, paths, axis, rounds)
+        document[axis] = _measure_curve(config, model, paths, axis)
         _draw(document[axis], axis, folder / f"{axis}.png")
         advance(done, len(AXES), "scaling curves")
     return document
 
 
 def _measure_curve(
-    config: BenchmarkSettings, model: Model, paths: Sequence[str], axis: str, rounds: int | None
+    config: BenchmarkSettings, model: Model, paths: Sequence[str], axis: str
 ) -> list[dict[str, Any]]:
     """Return the points of one curve: their value, and images per second both ways."""
-    values: tuple[int, ...] = getattr(config.curves, axis)
+    values = POINTS[axis]
     contestants = [_at_point(config, model, paths, axis, value) for value in values]
     for contestant in contestants:
         contestant.warm_up()
     actions = [partial(_speeds, contestant) for contestant in contestants]
-    turns = take_turns(actions, rounds=rounds, seconds=config.seconds)
+    turns = take_turns(actions, rounds=config.rounds_or_default, seconds=config.seconds)
     return [
         {
             "value": value,
@@ -80,7 +105,7 @@ def _at_point(
 ) -> Contestant:
     batch = value if axis == "batch" else config.runtime.batch
     if axis == "classes":
-        model = model.with_classes(value)
+        model = replace(model, classes=made_up(value))
     elif axis == "imgsz":
         model = replace(model, imgsz=value)
     return Contestant.open(
@@ -106,8 +131,6 @@ def _draw(points: Sequence[dict[str, Any]], axis: str, path: Path) -> None:
 
 
 def _figure(points: Sequence[dict[str, Any]], axis: str) -> Figure:
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(6, 4), layout="constrained")
     plot = figure.subplots()
     values = [point["value"] for point in points]
@@ -127,3 +150,42 @@ def _figure(points: Sequence[dict[str, Any]], axis: str) -> Figure:
     plot.grid(alpha=0.3)
     plot.legend(frameon=False)
     return figure
+
+
+def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
+    """Return the document with the section ``scaling``."""
+    config = settings_from(options)
+    folder: Path = options.output
+    if folder.exists() and not folder.is_dir():
+        raise MedrovError(ErrorCode.USAGE, f"--output {folder} is a file", "Give a folder.")
+    model = Model.of(config)
+    with images_of(config, advance, raster=False) as (paths, _):
+        section = measure_scaling(config, model, paths, folder, advance)
+    return benchmark_document(config, model, len(paths), {"scaling": section})
+
+
+def render(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """Yield a table for each curve of a document."""
+    for number, (axis, points) in enumerate(document["scaling"].items()):
+        if number:
+            yield ""
+        table = right_aligned(AXES[axis], "forward images/s", "end to end images/s", left=0)
+        for point in points:
+            speeds = (point[key] for key in ("forward_images_per_s", "end_to_end_images_per_s"))
+            table.add_row(str(point["value"]), *map(with_range, speeds))
+        yield table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    parser = option_parser(__doc__)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the PNGs")
+    add_engine(parser)
+    add_classes(parser)
+    add_length(parser)
+    options = parser.parse_args(arguments)
+    return run_script(partial(measure, options), render, as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

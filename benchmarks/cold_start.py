@@ -1,21 +1,42 @@
-"""From nothing to the boxes of one image: a new process, ours and ultralytics'."""
+"""Time a new process from its start to the boxes of one image: ours, and ultralytics'.
+
+::
+
+    python benchmarks/cold_start.py examples/blood_smear.png
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from rich.console import RenderableType
+
+from detection_script import (
+    add_engine,
+    add_length,
+    images_of,
+    option_parser,
+    right_aligned,
+    run_script,
+    settings_from,
+    with_range,
+)
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, take_turns
+from medrov_cli.core.benchmarking.run import benchmark_document
 from medrov_cli.core.benchmarking.subject import Model
-from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkSettings
+from medrov_cli.core.settings.benchmark import BenchmarkSettings
+from ultralytics_network import check_raster, save_checkpoint
 
 # A process counts the memory of the one that started it until it becomes another program. Between us and
 # what is measured there is therefore a small one, which also tells the time.
@@ -41,9 +62,7 @@ sys.stdout.write(json.dumps(result.boxes.data.tolist()))
 """
 
 
-def time_cold_starts(
-    config: BenchmarkSettings, model: Model, image: str, folder: Path, *, rounds: int | None
-) -> dict[str, Any]:
+def time_cold_starts(config: BenchmarkSettings, model: Model, image: str, folder: Path) -> dict[str, Any]:
     """Return the ``cold`` object of the document.
 
     Files are in the page cache and the compiled model in ours: a first start of both, untimed, sees to it.
@@ -65,10 +84,9 @@ def time_cold_starts(
         ``USAGE`` where the system does not tell a process's memory; ``INTERNAL`` if one of them fails.
     """
     if not hasattr(os, "wait4"):
-        raise usage_error("--cold: this system does not tell what a process used", "Use Linux or macOS.")
-    from medrov_cli.core.benchmarking.rival import check_raster
-    from medrov_cli.core.benchmarking.transplant import save_checkpoint
-
+        raise MedrovError(
+            ErrorCode.USAGE, "this system does not tell what a process used", "Use Linux or macOS."
+        )
     check_raster([image])
     checkpoint = folder / "network.pt"
     save_checkpoint(model, checkpoint)
@@ -77,7 +95,7 @@ def time_cold_starts(
         launch(command)
     turns = take_turns(
         [partial(launch, command) for command in commands],
-        rounds=rounds or (None if config.seconds else ROUNDS),
+        rounds=config.rounds_or_default,
         seconds=config.seconds,
     )
     ours, theirs = ([run["seconds"] for run in runs] for runs in turns)
@@ -127,3 +145,36 @@ def _summary(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
         "seconds": over_rounds([run["seconds"] for run in runs]),
         "peak_rss_mb": rounded(statistics.median(run["peak_mb"] for run in runs)),
     }
+
+
+def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
+    """Return the document with the section ``cold``."""
+    config = settings_from(options)
+    model = Model.of(config)
+    with images_of(config, advance, raster=True) as (paths, folder):
+        advance(0, None, "cold starts")
+        section = time_cold_starts(config, model, paths[0], folder)
+    return benchmark_document(config, model, len(paths), {"cold": section})
+
+
+def render(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """Yield the table of a document."""
+    section = document["cold"]
+    table = right_aligned("cold start to the boxes of one image", "seconds", "peak MiB")
+    for name in ("medrov", "ultralytics"):
+        table.add_row(name, with_range(section[name]["seconds"]), f"{section[name]['peak_rss_mb']:.0f}")
+    yield table
+    yield f"medrov takes {section['wall_ratio']:.2f} of the time"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    parser = option_parser(__doc__)
+    add_engine(parser)
+    add_length(parser)
+    options = parser.parse_args(arguments)
+    return run_script(partial(measure, options), render, as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from detect_fixtures import IMGSZ, noise_image, write_eager_detector
+import text_encoder
+import ultralytics_predictor
+from benchmark_documents import QUICK, measured, require_strict, sections
+from detect_fixtures import IMGSZ, noise_image
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.benchmarking.rival import Rival, RivalSettings, write_listing
 from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.model.checkpoint import detector_tensors
@@ -25,15 +28,16 @@ from medrov_cli.core.settings.choices import EngineName
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.container import EMBEDDINGS, save
 from medrov_cli.core.weights.metadata import ArchitectureInfo
+from tolerances import BOX_ATOL_PX, SCORE_ATOL
+from ultralytics_predictor import Rival, RivalSettings, write_listing
 from weights_fixtures import metadata, unit_rows
 
 CONF = 0.25
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    path = write_eager_detector(tmp_path_factory.mktemp("weights") / "eager.safetensors")
-    return Model.of(BenchmarkSettings(weights=str(path)))
+def model(weights: Path) -> Model:
+    return Model.of(BenchmarkSettings(weights=str(weights)))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def rival(model: Model) -> Rival:
 
 
 @pytest.fixture(scope="module")
-def images() -> np.ndarray:
+def squares() -> np.ndarray:
     return np.stack([noise_image(number, IMGSZ, IMGSZ) for number in range(3)])
 
 
@@ -53,24 +57,24 @@ def opened(model: Model, engine: str = "torch") -> Engine:
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])
 def test_both_networks_give_the_same_at_every_anchor(
-    rival: Rival, model: Model, images: np.ndarray, engine: str
+    rival: Rival, model: Model, squares: np.ndarray, engine: str
 ) -> None:
     ours = opened(model, engine)
-    assert max(found.scores.max() for found in ours.infer(images)) > 0.3
-    scores, boxes_px = rival.differences(ours, images)
-    assert scores < 1e-4
-    assert boxes_px < 0.02
-    assert rival.require_equal(ours, images)["score"] < 1e-4
+    assert max(found.scores.max() for found in ours.infer(squares)) > 0.3
+    scores, boxes_px = rival.differences(ours, squares)
+    assert scores < SCORE_ATOL
+    assert boxes_px < BOX_ATOL_PX
+    assert rival.require_equal(ours, squares)["score"] < SCORE_ATOL
 
 
-def test_another_network_is_not_compared(rival: Rival, model: Model, images: np.ndarray) -> None:
+def test_another_network_is_not_compared(rival: Rival, model: Model, squares: np.ndarray) -> None:
     other = replace(model, classes=replace(model.classes, embeddings=model.classes.embeddings[::-1].copy()))
     with pytest.raises(MedrovError, match="scores differ by") as caught:
-        rival.require_equal(opened(other), images)
+        rival.require_equal(opened(other), squares)
     assert caught.value.code is ErrorCode.INTERNAL
 
 
-def test_a_background_is_one_class_more(tmp_path: Path, images: np.ndarray) -> None:
+def test_a_background_is_one_class_more(tmp_path: Path, squares: np.ndarray) -> None:
     torch.manual_seed(3)
     detector = Detector(Architecture("n", text_adapter=True, background=True))
     detector.keep_background(torch.from_numpy(unit_rows(1, seed=9)[0]))
@@ -79,23 +83,23 @@ def test_a_background_is_one_class_more(tmp_path: Path, images: np.ndarray) -> N
     info = ArchitectureInfo("n", text_adapter=True, background=True)
     save(path, tensors, metadata("with background", architecture=info, imgsz=IMGSZ))
     model = Model.of(BenchmarkSettings(weights=str(path)))
-    scores, boxes_px = Rival(model, "cpu", CONF).differences(opened(model), images)
-    assert scores < 1e-4
-    assert boxes_px < 0.02
+    scores, boxes_px = Rival(model, "cpu", CONF).differences(opened(model), squares)
+    assert scores < SCORE_ATOL
+    assert boxes_px < BOX_ATOL_PX
 
 
 def test_its_predictor_finds_what_ours_finds(
-    rival: Rival, model: Model, images: np.ndarray, tmp_path: Path
+    rival: Rival, model: Model, squares: np.ndarray, tmp_path: Path
 ) -> None:
     """Files of the size of the model input: neither of the two scales them."""
     files = []
-    for number, image in enumerate(images):
+    for number, image in enumerate(squares):
         files.append(str(tmp_path / f"{number}.png"))
         cv2.imwrite(files[-1], image[..., ::-1])
     found = rival.detections(RivalSettings(2, True, 1), write_listing(tmp_path / "list.txt", files))
     assert len(found) == 3
     compared = 0
-    for (boxes, scores, labels), candidates in zip(found, opened(model).infer(images), strict=True):
+    for (boxes, scores, labels), candidates in zip(found, opened(model).infer(squares), strict=True):
         ours = select(candidates.boxes_xyxy, candidates.scores, conf=CONF, iou=0.7, max_det=300)
         assert len(scores)
         for box, score, label in zip(boxes, scores, labels, strict=True):
@@ -128,3 +132,32 @@ def test_its_settings_are_tried_both_ways(rival: Rival) -> None:
     assert {(own.batch, own.rect) for own in tried} == {(1, True), (1, False), (8, True), (8, False)}
     assert None in {own.threads for own in tried}
     assert not any(own.half for own in tried)  # ultralytics has no fp16 on a CPU
+
+
+def test_the_document_of_a_comparison(script: Any, weights: Path, images: Path) -> None:
+    done = script(ultralytics_predictor, images, "-w", weights, "--engine", "openvino", *QUICK, "--json")
+    document = measured(done)
+    assert sections(document) == {"runs", "against"}
+    against = document["against"]
+    assert against["largest_difference"]["score"] < SCORE_ATOL
+    assert against["largest_difference"]["box_px"] < BOX_ATOL_PX
+    best = max(against["trials"], key=lambda trial: trial["images_per_s"])
+    assert against["settings"].items() <= best.items()
+    ours, theirs = (part["end_to_end_images_per_s"]["rounds"] for part in (document["runs"][0], against))
+    by_round = [own / other for own, other in zip(ours, theirs, strict=True)]
+    assert against["ratios"][0]["ratio"] == pytest.approx(sum(by_round) / 2, rel=2e-3)
+
+
+@pytest.mark.slow
+def test_every_value_has_a_type_and_every_field_is_needed(script: Any, weights: Path, images: Path) -> None:
+    options = ("-w", weights, "--engine", "onnx", *QUICK[:-1], 1, "--json")
+    document = measured(script(ultralytics_predictor, images, *options))
+    text = measured(script(text_encoder, "-w", weights, "--classes", 2, "--json"))
+    require_strict(document | {"text": text["text"]})
+
+
+def test_what_ultralytics_cannot_read_is_refused(script: Any, weights: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "chest_ct.dcm"
+    done = script(ultralytics_predictor, example, "-w", weights, *QUICK)
+    assert done.exit_code == 2
+    assert "cannot read" in done.stderr

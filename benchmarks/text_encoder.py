@@ -1,7 +1,13 @@
-"""Time the text side: the encoder cold and warm, classes from the cache, a change of the vocabulary."""
+"""Time the text side: the encoder cold and warm, classes from the cache, a change of the vocabulary.
+
+::
+
+    python benchmarks/text_encoder.py --classes 1000
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -9,12 +15,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import RenderableType
+
+from detection_script import add_classes, option_parser, right_aligned, run_script, settings_from
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.benchmarking.rounds import rounded
+from medrov_cli.core.benchmarking.run import benchmark_document
+from medrov_cli.core.benchmarking.subject import Model
+from medrov_cli.core.settings.benchmark import ROUNDS
 from medrov_cli.core.settings.values import parse_classes
 from medrov_cli.core.weights import container
 
@@ -27,7 +40,7 @@ _COLD = (
     "from medrov_cli.core.text.embedding import embed_texts; "
     "embed_texts(['made-up text'], encoder={!r}, offline=True)"
 )
-_PROBE = "from medrov_cli.core.benchmarking.text_timing import probe; probe({!r}, {!r}, {!r}, {!r})"
+_PROBE = "import sys; sys.path.append({!r}); from text_encoder import probe; probe({!r}, {!r}, {!r}, {!r})"
 
 
 def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
@@ -51,7 +64,7 @@ def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
             cold.append(_timed(partial(_python, _COLD.format(encoder), cache)))
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as cache:
         answer = Path(cache) / "answer.json"
-        _python(_PROBE.format(str(path), classes, rounds, str(answer)), cache)
+        _python(_PROBE.format(str(Path(__file__).parent), str(path), classes, rounds, str(answer)), cache)
         found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return {"encoder": encoder, "classes": classes, "cold_process_ms": _median(cold), **found}
 
@@ -103,3 +116,42 @@ def _timed(action: Callable[[], object]) -> float:
 
 def _median(values: list[float]) -> float:
     return rounded(statistics.median(values))
+
+
+def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
+    """Return the document with the section ``text``."""
+    config = settings_from(options)
+    model = Model.of(config)
+    advance(0, None, "text encoder")
+    section = time_text(model.path, config.classes or CLASSES, config.rounds or ROUNDS)
+    return benchmark_document(config, model, 0, {"text": section})
+
+
+def render(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """Yield the table of a document."""
+    section = document["text"]
+    table = right_aligned(f"text encoder {section['encoder']}", "ms")
+    classes = f"{section['classes']} cached classes"
+    for label, key in (
+        ("a new process, to one new text", "cold_process_ms"),
+        ("loading the encoder", "load_encoder_ms"),
+        ("one more text", "warm_text_ms"),
+        (f"{classes}, from the cache", "cached_classes_ms"),
+        (f"{classes}, folded for the network", "fold_classes_ms"),
+        (f"{classes}, both: a change of vocabulary", "change_of_vocabulary_ms"),
+    ):
+        table.add_row(label, f"{section[key]:.1f}")
+    yield table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    parser = option_parser(__doc__)
+    add_classes(parser)
+    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}")
+    options = parser.parse_args(arguments)
+    return run_script(partial(measure, options), render, as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Shared parts of the scripts that time detection: their options, their document and its output.
+
+A script prints tables, or with ``--json`` one document of schema ``medrov.benchmark/1``: that of
+``medrov benchmark``, with the section that the script measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from medrov_cli import console
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.benchmarking.images import gather
+from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkSettings
+from medrov_cli.core.settings.choices import EngineName, Precision
+from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.settings.values import parse_variants
+
+_USUAL = BenchmarkSettings()
+
+Section = Mapping[str, Any]
+"""An object of the document."""
+
+
+def with_range(figure: Section) -> str:
+    """Return a median, and the lowest and the highest round, as text."""
+    rounds = figure["rounds"]
+    return f"{figure['median']:.4g} ({min(rounds):.4g} to {max(rounds):.4g})"
+
+
+def option_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that every script has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-w", "--weights", default=DEFAULT_WEIGHTS, help="name or weights file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+def add_length(parser: argparse.ArgumentParser) -> None:
+    """Add the length of a measurement: a number of rounds, or a time."""
+    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}")
+    parser.add_argument("--seconds", type=float, help="in place of --rounds: whole rounds, up to this time")
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Add the number of synthetic classes."""
+    parser.add_argument("--classes", type=int, metavar="N", help="number of synthetic classes (fixed seed)")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add the images and the options of the engine that runs the network."""
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="images; default: synthetic phantoms")
+    parser.add_argument("--images", type=int, default=_USUAL.images, help="images of a round")
+    parser.add_argument("--imgsz", type=int, help="side of the model input in pixels; default: the weights'")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--engine", type=EngineName, choices=list(EngineName), default=EngineName.AUTO)
+    parser.add_argument("--precision", type=Precision, choices=list(Precision), default=Precision.FP32)
+    parser.add_argument("--batch", type=int, help="images of a forward pass; default: as detect chooses it")
+
+
+def settings_from(options: argparse.Namespace) -> BenchmarkSettings:
+    """Return the checked settings that options give.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, naming the option.
+    """
+    given = vars(options)
+    values = {
+        name: given[name] for name in ("images", "rounds", "seconds", "weights", "classes") if name in given
+    }
+    runtime = {
+        name: given[name] for name in ("imgsz", "device", "batch", "engine", "precision") if name in given
+    }
+    if given.get("compare") is not None:
+        values["compare"] = parse_variants(options.compare)
+    config = BenchmarkSettings(
+        inputs=tuple(given.get("inputs", ())), runtime=RuntimeSettings(**runtime), **values
+    )
+    config.check()
+    return config
+
+
+@contextmanager
+def images_of(
+    config: BenchmarkSettings, advance: Progress, *, raster: bool
+) -> Iterator[tuple[list[str], Path]]:
+    """Give the files to time and a temporary folder, which is removed afterwards.
+
+    Parameters
+    ----------
+    config
+        The inputs; without any, phantoms are written to the folder.
+    advance
+        Receives the number of phantoms drawn.
+    raster
+        Draw CT as PNG, too: ultralytics reads no DICOM.
+    """
+    with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
+        folder = Path(name)
+        images = folder / "images"
+        yield (
+            gather(config.inputs, images, config.images, raster=raster, advance=advance, stdin=sys.stdin),
+            folder,
+        )
+
+
+def run_script(
+    measure: Callable[[Progress], dict[str, Any]],
+    render: Callable[[dict[str, Any]], Iterator[RenderableType]],
+    *,
+    as_json: bool,
+) -> int:
+    """Measure, and print the document or its tables; return the exit code."""
+    try:
+        with console.progress("steps") as advance:
+            document = measure(advance)
+    except MedrovError as failure:
+        console.fail(failure.message, failure.hint)
+        return int(failure.exit_code)
+    console.success(document, lambda found: Group(*render(found)), as_json=as_json)
+    return 0
+
+
+def right_aligned(*headings: str, left: int = 1) -> Table:
+    """Return an empty table whose columns, but for the first ``left``, are aligned at the right."""
+    table = console.table(*headings)
+    for column in table.columns[left:]:
+        column.justify = "right"
+    return table
