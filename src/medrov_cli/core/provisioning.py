@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import require_absent
 from medrov_cli.core.base.progress import Progress, no_progress
+from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.values import check_imgsz
 from medrov_cli.core.settings.weights import WeightsImportSettings
 from medrov_cli.core.weights import catalogue, container, resolution
 from medrov_cli.core.weights.container import Verification
 from medrov_cli.core.weights.download import download
 from medrov_cli.core.weights.listing import Availability, Listed, listed_entry
-from medrov_cli.core.weights.metadata import TextEncoderInfo, WeightsMetadata
+from medrov_cli.core.weights.metadata import WeightsMetadata
+
+_PHANTOMS = 36
+"""Images that folded batch norms take their statistics from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,9 @@ def show_weights(name_or_path: str) -> Shown:
 def import_weights(settings: WeightsImportSettings) -> Verification:
     """Convert an ultralytics checkpoint to a weights file, without running its pickle.
 
+    Of a closed-set YOLOv8 a start for training is made; batch norms that are folded into its convolutions
+    take their statistics from phantoms.
+
     Raises
     ------
     MedrovError
@@ -50,16 +59,18 @@ def import_weights(settings: WeightsImportSettings) -> Verification:
     """
     from medrov_cli.core.model.fitting import check_fit
     from medrov_cli.core.model.importing.importer import ImportSettings, import_ultralytics_checkpoint
+    from medrov_cli.core.model.importing.text_encoders import encoder_info
 
     source = settings.checkpoint
-    output = settings.output or Path(f"{source.stem}.safetensors")
+    suffix = "-start.safetensors" if source.suffix == ".safetensors" else ".safetensors"
+    output = settings.output or Path(source.stem + suffix)
     if output.suffix != ".safetensors":
         raise usage_error(f"--output {output} does not end in .safetensors", "Give such a name.")
     require_absent(output, overwrite=settings.overwrite)
     if settings.imgsz is not None:
         check_imgsz(settings.imgsz)
-    encoder = None if settings.text_encoder is None else _encoder_info(settings.text_encoder)
-    corrected = ImportSettings(name=settings.name, text_encoder=encoder, imgsz=settings.imgsz)
+    encoder = None if settings.text_encoder is None else encoder_info(settings.text_encoder)
+    corrected = ImportSettings(settings.name, encoder, settings.imgsz, _draw_phantoms)
     tensors, metadata = import_ultralytics_checkpoint(source, corrected)
     check_fit(tensors, metadata.architecture, str(source))
     container.save(output, tensors, metadata)
@@ -108,15 +119,10 @@ def pull_weights(name: str, *, offline: bool, progress: Progress = no_progress) 
     return listed_entry(here.entry)
 
 
-def _encoder_info(spec: str) -> TextEncoderInfo:
-    """Return what is known of a text encoder by its spec alone: nothing is downloaded."""
-    from medrov_cli.core.model.importing.importer import BIOMED_CLIP, OPENAI_CLIP
-    from medrov_cli.core.text.encoders import encoder_identity
+def _draw_phantoms(side: int) -> UInt8Array:
+    """Return phantoms of all modalities, uint8, (36, side, side, 3)."""
+    from medrov_cli.core.phantoms.kinds import KINDS, phantom_seed
+    from medrov_cli.core.records.letterbox import Letterbox
 
-    for known in (BIOMED_CLIP, OPENAI_CLIP):
-        if spec == known.spec:
-            return known
-    if spec.startswith(("hf-hub:", "local-dir:")):
-        return TextEncoderInfo(spec)
-    found = encoder_identity(spec)
-    return TextEncoderInfo(found.spec, found.name, found.revision, found.width, found.context_length)
+    drawn = [KINDS[number % len(KINDS)].draw(phantom_seed(0, number)).pixels for number in range(_PHANTOMS)]
+    return np.stack([Letterbox.fit(pixels.shape[:2], side).apply(pixels) for pixels in drawn])

@@ -32,7 +32,7 @@ class WeightsImportSettings:
     Attributes
     ----------
     checkpoint
-        The ``.pt`` file.
+        The ``.pt`` file, or a ``.safetensors`` file of a YOLOv8.
     output
         The ``.safetensors`` file to write; null: named after the checkpoint, in this folder.
     name, text_encoder, imgsz
@@ -42,7 +42,9 @@ class WeightsImportSettings:
         Replace ``output`` where it is there.
     """
 
-    checkpoint: Path = argument(metavar="FILE.pt", help="A YOLO-World v2 checkpoint.")
+    checkpoint: Path = argument(
+        metavar="FILE", help="Checkpoint of YOLO-World v2, or of a closed-set YOLOv8 as a start for training."
+    )
     output: Path | None = option(
         "--output",
         "-o",

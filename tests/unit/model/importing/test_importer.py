@@ -16,11 +16,10 @@ from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.model.fitting import check_fit
 from medrov_cli.core.model.importing.archive import TorchArchive
 from medrov_cli.core.model.importing.importer import (
-    BIOMED_CLIP,
-    OPENAI_CLIP,
     ImportSettings,
     import_ultralytics_checkpoint,
 )
+from medrov_cli.core.model.importing.text_encoders import BIOMED_CLIP, OPENAI_CLIP
 from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.weights.container import EMBEDDINGS
 from medrov_cli.core.weights.metadata import ArchitectureInfo, TextEncoderInfo
@@ -130,11 +129,11 @@ def test_embedded_text_model_is_left_out(checkpoint_n: Path, tmp_path: Path) -> 
     assert tensors.keys() == plain.keys()
 
 
-def test_plain_detector_is_refused(tmp_path: Path) -> None:
-    from ultralytics.nn.tasks import DetectionModel
+def test_a_detector_of_another_task_is_refused(tmp_path: Path) -> None:
+    from ultralytics.nn.tasks import SegmentationModel
 
-    torch.save({"model": DetectionModel("yolov8n.yaml", verbose=False)}, tmp_path / "yolov8n.pt")
-    with pytest.raises(MedrovError, match="DetectionModel with the head Detect;") as caught:
+    torch.save({"model": SegmentationModel("yolov8n-seg.yaml", verbose=False)}, tmp_path / "yolov8n.pt")
+    with pytest.raises(MedrovError, match="SegmentationModel with the head Segment;") as caught:
         import_ultralytics_checkpoint(tmp_path / "yolov8n.pt")
     assert caught.value.exit_code == ExitCode.WEIGHTS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class UnfitTensorsError(ValueError):
 
 @torch.no_grad()
 def start_from_closed_set(
-    tensors: Mapping[str, np.ndarray], scale: str, images_rgb: UInt8Array, seed: int = 0
+    tensors: Mapping[str, np.ndarray], scale: str, draw_images: Callable[[], UInt8Array], seed: int = 0
 ) -> Detector:
     """Return a detector whose layers equal those of a closed-set YOLOv8 where both have them.
 
@@ -40,9 +40,9 @@ def start_from_closed_set(
         folded into the convolutions (``model.0.conv.bias``).
     scale
         ``n``, ``s``, ``m``, ``l`` or ``x``.
-    images_rgb
-        uint8, (n, side, side, 3): folded batch norms take their mean and variance from these. The more they
-        resemble the images of the training, the less the first steps change.
+    draw_images
+        Called if batch norms are folded: images, uint8, (n, side, side, 3), RGB, from which they take their
+        mean and variance. The more these resemble the training images, the less the first steps change.
     seed
         Seed of the fresh weights.
 
@@ -65,7 +65,7 @@ def start_from_closed_set(
     if copied < expected:
         raise UnfitTensorsError(f"{copied} tensors fit, fewer than the {expected} convolutions")
     if folded:
-        _rebuild_batch_norms(detector, {stem: found[f"{stem}.conv.bias"] for stem in folded}, images_rgb)
+        _rebuild_batch_norms(detector, {stem: found[f"{stem}.conv.bias"] for stem in folded}, draw_images())
     return detector.eval()
 
 

@@ -1,9 +1,9 @@
-"""Import of a YOLO-World v2 checkpoint that ultralytics pickled, without running its pickle."""
+"""Import of YOLO-World v2 and YOLOv8 checkpoints of ultralytics, without running their pickle."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,45 +11,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, TEXT_WIDTH, Limits
+from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, GRID, MAX_IMGSZ, TEXT_WIDTH, Limits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.model.importing.archive import TorchArchive
+from medrov_cli.core.model.importing.closed_set import UnfitTensorsError, start_from_closed_set
 from medrov_cli.core.model.importing.stubs import Record, TensorRef
-from medrov_cli.core.weights.container import EMBEDDINGS, NORM_TOLERANCE, sha256_of
-from medrov_cli.core.weights.metadata import ArchitectureInfo, ClassEntry, TextEncoderInfo, WeightsMetadata
+from medrov_cli.core.model.importing.text_encoders import BIOMED_CLIP, OPENAI_CLIP, encoder_info
+from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.weights.container import EMBEDDINGS, NORM_TOLERANCE, load_tensors, sha256_of
+from medrov_cli.core.weights.metadata import (
+    ArchitectureInfo,
+    ClassEntry,
+    TextEncoderInfo,
+    TrainingInfo,
+    WeightsMetadata,
+)
 
 if TYPE_CHECKING:
     from medrov_cli.core.weights.container import Tensors
-
-CLIP_CONTEXT_LENGTH = 77
-"""Tokens of a text, padded, in CLIP; MedROV's authors keep it for BiomedCLIP, whose own is 256."""
-
-OPENAI_CLIP = TextEncoderInfo(
-    spec="hf-hub:timm/vit_base_patch32_clip_224.openai",
-    identity="OpenAI CLIP ViT-B/32",
-    width=TEXT_WIDTH,
-    context_length=CLIP_CONTEXT_LENGTH,
-)
-"""The encoder of ultralytics' own yolov8*-worldv2 checkpoints."""
-
-BIOMED_CLIP = TextEncoderInfo(
-    spec="hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
-    identity="BiomedCLIP",
-    width=TEXT_WIDTH,
-    context_length=CLIP_CONTEXT_LENGTH,
-)
-"""The encoder of MedROV (arXiv 2511.20650)."""
 
 UNUSED_BRANCH = "model.22.cv5."
 """A branch that only the head of MedROV's released checkpoint has; its forward pass ignores it."""
 
 _SCALE_OF_FIRST_WIDTH = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
 _FIRST_CONVOLUTION = "model.0.conv.weight"
-_HEAD_CLASS = "WorldDetect"
+_OPEN_HEAD, _CLOSED_HEAD = "WorldDetect", "Detect"
 _BATCH_NORM_EPS = 1e-3  # ultralytics.utils.torch_utils.initialize_weights; not stored in a state dict
 _MAX_DEPTH = 32
 _MAX_MODULES = 20_000
+_START_NOTES = "A start for training: backbone, neck and boxes of a closed-set YOLOv8; random text parts."
 _DEFAULT_IMGSZ = 640  # ultralytics' own default
 
 
@@ -66,17 +57,25 @@ class ImportSettings:
         OpenAI's CLIP otherwise.
     imgsz
         Side of the square model input in pixels, a multiple of 32.
+    draw_images
+        Images of a side in pixels, uint8, (n, side, side, 3): folded batch norms of a closed-set model take
+        their statistics from them.
     """
 
     name: str | None = None
     text_encoder: TextEncoderInfo | None = None
     imgsz: int | None = None
+    draw_images: Callable[[int], UInt8Array] | None = None
 
 
 def import_ultralytics_checkpoint(
     path: Path, settings: ImportSettings | None = None, limits: Limits | None = None
 ) -> tuple[Tensors, WeightsMetadata]:
-    """Return the tensors and metadata of a YOLO-World v2 checkpoint; nothing of its pickle is run.
+    """Return the tensors and metadata of an ultralytics checkpoint; nothing of its pickle is run.
+
+    A YOLO-World v2 checkpoint is taken as it is. Of a closed-set YOLOv8, also as a ``.safetensors`` file with
+    folded batch norms, a start for training is made: see
+    :func:`~medrov_cli.core.model.importing.closed_set.start_from_closed_set`.
 
     The averaged weights (``ema``) are preferred to ``model``, as ultralytics does; an embedded
     text model, the optimizer and MedROV's unused branch are left out. Class embeddings that lie
@@ -89,9 +88,11 @@ def import_ultralytics_checkpoint(
         ``weights_corrupt`` if it is damaged.
     """
     settings = settings or ImportSettings()
+    if path.suffix == ".safetensors":
+        return _training_start(path, load_tensors(path), {}, settings)
     with TorchArchive(path, limits or Limits()) as archive:
         checkpoint = archive.content()
-        model = _world_model(checkpoint, path)
+        model, head = _detection_model(checkpoint, path)
         references = dict(_walk(model.state["_modules"]["model"], "model.", path))
         tensors = {
             name: archive.tensor(reference)
@@ -107,11 +108,13 @@ def import_ultralytics_checkpoint(
         raise MedrovError(
             ErrorCode.WEIGHTS_CORRUPT, f"{path}: {spoilt} is not finite", "Get another checkpoint of the run."
         )
+    facts = checkpoint if isinstance(checkpoint, dict) else {}
+    if head == _CLOSED_HEAD:
+        return _training_start(path, tensors, facts, settings)
     vocabulary = _vocabulary(model.state.get("names"), embeddings)
     if vocabulary and embeddings is not None:
         tensors[EMBEDDINGS] = embeddings.reshape(-1, TEXT_WIDTH)
     found = BIOMED_CLIP if any(name.startswith(UNUSED_BRANCH) for name in references) else OPENAI_CLIP
-    facts = checkpoint if isinstance(checkpoint, dict) else {}
     metadata = WeightsMetadata(
         name=settings.name or _text(path.stem),
         architecture=ArchitectureInfo(scale=_scale(tensors, path)),
@@ -125,8 +128,37 @@ def import_ultralytics_checkpoint(
     return tensors, metadata
 
 
-def _world_model(checkpoint: Any, path: Path) -> Record:
-    """Return the pickled model, if it is a YOLO-World v2 detector."""
+def _training_start(
+    path: Path, tensors: Tensors, facts: dict[Any, Any], settings: ImportSettings
+) -> tuple[Tensors, WeightsMetadata]:
+    """Return the tensors and metadata of a start for training from a closed-set model."""
+    scale = _scale(tensors, path)
+    imgsz = settings.imgsz or _trained_imgsz(facts.get("train_args"))
+    draw = settings.draw_images or (lambda side: np.zeros((1, side, side, 3), np.uint8))
+    try:
+        detector = start_from_closed_set(tensors, scale, lambda: draw(imgsz))
+    except UnfitTensorsError as error:
+        raise _foreign(path, f"is no YOLOv8{scale} ({error})") from error
+    state = detector.state_dict()
+    found = {name: value.numpy() for name, value in state.items() if value.is_floating_point()}
+    for name, value in tensors.items():  # what was half precision stays so, without a loss
+        if name in found and value.ndim == 4 and value.shape == found[name].shape:
+            found[name] = value
+    metadata = WeightsMetadata(
+        name=settings.name or _text(path.stem),
+        architecture=ArchitectureInfo(scale, text_adapter=True),
+        text_encoder=settings.text_encoder or encoder_info(DEFAULT_TEXT_ENCODER),
+        imgsz=imgsz,
+        licence=_text(facts.get("license")) or "AGPL-3.0 (ultralytics)",
+        created_by=f"medrov {__version__}",
+        training=TrainingInfo(notes=_START_NOTES),
+        source=_source(path, facts),
+    )
+    return found, metadata
+
+
+def _detection_model(checkpoint: Any, path: Path) -> tuple[Record, str]:
+    """Return the pickled model and the class of its head, if it is a YOLO-World v2 or a YOLOv8 detector."""
     candidates = (checkpoint.get("ema"), checkpoint.get("model")) if isinstance(checkpoint, dict) else ()
     model = next((item for item in (*candidates, checkpoint) if isinstance(item, Record)), None)
     if model is None:
@@ -136,9 +168,9 @@ def _world_model(checkpoint: Any, path: Path) -> Record:
         raise _foreign(path, f"holds a {_text(model.class_name)} without layers")
     head = list(layers.values())[-1]
     head_class = head.class_name if isinstance(head, Record) else "?"
-    if head_class != _HEAD_CLASS:
+    if head_class not in (_OPEN_HEAD, _CLOSED_HEAD):
         raise _foreign(path, f"holds a {_text(model.class_name)} with the head {_text(head_class)}")
-    return model
+    return model, head_class
 
 
 def _modules(module: Any) -> dict[Any, Any]:
@@ -215,7 +247,8 @@ def _source(path: Path, facts: dict[Any, Any]) -> str:
     version, date = _text(facts.get("version")), _text(facts.get("date"))
     by = f" by ultralytics {version}" if version else ""
     on = f" on {date}" if date else ""
-    return f"Imported from {path.name} (SHA-256 {sha256_of(path)}), written{by}{on}."
+    written = f", written{by}{on}" if by or on else ""
+    return f"Imported from {path.name} (SHA-256 {sha256_of(path)}){written}."
 
 
 def _text(value: Any) -> str:
@@ -227,6 +260,6 @@ def _foreign(path: Path, what: str) -> MedrovError:
     """Return the error that a file is not the checkpoint of a YOLO-World v2 detector."""
     return MedrovError(
         ErrorCode.WEIGHTS_UNTRUSTED,
-        f"{path} {what}; only YOLO-World v2 checkpoints (yolov8*-worldv2, medrov.pt) can be imported",
+        f"{path} {what}; only YOLO-World v2 (yolov8*-worldv2, medrov.pt) and YOLOv8 can be imported",
         "Give a checkpoint of that architecture.",
     )
