@@ -522,4 +522,4 @@ def test_defaults_of_the_command_are_those_of_the_procedure() -> None:
         for name in names:
             assert defaults[name] == getattr(group, name), name
     assert (defaults["window"], defaults["axis"]) == (str(config.read.window), config.read.axis)
-    assert (defaults["precision"], defaults["phi"]) == (config.precision.value, config.phi.value)
+    assert (defaults["precision"], defaults["phi"]) == (config.runtime.precision.value, config.phi.value)

@@ -8,6 +8,7 @@ from torch import nn
 
 from medrov_cli.core.model.learning.growing import can_grow, grow
 from medrov_cli.core.model.network import SCALES, Architecture, Detector
+from tolerances import SCORE_ATOL
 
 
 def trained(scale: str) -> Detector:
@@ -34,7 +35,7 @@ def test_the_wider_network_answers_the_same(scale: str, wider: str, training: bo
         answers = [net.train(training)(images, text) for net in (small, large)]
     for first, second in zip(answers[0][:2], answers[1][:2], strict=True):
         assert first.std() > 1e-3
-        torch.testing.assert_close(second, first, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(second, first, rtol=1e-3, atol=SCORE_ATOL)
 
 
 def test_no_two_copies_are_moved_alike() -> None:
