@@ -34,7 +34,7 @@ PACKAGES = (
 """Distributions whose versions influence the results."""
 
 
-def examine(*, offline: bool = False, progress: Progress = no_progress) -> Report:
+def run_checks(*, offline: bool = False, progress: Progress = no_progress) -> Report:
     """Test all parts that medrov depends on, without downloads.
 
     Parameters

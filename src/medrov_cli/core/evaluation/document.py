@@ -13,7 +13,7 @@ from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.evaluation import accuracy, behaviour
 from medrov_cli.core.evaluation.comparison import comparison_section, read_other
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics.error_analysis import Outcome, outcome_of
 from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.records.score_maps import CalibrationInfo
@@ -26,7 +26,7 @@ _SECTIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class EvaluatedModel:
     """What is evaluated, and how.
 
     Attributes
@@ -51,7 +51,7 @@ class Subject:
 
 
 def build_document(
-    scene: Scene, subject: Subject, progress: Callable[[int, int], None]
+    scene: ScoredSplit, subject: EvaluatedModel, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], Outcome]:
     """Return the report, and what became of each detection at the operating points.
 
@@ -111,7 +111,7 @@ def build_document(
     return document, outcome
 
 
-def _dataset(scene: Scene, subject: Subject) -> dict[str, Any]:
+def _dataset(scene: ScoredSplit, subject: EvaluatedModel) -> dict[str, Any]:
     return {
         "name": scene.dataset.name,
         "path": str(subject.config.data.dataset),
@@ -125,7 +125,7 @@ def _dataset(scene: Scene, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _predictions(scene: Scene, subject: Subject) -> dict[str, Any]:
+def _predictions(scene: ScoredSplit, subject: EvaluatedModel) -> dict[str, Any]:
     path = subject.config.predictions
     return {
         "path": None if path is None else str(path),

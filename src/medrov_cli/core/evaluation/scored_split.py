@@ -26,7 +26,7 @@ from medrov_cli.core.settings.values import HitRule
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class ScoredSplit:
     """A split with the detections on it.
 
     Attributes
@@ -47,9 +47,9 @@ class Scene:
     max_det: int
     plain: bool = False
 
-    def with_found(self, found: Sequence[Detections]) -> Scene:
+    def with_found(self, found: Sequence[Detections]) -> ScoredSplit:
         """Return the scene with other detections."""
-        return Scene(self.dataset, self.samples, found, self.max_det, self.plain)
+        return ScoredSplit(self.dataset, self.samples, found, self.max_det, self.plain)
 
     @cached_property
     def table(self) -> DetectionTable:

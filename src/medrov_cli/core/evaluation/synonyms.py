@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.records.detections import Detections
 
 Detect = Callable[[Sequence[str], int], Sequence[Detections]]
 """From one text a class, and the number of the pass, to detections on all images."""
 
 
-def synonyms_section(scene: Scene, names: Sequence[Sequence[str]], detect: Detect) -> dict[str, Any]:
+def synonyms_section(scene: ScoredSplit, names: Sequence[Sequence[str]], detect: Detect) -> dict[str, Any]:
     """Return the AP at IoU 0.5 of each class under each of its names alone.
 
     Pass number k asks for every class by its k-th name; a class with fewer names by its first.

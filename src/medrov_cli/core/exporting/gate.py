@@ -12,17 +12,17 @@ from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.accuracy_change import map50_change
 from medrov_cli.core.exporting.check_images import CheckImages
 from medrov_cli.core.exporting.parity import LIMITS, compare, judge, suppressed_share
-from medrov_cli.core.exporting.request import Draft, Subject
+from medrov_cli.core.exporting.request import ConvertedModel, ExportRequest
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName, ExportPrecision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.metadata import ClassEntry
 
 
-def passed(
-    draft: Draft,
+def require_parity(
+    draft: ConvertedModel,
     path: Path,
-    subject: Subject,
+    subject: ExportRequest,
     images: CheckImages,
     metadata: ExportMetadata,
     progress: Progress,
@@ -86,7 +86,7 @@ def passed(
     return document
 
 
-def _reference(subject: Subject, imgsz: int) -> Engine:
+def _reference(subject: ExportRequest, imgsz: int) -> Engine:
     runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
     weights = WeightsFile.read(subject.path)
     return weights.open(subject.classes.embeddings, runtime, imgsz=imgsz, streams=1)

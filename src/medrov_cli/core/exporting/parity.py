@@ -24,7 +24,7 @@ _BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ParityLimits:
     """Limits of the differences of an export; null: no limit.
 
     Attributes
@@ -48,10 +48,10 @@ class Limits:
 
 
 LIMITS = {
-    ExportPrecision.FP32: Limits(1e-3, 1e-4, 0.1, 0.01, 0.001, 0.01),
-    ExportPrecision.FP16: Limits(0.02, 2e-3, 2.0, 0.1, 0.002, 0.02),
-    ExportPrecision.BF16: Limits(None, 0.02, None, 0.5, 0.01, 0.05),
-    ExportPrecision.INT8: Limits(None, 0.04, None, 1.0, 0.02, 0.05),
+    ExportPrecision.FP32: ParityLimits(1e-3, 1e-4, 0.1, 0.01, 0.001, 0.01),
+    ExportPrecision.FP16: ParityLimits(0.02, 2e-3, 2.0, 0.1, 0.002, 0.02),
+    ExportPrecision.BF16: ParityLimits(None, 0.02, None, 0.5, 0.01, 0.05),
+    ExportPrecision.INT8: ParityLimits(None, 0.04, None, 1.0, 0.02, 0.05),
 }
 """Limits by precision; docs/export.md explains them."""
 

@@ -20,7 +20,7 @@ from medrov_cli.core.training.folder import TRAINING, TrainingFiles
 from medrov_cli.core.training.progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.reporting import tracked
 from medrov_cli.core.training.results import metrics_entry
-from medrov_cli.core.training.session import EpochState, Session, open_session
+from medrov_cli.core.training.session import EpochState, TrainingSession, open_session
 from medrov_cli.core.training.tracking import log_numbers, reported_run
 
 
@@ -107,7 +107,7 @@ def _load(config: TrainSettings) -> Dataset:
 class _Run:
     """Where a run is. The state on disk is whole from before the first step on."""
 
-    def __init__(self, session: Session, files: TrainingFiles) -> None:
+    def __init__(self, session: TrainingSession, files: TrainingFiles) -> None:
         self._session = session
         self._files = files
         self._epoch = EpochState()

@@ -15,7 +15,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case, local_case
 from medrov_cli.core.datasets.readers.loading import reader_of
 from medrov_cli.core.datasets.readers.shared.addresses import local_names
-from medrov_cli.core.datasets.readers.shared.rotated_boxes import box_around
+from medrov_cli.core.datasets.readers.shared.rotated_boxes import enclosing_box
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
@@ -255,6 +255,6 @@ def test_what_is_not_xml(tmp_path: Path) -> None:
 
 
 def test_a_box_that_is_turned() -> None:
-    assert box_around((1, 2, 3, 4), 360, (0, 0)) == (1, 2, 3, 4)
+    assert enclosing_box((1, 2, 3, 4), 360, (0, 0)) == (1, 2, 3, 4)
     # A square of side 2 about its middle, turned by 45 degrees: its diagonal is 2.828.
-    assert box_around((9, 9, 2, 2), 45, (10, 10)) == pytest.approx((8.586, 8.586, 2.828, 2.828), abs=1e-3)
+    assert enclosing_box((9, 9, 2, 2), 45, (10, 10)) == pytest.approx((8.586, 8.586, 2.828, 2.828), abs=1e-3)

@@ -15,7 +15,7 @@ from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.proposals import ProposalSettings
 from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
-from medrov_cli.core.training.pseudolabels.proposals import examine
+from medrov_cli.core.training.pseudolabels.proposals import select_proposals
 from medrov_cli.core.training.pseudolabels.rules import (
     Proposals,
     attribute,
@@ -189,7 +189,7 @@ def test_examining_changes_no_input_and_invents_nothing(seed: int, unknown_objec
     )
     before = [np.copy(values) for item in inputs for values in (item if isinstance(item, tuple) else [item])]
     config = dataclasses.replace(CONFIG, unknown_objects=unknown_objects, min_score=0.5)
-    found = examine(*inputs, SIZE, presence, config)
+    found = select_proposals(*inputs, SIZE, presence, config)
     after = [values for item in inputs for values in (item if isinstance(item, tuple) else [item])]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)

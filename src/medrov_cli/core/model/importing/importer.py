@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, TEXT_WIDTH, Limits
+from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, TEXT_WIDTH, InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.model.importing.archive import TorchArchive
@@ -74,7 +74,7 @@ class ImportSettings:
 
 
 def import_ultralytics_checkpoint(
-    path: Path, settings: ImportSettings | None = None, limits: Limits | None = None
+    path: Path, settings: ImportSettings | None = None, limits: InputLimits | None = None
 ) -> tuple[Tensors, WeightsMetadata]:
     """Return the tensors and metadata of a YOLO-World v2 checkpoint; nothing of its pickle is run.
 
@@ -89,7 +89,7 @@ def import_ultralytics_checkpoint(
         ``weights_corrupt`` if it is damaged.
     """
     settings = settings or ImportSettings()
-    with TorchArchive(path, limits or Limits()) as archive:
+    with TorchArchive(path, limits or InputLimits()) as archive:
         checkpoint = archive.content()
         model = _world_model(checkpoint, path)
         references = dict(_walk(model.state["_modules"]["model"], "model.", path))

@@ -24,13 +24,13 @@ from medrov_cli.core.training.pseudolabels.rules import (
     split_by_presence,
     unannotated,
 )
-from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
+from medrov_cli.core.training.pseudolabels.targets import TrainingTargets, add_objects, add_unknown_objects
 
 EncodeImages = Callable[[Sequence[UInt8Array]], Float32Array]
 """From crops, uint8, (h, w, 3), RGB, to embeddings, float32, (n, width), L2 norm 1."""
 
 
-class Findings(NamedTuple):
+class ImageProposals(NamedTuple):
     """What was found in one image besides its ground truth.
 
     Attributes
@@ -48,14 +48,14 @@ class Findings(NamedTuple):
     crops_xyxy: IntArray
 
 
-class Counts(NamedTuple):
+class AddedCounts(NamedTuple):
     """How many targets were added to a batch."""
 
     known: int = 0
     unknown: int = 0
 
 
-def examine(
+def select_proposals(
     candidates: Proposals,
     truth_xyxy: FloatArray,
     classes: IntArray,
@@ -64,7 +64,7 @@ def examine(
     size: int,
     presence: PresenceTable,
     config: ProposalSettings,
-) -> Findings:
+) -> ImageProposals:
     """Judge the proposals of one image: all steps in order.
 
     Parameters
@@ -92,7 +92,7 @@ def examine(
         unknown[:] = False
     boxes = proposals.boxes_xyxy[unknown]
     chosen, crops = crops_of(boxes, regions_xyxy[region[unknown]], size, config)
-    return Findings(proposals.take(known), boxes[chosen], crops[chosen])
+    return ImageProposals(proposals.take(known), boxes[chosen], crops[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class PseudoLabeller:
     encode_images: EncodeImages | None = None
 
     def __call__(
-        self, lesson: Lesson, batch: Batch, candidates: Sequence[Proposals]
-    ) -> tuple[Lesson, Counts]:
+        self, lesson: TrainingTargets, batch: Batch, candidates: Sequence[Proposals]
+    ) -> tuple[TrainingTargets, AddedCounts]:
         """Return the lesson with what was found, and how much that was; inputs stay as they are.
 
         Parameters
@@ -136,7 +136,7 @@ class PseudoLabeller:
             for left, top, right, bottom in found.crops_xyxy
         ]
         if self.encode_images is None or not crops:
-            return taught, Counts(len(known.labels))
+            return taught, AddedCounts(len(known.labels))
         encoded = self.encode_images(crops)
         embeddings = np.zeros((len(crops), TEXT_WIDTH), np.float32)
         embeddings[:, : encoded.shape[1]] = encoded
@@ -145,12 +145,12 @@ class PseudoLabeller:
         taught = add_unknown_objects(
             taught, unknown.image_index, unknown.boxes_xyxy, torch.from_numpy(embeddings)
         )
-        return taught, Counts(len(known.labels), len(crops))
+        return taught, AddedCounts(len(known.labels), len(crops))
 
-    def _examine(self, batch: Batch, candidates: Sequence[Proposals]) -> list[Findings]:
+    def _examine(self, batch: Batch, candidates: Sequence[Proposals]) -> list[ImageProposals]:
         index, truth = batch.image_index.numpy(), batch.boxes_xyxy.numpy()
         return [
-            examine(
+            select_proposals(
                 candidates[row],
                 truth[index == row],
                 batch.classes[row].numpy(),
