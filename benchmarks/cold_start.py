@@ -154,7 +154,7 @@ def _summary(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
 def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     """Return the document with the section ``cold``."""
     config = settings_from(options)
-    model = BenchmarkModel.of(config)
+    model = BenchmarkModel.from_settings(config)
     with images_of(config, advance, raster=True) as (paths, folder):
         advance(0, None, "cold starts")
         section = time_cold_starts(config, model, paths[0], folder)

@@ -158,7 +158,7 @@ def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     folder: Path = options.output
     if folder.exists() and not folder.is_dir():
         raise MedrovError(ErrorCode.USAGE, f"--output {folder} is a file", "Give a folder.")
-    model = BenchmarkModel.of(config)
+    model = BenchmarkModel.from_settings(config)
     with images_of(config, advance, raster=False) as (paths, _):
         section = measure_scaling(config, model, paths, folder, advance)
     return benchmark_document(config, model, len(paths), {"scaling": section})

@@ -121,7 +121,7 @@ def _median(values: list[float]) -> float:
 def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     """Return the document with the section ``text``."""
     config = settings_from(options)
-    model = BenchmarkModel.of(config)
+    model = BenchmarkModel.from_settings(config)
     advance(0, None, "text encoder")
     section = time_text(model.path, config.classes or CLASSES, config.rounds or ROUNDS)
     return benchmark_document(config, model, 0, {"text": section})

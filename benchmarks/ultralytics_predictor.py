@@ -315,7 +315,7 @@ def _try_settings(
 def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     """Return the document with the sections ``runs`` and ``against``."""
     config = settings_from(options)
-    model = replace(BenchmarkModel.of(config), conf=CONF, raw_scores=True)
+    model = replace(BenchmarkModel.from_settings(config), conf=CONF, raw_scores=True)
     with images_of(config, advance, raster=True) as (paths, folder):
         contestants = open_timed_models(config, model, paths, advance)
         runs, against = time_against_rival(config, contestants, model, folder, advance)

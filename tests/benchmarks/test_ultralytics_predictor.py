@@ -37,7 +37,7 @@ CONF = 0.25
 
 @pytest.fixture(scope="module")
 def model(weights: Path) -> BenchmarkModel:
-    return BenchmarkModel.of(BenchmarkSettings(weights=str(weights)))
+    return BenchmarkModel.from_settings(BenchmarkSettings(weights=str(weights)))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_background_is_one_class_more(tmp_path: Path, squares: np.ndarray) -> 
     path = tmp_path / "with_background.safetensors"
     info = ArchitectureInfo("n", text_adapter=True, background=True)
     save(path, tensors, metadata("with background", architecture=info, imgsz=IMGSZ))
-    model = BenchmarkModel.of(BenchmarkSettings(weights=str(path)))
+    model = BenchmarkModel.from_settings(BenchmarkSettings(weights=str(path)))
     scores, boxes_px = Rival(model, "cpu", CONF).differences(opened(model), squares)
     assert scores < SCORE_ATOL
     assert boxes_px < BOX_ATOL_PX

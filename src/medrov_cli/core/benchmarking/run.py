@@ -46,7 +46,7 @@ def run_benchmark(
         ``USAGE``, an input error for a file that cannot be read, or a code of weights and engines.
     """
     config.check()
-    model = BenchmarkModel.of(config)
+    model = BenchmarkModel.from_settings(config)
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
         folder = Path(name) / "images"
         paths = collect_images(

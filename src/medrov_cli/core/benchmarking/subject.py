@@ -50,7 +50,7 @@ class BenchmarkModel:
     raw_scores: bool = False
 
     @classmethod
-    def of(cls, config: BenchmarkSettings) -> BenchmarkModel:
+    def from_settings(cls, config: BenchmarkSettings) -> BenchmarkModel:
         """Return what a benchmark times.
 
         See :func:`medrov_cli.core.weights.resolution.resolve` for errors.

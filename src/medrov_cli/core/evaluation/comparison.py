@@ -50,7 +50,7 @@ def read_other(
             "Evaluate both on the same dataset and split.",
         )
     found, _ = read_predictions(path.parent / PREDICTIONS, scene.dataset, split)  # type: ignore[arg-type]
-    return report, scene.with_found(found)
+    return report, scene.with_detections(found)
 
 
 def comparison_section(

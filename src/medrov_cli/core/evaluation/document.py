@@ -65,7 +65,7 @@ def build_document(
     config = subject.config
     drawn = scene.weights(config.bootstrap, config.seed)
     coco = {
-        "presence": accuracy.coco_section(scene, scene.known),
+        "presence": accuracy.coco_section(scene, scene.is_known),
         "plain": accuracy.coco_section(scene, scene.everything),
     }
     followed = coco["plain" if scene.plain else "presence"]

@@ -44,7 +44,7 @@ def gallery_of(scene: ScoredSplit, outcome: Outcome) -> list[GalleryItem]:
     wrong = outcome.rows[outcome.is_wrong]
     wrong = wrong[np.argsort(-table.score[wrong], kind="stable")]
     scored = scene.scored[table.truth_image, table.truth_label]
-    missed = np.flatnonzero(~outcome.found & ~table.is_crowd & scored)
+    missed = np.flatnonzero(~outcome.is_found & ~table.is_crowd & scored)
     missed = missed[np.argsort(-table.truth_area[missed], kind="stable")]
     items = [_false_positive(scene, int(row)) for row in _in_turn(wrong, table.label)]
     return items + [_miss(scene, int(row)) for row in _in_turn(missed, table.truth_label)]
@@ -112,11 +112,11 @@ def _rows(scene: ScoredSplit, outcome: Outcome) -> Iterator[tuple[object, ...]]:
     table = scene.table
     counted = ~table.is_crowd & scene.scored[table.truth_image, table.truth_label]
     truths = np.bincount(table.truth_image[counted], minlength=table.images)
-    found = np.bincount(table.truth_image[counted & outcome.found], minlength=table.images)
+    found = np.bincount(table.truth_image[counted & outcome.is_found], minlength=table.images)
     wrong = np.bincount(table.image[outcome.rows[outcome.is_wrong]], minlength=table.images)
     for number, sample in enumerate(scene.samples):
         source = scene.dataset.sources[sample.source_id]
-        scores = scene.found[number].scores
+        scores = scene.detections[number].scores
         yield (
             image_name(scene.dataset, sample),
             source.name,

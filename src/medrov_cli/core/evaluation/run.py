@@ -200,7 +200,7 @@ class _Evaluation:
             if len(journal.items) < len(samples):
                 self._detect_rest(detector, names, journal, what)
             journal.finish()
-            return journal.found
+            return journal.detections
 
     def _detect_rest(
         self, detector: DatasetModel, names: Sequence[Sequence[str]], journal: DetectionJournal, what: str
@@ -245,7 +245,7 @@ class _Evaluation:
 
     def write(self, folder: RunFolder, report: dict[str, Any], scene: ScoredSplit, outcome: Outcome) -> None:
         """Write the report in all its forms; ``report.json`` last, which says that all is there."""
-        write_predictions(folder.path / PREDICTIONS, self.dataset, self.config.data.split, scene.found)
+        write_predictions(folder.path / PREDICTIONS, self.dataset, self.config.data.split, scene.detections)
         write_images_csv(folder.path / "images.csv", scene, outcome)
         write_plots(folder.path / "curves", report)
         write_report_html(folder.path / "report.html", report, gallery_of(scene, outcome))

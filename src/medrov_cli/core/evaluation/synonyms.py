@@ -33,7 +33,7 @@ def synonyms_section(scene: ScoredSplit, names: Sequence[Sequence[str]], detect:
     for number in range(max(map(len, names))):
         texts = [own[number] if number < len(own) else own[0] for own in names]
         found = detect(texts, number)
-        asked = scene.with_found(found)
+        asked = scene.with_detections(found)
         for label, own in enumerate(names):
             if number >= len(own):
                 continue

@@ -175,7 +175,7 @@ def _suppression(subject: ExportRequest, own: WeightsMetadata) -> Suppression:
     names: list[Sequence[str]] = [
         (name, *synonyms) for name, synonyms in zip(classes.names, classes.synonyms, strict=True)
     ]
-    scoring = Scoring.of(
+    scoring = Scoring.from_metadata(
         [("",)] if config.is_open else names, own, conf=config.selection.conf, raw_scores=False
     )
     # A threshold above 1 is never reached; 1 is nearly equivalent.

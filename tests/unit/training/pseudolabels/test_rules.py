@@ -95,7 +95,7 @@ def test_confident_proposals(seed: int) -> None:
     assert (found.scores >= 0.9).all()
     assert (np.diff(found.scores) <= 0).all()
     assert ((found.boxes_xyxy >= 0) & (found.boxes_xyxy <= SIZE)).all()
-    early = confident(candidates.take(candidates.scores >= CONFIG.min_score), SIZE, CONFIG)
+    early = confident(candidates.subset(candidates.scores >= CONFIG.min_score), SIZE, CONFIG)
     for one, other in zip(found, early, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -194,9 +194,9 @@ def test_examining_changes_no_input_and_invents_nothing(seed: int, unknown_objec
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
     offered = {tuple(row) for row in np.clip(inputs[0].boxes_xyxy, 0, SIZE).tolist()}
-    assert {tuple(row) for row in found.known.boxes_xyxy.tolist()} <= offered
+    assert {tuple(row) for row in found.known_classes.boxes_xyxy.tolist()} <= offered
     assert {tuple(row) for row in found.unknown_xyxy.tolist()} <= offered
-    for box, column in zip(found.known.boxes_xyxy, found.known.columns, strict=True):
+    for box, column in zip(found.known_classes.boxes_xyxy, found.known_classes.columns, strict=True):
         source = inputs[4][attribute(box[None], canvas.regions_xyxy)[0]]
         assert presence[source, inputs[2][column]] == POSSIBLE
     if not unknown_objects:

@@ -35,7 +35,7 @@ class ImageProposals(NamedTuple):
 
     Attributes
     ----------
-    known
+    known_classes
         Objects of the classes that they answer.
     unknown_xyxy
         float, (m, 4), in model pixels: objects of no class that is asked for.
@@ -43,7 +43,7 @@ class ImageProposals(NamedTuple):
         int64, (m, 4): where to cut those out.
     """
 
-    known: Proposals
+    known_classes: Proposals
     unknown_xyxy: FloatArray
     crops_xyxy: IntArray
 
@@ -51,8 +51,8 @@ class ImageProposals(NamedTuple):
 class AddedCounts(NamedTuple):
     """How many targets were added to a batch."""
 
-    known: int = 0
-    unknown: int = 0
+    known_classes: int = 0
+    unknown_classes: int = 0
 
 
 def select_proposals(
@@ -92,7 +92,7 @@ def select_proposals(
         unknown[:] = False
     boxes = proposals.boxes_xyxy[unknown]
     chosen, crops = crops_of(boxes, regions_xyxy[region[unknown]], size, config)
-    return ImageProposals(proposals.take(known), boxes[chosen], crops[chosen])
+    return ImageProposals(proposals.subset(known), boxes[chosen], crops[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,9 @@ class PseudoLabeller:
             The teacher's, one record a sample.
         """
         findings = self._examine(batch, candidates)
-        known = _flat([f.known.boxes_xyxy for f in findings], [f.known.columns for f in findings])
+        known = _flat(
+            [f.known_classes.boxes_xyxy for f in findings], [f.known_classes.columns for f in findings]
+        )
         taught = add_objects(lesson, known)
         crops = [
             np.ascontiguousarray(image[:, top:bottom, left:right].transpose(1, 2, 0))
