@@ -32,9 +32,9 @@ from detection_script import (
 )
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 from medrov_cli.core.benchmarking.rounds import interleave, over_rounds, ratio, rounded
 from medrov_cli.core.benchmarking.run import benchmark_document
-from medrov_cli.core.benchmarking.subject import BenchmarkModel
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from ultralytics_network import check_raster, save_checkpoint
 

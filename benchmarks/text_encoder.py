@@ -24,9 +24,9 @@ from rich.console import RenderableType
 
 from detection_script import add_classes, option_parser, right_aligned, run_script, settings_from
 from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 from medrov_cli.core.benchmarking.rounds import rounded
 from medrov_cli.core.benchmarking.run import benchmark_document
-from medrov_cli.core.benchmarking.subject import BenchmarkModel
 from medrov_cli.core.settings.benchmark import ROUNDS
 from medrov_cli.core.settings.values import parse_classes
 from medrov_cli.core.weights import container

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.benchmarking.subject import BenchmarkModel
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 """Files that both programs read."""

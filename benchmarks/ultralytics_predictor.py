@@ -40,10 +40,10 @@ from detection_script import (
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.benchmarking.benchmark_model import IOU, MAX_DET, BenchmarkModel
 from medrov_cli.core.benchmarking.images import repeat_to_length
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
 from medrov_cli.core.benchmarking.run import benchmark_document, open_timed_models
-from medrov_cli.core.benchmarking.subject import IOU, MAX_DET, BenchmarkModel
 from medrov_cli.core.benchmarking.throughput import TimedModel, time_models
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.model_file import WeightsFile

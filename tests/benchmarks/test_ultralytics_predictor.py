@@ -16,7 +16,7 @@ import ultralytics_predictor
 from benchmark_documents import QUICK, measured, require_strict, sections
 from detect_fixtures import IMGSZ, noise_image
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.benchmarking.subject import BenchmarkModel
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.model.network import Architecture, Detector

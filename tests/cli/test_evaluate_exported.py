@@ -14,7 +14,7 @@ from conftest import ROOT, Medrov
 from detect_fixtures import IMGSZ
 from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
 from medrov_cli.core.evaluation.run import run_evaluation
-from medrov_cli.core.exporting.parity import LIMITS, ParityLimits
+from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.settings.evaluate import EvaluateSettings
 from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings

@@ -18,7 +18,7 @@ import pytest
 from conftest import ROOT, Finished, Medrov
 from detect_fixtures import IMGSZ, write_images
 from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
-from medrov_cli.core.exporting.parity import LIMITS, ParityLimits
+from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.weights.container import sha256_of
 from tolerances import BOX_ATOL_PX, SCORE_ATOL

@@ -11,7 +11,7 @@ import pytest
 from export_fixtures import Workshop, make_workshop
 from medrov_cli import MedrovError, Predictor
 from medrov_cli.core.base.errors import ErrorCode
-from medrov_cli.core.exporting.parity import LIMITS, ParityLimits
+from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.settings.values import parse_classes

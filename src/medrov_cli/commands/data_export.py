@@ -12,7 +12,7 @@ from medrov_cli.core.base.errors import ExitCode
 from medrov_cli.core.settings.data_export import DataExportSettings
 
 if TYPE_CHECKING:
-    from medrov_cli.core.curation.export import DatasetExportResult
+    from medrov_cli.core.curation.dataset_export import DatasetExportResult
 
 SCHEMA = "medrov.data.export/1"
 
@@ -56,7 +56,7 @@ def export(settings: DataExportSettings) -> None:
 
     'medrov data convert' reads all of them back.
     """
-    from medrov_cli.core.curation.export import run_export
+    from medrov_cli.core.curation.dataset_export import run_export
 
     with console.progress("images") as advance:
         result = run_export(settings, advance)

@@ -22,7 +22,7 @@ def doctor(settings: DoctorSettings) -> None:
     Exits with 0 if 'medrov detect' works with its default settings, and with 1 if not. What is
     broken but not needed for that is a warning. Nothing is downloaded.
     """
-    from medrov_cli.core.doctor.examination import run_checks
+    from medrov_cli.core.doctor.run import run_checks
 
     with console.progress("groups") as advance:
         report = run_checks(offline=settings.offline, progress=advance)

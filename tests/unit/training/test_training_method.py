@@ -16,7 +16,7 @@ from torch._dynamo.utils import counters
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.settings.choices import Balance, Part, Teacher
-from medrov_cli.core.settings.proposals import DistillationSettings, ProposalSettings
+from medrov_cli.core.settings.teacher_groups import DistillationSettings, ProposalSettings
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.settings.train_groups import BalanceSettings, NegativeSettings
 from medrov_cli.core.training import assembly

@@ -10,11 +10,11 @@ from typing import Any
 import cv2
 
 from medrov_cli.core.base.progress import Progress, no_progress
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, open_model
 from medrov_cli.core.benchmarking.images import collect_images
-from medrov_cli.core.benchmarking.machine import describe_machine
+from medrov_cli.core.benchmarking.machine_description import describe_machine
 from medrov_cli.core.benchmarking.meters import peak_cuda_mb, peak_resident_mb
 from medrov_cli.core.benchmarking.rounds import rounded
-from medrov_cli.core.benchmarking.subject import BenchmarkModel, open_model
 from medrov_cli.core.benchmarking.throughput import TimedModel, time_models
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.weights import container

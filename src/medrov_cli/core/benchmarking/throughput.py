@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.ordered import OrderedWriter
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, open_model
 from medrov_cli.core.benchmarking.images import repeat_to_length
 from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
 from medrov_cli.core.benchmarking.rounds import interleave, over_rounds, ratio, rounded, spread
-from medrov_cli.core.benchmarking.subject import BenchmarkModel, open_model
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.detect_json import item_to_record

@@ -14,7 +14,7 @@ from medrov_cli.core.curation.issues import Code, DatasetIssue
 from medrov_cli.core.curation.split import case_key
 from medrov_cli.core.datasets.box_table import BoxTable, box_table
 from medrov_cli.core.datasets.laterality import mirror_rows, mirrored_name
-from medrov_cli.core.datasets.opened import UNSPLIT, OpenSource, split_of
+from medrov_cli.core.datasets.source_set import UNSPLIT, OpenSource, split_of
 from medrov_cli.core.records.boxes import box_areas, clip_boxes, iou_matrix
 
 OUTSIDE_PX = 1.0

@@ -24,7 +24,7 @@ from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code, DatasetIssue, Severity
 from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.dataset import load_dataset
-from medrov_cli.core.datasets.opened import (
+from medrov_cli.core.datasets.source_set import (
     UNSPLIT,
     OpenSource,
     SourceSet,

@@ -9,8 +9,8 @@ from pathlib import Path
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import require_absent, whole_file
 from medrov_cli.core.curation.presence_draft import PresenceDraft, SourceFacts, draft_presence
-from medrov_cli.core.datasets.opened import SourceSet, open_inputs
 from medrov_cli.core.datasets.presence import presence_csv
+from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
 from medrov_cli.core.settings.data import PresenceSettings
 
 

@@ -18,7 +18,7 @@ from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, assig
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoImage
-from medrov_cli.core.datasets.opened import (
+from medrov_cli.core.datasets.source_set import (
     UNSPLIT,
     OpenSource,
     open_source,

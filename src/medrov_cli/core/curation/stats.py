@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from medrov_cli.core.curation.split import case_key
 from medrov_cli.core.datasets.box_table import box_table
-from medrov_cli.core.datasets.opened import UNSPLIT, OpenSource, SourceSet, split_of
+from medrov_cli.core.datasets.source_set import UNSPLIT, OpenSource, SourceSet, split_of
 from medrov_cli.core.datasets.sources import licence_of
 from medrov_cli.core.records.boxes import box_areas
 from medrov_cli.core.settings.choices import SPLITS

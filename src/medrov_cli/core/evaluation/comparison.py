@@ -11,7 +11,7 @@ import numpy as np
 
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.foreign_coco import read_predictions
-from medrov_cli.core.evaluation.accuracy import ap50_samples
+from medrov_cli.core.evaluation.accuracy_sections import ap50_samples
 from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics.bootstrap import interval
 from medrov_cli.core.records.boxes import FloatArray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import encode_vocabulary, open_exported, read_exported
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList
@@ -128,7 +128,7 @@ def slots_of(subject: ExportRequest, metadata: ExportMetadata) -> dict[str, str]
 
 def suppression_of(metadata: ExportMetadata) -> onnx.ModelProto | None:
     """Return the graph of the suppression in a model's metadata; null without one."""
-    from medrov_cli.core.model.graph.suppression import suppression_graph, thresholds_of
+    from medrov_cli.core.model.graph.suppression_graph import suppression_graph, thresholds_of
 
     own = metadata.suppression
     if own is None:

@@ -18,9 +18,9 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import bring_file, require_absent, sha256_of_file, whole_file
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.engines.exported.metadata import ExportMetadata, Suppression
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata, Suppression
 from medrov_cli.core.exporting.check_images import check_images
-from medrov_cli.core.exporting.gate import require_parity
+from medrov_cli.core.exporting.parity import require_parity
 from medrov_cli.core.exporting.quantisation import check_nncf
 from medrov_cli.core.exporting.request import ConvertedModel, ExportRequest
 from medrov_cli.core.prediction.classes import ClassList

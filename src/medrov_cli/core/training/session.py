@@ -33,7 +33,7 @@ from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share, iterate
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore
-from medrov_cli.core.training.progress import TrainProgress, TrainProgressCallback
+from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer

@@ -17,10 +17,10 @@ from medrov_cli.core.model.learning.freezing import train_mode
 from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import Part
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 from medrov_cli.core.training.data.batch import Batch
+from medrov_cli.core.training.pseudolabels.proposal_rules import Proposals
 from medrov_cli.core.training.pseudolabels.proposals import PseudoLabeller
-from medrov_cli.core.training.pseudolabels.rules import Proposals
 from medrov_cli.core.training.pseudolabels.targets import TrainingTargets, add_objects, add_unknown_objects
 from medrov_cli.core.training.pseudolabels.teacher import predict_candidates
 

@@ -13,7 +13,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.addresses import find_image, local_names
-from medrov_cli.core.datasets.readers.shared.raster import file_stems
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
 from medrov_cli.core.datasets.readers.shared.rotated_boxes import enclosing_box
 from medrov_cli.core.datasets.xml_files import read_xml

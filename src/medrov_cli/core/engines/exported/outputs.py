@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from medrov_cli.core.engines.anchors import keep_above
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array
 

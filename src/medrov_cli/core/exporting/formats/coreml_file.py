@@ -14,7 +14,7 @@ import numpy as np
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.engines.anchors import keep_above
-from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.request import ExportRequest

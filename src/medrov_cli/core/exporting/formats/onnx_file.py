@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import onnx_content_sha256
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.quantisation import quantised
@@ -67,7 +67,7 @@ class ConvertedOnnx:
     ) -> None:
         from onnx import helper
 
-        from medrov_cli.core.model.graph.suppression import with_suppression
+        from medrov_cli.core.model.graph.suppression_graph import with_suppression
 
         if suppression is not None:
             model = with_suppression(plain, suppression)

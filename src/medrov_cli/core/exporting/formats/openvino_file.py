@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.files import sha256_of_file
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import OPENVINO_SLOTS
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.engines.openvino_import import load_openvino

@@ -12,7 +12,7 @@ from typing import Any
 
 from medrov_cli.core.base.constants import GRID, TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.formats.onnx_file import ConvertedOnnx
 from medrov_cli.core.exporting.request import ExportRequest

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.request import ExportRequest

@@ -14,9 +14,9 @@ from medrov_cli.core.datasets.presence import NOBODY, PresenceTable
 from medrov_cli.core.model.learning.assigner import Targets
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 from medrov_cli.core.training.data.batch import Batch
-from medrov_cli.core.training.pseudolabels.rules import (
+from medrov_cli.core.training.pseudolabels.proposal_rules import (
     Proposals,
     attribute,
     confident,
@@ -70,7 +70,7 @@ def select_proposals(
     Parameters
     ----------
     candidates
-        See :func:`medrov_cli.core.training.pseudolabels.rules.confident`.
+        See :func:`medrov_cli.core.training.pseudolabels.proposal_rules.confident`.
     truth_xyxy
         float, (m, 4): the ground truth, in model pixels.
     classes

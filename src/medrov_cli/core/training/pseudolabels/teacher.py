@@ -10,7 +10,7 @@ from torch import Tensor
 
 from medrov_cli.core.datasets.presence import NOBODY
 from medrov_cli.core.model.network import Detector
-from medrov_cli.core.training.pseudolabels.rules import Proposals
+from medrov_cli.core.training.pseudolabels.proposal_rules import Proposals
 
 
 def predict_candidates(

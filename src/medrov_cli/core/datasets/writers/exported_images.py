@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medrov_cli.core.datasets.cases import local_case
-from medrov_cli.core.datasets.opened import OpenSource, SourceSet, split_of
+from medrov_cli.core.datasets.source_set import OpenSource, SourceSet, split_of
 from medrov_cli.core.datasets.sources import invalid
 from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.settings.choices import Modality

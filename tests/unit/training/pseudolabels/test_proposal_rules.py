@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from medrov_cli.core.datasets.presence import ANNOTATED, IMPOSSIBLE, NOBODY, POSSIBLE
 from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.settings.choices import Modality
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
-from medrov_cli.core.training.pseudolabels.proposals import select_proposals
-from medrov_cli.core.training.pseudolabels.rules import (
+from medrov_cli.core.training.pseudolabels.proposal_rules import (
     Proposals,
     attribute,
     confident,
@@ -24,6 +23,7 @@ from medrov_cli.core.training.pseudolabels.rules import (
     split_by_presence,
     unannotated,
 )
+from medrov_cli.core.training.pseudolabels.proposals import select_proposals
 
 SIZE = 96
 CONFIG = ProposalSettings(unknown_objects=True)

@@ -14,9 +14,9 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import bring_file
 from medrov_cli.core.base.plugins import find_entry, load
 from medrov_cli.core.base.progress import Progress, no_progress
-from medrov_cli.core.datasets.opened import SourceSet, open_inputs
+from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
 from medrov_cli.core.datasets.writers import registry
-from medrov_cli.core.datasets.writers.images import ExportedImage, classes_of, collect
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, classes_of, collect
 from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.runs.folder import RunFolder

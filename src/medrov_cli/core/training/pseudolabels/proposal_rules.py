@@ -13,7 +13,7 @@ import numpy.typing as npt
 from medrov_cli.core.datasets.presence import NOBODY, POSSIBLE, PresenceTable
 from medrov_cli.core.records.boxes import FloatArray, IntArray, clip_boxes, overlaps_any
 from medrov_cli.core.records.suppression import nms
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 
 
 class Proposals(NamedTuple):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.benchmarking.benchmark_model import synthetic_classes
 from medrov_cli.core.benchmarking.images import repeat_to_length, write_phantoms
-from medrov_cli.core.benchmarking.machine import describe_machine
+from medrov_cli.core.benchmarking.machine_description import describe_machine
 from medrov_cli.core.benchmarking.meters import EnergyMeter
-from medrov_cli.core.benchmarking.subject import synthetic_classes
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.settings.choices import EngineName, Modality, Precision
 from medrov_cli.core.settings.values import Variant
