@@ -32,9 +32,9 @@ from detection_script import (
 )
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
-from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, take_turns
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
+from medrov_cli.core.benchmarking.rounds import interleave, over_rounds, ratio, rounded
 from medrov_cli.core.benchmarking.run import benchmark_document
-from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from ultralytics_network import check_raster, save_checkpoint
 
@@ -62,7 +62,9 @@ sys.stdout.write(json.dumps(result.boxes.data.tolist()))
 """
 
 
-def time_cold_starts(config: BenchmarkSettings, model: Model, image: str, folder: Path) -> dict[str, Any]:
+def time_cold_starts(
+    config: BenchmarkSettings, model: BenchmarkModel, image: str, folder: Path
+) -> dict[str, Any]:
     """Return the ``cold`` object of the document.
 
     Files are in the page cache and the compiled model in ours: a first start of both, untimed, sees to it.
@@ -93,7 +95,7 @@ def time_cold_starts(config: BenchmarkSettings, model: Model, image: str, folder
     commands = (_our_command(config, model, image), _their_command(config, model, image, checkpoint))
     for command in commands:
         launch(command)
-    turns = take_turns(
+    turns = interleave(
         [partial(launch, command) for command in commands],
         rounds=config.rounds_or_default,
         seconds=config.seconds,
@@ -106,14 +108,16 @@ def time_cold_starts(config: BenchmarkSettings, model: Model, image: str, folder
     }
 
 
-def _our_command(config: BenchmarkSettings, model: Model, image: str) -> list[str]:
+def _our_command(config: BenchmarkSettings, model: BenchmarkModel, image: str) -> list[str]:
     variant = config.variants[0]
     command = [sys.executable, "-m", "medrov_cli", "detect", image, "--format", "jsonl"]
     command += ["--weights", str(model.path), "--imgsz", str(model.imgsz), "--device", config.runtime.device]
     return [*command, "--engine", variant.engine.value, "--precision", variant.precision.value]
 
 
-def _their_command(config: BenchmarkSettings, model: Model, image: str, checkpoint: Path) -> list[str]:
+def _their_command(
+    config: BenchmarkSettings, model: BenchmarkModel, image: str, checkpoint: Path
+) -> list[str]:
     device = None if config.runtime.device == "auto" else config.runtime.device
     settings = json.dumps({"imgsz": model.imgsz, "device": device})
     return [sys.executable, "-c", _RIVAL, str(checkpoint), image, settings]
@@ -150,7 +154,7 @@ def _summary(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
 def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     """Return the document with the section ``cold``."""
     config = settings_from(options)
-    model = Model.of(config)
+    model = BenchmarkModel.from_settings(config)
     with images_of(config, advance, raster=True) as (paths, folder):
         advance(0, None, "cold starts")
         section = time_cold_starts(config, model, paths[0], folder)

@@ -21,7 +21,7 @@ from medrov_cli import console
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.progress import Progress
-from medrov_cli.core.benchmarking.images import gather
+from medrov_cli.core.benchmarking.images import collect_images
 from medrov_cli.core.settings.benchmark import ROUNDS, BenchmarkSettings
 from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
@@ -114,7 +114,9 @@ def images_of(
         folder = Path(name)
         images = folder / "images"
         yield (
-            gather(config.inputs, images, config.images, raster=raster, advance=advance, stdin=sys.stdin),
+            collect_images(
+                config.inputs, images, config.images, raster=raster, advance=advance, stdin=sys.stdin
+            ),
             folder,
         )
 

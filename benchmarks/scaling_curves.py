@@ -32,10 +32,10 @@ from detection_script import (
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.progress import Progress
-from medrov_cli.core.benchmarking.rounds import over_rounds, take_turns
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, synthetic_classes
+from medrov_cli.core.benchmarking.rounds import interleave, over_rounds
 from medrov_cli.core.benchmarking.run import benchmark_document
-from medrov_cli.core.benchmarking.subject import Model, made_up
-from medrov_cli.core.benchmarking.throughput import Contestant
+from medrov_cli.core.benchmarking.throughput import TimedModel
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 
 POINTS: Mapping[str, tuple[int, ...]] = {
@@ -52,7 +52,7 @@ FORWARD_COLOR, END_COLOR = "#2474c6", "#d9541e"
 
 def measure_scaling(
     config: BenchmarkSettings,
-    model: Model,
+    model: BenchmarkModel,
     paths: Sequence[str],
     folder: Path,
     advance: Progress,
@@ -81,7 +81,7 @@ def measure_scaling(
 
 
 def _measure_curve(
-    config: BenchmarkSettings, model: Model, paths: Sequence[str], axis: str
+    config: BenchmarkSettings, model: BenchmarkModel, paths: Sequence[str], axis: str
 ) -> list[dict[str, Any]]:
     """Return the points of one curve: their value, and images per second both ways."""
     values = POINTS[axis]
@@ -89,7 +89,7 @@ def _measure_curve(
     for contestant in contestants:
         contestant.warm_up()
     actions = [partial(_speeds, contestant) for contestant in contestants]
-    turns = take_turns(actions, rounds=config.rounds_or_default, seconds=config.seconds)
+    turns = interleave(actions, rounds=config.rounds_or_default, seconds=config.seconds)
     return [
         {
             "value": value,
@@ -101,14 +101,14 @@ def _measure_curve(
 
 
 def _at_point(
-    config: BenchmarkSettings, model: Model, paths: Sequence[str], axis: str, value: int
-) -> Contestant:
+    config: BenchmarkSettings, model: BenchmarkModel, paths: Sequence[str], axis: str, value: int
+) -> TimedModel:
     batch = value if axis == "batch" else config.runtime.batch
     if axis == "classes":
-        model = replace(model, classes=made_up(value))
+        model = replace(model, classes=synthetic_classes(value))
     elif axis == "imgsz":
         model = replace(model, imgsz=value)
-    return Contestant.open(
+    return TimedModel.open(
         model,
         config.variants[0],
         device=config.runtime.device,
@@ -118,7 +118,7 @@ def _at_point(
     )
 
 
-def _speeds(contestant: Contestant) -> tuple[float, float]:
+def _speeds(contestant: TimedModel) -> tuple[float, float]:
     forward = contestant.forward()
     images, seconds = contestant.end_to_end()
     return forward, images / seconds
@@ -158,7 +158,7 @@ def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     folder: Path = options.output
     if folder.exists() and not folder.is_dir():
         raise MedrovError(ErrorCode.USAGE, f"--output {folder} is a file", "Give a folder.")
-    model = Model.of(config)
+    model = BenchmarkModel.from_settings(config)
     with images_of(config, advance, raster=False) as (paths, _):
         section = measure_scaling(config, model, paths, folder, advance)
     return benchmark_document(config, model, len(paths), {"scaling": section})

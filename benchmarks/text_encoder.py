@@ -24,9 +24,9 @@ from rich.console import RenderableType
 
 from detection_script import add_classes, option_parser, right_aligned, run_script, settings_from
 from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 from medrov_cli.core.benchmarking.rounds import rounded
 from medrov_cli.core.benchmarking.run import benchmark_document
-from medrov_cli.core.benchmarking.subject import Model
 from medrov_cli.core.settings.benchmark import ROUNDS
 from medrov_cli.core.settings.values import parse_classes
 from medrov_cli.core.weights import container
@@ -121,7 +121,7 @@ def _median(values: list[float]) -> float:
 def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     """Return the document with the section ``text``."""
     config = settings_from(options)
-    model = Model.of(config)
+    model = BenchmarkModel.from_settings(config)
     advance(0, None, "text encoder")
     section = time_text(model.path, config.classes or CLASSES, config.rounds or ROUNDS)
     return benchmark_document(config, model, 0, {"text": section})

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.benchmarking.subject import Model
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 """Files that both programs read."""
@@ -38,7 +38,7 @@ def check_raster(paths: Sequence[str]) -> None:
             )
 
 
-def as_world_model(model: Model) -> Any:
+def as_world_model(model: BenchmarkModel) -> Any:
     """Return ultralytics' WorldModel with our parameters and class embeddings, in evaluation mode.
 
     The text adapter, which ultralytics does not have, is applied to the embeddings; a background is one
@@ -79,7 +79,7 @@ def as_world_model(model: Model) -> Any:
     return world.eval().requires_grad_(False)
 
 
-def save_checkpoint(model: Model, path: Path) -> None:
+def save_checkpoint(model: BenchmarkModel, path: Path) -> None:
     """Write the network as ultralytics saves its own: a pickled model in half precision."""
     world = as_world_model(model)
     as_yolo(world, model.metadata.architecture.scale)  # gives it the fields of a trained one

@@ -40,11 +40,11 @@ from detection_script import (
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
-from medrov_cli.core.benchmarking.images import of_length
+from medrov_cli.core.benchmarking.benchmark_model import IOU, MAX_DET, BenchmarkModel
+from medrov_cli.core.benchmarking.images import repeat_to_length
 from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
-from medrov_cli.core.benchmarking.run import benchmark_document, open_contestants
-from medrov_cli.core.benchmarking.subject import IOU, MAX_DET, Model
-from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
+from medrov_cli.core.benchmarking.run import benchmark_document, open_timed_models
+from medrov_cli.core.benchmarking.throughput import TimedModel, time_models
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.boxes import IntArray
@@ -109,7 +109,7 @@ class Rival:
         Lowest score.
     """
 
-    def __init__(self, model: Model, device: str, conf: float) -> None:
+    def __init__(self, model: BenchmarkModel, device: str, conf: float) -> None:
         self._imgsz, self._device, self._conf = model.imgsz, device, conf
         self._classes = len(model.classes.names)
         self.world = as_world_model(model)
@@ -239,8 +239,8 @@ def _own_threads() -> Iterator[None]:
 
 def time_against_rival(
     config: BenchmarkSettings,
-    contestants: Sequence[Contestant],
-    model: Model,
+    contestants: Sequence[TimedModel],
+    model: BenchmarkModel,
     folder: Path,
     advance: Progress,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -268,8 +268,8 @@ def time_against_rival(
     equality = _require_equal(rival, contestants[0], model)
     trials = _try_settings(rival, paths, folder, min(config.images, TRIAL_IMAGES), advance)
     best = max(trials, key=lambda trial: trial[1])[0]
-    files = write_listing(folder / "all.txt", [item.path for item in of_length(paths, config.images)])
-    rows, (theirs,) = time_contestants(
+    files = write_listing(folder / "all.txt", [item.path for item in repeat_to_length(paths, config.images)])
+    rows, (theirs,) = time_models(
         contestants,
         rounds=config.rounds_or_default,
         seconds=config.seconds,
@@ -290,7 +290,7 @@ def time_against_rival(
     return rows, document
 
 
-def _require_equal(rival: Rival, contestant: Contestant, model: Model) -> dict[str, float]:
+def _require_equal(rival: Rival, contestant: TimedModel, model: BenchmarkModel) -> dict[str, float]:
     """Compare the networks in fp32 on the CPU: number formats and devices add differences of their own."""
     runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
     weights = WeightsFile(model.path, model.metadata)
@@ -302,7 +302,7 @@ def _try_settings(
     rival: Rival, paths: Sequence[str], folder: Path, images: int, advance: Progress
 ) -> list[tuple[RivalSettings, float]]:
     """Return what each of its settings reaches: its own figure of a second pass over some files."""
-    listing = write_listing(folder / "trial.txt", [item.path for item in of_length(paths, images)])
+    listing = write_listing(folder / "trial.txt", [item.path for item in repeat_to_length(paths, images)])
     settings = rival.candidates()
     trials = []
     for done, own in enumerate(settings, start=1):
@@ -315,9 +315,9 @@ def _try_settings(
 def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     """Return the document with the sections ``runs`` and ``against``."""
     config = settings_from(options)
-    model = replace(Model.of(config), conf=CONF, raw_scores=True)
+    model = replace(BenchmarkModel.from_settings(config), conf=CONF, raw_scores=True)
     with images_of(config, advance, raster=True) as (paths, folder):
-        contestants = open_contestants(config, model, paths, advance)
+        contestants = open_timed_models(config, model, paths, advance)
         runs, against = time_against_rival(config, contestants, model, folder, advance)
     return benchmark_document(config, model, len(paths), {"runs": runs, "against": against})
 

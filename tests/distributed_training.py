@@ -11,7 +11,7 @@ import torch
 from medrov_cli.core.settings.choices import OptimizerName
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.settings.train_groups import ScheduleSettings
-from medrov_cli.core.training.progress import TrainProgress
+from medrov_cli.core.training.epoch_progress import TrainProgress
 from medrov_cli.core.training.run import run_training
 
 

@@ -11,7 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.records.frame import Frame
@@ -94,7 +94,7 @@ def grey(frame: Frame) -> list[list[int]]:
 def error_of(path: str | Path, **limits: int) -> MedrovError:
     """Return the error with which reading ``path`` ends."""
     try:
-        for _ in read_frames(str(path), ReadSettings(limits=Limits(**limits))):
+        for _ in read_frames(str(path), ReadSettings(limits=InputLimits(**limits))):
             pass
     except MedrovError as error:
         return error

@@ -61,6 +61,9 @@ PLUG_INS = {
 }
 """Folders of plug-ins, and the name of the instance that each implementation ends with."""
 
+SHARED_FILE_NAMES = {"__init__.py", "run.py", "registry.py", "protocol.py"}
+"""Names of files that several packages may have: entry of a procedure, and the parts of a plug-in folder."""
+
 MAX_FILE_LINES = 275
 """250, and a tenth more."""
 MAX_FUNCTION_LINES = 70
@@ -417,6 +420,64 @@ def test_functions_are_short() -> None:
 def test_no_file_is_named_after_nothing() -> None:
     unspecific = {"utils", "util", "helpers", "misc", "common"}
     assert not [name for name in modules() if name.rsplit(".", 1)[-1] in unspecific]
+
+
+def is_plug_in(module: Module) -> bool:
+    """Return whether a module is an implementation in a folder of plug-ins."""
+    folder, _, _ = module.name.removeprefix(f"{CORE}.").rpartition(".")
+    return PLUG_INS.get(folder) in assigned(tree(module.path))
+
+
+def package_of(module: Module) -> str:
+    """Return the package of a module: ``commands`` or a folder directly below ``core``."""
+    parts = module.name.removeprefix(f"{CORE}.").removeprefix(f"{PACKAGE}.").split(".")
+    return parts[0] if len(parts) > 1 else ""
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    """Implementations in folders of plug-ins are exempt."""
+    places: dict[str, list[str]] = {}
+    for module in modules().values():
+        if is_plug_in(module):
+            continue
+        for node in tree(module.path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module.place)
+    assert len(places) > 100
+    assert not {name: files for name, files in places.items() if len(files) > 1}
+
+
+def test_no_file_name_is_in_several_packages() -> None:
+    """Exempt are plug-ins, and a command's file beside the file of its settings."""
+    places: dict[str, set[str]] = {}
+    for module in modules().values():
+        if module.path.name not in SHARED_FILE_NAMES and not is_plug_in(module):
+            places.setdefault(module.path.name, set()).add(package_of(module))
+    several = {name: packages for name, packages in places.items() if len(packages) > 1}
+    assert not {name: packages for name, packages in several.items() if packages != {"commands", "settings"}}
+
+
+def test_no_public_name_is_a_bare_word() -> None:
+    """A name of a function, method, property, class or field says what it stands for."""
+    bare = {"of", "look", "take", "passed", "finished", "above", "own", "found", "known", "such"}
+    wrong = [
+        f"{module.place}:{node.lineno} defines {name}"
+        for module in modules().values()
+        for node in ast.walk(tree(module.path))
+        for name in defined(node)
+        if name in bare
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def defined(node: ast.AST) -> list[str]:
+    """Return the names that a definition gives to itself and, for a class, to its fields."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return [node.name]
+    if isinstance(node, ast.ClassDef):
+        fields = [child.target for child in node.body if isinstance(child, ast.AnnAssign)]
+        return [node.name, *(field.id for field in fields if isinstance(field, ast.Name))]
+    return []
 
 
 def test_the_init_of_a_package_is_a_docstring_alone() -> None:

@@ -16,7 +16,7 @@ import ultralytics_predictor
 from benchmark_documents import QUICK, measured, require_strict, sections
 from detect_fixtures import IMGSZ, noise_image
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.benchmarking.subject import Model
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.model.checkpoint import detector_tensors
 from medrov_cli.core.model.network import Architecture, Detector
@@ -36,12 +36,12 @@ CONF = 0.25
 
 
 @pytest.fixture(scope="module")
-def model(weights: Path) -> Model:
-    return Model.of(BenchmarkSettings(weights=str(weights)))
+def model(weights: Path) -> BenchmarkModel:
+    return BenchmarkModel.from_settings(BenchmarkSettings(weights=str(weights)))
 
 
 @pytest.fixture(scope="module")
-def rival(model: Model) -> Rival:
+def rival(model: BenchmarkModel) -> Rival:
     return Rival(model, "cpu", CONF)
 
 
@@ -50,14 +50,14 @@ def squares() -> np.ndarray:
     return np.stack([noise_image(number, IMGSZ, IMGSZ) for number in range(3)])
 
 
-def opened(model: Model, engine: str = "torch") -> Engine:
+def opened(model: BenchmarkModel, engine: str = "torch") -> Engine:
     runtime = RuntimeSettings(device="cpu", engine=EngineName(engine))
     return WeightsFile.read(model.path).open(model.classes.embeddings, runtime, imgsz=model.imgsz, streams=1)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])
 def test_both_networks_give_the_same_at_every_anchor(
-    rival: Rival, model: Model, squares: np.ndarray, engine: str
+    rival: Rival, model: BenchmarkModel, squares: np.ndarray, engine: str
 ) -> None:
     ours = opened(model, engine)
     assert max(found.scores.max() for found in ours.infer(squares)) > 0.3
@@ -67,7 +67,7 @@ def test_both_networks_give_the_same_at_every_anchor(
     assert rival.require_equal(ours, squares)["score"] < SCORE_ATOL
 
 
-def test_another_network_is_not_compared(rival: Rival, model: Model, squares: np.ndarray) -> None:
+def test_another_network_is_not_compared(rival: Rival, model: BenchmarkModel, squares: np.ndarray) -> None:
     other = replace(model, classes=replace(model.classes, embeddings=model.classes.embeddings[::-1].copy()))
     with pytest.raises(MedrovError, match="scores differ by") as caught:
         rival.require_equal(opened(other), squares)
@@ -82,14 +82,14 @@ def test_a_background_is_one_class_more(tmp_path: Path, squares: np.ndarray) -> 
     path = tmp_path / "with_background.safetensors"
     info = ArchitectureInfo("n", text_adapter=True, background=True)
     save(path, tensors, metadata("with background", architecture=info, imgsz=IMGSZ))
-    model = Model.of(BenchmarkSettings(weights=str(path)))
+    model = BenchmarkModel.from_settings(BenchmarkSettings(weights=str(path)))
     scores, boxes_px = Rival(model, "cpu", CONF).differences(opened(model), squares)
     assert scores < SCORE_ATOL
     assert boxes_px < BOX_ATOL_PX
 
 
 def test_its_predictor_finds_what_ours_finds(
-    rival: Rival, model: Model, squares: np.ndarray, tmp_path: Path
+    rival: Rival, model: BenchmarkModel, squares: np.ndarray, tmp_path: Path
 ) -> None:
     """Files of the size of the model input: neither of the two scales them."""
     files = []

@@ -14,7 +14,7 @@ from conftest import ROOT, Medrov
 from detect_fixtures import IMGSZ
 from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
 from medrov_cli.core.evaluation.run import run_evaluation
-from medrov_cli.core.exporting.parity import LIMITS, Limits
+from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.settings.evaluate import EvaluateSettings
 from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
@@ -35,7 +35,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         patch.setenv("MEDROV_CACHE", str(tmp_path_factory.mktemp("cache")))
         for precision in (ExportPrecision.FP32, ExportPrecision.INT8):
             # A network of random weights is far more sensitive than a trained one.
-            patch.setitem(LIMITS, precision, Limits(None, 0.2, None, 20.0, 1.0, 1.0))
+            patch.setitem(LIMITS, precision, ParityLimits(None, 0.2, None, 20.0, 1.0, 1.0))
         yield make_workshop(tmp_path_factory)
 
 

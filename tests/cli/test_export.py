@@ -18,7 +18,7 @@ import pytest
 from conftest import ROOT, Finished, Medrov
 from detect_fixtures import IMGSZ, write_images
 from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
-from medrov_cli.core.exporting.parity import LIMITS, Limits
+from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.weights.container import sha256_of
 from tolerances import BOX_ATOL_PX, SCORE_ATOL
@@ -32,7 +32,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         patch.setenv("MEDROV_CACHE", str(tmp_path_factory.mktemp("cache")))
         for precision in (ExportPrecision.FP16, ExportPrecision.BF16, ExportPrecision.INT8):
             # A network of random weights is far more sensitive than a trained one.
-            patch.setitem(LIMITS, precision, Limits(None, 0.2, None, 20.0, 1.0, 1.0))
+            patch.setitem(LIMITS, precision, ParityLimits(None, 0.2, None, 20.0, 1.0, 1.0))
         yield make_workshop(tmp_path_factory)
 
 

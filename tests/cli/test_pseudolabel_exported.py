@@ -11,7 +11,7 @@ import pytest
 from export_fixtures import Workshop, make_workshop
 from medrov_cli import MedrovError, Predictor
 from medrov_cli.core.base.errors import ErrorCode
-from medrov_cli.core.exporting.parity import LIMITS, Limits
+from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.settings.values import parse_classes
@@ -27,7 +27,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDROV_CACHE", str(tmp_path_factory.mktemp("cache")))
         # A network of random weights is far more sensitive than a trained one.
-        patch.setitem(LIMITS, ExportPrecision.FP32, Limits(None, 0.2, None, 20.0, 1.0, 1.0))
+        patch.setitem(LIMITS, ExportPrecision.FP32, ParityLimits(None, 0.2, None, 20.0, 1.0, 1.0))
         yield make_workshop(tmp_path_factory)
 
 

@@ -13,13 +13,13 @@ from medrov_cli.core.base.errors import ExitCode
 from medrov_cli.core.settings.data import CheckSettings
 
 if TYPE_CHECKING:
-    from medrov_cli.core.curation.check import CheckResult
+    from medrov_cli.core.curation.check import DatasetCheck
 
 SHOWN_PER_CODE = 20
 """Rows of one code in the table; the JSON document has all."""
 
 
-def _render(result: CheckResult) -> RenderableType:
+def _render(result: DatasetCheck) -> RenderableType:
     counts = ", ".join(f"{number} {severity}(s)" for severity, number in result.counts().items())
     summary = f"{result.sources} source(s), {result.images} image(s), {result.boxes} box(es): {counts}"
     if not result.findings:

@@ -12,13 +12,13 @@ from medrov_cli.core.base.errors import ExitCode
 from medrov_cli.core.settings.data_export import DataExportSettings
 
 if TYPE_CHECKING:
-    from medrov_cli.core.curation.export import ExportResult
+    from medrov_cli.core.curation.dataset_export import DatasetExportResult
 
 SCHEMA = "medrov.data.export/1"
 
 
 @dataclass(frozen=True, slots=True)
-class ExportOutput:
+class DatasetExportOutput:
     """What was written.
 
     Attributes
@@ -30,7 +30,7 @@ class ExportOutput:
     """
 
     format: str
-    result: ExportResult
+    result: DatasetExportResult
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -46,7 +46,7 @@ class ExportOutput:
         }
 
 
-def _render(output: ExportOutput) -> str:
+def _render(output: DatasetExportOutput) -> str:
     result = output.result
     return f"{result.file}: {result.images} images, {result.boxes} boxes, {len(result.classes)} classes"
 
@@ -56,7 +56,7 @@ def export(settings: DataExportSettings) -> None:
 
     'medrov data convert' reads all of them back.
     """
-    from medrov_cli.core.curation.export import run_export
+    from medrov_cli.core.curation.dataset_export import run_export
 
     with console.progress("images") as advance:
         result = run_export(settings, advance)
@@ -68,6 +68,6 @@ def export(settings: DataExportSettings) -> None:
             f"left out: {lost.crowds} boxes of crowds, which the format cannot tell from objects, "
             f"and {lost.outside} boxes outside of their images"
         )
-    console.success(ExportOutput(settings.to, result), _render, as_json=settings.as_json)
+    console.success(DatasetExportOutput(settings.to, result), _render, as_json=settings.as_json)
     if result.failures:
         raise typer.Exit(ExitCode.PARTIAL)

@@ -31,7 +31,7 @@ MAX_NOTES = 10
 """Different warnings, and failed inputs, that are told on stderr; the records have them all."""
 
 
-class View:
+class RecordView:
     """Show no record, and say at the end on stderr what a person should know."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class View:
         console.note(counts + ("; stopped at the first failed input" if summary.stopped else place))
 
 
-class LinesView(View):
+class LinesView(RecordView):
     """Show JSON lines, each as soon as its image is done."""
 
     def add(self, record: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ class LinesView(View):
         console.write_data(json_line(record))
 
 
-class DocumentView(View):
+class DocumentView(RecordView):
     """Show one JSON document. Until the summary is known, records wait in a file."""
 
     def __init__(self, spool: IO[str]) -> None:
@@ -97,7 +97,7 @@ class DocumentView(View):
         super().finish(summary, folder)
 
 
-class TableView(View):
+class TableView(RecordView):
     """Show a table, grouped by image."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ def detect(settings: DetectSettings) -> None:
 
 
 @contextlib.contextmanager
-def _view(settings: DetectSettings) -> Iterator[View]:
+def _view(settings: DetectSettings) -> Iterator[RecordView]:
     """Yield the view that shows the records on stdout."""
     has_folder = settings.output.folder is not None
     wants_lines = not has_folder and "jsonl" in settings.formats
@@ -171,4 +171,4 @@ def _view(settings: DetectSettings) -> Iterator[View]:
     elif sys.stdout.isatty():
         yield TableView()
     else:
-        yield View()
+        yield RecordView()

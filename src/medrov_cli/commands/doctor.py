@@ -22,10 +22,10 @@ def doctor(settings: DoctorSettings) -> None:
     Exits with 0 if 'medrov detect' works with its default settings, and with 1 if not. What is
     broken but not needed for that is a warning. Nothing is downloaded.
     """
-    from medrov_cli.core.doctor.examination import examine
+    from medrov_cli.core.doctor.run import run_checks
 
     with console.progress("groups") as advance:
-        report = examine(offline=settings.offline, progress=advance)
+        report = run_checks(offline=settings.offline, progress=advance)
     console.success(report, _render, as_json=settings.as_json)
     if not report.works:
         raise typer.Exit(ExitCode.FAILURE)

@@ -12,7 +12,7 @@ from medrov_cli import console
 from medrov_cli.core.settings.train import TrainSettings
 
 if TYPE_CHECKING:
-    from medrov_cli.core.training.progress import TrainProgress
+    from medrov_cli.core.training.epoch_progress import TrainProgress
 
 SCHEMA = "medrov.train/1"
 

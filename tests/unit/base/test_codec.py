@@ -61,7 +61,7 @@ DOCUMENT = {
 
 
 def read(document: Any) -> Outer:
-    return read_record(Outer, Fields.of(document, "x.json"))
+    return read_record(Outer, Fields.from_object(document, "x.json"))
 
 
 def test_every_type_of_field_is_read() -> None:
@@ -120,7 +120,7 @@ def test_a_field_that_may_be_absent_has_its_default() -> None:
     class Small:
         url: Annotated[str | None, Rule(may_be_absent=True)] = None
 
-    assert read_record(Small, Fields.of({}, "x")) == Small()
+    assert read_record(Small, Fields.from_object({}, "x")) == Small()
 
 
 @given(st.text(min_size=1), st.floats(0, 1))
@@ -128,8 +128,8 @@ def test_a_flat_record_is_read_from_its_own_document(title: str, share: float) -
     record = Inner(title, share)
     document = flat_document(record)
     assert document == {"title": title, "share": share}
-    assert read_record(Inner, Fields.of(document, "x")) == record
+    assert read_record(Inner, Fields.from_object(document, "x")) == record
 
 
 def test_given_fields_are_not_read() -> None:
-    assert read_record(Inner, Fields.of({"share": 0.5}, "x"), title="given") == Inner("given", 0.5)
+    assert read_record(Inner, Fields.from_object({"share": 0.5}, "x"), title="given") == Inner("given", 0.5)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.benchmarking.memory import growth
-from medrov_cli.core.benchmarking.rounds import over_rounds, percentile, ratio, rounded, spread, take_turns
+from medrov_cli.core.benchmarking.rounds import interleave, over_rounds, percentile, ratio, rounded, spread
 
 SPEEDS = st.floats(0.01, 1e5)
 SEVERAL = st.lists(SPEEDS, min_size=1, max_size=40)
@@ -25,7 +25,7 @@ def test_all_take_turns_in_the_same_order(count: int, rounds: int) -> None:
         calls.append(number)
         return len(calls)
 
-    results = take_turns([partial(act, number) for number in range(count)], rounds=rounds)
+    results = interleave([partial(act, number) for number in range(count)], rounds=rounds)
     assert calls == list(range(count)) * rounds
     assert results == [[1 + own + count * turn for turn in range(rounds)] for own in range(count)]
 
@@ -39,7 +39,7 @@ def test_a_time_is_filled_with_whole_rounds(lengths: list[float], seconds: float
         now += length
         return length
 
-    results = take_turns([partial(act, x) for x in lengths], seconds=seconds, clock=lambda: now)
+    results = interleave([partial(act, x) for x in lengths], seconds=seconds, clock=lambda: now)
     (rounds,) = {len(own) for own in results}
     assert rounds >= 1
     assert now >= seconds

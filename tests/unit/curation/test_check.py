@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.check import CheckResult, check_dataset
+from medrov_cli.core.curation.check import DatasetCheck, check_dataset
 from medrov_cli.core.curation.duplicates import near_duplicates
 from medrov_cli.core.curation.fingerprints import fingerprint, phash_of
 from medrov_cli.core.curation.issues import HINTS, SEVERITIES, Code, Severity
@@ -26,7 +26,7 @@ def chest(tmp_path: Path) -> Path:
     return write_source(tmp_path / "chest", [Picture(s, PAIR, f"p{n}") for n, s in enumerate(splits)], LUNGS)
 
 
-def check(*inputs: Path) -> CheckResult:
+def check(*inputs: Path) -> DatasetCheck:
     return check_dataset(CheckSettings(inputs))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.near_copies import join, join_near_copies
 from medrov_cli.core.curation.split import case_key
-from medrov_cli.core.datasets.opened import open_source
+from medrov_cli.core.datasets.source_set import open_source
 from medrov_cli.core.settings.data import CopySettings
 from source_folders import Picture, write_source
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.presence_draft import Cell, Reason, SourceFacts, draft_presence
+from medrov_cli.core.curation.presence_draft import PresenceCell, Reason, SourceFacts, draft_presence
 from medrov_cli.core.curation.presence_writing import draft_for_dataset, write_presence
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.omnis import omnis_presence
@@ -22,7 +22,7 @@ from source_folders import Picture, write_source
 
 def cells(
     *facts: SourceFacts, synonyms: dict[str, tuple[str, ...]] | None = None
-) -> dict[tuple[str, str], Cell]:
+) -> dict[tuple[str, str], PresenceCell]:
     classes = tuple(dict.fromkeys(name for own in facts for name in own.classes))
     draft = draft_presence(facts, classes, synonyms)
     return {(cell.source, cell.class_name): cell for cell in draft.cells}

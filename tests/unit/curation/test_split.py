@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.split import case_key, split_source
-from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, deal
+from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, assign_splits
 from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.settings.data_split import Shares, SplitSettings
 from source_folders import Picture, read_coco, write_source
@@ -37,7 +37,7 @@ shares = st.tuples(st.floats(0, 0.45), st.floats(0, 0.45))
 @given(cases, shares, st.integers(0, 5))
 def test_every_case_gets_one_split_and_no_split_exceeds_its_share_by_a_case(table, both, seed) -> None:
     config = Shares(val=both[0], test=both[1], seed=seed)
-    dealt = deal(table, config, {})
+    dealt = assign_splits(table, config, {})
     assert dealt.keys() == table.keys()
     images = Counter()
     for key, split in dealt.items():
@@ -54,7 +54,7 @@ def test_the_order_of_the_cases_does_not_matter(table, seed, random) -> None:
     config = Shares(seed=seed)
     shuffled = list(table.items())
     random.shuffle(shuffled)
-    assert deal(dict(shuffled), config, {}) == deal(table, config, {})
+    assert assign_splits(dict(shuffled), config, {}) == assign_splits(table, config, {})
 
 
 def test_single_images_meet_the_shares_and_rare_classes_are_spread() -> None:
@@ -63,7 +63,7 @@ def test_single_images_meet_the_shares_and_rare_classes_are_spread() -> None:
         ("image", f"{n:03}"): Counter({IMAGES: 1, SHOWS + ("rare" if n < 10 else "usual"): 1})
         for n in range(100)
     }
-    dealt = deal(table, Shares(), {})
+    dealt = assign_splits(table, Shares(), {})
     assert Counter(dealt.values()) == {"train": 70, "val": 10, "test": 20}
     assert Counter(split for (_, n), split in dealt.items() if int(n) < 10) == {
         "train": 7,
@@ -74,8 +74,8 @@ def test_single_images_meet_the_shares_and_rare_classes_are_spread() -> None:
 
 def test_another_seed_deals_otherwise() -> None:
     table = {("image", f"{n:03}"): Counter({IMAGES: 1, SHOWS + "a": 1}) for n in range(50)}
-    assert deal(table, Shares(seed=1), {}) == deal(table, Shares(seed=1), {})
-    assert deal(table, Shares(seed=1), {}) != deal(table, Shares(seed=2), {})
+    assert assign_splits(table, Shares(seed=1), {}) == assign_splits(table, Shares(seed=1), {})
+    assert assign_splits(table, Shares(seed=1), {}) != assign_splits(table, Shares(seed=2), {})
 
 
 @pytest.fixture

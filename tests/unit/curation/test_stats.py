@@ -11,7 +11,7 @@ from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.stats import stats_of
 from medrov_cli.core.curation.stats_page import choose, count_dataset
-from medrov_cli.core.datasets.opened import open_inputs
+from medrov_cli.core.datasets.source_set import open_inputs
 from medrov_cli.core.settings.data import StatsSettings
 from source_folders import Picture, write_source
 

@@ -33,7 +33,7 @@ from medrov_cli.core.datasets.coco_records import (
     numbered_categories,
 )
 from medrov_cli.core.datasets.dataset import load_dataset
-from medrov_cli.core.datasets.opened import open_source
+from medrov_cli.core.datasets.source_set import open_source
 
 NUMBERS = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(

@@ -13,7 +13,7 @@ from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.omnis import find_column, omnis_presence
 from medrov_cli.core.datasets.presence import presence_from_annotations, read_presence
 from medrov_cli.core.settings.train_groups import AugmentationSettings
-from medrov_cli.core.training.data.loader import BatchSource, LoaderConfig
+from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings
 from medrov_cli.core.training.data.prompting import ClassTexts
 from medrov_cli.core.training.data.store import ImageStore
 from training_data import make_source
@@ -161,7 +161,7 @@ def test_a_possible_class_is_no_negative_where_its_source_is_shown(tmp_path: Pat
     samples = dataset.samples["train"]
     texts = ClassTexts.build(dataset.classes, {})  # row 0 liver, row 1 nuclei
     store = ImageStore(samples, 64)
-    config = LoaderConfig(64, 0.0, 4, 0, 80, augmentation=AugmentationSettings(same_source=0.5))
+    config = LoaderSettings(64, 0.0, 4, 0, 80, augmentation=AugmentationSettings(same_source=0.5))
     nearest = np.array([[1], [0]])
     seen = {"some": False, "none": False}
     for epoch in range(4):

@@ -11,7 +11,7 @@ import pytest
 from changed_settings import with_changes
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
-from medrov_cli.core.detection.summary import Tally
+from medrov_cli.core.detection.summary import RunSummary
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.values import Shard
@@ -28,8 +28,8 @@ def lost(path: str) -> dict[str, Any]:
     return {"path": path, "error": {"code": "truncated"}}
 
 
-def tally_of(inputs: int, records: Sequence[dict[str, Any]]) -> Tally:
-    tally = Tally(inputs)
+def tally_of(inputs: int, records: Sequence[dict[str, Any]]) -> RunSummary:
+    tally = RunSummary(inputs)
     for item in records:
         tally.add(item)
     return tally

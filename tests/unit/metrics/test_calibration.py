@@ -20,7 +20,7 @@ from medrov_cli.core.metrics.calibration import (
     fit_platt,
     reliability,
 )
-from medrov_cli.core.metrics.operating import ClassScores, Fitted, best_f1, joined, limit_absent
+from medrov_cli.core.metrics.operating import ClassScores, Fitted, best_f1, join_scores, limit_absent
 from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
 from medrov_cli.core.weights.metadata import WeightsMetadata
 from weights_fixtures import metadata
@@ -49,7 +49,7 @@ def test_a_limit_holds_on_patients_that_the_thresholds_were_not_fitted_on() -> N
     parts = [[draw(40) for _ in names] for _ in range(5)]
 
     def together(chosen: list[int]) -> list[ClassScores]:
-        return [joined([parts[part][row] for part in chosen]) for row in range(len(names))]
+        return [join_scores([parts[part][row] for part in chosen]) for row in range(len(names))]
 
     found = together([0, 1, 2, 3, 4])
     folds = [Fold(together([p for p in range(5) if p != out]), parts[out], 80) for out in range(5)]
@@ -81,10 +81,10 @@ def test_one_patient_full_of_a_class_does_not_raise_the_thresholds_of_all() -> N
     def fitted(strange: bool) -> list[float]:
         kept = [list(part) for part in parts]
         if strange:
-            kept[2][0] = joined([kept[2][0], crowd])
+            kept[2][0] = join_scores([kept[2][0], crowd])
 
         def together(chosen: list[int]) -> list[ClassScores]:
-            return [joined([kept[part][row] for part in chosen]) for row in range(len(names))]
+            return [join_scores([kept[part][row] for part in chosen]) for row in range(len(names))]
 
         folds = [Fold(together([p for p in range(5) if p != out]), kept[out], 80) for out in range(5)]
         options = {"method": "platt", **FIT, "images": 100, "absent_limit": 0.2}

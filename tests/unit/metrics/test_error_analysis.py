@@ -60,7 +60,7 @@ def test_confusion_names_the_class_that_was_taken_for_another() -> None:
     # Object a is found; b is taken for class 1; the last object is missed. The second class on the
     # found object and the detection far away stand on background; 0.1 is below the threshold.
     assert counts.tolist() == [[1, 1, 0], [0, 0, 1], [0, 2, 0]]
-    assert outcome.found.tolist() == [True, False, False]
+    assert outcome.is_found.tolist() == [True, False, False]
 
 
 def test_confusion_without_objects_and_without_detections() -> None:

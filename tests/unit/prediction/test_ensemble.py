@@ -171,7 +171,7 @@ def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path:
         searched[0] = done
 
     search_samples(ensemble, samples, config, journal, advance)
-    assert [own.boxes_xyxy[0, 0] for own in journal.found] == list(range(40))
+    assert [own.boxes_xyxy[0, 0] for own in journal.detections] == list(range(40))
     assert searched == [40]
     assert most[0] <= 4 + 2 * 2 + 3 + 4  # a batch, the readers' queues, and the batch in the network
 
@@ -208,7 +208,7 @@ def test_an_image_that_cannot_be_read_is_left_out_of_its_batch(tmp_path: Path) -
     batches, progress, journal = searched(samples, tmp_path / "found.jsonl", resume=False)
     assert batches == [[1], [2], [4]]
     assert progress == [(0, 5), (2, 5), (4, 5), (5, 5)]
-    assert [len(found.scores) for found in journal.found] == [0, 1, 1, 0, 1]
+    assert [len(found.scores) for found in journal.detections] == [0, 1, 1, 0, 1]
     assert {row: error.code for row, error in journal.failures.items()} == {
         0: ErrorCode.NOT_FOUND,
         3: ErrorCode.DECODE_FAILED,
@@ -277,5 +277,5 @@ def test_a_journal_that_was_let_go_is_gone_on_with_in_the_same_process(tmp_path:
     first.add(Detections(none, none[:, 0], none[:, 0].astype(np.int64)))
     first.close()
     second = DetectionJournal(path, identity, resume=True)
-    assert len(second.found) == 1
+    assert len(second.detections) == 1
     second.close()

@@ -273,5 +273,5 @@ def test_some_detections_are_taken() -> None:
     found = Detections(
         np.arange(12.0).reshape(3, 4), np.array([0.9, 0.5, 0.1]), np.array([1, 0, 1]), ("a", "b")
     )
-    assert found.take(found.scores < 0.8).class_names == ("a", "b")
-    assert found.take(np.array([2])).boxes_xyxy.tolist() == [[8, 9, 10, 11]]
+    assert found.subset(found.scores < 0.8).class_names == ("a", "b")
+    assert found.subset(np.array([2])).boxes_xyxy.tolist() == [[8, 9, 10, 11]]

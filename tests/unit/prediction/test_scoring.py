@@ -22,7 +22,7 @@ NAMES = [("Lung Nodule",), ("spot", "NODULE"), ("red blood cell",), ("polyp",)]
 
 
 def scoring(conf: float | None = None, *, raw_scores: bool = False, weights: Any = WEIGHTS) -> Scoring:
-    return Scoring.of(NAMES, weights, conf=conf, raw_scores=raw_scores)
+    return Scoring.from_metadata(NAMES, weights, conf=conf, raw_scores=raw_scores)
 
 
 def test_each_class_has_its_operating_point() -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.reports.behaviour import size_labels
+from medrov_cli.core.reports.document_values import ABSENT, interval, number, printable
 from medrov_cli.core.reports.evaluation import write_report_html
 from medrov_cli.core.reports.pictures import (
     ITEM_COLOR,
@@ -28,7 +29,6 @@ from medrov_cli.core.reports.pictures import (
     thumbnail_uri,
 )
 from medrov_cli.core.reports.plots import write_plots
-from medrov_cli.core.reports.values import ABSENT, interval, number, printable
 from report_documents import HOSTILE, empty_report, full_report
 
 SECTIONS = (

@@ -12,8 +12,8 @@ from medrov_cli.core.settings.evaluate import EvaluateSettings
 from medrov_cli.core.settings.field import group, option
 from medrov_cli.core.settings.groups import SelectionSettings
 from medrov_cli.core.settings.io_groups import DatasetSettings
-from medrov_cli.core.settings.proposals import DistillationSettings, ProposalSettings
 from medrov_cli.core.settings.record import as_json_value, results_record, whole_record
+from medrov_cli.core.settings.teacher_groups import DistillationSettings, ProposalSettings
 from medrov_cli.core.settings.train import TrainSettings, config_record
 from medrov_cli.core.settings.values import HitRule, Shard
 

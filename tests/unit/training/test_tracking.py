@@ -24,7 +24,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.settings.choices import Tracker
 from medrov_cli.core.settings.train import TrainSettings, config_record
 from medrov_cli.core.training import tracking
-from medrov_cli.core.training.progress import TrainProgress
+from medrov_cli.core.training.epoch_progress import TrainProgress
 from medrov_cli.core.training.reporting import reported_settings, tracked
 from medrov_cli.core.training.run import run_training
 from medrov_cli.core.training.tracking import check_trackers

@@ -20,7 +20,7 @@ from medrov_cli.core.settings.choices import OptimizerName, TextStart
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.settings.train_groups import AppearanceSettings, AugmentationSettings
 from medrov_cli.core.training.data.batch import Batch
-from medrov_cli.core.training.progress import TrainProgress
+from medrov_cli.core.training.epoch_progress import TrainProgress
 from medrov_cli.core.training.run import run_training
 from medrov_cli.core.training.trainer import Trainer
 from medrov_cli.core.weights.container import load_embeddings, read_metadata

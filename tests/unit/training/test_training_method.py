@@ -16,7 +16,7 @@ from torch._dynamo.utils import counters
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.settings.choices import Balance, Part, Teacher
-from medrov_cli.core.settings.proposals import DistillationSettings, ProposalSettings
+from medrov_cli.core.settings.teacher_groups import DistillationSettings, ProposalSettings
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.settings.train_groups import BalanceSettings, NegativeSettings
 from medrov_cli.core.training import assembly
@@ -134,8 +134,11 @@ def test_unknown_objects_end_to_end(
         assert taught.text.shape[1] - asked <= rules.max_unknown
         torch.testing.assert_close(taught.text.norm(dim=-1), torch.ones(taught.text.shape[:2]))
         new = taught.targets.labels >= asked
-        assert int(new.sum()) == counts.unknown
-        assert len(taught.targets.labels) - len(lesson.targets.labels) == counts.known + counts.unknown
+        assert int(new.sum()) == counts.unknown_classes
+        assert (
+            len(taught.targets.labels) - len(lesson.targets.labels)
+            == counts.known_classes + counts.unknown_classes
+        )
 
 
 def test_unknown_objects_want_an_image_tower(config: TrainSettings) -> None:

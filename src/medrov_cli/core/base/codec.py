@@ -142,7 +142,7 @@ class Fields:
     path: str = ""
 
     @classmethod
-    def of(cls, data: object, where: str, path: str = "") -> Fields:
+    def from_object(cls, data: object, where: str, path: str = "") -> Fields:
         """Return the fields of ``data``, which must be an object."""
         if not isinstance(data, dict):
             raise _error(where, f"{path or 'the document'} must be an object")
@@ -225,7 +225,8 @@ class Fields:
         value = self._get(key)
         self.require(isinstance(value, list), key, "a list")
         return [
-            Fields.of(item, self.where, f"{self.path}{key}[{index}].") for index, item in enumerate(value)
+            Fields.from_object(item, self.where, f"{self.path}{key}[{index}].")
+            for index, item in enumerate(value)
         ]
 
 

@@ -29,7 +29,7 @@ RESEARCH_NOTICE = "Research use only; not a medical device."
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class InputLimits:
     """What is refused before decoding, so that no input can exhaust the machine.
 
     The defaults are far above what clinical images reach: the largest common DICOM

@@ -18,7 +18,7 @@ PHANTOMS_A_MODALITY = 5
 """More would only take longer to draw: a round takes them again."""
 
 
-def gather(
+def collect_images(
     inputs: Sequence[str],
     folder: Path,
     images: int,
@@ -80,6 +80,6 @@ def write_phantoms(folder: Path, count: int, raster: bool, advance: Progress) ->
     return paths
 
 
-def of_length(paths: Sequence[str], images: int) -> list[Input]:
+def repeat_to_length(paths: Sequence[str], images: int) -> list[Input]:
     """Return so many inputs; files are taken again where there are fewer."""
     return [Input(path) for path in islice(cycle(paths), images)]

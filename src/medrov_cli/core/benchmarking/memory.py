@@ -34,13 +34,13 @@ def watch_memory(predictor: Predictor, paths: Sequence[str], images: int) -> dic
     samples: list[tuple[int, float]] = []
     done = 0
 
-    def look() -> None:
+    def add_sample() -> None:
         nonlocal done
         done += 1
         if done in (settled, images) or done % step == 0:
             samples.append((done, resident_mb() or 0.0))
 
-    run_end_to_end(predictor, paths, images, look)
+    run_end_to_end(predictor, paths, images, add_sample)
     return growth(samples, settled)
 
 

@@ -14,7 +14,7 @@ DIGITS = 4
 """Significant digits of every figure: more would be noise."""
 
 
-def take_turns(
+def interleave(
     actions: Sequence[Callable[[], Result]],
     *,
     rounds: int | None = None,

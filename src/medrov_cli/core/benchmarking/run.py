@@ -10,12 +10,12 @@ from typing import Any
 import cv2
 
 from medrov_cli.core.base.progress import Progress, no_progress
-from medrov_cli.core.benchmarking.images import gather
-from medrov_cli.core.benchmarking.machine import describe_machine
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, open_model
+from medrov_cli.core.benchmarking.images import collect_images
+from medrov_cli.core.benchmarking.machine_description import describe_machine
 from medrov_cli.core.benchmarking.meters import peak_cuda_mb, peak_resident_mb
 from medrov_cli.core.benchmarking.rounds import rounded
-from medrov_cli.core.benchmarking.subject import Model, open_subject
-from medrov_cli.core.benchmarking.throughput import Contestant, time_contestants
+from medrov_cli.core.benchmarking.throughput import TimedModel, time_models
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.weights import container
 
@@ -46,16 +46,18 @@ def run_benchmark(
         ``USAGE``, an input error for a file that cannot be read, or a code of weights and engines.
     """
     config.check()
-    model = Model.of(config)
+    model = BenchmarkModel.from_settings(config)
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
         folder = Path(name) / "images"
-        paths = gather(config.inputs, folder, config.images, raster=False, advance=advance, stdin=stdin)
+        paths = collect_images(
+            config.inputs, folder, config.images, raster=False, advance=advance, stdin=stdin
+        )
         sections = _sections(config, model, paths, advance)
     return benchmark_document(config, model, len(paths), sections)
 
 
 def benchmark_document(
-    config: BenchmarkSettings, model: Model, files: int, sections: dict[str, Any]
+    config: BenchmarkSettings, model: BenchmarkModel, files: int, sections: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the document of schema ``medrov.benchmark/1``.
 
@@ -80,36 +82,34 @@ def benchmark_document(
 
 
 def _sections(
-    config: BenchmarkSettings, model: Model, paths: Sequence[str], advance: Progress
+    config: BenchmarkSettings, model: BenchmarkModel, paths: Sequence[str], advance: Progress
 ) -> dict[str, Any]:
     """Return the sections that were asked for."""
     found: dict[str, Any] = {}
     if config.times_engines:
-        contestants = open_contestants(config, model, paths, advance)
+        contestants = open_timed_models(config, model, paths, advance)
         advance(0, None, "rounds")
-        found["runs"], _ = time_contestants(
-            contestants, rounds=config.rounds_or_default, seconds=config.seconds
-        )
+        found["runs"], _ = time_models(contestants, rounds=config.rounds_or_default, seconds=config.seconds)
     if config.memory is not None:
         from medrov_cli.core.benchmarking.memory import watch_memory
 
         advance(0, None, "memory")
-        session = open_subject(
+        session = open_model(
             model, config.variants[0], device=config.runtime.device, many=True, batch=config.runtime.batch
         )
         found["memory"] = watch_memory(session, paths, config.memory)
     return found
 
 
-def open_contestants(
-    config: BenchmarkSettings, model: Model, paths: Sequence[str], advance: Progress
-) -> list[Contestant]:
+def open_timed_models(
+    config: BenchmarkSettings, model: BenchmarkModel, paths: Sequence[str], advance: Progress
+) -> list[TimedModel]:
     """Open the model in every engine that is timed."""
     threads = cv2.getNumThreads()  # importing ultralytics, as torch needs it, sets them to 0
     contestants = []
     for done, variant in enumerate(config.variants, start=1):
         contestants.append(
-            Contestant.open(
+            TimedModel.open(
                 model,
                 variant,
                 device=config.runtime.device,

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.ordered import OrderedWriter
-from medrov_cli.core.benchmarking.images import of_length
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, open_model
+from medrov_cli.core.benchmarking.images import repeat_to_length
 from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
-from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded, spread, take_turns
-from medrov_cli.core.benchmarking.subject import Model, open_subject
+from medrov_cli.core.benchmarking.rounds import interleave, over_rounds, ratio, rounded, spread
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.detect_json import item_to_record
@@ -37,7 +37,7 @@ WARM_UP = 4
 
 
 @dataclass(frozen=True)
-class Contestant:
+class TimedModel:
     """A model that is open in an engine twice: for many images, and for one at a time.
 
     Attributes
@@ -61,19 +61,19 @@ class Contestant:
     @classmethod
     def open(
         cls,
-        model: Model,
+        model: BenchmarkModel,
         variant: Variant,
         *,
         device: str,
         batch: int | None,
         paths: Sequence[str],
         images: int,
-    ) -> Contestant:
+    ) -> TimedModel:
         """Open a model in an engine."""
-        many = open_subject(model, variant, device=device, many=True, batch=batch)
+        many = open_model(model, variant, device=device, many=True, batch=batch)
         single = many
         if many.engine.streams > 1:
-            single = open_subject(model, variant, device=device, many=False, batch=None)
+            single = open_model(model, variant, device=device, many=False, batch=None)
         return cls(variant, many, single, paths, images)
 
     @property
@@ -118,7 +118,7 @@ class Contestant:
             folder = OutputFolder(Path(name) / "out", (), self.single.classes.names)
             folder.open(lambda _: 0)
             with closing(folder):
-                for item in of_length(self.paths, count):
+                for item in repeat_to_length(self.paths, count):
                     times += _stages_of(item.path, self.single, self.device, folder)
         return times[:count]
 
@@ -162,7 +162,7 @@ def run_end_to_end(
     MedrovError
         ``INTERNAL`` if a file that could be read before cannot be read now.
     """
-    inputs = of_length(paths, images)
+    inputs = repeat_to_length(paths, images)
     count = 0
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
         folder = OutputFolder(Path(name) / "out", (), predictor.classes.names)
@@ -186,8 +186,8 @@ def run_end_to_end(
     return count, seconds
 
 
-def time_contestants(
-    contestants: Sequence[Contestant],
+def time_models(
+    contestants: Sequence[TimedModel],
     *,
     rounds: int | None,
     seconds: float | None,
@@ -200,14 +200,14 @@ def time_contestants(
     contestants
         What to time; the first is what the others are compared with.
     rounds, seconds
-        See :func:`~medrov_cli.core.benchmarking.rounds.take_turns`.
+        See :func:`~medrov_cli.core.benchmarking.rounds.interleave`.
     others
         What takes its turn in the same rounds and gives one figure; they are the second result.
     """
     for contestant in contestants:
         contestant.warm_up()
     actions: list[Callable[[], Any]] = [partial(_one_round, contestant) for contestant in contestants]
-    turns = take_turns([*actions, *others], rounds=rounds, seconds=seconds)
+    turns = interleave([*actions, *others], rounds=rounds, seconds=seconds)
     own_turns = turns[: len(contestants)]
     rows = [
         _row(contestant, own, own_turns[0]) for contestant, own in zip(contestants, own_turns, strict=True)
@@ -215,7 +215,7 @@ def time_contestants(
     return rows, turns[len(contestants) :]
 
 
-def _row(contestant: Contestant, own: list[_Turn], first: list[_Turn]) -> dict[str, Any]:
+def _row(contestant: TimedModel, own: list[_Turn], first: list[_Turn]) -> dict[str, Any]:
     """Return the element of ``runs`` of the document."""
     images = [image for turn in own for image in turn.stages]
     joules = [turn.joules for turn in own if turn.joules is not None]
@@ -246,7 +246,7 @@ class _Turn:
     joules: float | None
 
 
-def _one_round(contestant: Contestant) -> _Turn:
+def _one_round(contestant: TimedModel) -> _Turn:
     meter = EnergyMeter(uses_gpu=contestant.device == "cuda")
     forward = contestant.forward()
     before = meter.read()

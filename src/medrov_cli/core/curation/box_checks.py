@@ -10,11 +10,11 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.curation.issues import Code, Finding
+from medrov_cli.core.curation.issues import Code, DatasetIssue
 from medrov_cli.core.curation.split import case_key
 from medrov_cli.core.datasets.box_table import BoxTable, box_table
 from medrov_cli.core.datasets.laterality import mirror_rows, mirrored_name
-from medrov_cli.core.datasets.opened import UNSPLIT, OpenSource, split_of
+from medrov_cli.core.datasets.source_set import UNSPLIT, OpenSource, split_of
 from medrov_cli.core.records.boxes import box_areas, clip_boxes, iou_matrix
 
 OUTSIDE_PX = 1.0
@@ -31,7 +31,7 @@ _HASHED = re.compile(r"[0-9a-f]{16}")
 """Cases that ``data convert`` made: equal ones are one patient, whatever the source."""
 
 
-def check_boxes(source: OpenSource) -> Iterator[Finding]:
+def check_boxes(source: OpenSource) -> Iterator[DatasetIssue]:
     """Yield boxes outside their image, without area, or written twice."""
     boxes = box_table(source)
     size = np.asarray([(i.height, i.width) for i in source.images], dtype=np.float64).reshape(-1, 2)
@@ -47,19 +47,19 @@ def check_boxes(source: OpenSource) -> Iterator[Finding]:
         where = source.where(image)
         empty = int((box_areas(inside) <= 0).sum())
         if empty:
-            yield Finding(
+            yield DatasetIssue(
                 Code.BOX_WITHOUT_AREA,
                 where,
                 f"{empty} box(es) without an area inside the image: training leaves them out",
             )
         left = (np.abs(inside - own).max(axis=1) > OUTSIDE_PX) & (box_areas(inside) > 0)
         if left.any():
-            yield Finding(
+            yield DatasetIssue(
                 Code.BOX_OUTSIDE, where, f"{int(left.sum())} box(es) leave the image: training cuts them"
             )
         twice = _written_twice(own, boxes.label[rows])
         if twice:
-            yield Finding(Code.BOX_DUPLICATE, where, f"{twice} box(es) of a class stand there twice")
+            yield DatasetIssue(Code.BOX_DUPLICATE, where, f"{twice} box(es) of a class stand there twice")
 
 
 def _written_twice(xyxy: npt.NDArray[np.float64], label: npt.NDArray[np.int64]) -> int:
@@ -67,7 +67,7 @@ def _written_twice(xyxy: npt.NDArray[np.float64], label: npt.NDArray[np.int64]) 
     return int(same.any(axis=0).sum())
 
 
-def check_classes(sources: Sequence[OpenSource]) -> Iterator[Finding]:
+def check_classes(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
     """Yield classes of a source without a box, and classes without one in the train split."""
     in_split: dict[str, Counter[str]] = defaultdict(Counter)
     for source in sources:
@@ -79,25 +79,25 @@ def check_classes(sources: Sequence[OpenSource]) -> Iterator[Finding]:
             in_split[name][split_by_id[annotation.image_id]] += 1
         for name in source.classes:
             if name not in seen:
-                yield Finding(
+                yield DatasetIssue(
                     Code.CLASS_WITHOUT_BOXES,
                     source.name,
                     f"{name!r} is a category without a box: its images teach that the class is absent",
                 )
     for name, counts in in_split.items():
         if not counts["train"] and not counts[UNSPLIT]:
-            yield Finding(
+            yield DatasetIssue(
                 Code.CLASS_NOT_IN_TRAIN,
                 name,
                 f"no box in train, {counts['val']} in val, {counts['test']} in test",
             )
 
 
-def check_splits(source: OpenSource) -> Iterator[Finding]:
+def check_splits(source: OpenSource) -> Iterator[DatasetIssue]:
     """Yield images without a split, and cases in two splits."""
     lacking = [image for image in source.images if split_of(image) == UNSPLIT]
     if lacking:
-        yield Finding(
+        yield DatasetIssue(
             Code.SPLIT_MISSING,
             source.name,
             f"{len(lacking)} image(s) without train, val or test, such as {lacking[0].file_name}",
@@ -110,14 +110,14 @@ def check_splits(source: OpenSource) -> Iterator[Finding]:
         if len(splits) > 1:
             first, *others = sorted(splits)
             files = ", ".join(f"{splits[s]} in {s}" for s in others)
-            yield Finding(
+            yield DatasetIssue(
                 Code.CASE_IN_TWO_SPLITS,
                 f"{source.name}/{splits[first]}",
                 f"its case is in {first} and elsewhere: {files}",
             )
 
 
-def check_cases_between(sources: Sequence[OpenSource]) -> Iterator[Finding]:
+def check_cases_between(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
     """Yield cases that two sources have in different splits.
 
     Cases that we hashed are one patient in both. Other equal cases may be mere numbers: one warning
@@ -131,11 +131,11 @@ def check_cases_between(sources: Sequence[OpenSource]) -> Iterator[Finding]:
         hashed = [case for case in crossing if _HASHED.fullmatch(case)]
         both = f"{one.name} and {other.name}"
         if hashed:
-            yield Finding(
+            yield DatasetIssue(
                 Code.CASE_IN_TWO_SPLITS, both, f"{len(hashed)} case(s) of both are in different splits"
             )
         if len(crossing) > len(hashed) and one.modality == other.modality:
-            yield Finding(
+            yield DatasetIssue(
                 Code.CASE_IN_TWO_SOURCES,
                 both,
                 f"{len(crossing) - len(hashed)} case(s) have one name in both and different splits: "
@@ -152,13 +152,13 @@ def _splits_of_cases(source: OpenSource) -> Mapping[str, set[str]]:
     return found
 
 
-def check_sides(sources: Sequence[OpenSource]) -> Iterator[Finding]:
+def check_sides(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
     """Yield what is odd about classes with left and right."""
     classes = tuple(dict.fromkeys(name for source in sources for name in source.classes))
     for name, row in zip(classes, mirror_rows(classes), strict=True):
         if row < 0:
             why = "is not a class" if mirrored_name(name) not in classes else "is no mirror image of it"
-            yield Finding(
+            yield DatasetIssue(
                 Code.SIDE_UNPAIRED,
                 name,
                 f"{mirrored_name(name)!r} {why}: images with it are not flipped in training",
@@ -174,7 +174,7 @@ def check_sides(sources: Sequence[OpenSource]) -> Iterator[Finding]:
         left = [source for source, is_left in by_source.items() if is_left]
         right = [source for source, is_left in by_source.items() if not is_left]
         if left and right:
-            yield Finding(
+            yield DatasetIssue(
                 Code.SIDE_DIFFERS,
                 name,
                 f"left half of the image in {', '.join(left)}, right half in {', '.join(right)}: "
@@ -184,7 +184,7 @@ def check_sides(sources: Sequence[OpenSource]) -> Iterator[Finding]:
 
 def _side_in_source(
     source: OpenSource, boxes: BoxTable, name: str, usual: dict[str, dict[str, bool]]
-) -> Iterator[Finding]:
+) -> Iterator[DatasetIssue]:
     """Yield images whose boxes lie wholly on the other half than nearly all; note the usual half."""
     rows = np.flatnonzero(boxes.label == source.classes.index(name))
     middle = np.asarray([i.width for i in source.images], dtype=np.float64)[boxes.image[rows]] / 2
@@ -197,7 +197,7 @@ def _side_in_source(
     wrong = low >= middle if mostly_left else high <= middle
     half, other = ("left", "right") if mostly_left else ("right", "left")
     for row in sorted(set(boxes.image[rows[wrong]].tolist())):
-        yield Finding(
+        yield DatasetIssue(
             Code.SIDE_SUSPECT,
             source.where(source.images[row]),
             f"{name!r} is on the {other} half of the image, nearly all others of its source on the {half}",

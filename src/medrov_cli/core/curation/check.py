@@ -21,13 +21,13 @@ from medrov_cli.core.curation.box_checks import (
 )
 from medrov_cli.core.curation.duplicates import near_duplicates
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
-from medrov_cli.core.curation.issues import Code, Finding, Severity
+from medrov_cli.core.curation.issues import Code, DatasetIssue, Severity
 from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.dataset import load_dataset
-from medrov_cli.core.datasets.opened import (
+from medrov_cli.core.datasets.source_set import (
     UNSPLIT,
-    Opened,
     OpenSource,
+    SourceSet,
     open_inputs,
     split_of,
 )
@@ -37,14 +37,14 @@ SCHEMA = "medrov.data.check/1"
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class DatasetCheck:
     """What was found, errors first."""
 
     name: str
     sources: int
     images: int
     boxes: int
-    findings: tuple[Finding, ...]
+    findings: tuple[DatasetIssue, ...]
 
     @property
     def has_errors(self) -> bool:
@@ -69,7 +69,7 @@ class CheckResult:
         }
 
 
-def check_dataset(config: CheckSettings, progress: Progress = no_progress) -> CheckResult:
+def check_dataset(config: CheckSettings, progress: Progress = no_progress) -> DatasetCheck:
     """Return all findings about a dataset.
 
     Raises
@@ -89,7 +89,7 @@ def check_dataset(config: CheckSettings, progress: Progress = no_progress) -> Ch
     ]
     severities = list(Severity)
     findings.sort(key=lambda f: (severities.index(f.severity), f.code, f.where, f.message))
-    return CheckResult(
+    return DatasetCheck(
         name=opened.name,
         sources=len(opened.sources),
         images=sum(len(source.images) for source in opened.sources),
@@ -98,27 +98,27 @@ def check_dataset(config: CheckSettings, progress: Progress = no_progress) -> Ch
     )
 
 
-def _openable(opened: Opened, data_root: Path | None) -> Iterator[Finding]:
+def _openable(opened: SourceSet, data_root: Path | None) -> Iterator[DatasetIssue]:
     for name, error in opened.failures:
-        yield Finding(Code.SOURCE_UNUSABLE, name, error.message)
+        yield DatasetIssue(Code.SOURCE_UNUSABLE, name, error.message)
     complete = all(split_of(image) != UNSPLIT for source in opened.sources for image in source.images)
     if opened.yaml_path is None or opened.failures or not complete:
         return  # it cannot load, and it was said why
     try:
         load_dataset(opened.yaml_path, data_root)
     except MedrovError as error:
-        yield Finding(Code.DATASET_INVALID, opened.name, error.message)
+        yield DatasetIssue(Code.DATASET_INVALID, opened.name, error.message)
 
 
 def _check_images(
     sources: Sequence[OpenSource], config: CheckSettings, progress: Progress
-) -> Iterator[Finding]:
+) -> Iterator[DatasetIssue]:
     records = [(source, image) for source in sources for image in source.images]
     files = [(s.path_of(image), (image.height, image.width)) for s, image in records]
     prints = fingerprints(files, config.copies.threads, lambda done: progress(done, len(files), "reading"))
     for (source, image), one in zip(records, prints, strict=True):
         if one.problem is not None:
-            yield Finding(one.problem[0], source.where(image), one.problem[1])
+            yield DatasetIssue(one.problem[0], source.where(image), one.problem[1])
     rows = [
         r
         for r, (_, image) in enumerate(records)
@@ -129,7 +129,7 @@ def _check_images(
 
 def _check_duplicates(
     records: Sequence[tuple[OpenSource, CocoImage]], prints: Sequence[Fingerprint], config: CheckSettings
-) -> Iterator[Finding]:
+) -> Iterator[DatasetIssue]:
     if not records:
         return
     pairs = near_duplicates(
@@ -143,7 +143,7 @@ def _check_duplicates(
     )
     for pair in pairs:
         (source, image), (other, twin) = records[pair.first], records[pair.second]
-        yield Finding(
+        yield DatasetIssue(
             Code.NEAR_DUPLICATE,
             source.where(image),
             f"it is in {split_of(image)}, and nearly the same is {other.where(twin)} in {split_of(twin)} "

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from medrov_cli.core.datasets.opened import OpenSource
+from medrov_cli.core.datasets.source_set import OpenSource
 from medrov_cli.core.datasets.sources import invalid
 
 _FORM = "A class map has 'rename: {old: new}', 'drop: [name]', 'synonyms: {name: a/b}' and 'sources'."

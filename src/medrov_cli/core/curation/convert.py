@@ -16,7 +16,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.ordered import OrderedReader
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.coco import write_document
-from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 from medrov_cli.core.datasets.source_file import Images, WrittenImage, source_parts
 from medrov_cli.core.datasets.sources import ANNOTATIONS
@@ -82,7 +82,7 @@ def convert(config: ConvertSettings, progress: Progress = no_progress) -> Conver
         record in the result.
     """
     config.check()
-    reading = reader_of(config.format)(dataclasses.replace(config.reader, source=_source_of(config)))
+    reading = find_reader(config.format)(dataclasses.replace(config.reader, source=_source_of(config)))
     with RunFolder(config.output, exclusive_kind(RUN_FILE, last=ANNOTATIONS)) as folder:
         folder.claim(_describe(config, reading), resume=config.resume)
         return _convert(config, reading, folder, progress)

@@ -89,7 +89,7 @@ HINTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DatasetIssue:
     """One thing that is wrong or worth knowing.
 
     Attributes

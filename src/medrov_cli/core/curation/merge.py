@@ -24,7 +24,7 @@ from medrov_cli.core.curation.presence_draft import SourceFacts, draft_presence
 from medrov_cli.core.curation.presence_writing import write_presence
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoDocument
-from medrov_cli.core.datasets.opened import (
+from medrov_cli.core.datasets.source_set import (
     UNSPLIT,
     OpenSource,
     open_source,

@@ -13,7 +13,7 @@ from medrov_cli.core.curation.duplicates import near_pairs
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code
 from medrov_cli.core.curation.split_assignment import Case
-from medrov_cli.core.datasets.opened import OpenSource
+from medrov_cli.core.datasets.source_set import OpenSource
 from medrov_cli.core.settings.data import CopySettings
 
 _SLACK = 1e-4

@@ -60,7 +60,7 @@ class SourceFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class PresenceCell:
     """One value of the table: 1, 0 or -1, and why."""
 
     source: str
@@ -71,7 +71,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PresenceDraft:
     """A drafted table.
 
     Attributes
@@ -84,14 +84,14 @@ class Draft:
 
     sources: tuple[str, ...]
     classes: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[PresenceCell, ...]
 
 
 def draft_presence(
     facts: Sequence[SourceFacts],
     classes: Sequence[str],
     synonyms: Mapping[str, Sequence[str]] | None = None,
-) -> Draft:
+) -> PresenceDraft:
     """Return the draft; see the top of this module for its rules.
 
     Parameters
@@ -106,8 +106,8 @@ def draft_presence(
     for own in facts:
         for name in classes:
             value, reason, text = _decide(own, name, facts, names)
-            cells.append(Cell(own.name, name, value, reason, text))
-    return Draft(tuple(own.name for own in facts), tuple(classes), tuple(cells))
+            cells.append(PresenceCell(own.name, name, value, reason, text))
+    return PresenceDraft(tuple(own.name for own in facts), tuple(classes), tuple(cells))
 
 
 Decision = tuple[int, Reason, str]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import require_absent, whole_file
-from medrov_cli.core.curation.presence_draft import Draft, SourceFacts, draft_presence
-from medrov_cli.core.datasets.opened import Opened, open_inputs
+from medrov_cli.core.curation.presence_draft import PresenceDraft, SourceFacts, draft_presence
 from medrov_cli.core.datasets.presence import presence_csv
+from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
 from medrov_cli.core.settings.data import PresenceSettings
 
 
@@ -19,7 +19,7 @@ class PresenceResult:
     """A draft that was written."""
 
     dataset: str
-    draft: Draft
+    draft: PresenceDraft
     path: Path
     in_yaml: bool
 
@@ -48,7 +48,7 @@ def draft_for_dataset(settings: PresenceSettings) -> PresenceResult:
     return PresenceResult(opened.name, draft, target, _is_named(opened, target))
 
 
-def write_presence(path: Path, draft: Draft) -> None:
+def write_presence(path: Path, draft: PresenceDraft) -> None:
     """Write a draft as the table that :func:`medrov_cli.core.datasets.presence.read_presence` reads.
 
     Raises
@@ -63,14 +63,14 @@ def write_presence(path: Path, draft: Draft) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _write_reasons(path: Path, draft: Draft) -> None:
+def _write_reasons(path: Path, draft: PresenceDraft) -> None:
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["source", "class", "value", "reason", "text"])
         writer.writerows([c.source, c.class_name, c.value, c.reason.value, c.text] for c in draft.cells)
 
 
-def _is_named(opened: Opened, target: Path) -> bool:
+def _is_named(opened: SourceSet, target: Path) -> bool:
     """Tell whether the yaml takes its table from this file."""
     if opened.yaml_path is None or opened.presence is None:
         return False

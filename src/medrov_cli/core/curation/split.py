@@ -14,11 +14,11 @@ from typing import Any
 from medrov_cli.core.base.files import bring_file
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.near_copies import Failure, Joined, join_near_copies
-from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, deal
+from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, assign_splits
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoImage
-from medrov_cli.core.datasets.opened import (
+from medrov_cli.core.datasets.source_set import (
     UNSPLIT,
     OpenSource,
     open_source,
@@ -88,7 +88,7 @@ def split_source(settings: SplitSettings, progress: Progress = no_progress) -> S
     groups = joined.groups
     if before is None:
         kept = _kept(source, groups) if shares.keep_test else {}
-        split_by_group = deal(_contents(source, groups), shares, kept)
+        split_by_group = assign_splits(_contents(source, groups), shares, kept)
         splits = [split_by_group[group] for group in groups]
     else:
         splits = repaired(groups, before)

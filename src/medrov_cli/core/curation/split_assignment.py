@@ -28,7 +28,7 @@ _TIES: tuple[Split, ...] = ("test", "val", "train")
 """Who is served first where two splits lack the same."""
 
 
-def deal(
+def assign_splits(
     images_by_class: Mapping[Case, Mapping[str, int]],
     config: Shares,
     kept: Mapping[Case, Split],

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from medrov_cli.core.curation.split import case_key
 from medrov_cli.core.datasets.box_table import box_table
-from medrov_cli.core.datasets.opened import UNSPLIT, Opened, OpenSource, split_of
+from medrov_cli.core.datasets.source_set import UNSPLIT, OpenSource, SourceSet, split_of
 from medrov_cli.core.datasets.sources import licence_of
 from medrov_cli.core.records.boxes import box_areas
 from medrov_cli.core.settings.choices import SPLITS
@@ -127,7 +127,7 @@ class DatasetStats:
         }
 
 
-def stats_of(opened: Opened) -> DatasetStats:
+def stats_of(opened: SourceSet) -> DatasetStats:
     """Return what the opened sources hold."""
     return DatasetStats(opened.name, tuple(_source_stats(source) for source in opened.sources))
 

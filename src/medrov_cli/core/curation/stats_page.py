@@ -11,7 +11,7 @@ import numpy as np
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.stats import DatasetStats, stats_of
 from medrov_cli.core.datasets.box_table import box_table
-from medrov_cli.core.datasets.opened import Opened, OpenSource, open_inputs, split_of
+from medrov_cli.core.datasets.source_set import OpenSource, SourceSet, open_inputs, split_of
 from medrov_cli.core.pixels.encode import jpeg_uri
 from medrov_cli.core.pixels.stored import stored_pixels
 from medrov_cli.core.records.boxes import box_areas
@@ -44,7 +44,7 @@ def count_dataset(settings: StatsSettings, progress: Progress = no_progress) -> 
 
 def write_stats_page(
     path: Path,
-    opened: Opened,
+    opened: SourceSet,
     stats: DatasetStats,
     per_class: int,
     seed: int,

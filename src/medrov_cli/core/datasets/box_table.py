@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.datasets.opened import OpenSource
+from medrov_cli.core.datasets.source_set import OpenSource
 from medrov_cli.core.records.boxes import IntArray, xywh_to_xyxy
 
 

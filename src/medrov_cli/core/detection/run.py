@@ -7,7 +7,7 @@ from contextlib import closing
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
-from medrov_cli.core.detection.stream import DetectRun, RecordCallback
+from medrov_cli.core.detection.detect_run import DetectRun, RecordCallback
 from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.inputs import Input, expand_inputs
 from medrov_cli.core.prediction.predictor import Predictor

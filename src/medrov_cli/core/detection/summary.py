@@ -52,7 +52,7 @@ class DetectionSummary:
         }
 
 
-class Tally:
+class RunSummary:
     """Count records as they come.
 
     Parameters

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core.doctor.report import Check, Finding, Group, probe
+from medrov_cli.core.doctor.report import Check, CheckGroup, CheckResult, probe
 from medrov_cli.core.records.frame import UInt8Array
 
 SIDE = 32
@@ -33,7 +33,7 @@ def format_checks() -> Iterator[Check]:
     with tempfile.TemporaryDirectory() as folder:
         for name, (suffix, write) in samples.items():
             action = partial(_round_trip, Path(folder) / f"sample{suffix}", write)
-            yield probe(Group.FORMATS, name, action, needed=True)
+            yield probe(CheckGroup.FORMATS, name, action, needed=True)
 
 
 def transfer_syntax_checks() -> list[Check]:
@@ -53,7 +53,7 @@ def transfer_syntax_checks() -> list[Check]:
         plugins = sorted(decoder.available_plugins)
         checks.append(
             Check(
-                Group.DICOM,
+                CheckGroup.DICOM,
                 uid.name,
                 works=decoder.is_available,
                 needed=not uid.is_compressed,
@@ -65,14 +65,14 @@ def transfer_syntax_checks() -> list[Check]:
     return checks
 
 
-def _round_trip(path: Path, write: Writer) -> Finding:
+def _round_trip(path: Path, write: Writer) -> CheckResult:
     from medrov_cli.core.pixels.read import read_frames
 
     write(path, np.tile(np.arange(SIDE, dtype=np.uint8) * 8, (SIDE, 1)))
     frame = next(iter(read_frames(str(path))))
     if (frame.height, frame.width) != (SIDE, SIDE):
         raise ValueError(f"read {frame.height} x {frame.width} pixels instead of {SIDE} x {SIDE}")
-    return Finding()
+    return CheckResult()
 
 
 def _write_image(path: Path, pixels: UInt8Array) -> None:

@@ -14,7 +14,7 @@ SCHEMA = "medrov.doctor/1"
 _DETAIL_LENGTH = 200
 
 
-class Group(StrEnum):
+class CheckGroup(StrEnum):
     """Groups of checks, in the order of the report."""
 
     FORMATS = "formats"
@@ -26,7 +26,7 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """Result of a successful probe: a text for users, and facts for programs."""
 
     detail: str = ""
@@ -53,7 +53,7 @@ class Check:
         Further facts, as JSON.
     """
 
-    group: Group
+    group: CheckGroup
     name: str
     works: bool
     needed: bool
@@ -103,7 +103,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document."""
-        groups = {group.value: [c.as_dict() for c in self.checks if c.group is group] for group in Group}
+        groups = {group.value: [c.as_dict() for c in self.checks if c.group is group] for group in CheckGroup}
         return {
             "schema": SCHEMA,
             "works": self.works,
@@ -114,7 +114,12 @@ class Report:
 
 
 def probe(
-    group: Group, name: str, action: Callable[[], Finding], *, needed: bool, hint: str = "Reinstall medrov."
+    group: CheckGroup,
+    name: str,
+    action: Callable[[], CheckResult],
+    *,
+    needed: bool,
+    hint: str = "Reinstall medrov.",
 ) -> Check:
     """Run a probe and return its check; exceptions become failed checks."""
     try:

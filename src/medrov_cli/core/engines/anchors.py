@@ -24,7 +24,7 @@ LOGIT_SLACK = 0.25
 """Margin in logits below the floor in which anchors are decoded, so that rounding (bf16) loses none."""
 
 
-def work_out(
+def decode_anchors(
     parts: Mapping[str, Float32Array], text: FoldedText, floor: float, grid_hw: tuple[int, int]
 ) -> Candidates:
     """Return the candidates of one image.
@@ -55,7 +55,7 @@ def work_out(
     return Candidates(np.concatenate(boxes), np.concatenate(scores))
 
 
-def above(boxes_xyxy: Float32Array, scores: Float32Array, floor: float) -> Candidates:
+def keep_above(boxes_xyxy: Float32Array, scores: Float32Array, floor: float) -> Candidates:
     """Return the candidates of one image above a floor from all boxes, (a, 4), and scores, (a, classes)."""
     if floor <= 0:
         return Candidates(boxes_xyxy, scores)

@@ -20,7 +20,7 @@ MOST_FILES = 16
 Compiled = TypeVar("Compiled")
 
 
-class BlobCache:
+class CompiledModelCache:
     """Stored compiled model, with a key of everything that it depends on.
 
     Parameters

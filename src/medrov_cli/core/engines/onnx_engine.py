@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.environment import usable_cores
-from medrov_cli.core.engines.anchors import work_out
+from medrov_cli.core.engines.anchors import decode_anchors
 from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.folded_text import FoldedText
@@ -49,7 +49,7 @@ class OnnxEngine:
         for image in np.ascontiguousarray(images_rgb):
             values = self._session.run(self._outputs, {"images": image[None], **self._inputs})
             parts = {name: value[0] for name, value in zip(self._outputs, values, strict=True)}
-            found.append(work_out(parts, self._text, floor, (self.imgsz, self.imgsz)))
+            found.append(decode_anchors(parts, self._text, floor, (self.imgsz, self.imgsz)))
         return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.engines.anchors import PARTS, work_out
+from medrov_cli.core.engines.anchors import PARTS, decode_anchors
 from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
 from medrov_cli.core.engines.openvino_streams import OpenVinoStreams, computes_in_bf16
 from medrov_cli.core.records.detections import Candidates
@@ -71,7 +71,7 @@ class OpenVinoEngine:
         """Return the candidates of each image, as in the interface."""
 
         def finish(parts: Mapping[str, Float32Array]) -> Candidates:
-            return work_out(parts, self._text, floor, (self.imgsz, self.imgsz))
+            return decode_anchors(parts, self._text, floor, (self.imgsz, self.imgsz))
 
         return list(self._model.run(images_rgb, PARTS, finish))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.processor import may_use_avx512
-from medrov_cli.core.engines.compiled_cache import BlobCache
+from medrov_cli.core.engines.compiled_cache import CompiledModelCache
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.engines.signal_stack import kept_signal_stack
 from medrov_cli.core.records.detections import Candidates
@@ -52,7 +52,7 @@ class OpenVinoStreams:
             # Other threads read files and select boxes: pinned threads would wait for them.
             "ENABLE_CPU_PINNING": False,
         }
-        cache = None if key is None else BlobCache("openvino", openvino.__version__, key, config)
+        cache = None if key is None else CompiledModelCache("openvino", openvino.__version__, key, config)
         compiled: Any = None
         with kept_signal_stack():
             if cache is not None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.errors import MedrovError, usage_error
-from medrov_cli.core.engines.anchors import above
+from medrov_cli.core.engines.anchors import keep_above
 from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
@@ -68,7 +68,7 @@ class TorchEngine:
             images = pixels.permute(0, 3, 1, 2).float().div_(255)
             boxes, scores = self._detect(images, self._text)
             every_box, every_score = boxes.float().cpu().numpy(), scores.float().cpu().numpy()
-        return [above(box, score, floor) for box, score in zip(every_box, every_score, strict=True)]
+        return [keep_above(box, score, floor) for box, score in zip(every_box, every_score, strict=True)]
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self._precision is Precision.FP32:

@@ -11,8 +11,8 @@ import numpy as np
 
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.foreign_coco import read_predictions
-from medrov_cli.core.evaluation.accuracy import ap50_samples
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.accuracy_sections import ap50_samples
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics.bootstrap import interval
 from medrov_cli.core.records.boxes import FloatArray
 
@@ -20,7 +20,9 @@ PREDICTIONS = "predictions.json"
 REPORT = "report.json"
 
 
-def read_other(path: Path, scene: Scene, split: str, truth_sha256: str) -> tuple[dict[str, Any], Scene]:
+def read_other(
+    path: Path, scene: ScoredSplit, split: str, truth_sha256: str
+) -> tuple[dict[str, Any], ScoredSplit]:
     """Return the report of another run, and its detections on the same images.
 
     Parameters
@@ -48,12 +50,12 @@ def read_other(path: Path, scene: Scene, split: str, truth_sha256: str) -> tuple
             "Evaluate both on the same dataset and split.",
         )
     found, _ = read_predictions(path.parent / PREDICTIONS, scene.dataset, split)  # type: ignore[arg-type]
-    return report, scene.with_found(found)
+    return report, scene.with_detections(found)
 
 
 def comparison_section(
-    this: tuple[Mapping[str, Any], Scene],
-    other: tuple[Mapping[str, Any], Scene],
+    this: tuple[Mapping[str, Any], ScoredSplit],
+    other: tuple[Mapping[str, Any], ScoredSplit],
     weights: FloatArray,
     with_: str,
 ) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.evaluation import accuracy, behaviour
+from medrov_cli.core.evaluation import accuracy_sections, behaviour_sections
 from medrov_cli.core.evaluation.comparison import comparison_section, read_other
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics.error_analysis import Outcome, outcome_of
 from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.records.score_maps import CalibrationInfo
@@ -26,7 +26,7 @@ _SECTIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class EvaluatedModel:
     """What is evaluated, and how.
 
     Attributes
@@ -51,7 +51,7 @@ class Subject:
 
 
 def build_document(
-    scene: Scene, subject: Subject, progress: Callable[[int, int], None]
+    scene: ScoredSplit, subject: EvaluatedModel, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], Outcome]:
     """Return the report, and what became of each detection at the operating points.
 
@@ -65,18 +65,18 @@ def build_document(
     config = subject.config
     drawn = scene.weights(config.bootstrap, config.seed)
     coco = {
-        "presence": accuracy.coco_section(scene, scene.known),
-        "plain": accuracy.coco_section(scene, scene.everything),
+        "presence": accuracy_sections.coco_section(scene, scene.is_known),
+        "plain": accuracy_sections.coco_section(scene, scene.everything),
     }
     followed = coco["plain" if scene.plain else "presence"]
     progress(1, _SECTIONS)
-    difference = accuracy.verify_with_pycocotools(scene) if config.verify else None
+    difference = accuracy_sections.verify_with_pycocotools(scene) if config.verify else None
     progress(2, _SECTIONS)
-    samples = accuracy.ap50_samples(scene, drawn)
+    samples = accuracy_sections.ap50_samples(scene, drawn)
     progress(3, _SECTIONS)
-    froc = behaviour.froc_section(scene, config.hit, drawn)
+    froc = behaviour_sections.froc_section(scene, config.hit, drawn)
     progress(4, _SECTIONS)
-    thresholds, points = behaviour.operating_points(scene, subject.calibration)
+    thresholds, points = behaviour_sections.operating_points(scene, subject.calibration)
     outcome = outcome_of(scene.table, scene.scored, thresholds)
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -89,18 +89,18 @@ def build_document(
         "warnings": list(subject.warnings),
         "coco": {
             **coco,
-            "map50_interval": accuracy.macro_interval(samples),
+            "map50_interval": accuracy_sections.macro_interval(samples),
             "difference_from_pycocotools": difference,
         },
-        "open_vocabulary": accuracy.open_vocabulary_section(scene, followed["classes"]),
-        "nms_ap": accuracy.nms_section(scene, followed["macro"]),
+        "open_vocabulary": accuracy_sections.open_vocabulary_section(scene, followed["classes"]),
+        "nms_ap": accuracy_sections.nms_section(scene, followed["macro"]),
         "synonyms": None,
         "froc": froc,
-        "calibration": behaviour.calibration_section(scene, subject.calibration),
-        "absent": behaviour.absent_section(scene, thresholds),
+        "calibration": behaviour_sections.calibration_section(scene, subject.calibration),
+        "absent": behaviour_sections.absent_section(scene, thresholds),
         "operating_points": points,
-        "curves": {"pr": accuracy.precision_recall_section(scene)},
-        **behaviour.error_sections(scene, outcome, points["origin"]),
+        "curves": {"pr": accuracy_sections.precision_recall_section(scene)},
+        **behaviour_sections.error_sections(scene, outcome, points["origin"]),
         "comparison": None,
     }
     progress(5, _SECTIONS)
@@ -111,7 +111,7 @@ def build_document(
     return document, outcome
 
 
-def _dataset(scene: Scene, subject: Subject) -> dict[str, Any]:
+def _dataset(scene: ScoredSplit, subject: EvaluatedModel) -> dict[str, Any]:
     return {
         "name": scene.dataset.name,
         "path": str(subject.config.data.dataset),
@@ -125,7 +125,7 @@ def _dataset(scene: Scene, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _predictions(scene: Scene, subject: Subject) -> dict[str, Any]:
+def _predictions(scene: ScoredSplit, subject: EvaluatedModel) -> dict[str, Any]:
     path = subject.config.predictions
     return {
         "path": None if path is None else str(path),

@@ -11,7 +11,7 @@ import numpy as np
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.foreign_coco import image_name
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics.error_analysis import Outcome
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.reports.pictures import GalleryItem
@@ -35,7 +35,7 @@ _COLUMNS = (
 )
 
 
-def gallery_of(scene: Scene, outcome: Outcome) -> list[GalleryItem]:
+def gallery_of(scene: ScoredSplit, outcome: Outcome) -> list[GalleryItem]:
     """Return the false positives with the highest scores and the largest misses, class by class in turn.
 
     In turn, since a class with many small objects would fill the page otherwise.
@@ -44,7 +44,7 @@ def gallery_of(scene: Scene, outcome: Outcome) -> list[GalleryItem]:
     wrong = outcome.rows[outcome.is_wrong]
     wrong = wrong[np.argsort(-table.score[wrong], kind="stable")]
     scored = scene.scored[table.truth_image, table.truth_label]
-    missed = np.flatnonzero(~outcome.found & ~table.is_crowd & scored)
+    missed = np.flatnonzero(~outcome.is_found & ~table.is_crowd & scored)
     missed = missed[np.argsort(-table.truth_area[missed], kind="stable")]
     items = [_false_positive(scene, int(row)) for row in _in_turn(wrong, table.label)]
     return items + [_miss(scene, int(row)) for row in _in_turn(missed, table.truth_label)]
@@ -58,7 +58,7 @@ def _in_turn(rows: IntArray, label: IntArray) -> list[int]:
     return [row for row in turns if row is not None][:GALLERY]
 
 
-def _false_positive(scene: Scene, row: int) -> GalleryItem:
+def _false_positive(scene: ScoredSplit, row: int) -> GalleryItem:
     table, names = scene.table, scene.dataset.classes
     image = int(table.image[row])
     truths = np.flatnonzero(table.truth_image == image)
@@ -73,7 +73,7 @@ def _false_positive(scene: Scene, row: int) -> GalleryItem:
     )
 
 
-def _miss(scene: Scene, truth: int) -> GalleryItem:
+def _miss(scene: ScoredSplit, truth: int) -> GalleryItem:
     table, names = scene.table, scene.dataset.classes
     image = int(table.truth_image[truth])
     rows = np.flatnonzero(table.image == image)
@@ -94,7 +94,7 @@ def _box(values: Iterable[float]) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def write_images_csv(path: Path, scene: Scene, outcome: Outcome) -> None:
+def write_images_csv(path: Path, scene: ScoredSplit, outcome: Outcome) -> None:
     """Write one row an image: objects, found, missed and false positives at the operating points.
 
     Raises
@@ -108,15 +108,15 @@ def write_images_csv(path: Path, scene: Scene, outcome: Outcome) -> None:
         writer.writerows(_rows(scene, outcome))
 
 
-def _rows(scene: Scene, outcome: Outcome) -> Iterator[tuple[object, ...]]:
+def _rows(scene: ScoredSplit, outcome: Outcome) -> Iterator[tuple[object, ...]]:
     table = scene.table
     counted = ~table.is_crowd & scene.scored[table.truth_image, table.truth_label]
     truths = np.bincount(table.truth_image[counted], minlength=table.images)
-    found = np.bincount(table.truth_image[counted & outcome.found], minlength=table.images)
+    found = np.bincount(table.truth_image[counted & outcome.is_found], minlength=table.images)
     wrong = np.bincount(table.image[outcome.rows[outcome.is_wrong]], minlength=table.images)
     for number, sample in enumerate(scene.samples):
         source = scene.dataset.sources[sample.source_id]
-        scores = scene.found[number].scores
+        scores = scene.detections[number].scores
         yield (
             image_name(scene.dataset, sample),
             source.name,

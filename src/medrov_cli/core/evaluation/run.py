@@ -18,9 +18,9 @@ from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.foreign_coco import read_predictions, write_predictions, write_truth
 from medrov_cli.core.datasets.truth import require_readable, truth_sha256
 from medrov_cli.core.evaluation.comparison import PREDICTIONS, REPORT
-from medrov_cli.core.evaluation.document import Subject, build_document
+from medrov_cli.core.evaluation.document import EvaluatedModel, build_document
 from medrov_cli.core.evaluation.error_gallery import gallery_of, write_images_csv
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.evaluation.synonyms import synonyms_section
 from medrov_cli.core.metrics.calibration import Fold, fit_calibration
 from medrov_cli.core.metrics.detection_table import BoolArray
@@ -105,11 +105,11 @@ def run_evaluation(config: EvaluateSettings, advance: Progress = no_progress) ->
     evaluation = _Evaluation(config, dataset, truth_sha256(dataset, samples), advance)
     detector = None if config.predictions is not None else _resolve(config, dataset)
     found, warnings = evaluation.detections(detector)
-    scene = Scene(dataset, samples, found, config.selection.max_det, config.plain)
+    scene = ScoredSplit(dataset, samples, found, config.selection.max_det, config.plain)
     calibration = None if detector is None else detector.file.metadata.calibration
     if config.fit is not None and detector is not None:
         calibration = evaluation.fit(scene, detector, config.fit)
-    subject = Subject(config, evaluation.truth_sha256, detector, calibration, tuple(warnings))
+    subject = EvaluatedModel(config, evaluation.truth_sha256, detector, calibration, tuple(warnings))
     report, outcome = build_document(scene, subject, lambda done, total: advance(done, total, "scoring"))
     if config.synonyms and detector is not None:
         report["synonyms"] = evaluation.synonyms(scene, detector)
@@ -200,7 +200,7 @@ class _Evaluation:
             if len(journal.items) < len(samples):
                 self._detect_rest(detector, names, journal, what)
             journal.finish()
-            return journal.found
+            return journal.detections
 
     def _detect_rest(
         self, detector: DatasetModel, names: Sequence[Sequence[str]], journal: DetectionJournal, what: str
@@ -220,7 +220,7 @@ class _Evaluation:
                 if done % batch == 0 or done == len(samples):
                     self.advance(done, len(samples), what)
 
-    def fit(self, scene: Scene, detector: DatasetModel, target: Path) -> CalibrationInfo:
+    def fit(self, scene: ScoredSplit, detector: DatasetModel, target: Path) -> CalibrationInfo:
         """Fit calibration and operating points, and write weights that have them."""
 
         def scores(on: BoolArray | None = None) -> list[ClassScores]:
@@ -243,15 +243,15 @@ class _Evaluation:
         container.save(target, container.load_tensors(detector.file.path), metadata)
         return info
 
-    def write(self, folder: RunFolder, report: dict[str, Any], scene: Scene, outcome: Outcome) -> None:
+    def write(self, folder: RunFolder, report: dict[str, Any], scene: ScoredSplit, outcome: Outcome) -> None:
         """Write the report in all its forms; ``report.json`` last, which says that all is there."""
-        write_predictions(folder.path / PREDICTIONS, self.dataset, self.config.data.split, scene.found)
+        write_predictions(folder.path / PREDICTIONS, self.dataset, self.config.data.split, scene.detections)
         write_images_csv(folder.path / "images.csv", scene, outcome)
         write_plots(folder.path / "curves", report)
         write_report_html(folder.path / "report.html", report, gallery_of(scene, outcome))
         folder.finish(lambda path: _write_json(path, report))
 
-    def synonyms(self, scene: Scene, detector: DatasetModel) -> dict[str, Any]:
+    def synonyms(self, scene: ScoredSplit, detector: DatasetModel) -> dict[str, Any]:
         """Score every class under each of its names."""
         names = names_of_classes(self.dataset)
         total = max(map(len, names))

@@ -26,14 +26,14 @@ from medrov_cli.core.settings.values import HitRule
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class ScoredSplit:
     """A split with the detections on it.
 
     Attributes
     ----------
     dataset, samples
         What is scored.
-    found
+    detections
         Detections, image by image.
     max_det
         Detections an image and class that count.
@@ -43,18 +43,18 @@ class Scene:
 
     dataset: Dataset
     samples: Sequence[Sample]
-    found: Sequence[Detections]
+    detections: Sequence[Detections]
     max_det: int
     plain: bool = False
 
-    def with_found(self, found: Sequence[Detections]) -> Scene:
+    def with_detections(self, detections: Sequence[Detections]) -> ScoredSplit:
         """Return the scene with other detections."""
-        return Scene(self.dataset, self.samples, found, self.max_det, self.plain)
+        return ScoredSplit(self.dataset, self.samples, detections, self.max_det, self.plain)
 
     @cached_property
     def table(self) -> DetectionTable:
         """Return truth and detections as arrays."""
-        return DetectionTable.of(list(map(with_truth, self.samples, self.found)))
+        return DetectionTable.from_images(list(map(with_truth, self.samples, self.detections)))
 
     @cached_property
     def scorer(self) -> CocoScorer:
@@ -69,10 +69,10 @@ class Scene:
     @property
     def scored(self) -> BoolArray:
         """Return which classes are scored on which images, bool, (images, classes)."""
-        return self.everything if self.plain else self.known
+        return self.everything if self.plain else self.is_known
 
     @cached_property
-    def known(self) -> BoolArray:
+    def is_known(self) -> BoolArray:
         """Return of which classes it is known whether they are in which images, bool, (images, classes).
 
         A class that is possible but not annotated in an image's source is not of them: in the
@@ -95,7 +95,7 @@ class Scene:
     @cached_property
     def everything(self) -> BoolArray:
         """Return that every class is scored everywhere: the plain protocol."""
-        return np.ones_like(self.known)
+        return np.ones_like(self.is_known)
 
     @cached_property
     def units(self) -> IntArray:

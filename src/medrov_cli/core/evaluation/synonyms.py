@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.records.detections import Detections
 
 Detect = Callable[[Sequence[str], int], Sequence[Detections]]
 """From one text a class, and the number of the pass, to detections on all images."""
 
 
-def synonyms_section(scene: Scene, names: Sequence[Sequence[str]], detect: Detect) -> dict[str, Any]:
+def synonyms_section(scene: ScoredSplit, names: Sequence[Sequence[str]], detect: Detect) -> dict[str, Any]:
     """Return the AP at IoU 0.5 of each class under each of its names alone.
 
     Pass number k asks for every class by its k-th name; a class with fewer names by its first.
@@ -33,7 +33,7 @@ def synonyms_section(scene: Scene, names: Sequence[Sequence[str]], detect: Detec
     for number in range(max(map(len, names))):
         texts = [own[number] if number < len(own) else own[0] for own in names]
         found = detect(texts, number)
-        asked = scene.with_found(found)
+        asked = scene.with_detections(found)
         for label, own in enumerate(names):
             if number >= len(own):
                 continue

@@ -14,7 +14,7 @@ import numpy as np
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.engines.openvino_import import forbid_telemetry
 from medrov_cli.core.engines.signal_stack import kept_signal_stack
-from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.exporting.request import ExportRequest
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def check_nncf() -> None:
         )
 
 
-def quantised(model: Any, graph: onnx.ModelProto, kind: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
+def quantised(
+    model: Any, graph: onnx.ModelProto, kind: str, subject: ExportRequest
+) -> tuple[Any, dict[str, Any]]:
     """Return a model in int8, and the settings of the quantisation for its metadata.
 
     Parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import encode_vocabulary, open_exported, read_exported
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+class ExportRequest:
     """Request of an export.
 
     Attributes
@@ -59,7 +59,7 @@ class Subject:
         return self.config.precision is ExportPrecision.INT8
 
 
-class Draft(Protocol):
+class ConvertedModel(Protocol):
     """Model in one export format, before it is written.
 
     Attributes
@@ -82,7 +82,7 @@ class Draft(Protocol):
         """
 
 
-def plain_graph(subject: Subject) -> onnx.ModelProto:
+def plain_graph(subject: ExportRequest) -> onnx.ModelProto:
     """Return the detector as a graph in float32, without suppression.
 
     Raises
@@ -110,13 +110,15 @@ def plain_twin(path: Path) -> Path:
     return path.with_name(f"{path.stem}.plain{path.suffix}")
 
 
-def open_draft(subject: Subject, path: Path, engine: EngineName, *, plain: bool, imgsz: int | None) -> Engine:
-    """Return an engine for a written model; see :meth:`Draft.open`."""
+def open_converted(
+    subject: ExportRequest, path: Path, engine: EngineName, *, plain: bool, imgsz: int | None
+) -> Engine:
+    """Return an engine for a written model; see :meth:`ConvertedModel.open`."""
     model = read_exported(plain_twin(path) if plain and plain_twin(path).exists() else path)
     return open_exported(model, subject.embeddings, imgsz=imgsz or subject.imgsz, engine=engine)
 
 
-def slots_of(subject: Subject, metadata: ExportMetadata) -> dict[str, str]:
+def slots_of(subject: ExportRequest, metadata: ExportMetadata) -> dict[str, str]:
     """Return the metadata entries of a model file."""
     slots = {METADATA_KEY: metadata.to_json()}
     if metadata.classes is None:
@@ -126,7 +128,7 @@ def slots_of(subject: Subject, metadata: ExportMetadata) -> dict[str, str]:
 
 def suppression_of(metadata: ExportMetadata) -> onnx.ModelProto | None:
     """Return the graph of the suppression in a model's metadata; null without one."""
-    from medrov_cli.core.model.graph.suppression import suppression_graph, thresholds_of
+    from medrov_cli.core.model.graph.suppression_graph import suppression_graph, thresholds_of
 
     own = metadata.suppression
     if own is None:

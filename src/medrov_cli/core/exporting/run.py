@@ -18,11 +18,11 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import bring_file, require_absent, sha256_of_file, whole_file
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.engines.exported.metadata import ExportMetadata, Suppression
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata, Suppression
 from medrov_cli.core.exporting.check_images import check_images
-from medrov_cli.core.exporting.gate import passed
+from medrov_cli.core.exporting.parity import require_parity
 from medrov_cli.core.exporting.quantisation import check_nncf
-from medrov_cli.core.exporting.request import Draft, Subject
+from medrov_cli.core.exporting.request import ConvertedModel, ExportRequest
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
@@ -85,14 +85,14 @@ def run_export(
     classes = _classes(config, prompts, path, metadata)
     images = check_images(config, imgsz, progress)
     vocabulary = container.load_embeddings(path) if config.is_open else np.zeros((0, TEXT_WIDTH), np.float32)
-    subject = Subject(config, path, classes, vocabulary, imgsz, images.squares_rgb)
+    subject = ExportRequest(config, path, classes, vocabulary, imgsz, images.squares_rgb)
     progress(0, None, "export")
     draft = _draft(subject)
     made = _metadata(subject, metadata, draft)
     with _aside(output) as folder:
         stem = _STEM if config.to in _FOLDERS else output.stem
         draft_path, *_ = draft.save(folder, stem, made)
-        made = replace(made, parity=passed(draft, draft_path, subject, images, made, progress))
+        made = replace(made, parity=require_parity(draft, draft_path, subject, images, made, progress))
         files = draft.save(folder, stem, made)
         return _placed(files, made, output, is_folder=config.to in _FOLDERS)
 
@@ -111,29 +111,29 @@ def _check_packages(config: ExportSettings) -> None:
         check_coreml()
 
 
-def _draft(subject: Subject) -> Draft:
+def _draft(subject: ExportRequest) -> ConvertedModel:
     """Return the model in the requested format."""
     match subject.config.to:
         case ExportFormat.ONNX:
-            from medrov_cli.core.exporting.formats.onnx_file import OnnxDraft
+            from medrov_cli.core.exporting.formats.onnx_file import ConvertedOnnx
 
-            return OnnxDraft(subject)
+            return ConvertedOnnx(subject)
         case ExportFormat.OPENVINO:
-            from medrov_cli.core.exporting.formats.openvino_file import OpenVinoDraft
+            from medrov_cli.core.exporting.formats.openvino_file import ConvertedOpenVino
 
-            return OpenVinoDraft(subject)
+            return ConvertedOpenVino(subject)
         case ExportFormat.TORCHSCRIPT:
-            from medrov_cli.core.exporting.formats.torchscript_file import TorchScriptDraft
+            from medrov_cli.core.exporting.formats.torchscript_file import ConvertedTorchScript
 
-            return TorchScriptDraft(subject)
+            return ConvertedTorchScript(subject)
         case ExportFormat.TENSORRT:
-            from medrov_cli.core.exporting.formats.tensorrt_file import TensorRtDraft
+            from medrov_cli.core.exporting.formats.tensorrt_file import ConvertedTensorRt
 
-            return TensorRtDraft(subject)
+            return ConvertedTensorRt(subject)
         case ExportFormat.COREML:
-            from medrov_cli.core.exporting.formats.coreml_file import CoreMlDraft
+            from medrov_cli.core.exporting.formats.coreml_file import ConvertedCoreMl
 
-            return CoreMlDraft(subject)
+            return ConvertedCoreMl(subject)
 
 
 def _classes(
@@ -150,7 +150,7 @@ def _classes(
     return ClassList.from_weights(path, metadata)
 
 
-def _metadata(subject: Subject, own: WeightsMetadata, draft: Draft) -> ExportMetadata:
+def _metadata(subject: ExportRequest, own: WeightsMetadata, draft: ConvertedModel) -> ExportMetadata:
     config, classes = subject.config, subject.classes
     columns = zip(classes.names, classes.synonyms, classes.modalities, strict=True)
     entries = tuple(ClassEntry(name, synonyms, tuple(sorted(seen))) for name, synonyms, seen in columns)
@@ -170,12 +170,12 @@ def _metadata(subject: Subject, own: WeightsMetadata, draft: Draft) -> ExportMet
     )
 
 
-def _suppression(subject: Subject, own: WeightsMetadata) -> Suppression:
+def _suppression(subject: ExportRequest, own: WeightsMetadata) -> Suppression:
     config, classes = subject.config, subject.classes
     names: list[Sequence[str]] = [
         (name, *synonyms) for name, synonyms in zip(classes.names, classes.synonyms, strict=True)
     ]
-    scoring = Scoring.of(
+    scoring = Scoring.from_metadata(
         [("",)] if config.is_open else names, own, conf=config.selection.conf, raw_scores=False
     )
     # A threshold above 1 is never reached; 1 is nearly equivalent.

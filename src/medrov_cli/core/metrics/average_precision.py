@@ -136,7 +136,7 @@ def average_precision(images: Sequence[ImageResult], labels: Sequence[int]) -> M
     Detections of other classes are left out: classes without annotation count neither as correct nor as
     wrong.
     """
-    scorer = CocoScorer(DetectionTable.of(images))
+    scorer = CocoScorer(DetectionTable.from_images(images))
     everywhere = np.ones(len(images), dtype=bool)
     scores = {int(label): scorer.of_class(int(label), everywhere) for label in labels}
     return {label: score for label, score in scores.items() if score is not None}

@@ -16,7 +16,7 @@ from medrov_cli.core.metrics.operating import (
     ClassScores,
     Fitted,
     best_f1,
-    joined,
+    join_scores,
     limit_absent,
     logits,
 )
@@ -204,7 +204,7 @@ def fit_calibration(
     dataset, split, imgsz
         Stored in the record.
     """
-    everything = _fit_class("", joined(found), method, 0.25)
+    everything = _fit_class("", join_scores(found), method, 0.25)
     by_name = {
         name: _fit_class(name, own, method, everything.threshold)
         for name, own in zip(names, found, strict=True)
@@ -240,7 +240,7 @@ def _without_limit(
     found: Sequence[ClassScores], rows: Sequence[int], images: int, smoothing: float
 ) -> Fitted:
     """Return classes with their operating points on these images, without a limit."""
-    otherwise = _operating_point(joined(found), 0.25)[0]
+    otherwise = _operating_point(join_scores(found), 0.25)[0]
     own = [found[row] for row in rows]
     return Fitted(own, [_operating_point(scores, otherwise)[0] for scores in own], images, smoothing)
 

@@ -72,7 +72,7 @@ class DetectionTable:
     score: FloatArray
 
     @classmethod
-    def of(cls, results: Sequence[ImageResult]) -> DetectionTable:
+    def from_images(cls, results: Sequence[ImageResult]) -> DetectionTable:
         """Return the table of a sequence of images; image ids are their positions."""
         truths = [len(r.truth_labels) for r in results]
         crowds = [len(r.crowd_labels) for r in results]

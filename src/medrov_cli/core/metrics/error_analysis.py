@@ -71,7 +71,7 @@ class Outcome:
         int64, (m,): the object that each detection finds by position alone; -1: none.
     is_right, is_wrong
         bool, (m,): detections that find an object of their class; detections that find none.
-    found
+    is_found
         bool, (n,): objects found by a detection of their own class.
     """
 
@@ -79,7 +79,7 @@ class Outcome:
     truth: IntArray
     is_right: BoolArray
     is_wrong: BoolArray
-    found: BoolArray
+    is_found: BoolArray
 
 
 def outcome_of(table: DetectionTable, scored: BoolArray, thresholds: FloatArray) -> Outcome:
@@ -122,13 +122,13 @@ def confusion(table: DetectionTable, outcome: Outcome, classes: int) -> IntArray
     right = outcome.is_right
     np.add.at(counts, (label[right], label[right]), 1)
     rows = np.flatnonzero(outcome.is_wrong & (outcome.truth >= 0))
-    rows = rows[~outcome.found[outcome.truth[rows]]]
+    rows = rows[~outcome.is_found[outcome.truth[rows]]]
     first = np.zeros(len(label), dtype=bool)  # the first, best detection of each object
     first[rows[np.unique(outcome.truth[rows], return_index=True)[1]]] = True
     np.add.at(counts, (table.truth_label[outcome.truth[first]], label[first]), 1)
     alone = outcome.is_wrong & ~first
     counts[classes] += np.bincount(label[alone], minlength=classes + 1)
-    seen = outcome.found.copy()
+    seen = outcome.is_found.copy()
     seen[outcome.truth[first]] = True
     missed = ~seen & ~table.is_crowd
     counts[:, classes] += np.bincount(table.truth_label[missed], minlength=classes + 1)
@@ -143,6 +143,6 @@ def size_histogram(table: DetectionTable, outcome: Outcome) -> tuple[IntArray, I
     wrong = np.sqrt(np.maximum(box[:, 2] - box[:, 0], 0) * np.maximum(box[:, 3] - box[:, 1], 0))
     histograms = [
         np.histogram(values, SIZE_EDGES)[0]
-        for values in (sides[counted], sides[counted & outcome.found], wrong)
+        for values in (sides[counted], sides[counted & outcome.is_found], wrong)
     ]
     return histograms[0], histograms[1], histograms[2]

@@ -62,7 +62,7 @@ class ClassScores:
         return int((self.is_absent & (self.scores >= threshold)).sum())
 
 
-def joined(classes: Sequence[ClassScores]) -> ClassScores:
+def join_scores(classes: Sequence[ClassScores]) -> ClassScores:
     """Return the detections of all classes together."""
     return ClassScores(
         np.concatenate([own.scores for own in classes]),

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.deep import deep_to_rgb
 from medrov_cli.core.pixels.quiet import silence_python
@@ -39,7 +39,7 @@ ALPHA_WARNING = "The transparency of the image was left out."
 WINDOW_WARNING = "A window does not apply to an 8-bit image and was left out."
 
 
-def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
+def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: InputLimits) -> Iterator[Frame]:
     """Yield the image of a file, or each frame of an animated one.
 
     Raises
@@ -69,7 +69,7 @@ def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: Limits) -> Iter
             yield Frame(pixels, path, index, count, window=Window("none"), warnings=_warnings(image, spec))
 
 
-def check_size(height: int, width: int, limits: Limits) -> None:
+def check_size(height: int, width: int, limits: InputLimits) -> None:
     """Check that the size in a header is not empty and within the limits.
 
     Raises
@@ -133,7 +133,7 @@ def _png_bit_depth(data: bytes) -> int:
     return data[24] if len(data) > 24 else 0
 
 
-def _deep_png(path: str, data: bytes, spec: WindowSpec, limits: Limits) -> Frame:
+def _deep_png(path: str, data: bytes, spec: WindowSpec, limits: InputLimits) -> Frame:
     import imagecodecs
 
     if data[12:16] != b"IHDR":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.deep import deep_to_rgb
 from medrov_cli.core.pixels.greyscale import Values, to_rgb
@@ -32,7 +32,7 @@ _JPEG_COMPRESSIONS = frozenset({6, 7, 33003, 33005, 33007, 34892})
 """Compressions whose decoders return RGB for YCbCr: JPEG, and the JPEG 2000 variants of microscopes."""
 
 
-def read_tiff(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
+def read_tiff(path: str, spec: WindowSpec, limits: InputLimits) -> Iterator[Frame]:
     """Yield the full-resolution pages of a TIFF file; reduced copies and masks are left out.
 
     Values of more than 8 bits are scaled between percentiles of each page, see `deep.deep_to_rgb`.
@@ -66,7 +66,7 @@ def _opened(file: Any) -> tifffile.TiffFile:
         ) from None
 
 
-def _pages(tiff: tifffile.TiffFile, limits: Limits, end: int) -> list[tifffile.TiffPage]:
+def _pages(tiff: tifffile.TiffFile, limits: InputLimits, end: int) -> list[tifffile.TiffPage]:
     _check_chain(tiff, limits, end)
     pages = [page.aspage() for page in tiff.pages]
     pages = [page for page in pages if not (page.is_reduced or page.is_mask)]
@@ -75,7 +75,7 @@ def _pages(tiff: tifffile.TiffFile, limits: Limits, end: int) -> list[tifffile.T
     return pages
 
 
-def _check_chain(tiff: tifffile.TiffFile, limits: Limits, end: int) -> None:
+def _check_chain(tiff: tifffile.TiffFile, limits: InputLimits, end: int) -> None:
     """Check the chain of page directories: tifffile ignores one beyond the end of the file."""
     file, layout = tiff.filehandle, tiff.tiff
     file.seek(layout.offsetsize if layout.version == _BIG_TIFF else 4)

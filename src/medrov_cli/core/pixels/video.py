@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.quiet import silence_opencv
 from medrov_cli.core.pixels.raster import WINDOW_WARNING, check_size
@@ -19,7 +19,7 @@ _TOLERATED_SHARE = 0.1
 """Fraction of frames that may be missing, because the number in a container is an estimate."""
 
 
-def read_video(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
+def read_video(path: str, spec: WindowSpec, limits: InputLimits) -> Iterator[Frame]:
     """Yield the frames of a video as stored (not rotated), decoded by FFmpeg inside OpenCV.
 
     `Frame.frame_count` is null, because containers only estimate it.
@@ -45,7 +45,7 @@ def read_video(path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
         capture.release()
 
 
-def _frames(capture: cv2.VideoCapture, path: str, spec: WindowSpec, limits: Limits) -> Iterator[Frame]:
+def _frames(capture: cv2.VideoCapture, path: str, spec: WindowSpec, limits: InputLimits) -> Iterator[Frame]:
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     announced = int(max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 0))
     _check_count(announced, limits)
@@ -71,7 +71,7 @@ def _frames(capture: cv2.VideoCapture, path: str, spec: WindowSpec, limits: Limi
         )
 
 
-def _check_count(frames: int, limits: Limits) -> None:
+def _check_count(frames: int, limits: InputLimits) -> None:
     if frames > limits.frames:
         raise MedrovError(
             ErrorCode.TOO_LARGE,

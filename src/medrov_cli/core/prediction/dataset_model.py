@@ -123,7 +123,9 @@ class DatasetModel:
         classes = ClassList.from_embeddings(
             self.classes, embeddings, synonyms=names, text_encoder=self.text_encoder
         )
-        scoring = Scoring.of(names, self.file.metadata, conf=selection.conf, raw_scores=selection.raw_scores)
+        scoring = Scoring.from_metadata(
+            names, self.file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
+        )
         identity = identify(self.file, engine, classes, scoring)
         return Predictor(PredictorParts(engine, classes, scoring, selection, identity=identity))
 

@@ -73,7 +73,7 @@ class DetectionJournal:
         return kept + 1
 
     @property
-    def found(self) -> list[Detections]:
+    def detections(self) -> list[Detections]:
         """Return the detections of each image, none for an image that could not be read."""
         return [_NOTHING if isinstance(item, Failure) else item for item in self.items]
 

@@ -94,7 +94,9 @@ def open_parts(
         imgsz=runtime.imgsz or file.imgsz,
         streams=count_streams(many=many),
     )
-    scoring = Scoring.of(found.texts, file.metadata, conf=selection.conf, raw_scores=selection.raw_scores)
+    scoring = Scoring.from_metadata(
+        found.texts, file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
+    )
     batch = choose_batch(engine, len(found.names), runtime.batch)
     return PredictorParts(engine, found, scoring, selection, batch, identify(file, engine, found, scoring))
 

@@ -41,7 +41,7 @@ class Scoring:
         return "raw" if self.maps is None else "calibrated"
 
     @classmethod
-    def of(
+    def from_metadata(
         cls,
         names: Sequence[Sequence[str]],
         metadata: WeightsMetadata,

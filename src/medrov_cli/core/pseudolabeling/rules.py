@@ -31,4 +31,4 @@ def labels_for(
     truth = np.concatenate((sample.boxes_xyxy, sample.crowd_xyxy))
     solid = (box_areas(found.boxes_xyxy) > 0) & (found.scores >= least_score)
     is_possible = presence[sample.source_id, found.labels] == POSSIBLE
-    return found.take(solid & is_possible & ~overlaps_any(found.boxes_xyxy, truth, max_truth_iou))
+    return found.subset(solid & is_possible & ~overlaps_any(found.boxes_xyxy, truth, max_truth_iou))

@@ -94,7 +94,7 @@ class Detections:
         """Return the class name of each detection."""
         return tuple(self.classes[label] for label in self.labels)
 
-    def take(self, rows: IntArray | npt.NDArray[np.bool_]) -> Detections:
+    def subset(self, rows: IntArray | npt.NDArray[np.bool_]) -> Detections:
         """Return some of the detections, by index or by mask."""
         return replace(
             self, boxes_xyxy=self.boxes_xyxy[rows], scores=self.scores[rows], labels=self.labels[rows]

@@ -93,7 +93,7 @@ def parse_calibration(data: Any, where: str) -> CalibrationInfo | None:
     """
     if data is None:
         return None
-    fields = Fields.of(data, where, "calibration.")
+    fields = Fields.from_object(data, where, "calibration.")
     return read_record(
         CalibrationInfo,
         fields,

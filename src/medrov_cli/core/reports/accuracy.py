@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from medrov_cli.core.reports.document_values import ABSENT, at, list_at, number, table_at
 from medrov_cli.core.reports.tables import Column, Table
-from medrov_cli.core.reports.values import ABSENT, at, list_at, number, table_at
 
 Report = Mapping[str, Any]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from medrov_cli.core.reports.document_values import at, finite, list_at, number, rows_at, table_at
 from medrov_cli.core.reports.tables import Column, Table
-from medrov_cli.core.reports.values import at, finite, list_at, number, rows_at, table_at
 
 Report = Mapping[str, Any]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medrov_cli.core.reports.behaviour import size_labels
+from medrov_cli.core.reports.document_values import at, finite, list_at, number, rows_at, shorten
 from medrov_cli.core.reports.palette import INK, MAIN, MUTED, SECOND
-from medrov_cli.core.reports.values import at, finite, list_at, number, rows_at, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from medrov_cli.core.reports.document_values import ends_of, finite, list_at, shorten, table_at
 from medrov_cli.core.reports.palette import INK, LINE_STYLES, MAIN, MUTED, SERIES
-from medrov_cli.core.reports.values import ends_of, finite, list_at, shorten, table_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from typing import Any
 from markupsafe import Markup
 
 from medrov_cli.core.reports import accuracy, behaviour, overview
+from medrov_cli.core.reports.document_values import number
 from medrov_cli.core.reports.page import write_page
 from medrov_cli.core.reports.pictures import GalleryItem, thumbnail_uri
 from medrov_cli.core.reports.plots import PLOT_TITLES, inline_plots
-from medrov_cli.core.reports.values import number
 
 
 def write_report_html(path: Path, report: Mapping[str, Any], gallery: Sequence[GalleryItem]) -> None:

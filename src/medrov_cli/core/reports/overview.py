@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medrov_cli.core.reports.tables import Cell, Column, Table
-from medrov_cli.core.reports.values import (
+from medrov_cli.core.reports.document_values import (
     ABSENT,
     at,
     excludes_zero,
@@ -17,6 +16,7 @@ from medrov_cli.core.reports.values import (
     printable,
     table_at,
 )
+from medrov_cli.core.reports.tables import Cell, Column, Table
 
 Report = Mapping[str, Any]
 

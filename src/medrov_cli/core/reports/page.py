@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.reports import values
+from medrov_cli.core.reports import document_values
 
 CONTENT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -60,10 +60,14 @@ def _environment() -> Environment:
         finalize=_printable,
     )
     names = ("ABSENT", "at", "finite", "interval", "list_at", "number", "table_at")
-    environment.globals.update({name: getattr(values, name) for name in names})
+    environment.globals.update({name: getattr(document_values, name) for name in names})
     return environment
 
 
 def _printable(value: Any) -> Any:
     """Return text without the characters that HTML cannot hold; other values, and markup, as they are."""
-    return values.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return (
+        document_values.printable(value)
+        if isinstance(value, str) and not isinstance(value, Markup)
+        else value
+    )

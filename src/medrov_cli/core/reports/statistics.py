@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
-from medrov_cli.core.datasets.opened import UNSPLIT
+from medrov_cli.core.datasets.source_set import UNSPLIT
 from medrov_cli.core.reports.page import write_page
 from medrov_cli.core.reports.tables import Column, Table
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medrov_cli.core.reports.values import ABSENT, ends_of, finite, interval, number
+from medrov_cli.core.reports.document_values import ABSENT, ends_of, finite, interval, number
 
 _SORTABLE_FROM = 3  # fewer rows are seen at a glance
 

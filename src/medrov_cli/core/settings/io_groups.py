@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import excludes, requires, usage_error
 from medrov_cli.core.settings.choices import Axis, Split
 from medrov_cli.core.settings.field import argument, option
@@ -46,7 +46,7 @@ class ReadSettings:
     threads: int = option(
         "--threads", default=4, low=1, help="Files that are read at once.", panel=INPUT_PANEL
     )
-    limits: Limits = field(default_factory=Limits)
+    limits: InputLimits = field(default_factory=InputLimits)
     patient: bool = False
 
 

@@ -9,7 +9,7 @@ from medrov_cli.core.base.constants import GRID
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.settings.field import check_ranges, option
 from medrov_cli.core.settings.lists import parse_scales
-from medrov_cli.core.settings.proposals import PAPER, ProposalSettings
+from medrov_cli.core.settings.teacher_groups import PAPER, ProposalSettings
 from medrov_cli.core.settings.values import check_imgsz
 
 RULES_PANEL = "Rules"

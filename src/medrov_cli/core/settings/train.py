@@ -19,8 +19,8 @@ from medrov_cli.core.settings.groups import (
 )
 from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
 from medrov_cli.core.settings.lists import parse_names
-from medrov_cli.core.settings.proposals import PSEUDO_PANEL, DistillationSettings, ProposalSettings
 from medrov_cli.core.settings.record import whole_record
+from medrov_cli.core.settings.teacher_groups import PSEUDO_PANEL, DistillationSettings, ProposalSettings
 from medrov_cli.core.settings.train_groups import (
     SCHEDULE_PANEL,
     AugmentationSettings,

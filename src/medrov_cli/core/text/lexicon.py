@@ -15,7 +15,7 @@ LEXICON = "synonyms.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LexiconEntry:
     """One class of the lexicon.
 
     Attributes
@@ -39,11 +39,13 @@ class Entry:
 
 
 @cache
-def lexicon() -> tuple[Entry, ...]:
+def lexicon() -> tuple[LexiconEntry, ...]:
     """Return every class of the lexicon, in the order of the file."""
     text = files("medrov_cli").joinpath("assets", LEXICON).read_text(encoding="utf-8")
     return tuple(
-        Entry(name, tuple(fields["synonyms"]), tuple(Modality(value) for value in fields["modalities"]))
+        LexiconEntry(
+            name, tuple(fields["synonyms"]), tuple(Modality(value) for value in fields["modalities"])
+        )
         for name, fields in tomllib.loads(text).items()
     )
 
@@ -75,7 +77,7 @@ def modalities_of(name: str) -> tuple[Modality, ...]:
 
 
 @cache
-def _index() -> Mapping[str, Entry]:
+def _index() -> Mapping[str, LexiconEntry]:
     return {text: entry for entry in lexicon() for text in entry.texts}
 
 

@@ -15,13 +15,13 @@ from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.settings.train import TrainSettings, config_record
 from medrov_cli.core.text.image_encoders import check_image_tower
 from medrov_cli.core.training.assembly import open_accelerator
+from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.failures import clear_failures
-from medrov_cli.core.training.folder import TRAINING, TrainingFiles
-from medrov_cli.core.training.progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.reporting import tracked
 from medrov_cli.core.training.results import metrics_entry
-from medrov_cli.core.training.session import EpochState, Session, open_session
+from medrov_cli.core.training.session import EpochState, TrainingSession, open_session
 from medrov_cli.core.training.tracking import log_numbers, reported_run
+from medrov_cli.core.training.training_files import TRAINING, TrainingFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _load(config: TrainSettings) -> Dataset:
 class _Run:
     """Where a run is. The state on disk is whole from before the first step on."""
 
-    def __init__(self, session: Session, files: TrainingFiles) -> None:
+    def __init__(self, session: TrainingSession, files: TrainingFiles) -> None:
         self._session = session
         self._files = files
         self._epoch = EpochState()

@@ -30,10 +30,10 @@ from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
-from medrov_cli.core.training.data.loader import BatchSource, LoaderConfig, Share, iterate
+from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share, iterate
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore
-from medrov_cli.core.training.progress import TrainProgress, TrainProgressCallback
+from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
@@ -66,7 +66,7 @@ class EpochState:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class TrainingSession:
     """What all epochs of a run share."""
 
     config: TrainSettings
@@ -124,7 +124,7 @@ class Session:
             self.store,
             self.texts,
             self.nearest,
-            LoaderConfig(
+            LoaderSettings(
                 imgsz=config.imgsz,
                 multi_scale=config.multi_scale,
                 batch=config.batch,
@@ -171,7 +171,7 @@ class Session:
 
 def open_session(
     config: TrainSettings, dataset: Dataset, accelerator: Accelerator, progress: TrainProgressCallback
-) -> Session:
+) -> TrainingSession:
     """Embed the texts, read the images, build the model."""
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
     asked = (*texts.texts, BACKGROUND_TEXT) if config.negatives.background else texts.texts
@@ -193,7 +193,9 @@ def open_session(
         round(config.imgsz * CACHE_MARGIN),
         lambda done, total: progress(TrainProgress("read", done, total)),
     )
-    return Session(config, dataset, store, texts, vocabulary, nearest_classes(means), trainer, progress)
+    return TrainingSession(
+        config, dataset, store, texts, vocabulary, nearest_classes(means), trainer, progress
+    )
 
 
 def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:

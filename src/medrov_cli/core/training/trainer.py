@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.presence import NOBODY
-from medrov_cli.core.engines.anchors import above
+from medrov_cli.core.engines.anchors import keep_above
 from medrov_cli.core.model.learning.assigner import Targets
 from medrov_cli.core.model.learning.criterion import DetectionCriterion
 from medrov_cli.core.model.learning.distillation import Distillation
@@ -28,9 +28,9 @@ from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.choices import Part, Teacher
 from medrov_cli.core.settings.train_groups import ScheduleSettings
 from medrov_cli.core.training.data.batch import Batch
-from medrov_cli.core.training.pseudolabels.proposals import Counts, PseudoLabeller
-from medrov_cli.core.training.pseudolabels.targets import Lesson
-from medrov_cli.core.training.pseudolabels.teacher import look
+from medrov_cli.core.training.pseudolabels.proposals import AddedCounts, PseudoLabeller
+from medrov_cli.core.training.pseudolabels.targets import TrainingTargets
+from medrov_cli.core.training.pseudolabels.teacher import predict_candidates
 
 LOSS_TERMS = ("total", "box", "text", "distribution", "distillation")
 """The loss and its weighted terms: means over processes and parts. Without a teacher the last is 0."""
@@ -104,19 +104,19 @@ class Trainer:
         self.step += 1
         return report
 
-    def _teach(self, batch: Batch) -> tuple[Tensor, Lesson, Counts]:
+    def _teach(self, batch: Batch) -> tuple[Tensor, TrainingTargets, AddedCounts]:
         """Return images and lesson on the device, and what the teacher added."""
         device = self.accelerator.device
         images = batch.images.to(device).float().div_(255)
         targets = Targets(*(t.to(device) for t in (batch.image_index, batch.labels, batch.boxes_xyxy)))
         text = self.text_table[batch.text_rows.to(device)]
-        lesson = Lesson(text, targets, batch.ignored.to(device))
+        lesson = TrainingTargets(text, targets, batch.ignored.to(device))
         if self.labeller is None or self.epoch < self.labeller.config.first_epoch:
-            return images, lesson, Counts()
+            return images, lesson, AddedCounts()
         config = self.labeller.config
         teacher = self.average.model if config.teacher is Teacher.AVERAGE else self.detector
         with self.accelerator.autocast():
-            candidates = look(teacher, images, text, batch.classes, config.min_score)
+            candidates = predict_candidates(teacher, images, text, batch.classes, config.min_score)
         return images, *self.labeller(lesson, batch, candidates)
 
     def _distilled(self, images: Tensor, text: Tensor, batch: Batch, raw: RawPredictions) -> Tensor:
@@ -183,4 +183,4 @@ class LiveEngine:
         with torch.inference_mode(), self._accelerator.autocast():
             boxes, scores = self._detector.detect(images, self._embeddings)
         pairs = zip(boxes.cpu().numpy(), scores.cpu().numpy(), strict=True)
-        return [above(box, score, floor) for box, score in pairs]
+        return [keep_above(box, score, floor) for box, score in pairs]

@@ -96,7 +96,7 @@ def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
         raise MedrovError(
             ErrorCode.WEIGHTS_CORRUPT, f"{path} is not TOML: {error}", "Reinstall medrov."
         ) from error
-    fields = Fields.of(document, str(path))
+    fields = Fields.from_object(document, str(path))
     fields.choice("schema", (MANIFEST_SCHEMA,))
     items = fields.children("weights") if "weights" in document else []
     entries = [_entry(item) for item in items]

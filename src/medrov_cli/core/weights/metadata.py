@@ -172,7 +172,7 @@ class WeightsMetadata:
             raise MedrovError(
                 ErrorCode.WEIGHTS_CORRUPT, f"{where}: the metadata is not JSON", "Get the file again."
             ) from error
-        fields = Fields.of(document, where)
+        fields = Fields.from_object(document, where)
         schema = fields.text("schema")
         if schema != SCHEMA:
             raise MedrovError(

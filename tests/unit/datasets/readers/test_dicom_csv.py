@@ -11,7 +11,7 @@ import pytest
 from image_files import PATIENT_ID, read_one, write_dicom
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case
-from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings, parse_case_pattern
@@ -45,7 +45,7 @@ def table(path: Path, text: str) -> Path:
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("dicom-csv")(ReaderSettings(path, **options))
+    return find_reader("dicom-csv")(ReaderSettings(path, **options))
 
 
 def all_of(reading: Reading) -> dict[str, AnnotatedImage | MedrovError]:

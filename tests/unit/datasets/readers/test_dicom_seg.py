@@ -21,7 +21,7 @@ from dicom_objects import (
 from image_files import PATIENT_ID, item, write_dicom
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case
-from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings, parse_case_pattern
@@ -51,7 +51,7 @@ def on(number: int, segment_number: int, pixels: np.ndarray[Any, Any], grid: Gri
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("dicom-seg")(ReaderSettings(path, **options))
+    return find_reader("dicom-seg")(ReaderSettings(path, **options))
 
 
 def images(reading: Reading, number: int = 0) -> list[AnnotatedImage]:

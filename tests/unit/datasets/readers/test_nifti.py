@@ -14,7 +14,7 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 from image_files import read_all
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case, local_case
-from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.phantoms.abdomen import abdomen_volume
 from medrov_cli.core.phantoms.image_files import label_bytes, nifti_bytes
@@ -55,7 +55,7 @@ BLOCK = (slice(1, 3), slice(0, 2), slice(3, 4))
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("nifti")(ReaderSettings(path, **{"labels": LIVER, "window": IDENTITY, **options}))
+    return find_reader("nifti")(ReaderSettings(path, **{"labels": LIVER, "window": IDENTITY, **options}))
 
 
 def slices(reading: Reading, number: int = 0) -> list[AnnotatedImage]:

@@ -12,7 +12,7 @@ import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case, local_case
-from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.registry import READERS
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings, parse_case_pattern
@@ -37,7 +37,7 @@ def mask(path: Path, *parts: tuple[slice, slice, int]) -> None:
 def read_all(form: str, path: Path, **options: Any) -> dict[str, AnnotatedImage | ErrorCode]:
     """Return the image of each unit, or the code of its error."""
     found: dict[str, AnnotatedImage | ErrorCode] = {}
-    for unit in reader_of(form)(ReaderSettings(path, **options)).units:
+    for unit in find_reader(form)(ReaderSettings(path, **options)).units:
         try:
             (found[unit.path],) = unit.read()
         except MedrovError as error:
@@ -47,7 +47,7 @@ def read_all(form: str, path: Path, **options: Any) -> dict[str, AnnotatedImage 
 
 def refusal(form: str, path: Path, **options: Any) -> MedrovError:
     with pytest.raises(MedrovError) as caught:
-        reader_of(form)(ReaderSettings(path, **options))
+        find_reader(form)(ReaderSettings(path, **options))
     return caught.value
 
 
@@ -80,7 +80,7 @@ def test_masks_with_a_class_a_value(tmp_path: Path) -> None:
     assert found["c.png"] is ErrorCode.BAD_METADATA  # 7 has no name
     assert found["d.png"] is ErrorCode.NOT_FOUND  # no mask is not the same as an empty one
     assert found["lonely.png"] is ErrorCode.NOT_FOUND
-    assert reader_of("masks")(ReaderSettings(tmp_path, labels=labels)).class_names == ("liver", "kidney")
+    assert find_reader("masks")(ReaderSettings(tmp_path, labels=labels)).class_names == ("liver", "kidney")
 
 
 def test_masks_with_a_file_a_class(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_yolo_boxes_and_polygons(tmp_path: Path) -> None:
     assert isinstance(image, AnnotatedImage)
     assert (image.annotations[0].area, image.split) == (6, "val")
     assert image.name.startswith("x-")  # there are two x.png
-    assert reader_of("yolo")(ReaderSettings(tmp_path)).class_names == ("a", "b")
+    assert find_reader("yolo")(ReaderSettings(tmp_path)).class_names == ("a", "b")
 
 
 def test_yolo_of_exports_and_of_lists(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_coco_keeps_crowds_areas_and_splits(tmp_path: Path) -> None:
     assert (last.case, last.split) == (local_case("", "p"), "val")
     assert found["../z.png"] is ErrorCode.BAD_METADATA  # leads out of images/
     assert found["w.png"] is ErrorCode.BAD_METADATA  # its record is of a turned image
-    assert reader_of("coco")(ReaderSettings(tmp_path / "annotations.json")).class_names == ("b", "a")
+    assert find_reader("coco")(ReaderSettings(tmp_path / "annotations.json")).class_names == ("b", "a")
 
 
 @pytest.mark.parametrize(
@@ -317,5 +317,5 @@ def test_an_unreadable_image_is_an_input_error(tmp_path: Path) -> None:
 def test_no_reader_is_unknown() -> None:
     assert {"masks", "voc", "yolo", "coco"} <= {entry.name for entry in READERS}
     with pytest.raises(MedrovError) as caught:
-        reader_of("excel")
+        find_reader("excel")
     assert caught.value.code is ErrorCode.USAGE

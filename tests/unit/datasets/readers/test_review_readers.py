@@ -13,9 +13,9 @@ import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case, local_case
-from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.shared.addresses import local_names
-from medrov_cli.core.datasets.readers.shared.rotated_boxes import box_around
+from medrov_cli.core.datasets.readers.shared.rotated_boxes import enclosing_box
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
@@ -43,7 +43,7 @@ def task(image: str, *annotations: dict[str, Any], **data: Any) -> dict[str, Any
 
 def read_tasks(folder: Path, *tasks: dict[str, Any], **options: Any) -> list[AnnotatedImage]:
     (folder / "export.json").write_text(json.dumps(tasks))
-    reading = reader_of("label-studio")(ReaderSettings(folder / "export.json", **options))
+    reading = find_reader("label-studio")(ReaderSettings(folder / "export.json", **options))
     return [image for unit in reading.units for image in unit.read()]
 
 
@@ -148,7 +148,7 @@ def test_regions_that_cannot_be_taken_as_they_are_meant(tmp_path: Path, result: 
 def test_files_that_are_no_tasks(tmp_path: Path, text: str) -> None:
     (tmp_path / "tasks.json").write_text(text)
     with fails(ErrorCode.DATASET_INVALID):
-        reader_of("label-studio")(ReaderSettings(tmp_path))
+        find_reader("label-studio")(ReaderSettings(tmp_path))
 
 
 def test_cases_of_tasks(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
 
 def read_cvat(folder: Path, text: str, **options: Any) -> list[AnnotatedImage]:
     (folder / "annotations.xml").write_text(text, encoding="utf-8")
-    reading = reader_of("cvat")(ReaderSettings(folder, **options))
+    reading = find_reader("cvat")(ReaderSettings(folder, **options))
     return [image for unit in reading.units for image in unit.read()]
 
 
@@ -192,7 +192,7 @@ def test_an_export_of_a_cvat_project(tmp_path: Path) -> None:
     assert [a.crowd for a in first.annotations] == [False, False]
     assert (first.split, second.split, second.annotations) == ("train", "val", ())
     assert first.name != second.name
-    reading = reader_of("cvat")(ReaderSettings(tmp_path / "annotations.xml"))
+    reading = find_reader("cvat")(ReaderSettings(tmp_path / "annotations.xml"))
     assert reading.class_names == ("polyp", 'cyst & "x"')
 
 
@@ -227,7 +227,7 @@ def test_tracks_of_a_video_are_refused(tmp_path: Path) -> None:
     with fails(ErrorCode.NO_INPUT, "tracks"):
         read_cvat(tmp_path, '<annotations><track id="0" label="x"></track></annotations>')
     with fails(ErrorCode.NOT_FOUND):
-        reader_of("cvat")(ReaderSettings(tmp_path / "nowhere"))
+        find_reader("cvat")(ReaderSettings(tmp_path / "nowhere"))
 
 
 LAUGHS = """<?xml version="1.0"?>
@@ -255,6 +255,6 @@ def test_what_is_not_xml(tmp_path: Path) -> None:
 
 
 def test_a_box_that_is_turned() -> None:
-    assert box_around((1, 2, 3, 4), 360, (0, 0)) == (1, 2, 3, 4)
+    assert enclosing_box((1, 2, 3, 4), 360, (0, 0)) == (1, 2, 3, 4)
     # A square of side 2 about its middle, turned by 45 degrees: its diagonal is 2.828.
-    assert box_around((9, 9, 2, 2), 45, (10, 10)) == pytest.approx((8.586, 8.586, 2.828, 2.828), abs=1e-3)
+    assert enclosing_box((9, 9, 2, 2), 45, (10, 10)) == pytest.approx((8.586, 8.586, 2.828, 2.828), abs=1e-3)

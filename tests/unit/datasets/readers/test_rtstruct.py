@@ -11,7 +11,7 @@ import pytest
 
 from dicom_objects import Grid, contour, uid_of, write_series, write_structures
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.readers.loading import reader_of
+from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
@@ -29,7 +29,7 @@ def around(left: float, top: float, width: float, height: float, at: int, grid: 
 
 
 def read(path: Path, **options: Any) -> Reading:
-    return reader_of("rtstruct")(ReaderSettings(path, **options))
+    return find_reader("rtstruct")(ReaderSettings(path, **options))
 
 
 def images(path: Path, **options: Any) -> list[AnnotatedImage]:

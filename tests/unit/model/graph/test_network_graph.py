@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from medrov_cli.core.engines.anchors import work_out
+from medrov_cli.core.engines.anchors import decode_anchors
 from medrov_cli.core.model.folding import fold_text
 from medrov_cli.core.model.graph.detector import GraphForm, OutputForm, TextForm, build_graph
 from medrov_cli.core.model.network import Architecture, Detector
@@ -113,7 +113,7 @@ def test_parts_are_worked_out_to_the_same_boxes_and_scores(floor: float) -> None
     boxes, scores = (array[0] for array in by_torch(detector, images()))
     form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=64, batch=1, bytes_in=True)
     parts = {name: value[0] for name, value in by_graph(tensors, form, images()).items()}
-    found = work_out(parts, fold_text(tensors, TEXT), floor, (64, 64))
+    found = decode_anchors(parts, fold_text(tensors, TEXT), floor, (64, 64))
     kept = scores.max(1) >= floor
     np.testing.assert_allclose(found.boxes_xyxy, boxes[kept], atol=BOX_ATOL_PX)
     np.testing.assert_allclose(found.scores, scores[kept], atol=SCORE_ATOL)
@@ -126,7 +126,7 @@ def test_parts_of_a_large_image_are_those_of_the_whole(monkeypatch: pytest.Monke
     boxes, scores = (array[0] for array in by_torch(detector, pixels))
     form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=96, batch=1, bytes_in=True)
     parts = {name: value[0] for name, value in by_graph(tensors, form, pixels).items()}
-    found = work_out(parts, fold_text(tensors, TEXT), 0.0, (96, 96))
+    found = decode_anchors(parts, fold_text(tensors, TEXT), 0.0, (96, 96))
     np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=BOX_ATOL_PX)
     np.testing.assert_allclose(found.scores, scores, atol=SCORE_ATOL)
     best = np.concatenate([parts[f"best{level}"] for level in range(3)])

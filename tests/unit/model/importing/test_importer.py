@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.model.fitting import check_fit
 from medrov_cli.core.model.importing.archive import TorchArchive
@@ -183,7 +183,7 @@ def test_fit_names_the_first_wrong_tensor(checkpoint_n: Path) -> None:
 )
 def test_tensors_of_every_layout_are_read(tensor: torch.Tensor, tmp_path: Path) -> None:
     torch.save({"x": tensor}, tmp_path / "x.pt")
-    with TorchArchive(tmp_path / "x.pt", Limits()) as archive:
+    with TorchArchive(tmp_path / "x.pt", InputLimits()) as archive:
         found = archive.tensor(archive.content()["x"])
     expected = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     assert found.dtype == expected.dtype
@@ -205,7 +205,7 @@ def test_tensors_of_big_endian_machines_are_read(tmp_path: Path) -> None:
             elif name.endswith("/data/0"):
                 content = np.frombuffer(content, "<f4").astype(">f4").tobytes()
             target.writestr(name, content)
-    with TorchArchive(tmp_path / "big.pt", Limits()) as archive:
+    with TorchArchive(tmp_path / "big.pt", InputLimits()) as archive:
         assert archive.tensor(archive.content()["x"]).tolist() == [[1.5, -2.25]]
 
 

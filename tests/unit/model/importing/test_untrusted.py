@@ -19,7 +19,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
 from medrov_cli.core.model.importing.archive import TorchArchive
 from medrov_cli.core.model.importing.importer import import_ultralytics_checkpoint
@@ -243,7 +243,7 @@ VIEW_OF_16_BYTES = (
 def test_views_outside_their_storage_are_refused(view: bytes, tmp_path: Path) -> None:
     program = VIEW_OF_16_BYTES + view + b"\x89NtR."
     path = archive(tmp_path / "x.pt", program, **{"data/0": bytes(16)})
-    with pytest.raises(MedrovError) as caught, TorchArchive(path, Limits()) as opened:
+    with pytest.raises(MedrovError) as caught, TorchArchive(path, InputLimits()) as opened:
         opened.tensor(opened.content())
     assert caught.value.code == ErrorCode.WEIGHTS_CORRUPT
 

@@ -12,7 +12,7 @@ import pytest
 from nibabel.orientations import axcodes2ornt, ornt_transform
 
 from image_files import error_of, grey, read_all, read_one
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode
 from medrov_cli.core.records.frame import Window
 from medrov_cli.core.settings.choices import Modality
@@ -216,7 +216,7 @@ def test_a_gzip_bomb_is_inflated_no_further_than_the_header_says(tmp_path: Path)
     bomb = tmp_path / "bomb.nii.gz"
     bomb.write_bytes(gzip.compress(data + bytes(50_000_000)))
     assert bomb.stat().st_size < 100_000
-    assert len(read_all(bomb, limits=Limits(inflated_bytes=10_000))) == 4
+    assert len(read_all(bomb, limits=InputLimits(inflated_bytes=10_000))) == 4
     huge = bytearray(data)
     huge[40:56] = np.array([3, 30_000, 30_000, 30_000, 1, 1, 1, 1], dtype="<i2").tobytes()
     bomb.write_bytes(gzip.compress(bytes(huge) + bytes(1000)))

@@ -12,12 +12,12 @@ from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.presence import NOBODY, POSSIBLE
 from medrov_cli.core.settings.train_groups import NegativeSettings
 from medrov_cli.core.training.data.batch import Batch
-from medrov_cli.core.training.data.loader import BatchSource, LoaderConfig, Share, iterate, sides_of
+from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share, iterate, sides_of
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore
 from training_data import make_source
 
-CONFIG = LoaderConfig(imgsz=64, multi_scale=0.5, batch=8, seed=3, max_prompts=80)
+CONFIG = LoaderSettings(imgsz=64, multi_scale=0.5, batch=8, seed=3, max_prompts=80)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def batches(
-    dataset: Dataset, config: LoaderConfig = CONFIG, *, share: Share | None = None, epoch: int = 0
+    dataset: Dataset, config: LoaderSettings = CONFIG, *, share: Share | None = None, epoch: int = 0
 ) -> BatchSource:
     samples = dataset.samples["train"]
     texts = ClassTexts.build(dataset.classes, {})

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from medrov_cli.core.settings.train_groups import NegativeSettings
 from medrov_cli.core.training.data.prompting import (
     ClassTexts,
-    choose_prompts,
     draw_prompt_count,
     draw_texts,
     nearest_classes,
+    sample_prompts,
 )
 
 CLASSES = 20
@@ -34,7 +34,7 @@ def test_prompts_hold_the_own_classes_once_and_no_others_than_may_be(
 ) -> None:
     own = sorted(set(labels) - unseen)
     candidates = np.setdiff1d(np.arange(CLASSES), list(unseen))
-    chosen = choose_prompts(
+    chosen = sample_prompts(
         np.array(own * 2, dtype=np.int64),
         candidates,
         count,
@@ -63,10 +63,10 @@ def test_hard_negatives_come_first() -> None:
     hard = NegativeSettings(hard=True)
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        chosen = choose_prompts(np.array([0]), np.arange(6), 4, hard, nearest, rng)
+        chosen = sample_prompts(np.array([0]), np.arange(6), 4, hard, nearest, rng)
         assert sorted(chosen.tolist()) == [0, 1, 2, 3]
     plain = {
-        tuple(sorted(choose_prompts(np.array([0]), np.arange(6), 4, NegativeSettings(), nearest, rng)))
+        tuple(sorted(sample_prompts(np.array([0]), np.arange(6), 4, NegativeSettings(), nearest, rng)))
         for rng in map(np.random.default_rng, range(20))
     }
     assert len(plain) > 1
@@ -74,7 +74,7 @@ def test_hard_negatives_come_first() -> None:
 
 def test_without_negatives_an_empty_image_is_asked_for_something() -> None:
     none = np.zeros(0, dtype=np.int64)
-    chosen = choose_prompts(none, np.arange(5), 80, NOBODY_ELSE, NEAREST, np.random.default_rng(0))
+    chosen = sample_prompts(none, np.arange(5), 80, NOBODY_ELSE, NEAREST, np.random.default_rng(0))
     assert len(chosen) == 1
 
 

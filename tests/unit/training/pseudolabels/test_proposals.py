@@ -17,12 +17,12 @@ from medrov_cli.core.model.learning.freezing import train_mode
 from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import Part
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 from medrov_cli.core.training.data.batch import Batch
+from medrov_cli.core.training.pseudolabels.proposal_rules import Proposals
 from medrov_cli.core.training.pseudolabels.proposals import PseudoLabeller
-from medrov_cli.core.training.pseudolabels.rules import Proposals
-from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
-from medrov_cli.core.training.pseudolabels.teacher import look
+from medrov_cli.core.training.pseudolabels.targets import TrainingTargets, add_objects, add_unknown_objects
+from medrov_cli.core.training.pseudolabels.teacher import predict_candidates
 
 SIZE = 160
 PRESENCE = np.array([[1, 0, -1]], dtype=np.int8)  # class 0 annotated, 1 possible, 2 impossible
@@ -33,11 +33,11 @@ def unit(rows: int, seed: int = 0) -> torch.Tensor:
     return torch.nn.functional.normalize(values, dim=-1)
 
 
-def lesson_of(size: int, asked: int, boxes: int, seed: int = 0) -> Lesson:
+def lesson_of(size: int, asked: int, boxes: int, seed: int = 0) -> TrainingTargets:
     rng = np.random.default_rng(seed)
     image = torch.from_numpy(np.sort(rng.integers(0, size, boxes)))
     corner = torch.from_numpy(rng.uniform(0, SIZE / 2, (boxes, 2))).float()
-    return Lesson(
+    return TrainingTargets(
         unit(size * asked, seed).view(size, asked, TEXT_WIDTH),
         Targets(image, torch.from_numpy(rng.integers(0, asked, boxes)), torch.cat((corner, corner + 20), 1)),
         torch.from_numpy(rng.random((size, asked)) < 0.2),
@@ -121,9 +121,9 @@ class _Tower:
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def lesson_for(batch: Batch) -> Lesson:
+def lesson_for(batch: Batch) -> TrainingTargets:
     targets = Targets(batch.image_index, batch.labels, batch.boxes_xyxy)
-    return Lesson(unit(3).view(1, 3, TEXT_WIDTH), targets, batch.ignored)
+    return TrainingTargets(unit(3).view(1, 3, TEXT_WIDTH), targets, batch.ignored)
 
 
 def test_a_batch_by_hand() -> None:
@@ -183,7 +183,7 @@ def test_a_look_leaves_the_network_as_it_was(frozen: tuple[Part, ...]) -> None:
     before = {name: value.clone() for name, value in detector.state_dict().items()}
     images, text = torch.rand(2, 3, 64, 64), unit(6).view(2, 3, TEXT_WIDTH)
     classes = torch.tensor([[0, 1, 2], [1, 0, NOBODY]])
-    seen = look(detector, images, text, classes, 0.0)
+    seen = predict_candidates(detector, images, text, classes, 0.0)
     assert [module.training for module in detector.modules()] == modes
     for name, value in detector.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -192,4 +192,4 @@ def test_a_look_leaves_the_network_as_it_was(frozen: tuple[Part, ...]) -> None:
     boxes, scores = detector.eval().detect(images, text)
     np.testing.assert_array_equal(seen[0].boxes_xyxy[::3], boxes[0].detach().numpy())
     np.testing.assert_array_equal(seen[0].scores, scores[0].detach().flatten().numpy())
-    assert [len(f.scores) for f in look(detector, images, text, classes, 1.01)] == [0, 0]
+    assert [len(f.scores) for f in predict_candidates(detector, images, text, classes, 1.01)] == [0, 0]

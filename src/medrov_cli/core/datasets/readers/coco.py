@@ -11,10 +11,10 @@ from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.coco import NotJsonError, is_inside, read_document
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoError, CocoImage
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
-from medrov_cli.core.datasets.readers.shared.raster import file_stems
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
 from medrov_cli.core.datasets.sources import ANNOTATIONS
-from medrov_cli.core.datasets.writers.images import safe_case
+from medrov_cli.core.datasets.writers.exported_images import safe_case
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import SPLITS, Split

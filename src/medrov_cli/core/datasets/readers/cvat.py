@@ -13,9 +13,9 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.addresses import find_image, local_names
-from medrov_cli.core.datasets.readers.shared.raster import file_stems
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
-from medrov_cli.core.datasets.readers.shared.rotated_boxes import box_around
+from medrov_cli.core.datasets.readers.shared.rotated_boxes import enclosing_box
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
@@ -93,7 +93,7 @@ def _annotation(item: ET.Element) -> Annotation:
         attribute.get("name") == "crowd" and (attribute.text or "").strip().casefold() == "true"
         for attribute in item.findall("attribute")
     )
-    around = box_around((x1, y1, x2 - x1, y2 - y1), angle, ((x1 + x2) / 2, (y1 + y2) / 2))
+    around = enclosing_box((x1, y1, x2 - x1, y2 - y1), angle, ((x1 + x2) / 2, (y1 + y2) / 2))
     x, y, w, h = (round(value, _DIGITS) + 0.0 for value in around)
     return Annotation(name, (x, y, w, h), None, crowd)
 

@@ -15,7 +15,7 @@ from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.box_csv import CsvTable, TableRow, read_table
 from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, read_header, scan, slices_of
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
-from medrov_cli.core.datasets.readers.shared.reader_agreement import joined
+from medrov_cli.core.datasets.readers.shared.reader_agreement import merge_readers
 from medrov_cli.core.pixels.inputs import natural_key
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
@@ -142,7 +142,7 @@ def _annotations(rows: Sequence[TableRow], config: ReaderSettings) -> tuple[Anno
             )
         if row.drawn is not None:
             drawn.append(row.drawn)
-    return joined(drawn) if is_joined else tuple(drawn)
+    return merge_readers(drawn) if is_joined else tuple(drawn)
 
 
 def _header(path: Path, relative: str, options: ReadSettings) -> DicomHeader:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading
 from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, Stack
@@ -43,7 +43,7 @@ def _marks(file: DicomHeader, stack: Stack) -> Iterator[Marked]:
     """Yield the segments of each frame that are not empty."""
     silence_python()
     with file.path.open("rb") as raw:
-        opened = open_dicom(raw, Limits())
+        opened = open_dicom(raw, InputLimits())
         header = opened.header
         names = _names(header)
         for frame, stored in enumerate(_frames(opened)):

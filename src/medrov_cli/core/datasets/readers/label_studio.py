@@ -16,10 +16,10 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.addresses import find_image, local_names
-from medrov_cli.core.datasets.readers.shared.raster import file_stems
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
-from medrov_cli.core.datasets.readers.shared.rotated_boxes import box_around
-from medrov_cli.core.datasets.writers.images import safe_case
+from medrov_cli.core.datasets.readers.shared.rotated_boxes import enclosing_box
+from medrov_cli.core.datasets.writers.exported_images import safe_case
 from medrov_cli.core.datasets.writers.label_studio import CONFIG_FILE, MAIN_FILE
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.pixels.inputs import natural_key
@@ -157,7 +157,7 @@ def _annotations(result: Mapping[str, Any], height: int, width: int) -> list[Ann
         raise _bad("has an image that was turned in Label Studio", "Turn it back, and check its boxes.")
     x, y, w, h = (_number(value, key) for key in ("x", "y", "width", "height"))
     box = (x * width / 100, y * height / 100, w * width / 100, h * height / 100)
-    around = box_around(box, _number(value, "rotation"), box[:2])
+    around = enclosing_box(box, _number(value, "rotation"), box[:2])
     left, top, wide, high = (round(number, _DIGITS) + 0.0 for number in around)
     meta = result.get("meta")
     crowd = isinstance(meta, dict) and meta.get("crowd") is True

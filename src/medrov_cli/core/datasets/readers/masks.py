@@ -15,7 +15,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_in, annotations_of
-from medrov_cli.core.datasets.readers.shared.raster import file_stems, raster_files, read_mask
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems, raster_files, read_mask
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.cases import case_in_path, hashed_case, local_case
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
@@ -87,7 +87,7 @@ def _images(
             "A volume without objects needs labels that are all 0.",
         )
     with input_errors():
-        image = open_nifti(str(pairs.images / relative), Limits())
+        image = open_nifti(str(pairs.images / relative), InputLimits())
         cut = cut_of(image, config.axis)
         render = Renderer(image, spec)
         volumes = [_LabelVolume(config, labels, pairs, file, image, cut) for file in pairs.of_image[relative]]
@@ -135,7 +135,7 @@ class _LabelVolume:
         image_cut: Cut,
     ) -> None:
         self._config, self._labels, self._own = config, labels, own
-        self._file = open_nifti(str(pairs.labels / own.relative), Limits())
+        self._file = open_nifti(str(pairs.labels / own.relative), InputLimits())
         if self._file.voxels.dtype.kind not in "biuf":
             raise self._misfit("has voxels that are no real numbers", "Save one whole number a voxel.")
         is_placed = not {NO_ORIENTATION_WARNING} & {*self._file.warnings, *image.warnings}

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
-from medrov_cli.core.datasets.readers.shared.raster import file_stems, raster_files
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems, raster_files
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.pixels.inputs import natural_key

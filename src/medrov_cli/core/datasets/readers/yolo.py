@@ -17,7 +17,7 @@ import yaml
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
-from medrov_cli.core.datasets.readers.shared.raster import file_stems, raster_files
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems, raster_files
 from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, nothing_in
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import SPLITS, Split

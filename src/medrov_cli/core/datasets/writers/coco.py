@@ -7,9 +7,9 @@ from pathlib import Path
 
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage, numbered_categories
-from medrov_cli.core.datasets.opened import UNSPLIT
+from medrov_cli.core.datasets.source_set import UNSPLIT
 from medrov_cli.core.datasets.sources import ANNOTATIONS
-from medrov_cli.core.datasets.writers.images import ExportedImage
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
 
 

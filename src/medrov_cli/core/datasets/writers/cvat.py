@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from medrov_cli.core.datasets.opened import UNSPLIT
-from medrov_cli.core.datasets.writers.images import ExportedImage
+from medrov_cli.core.datasets.source_set import UNSPLIT
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
 from medrov_cli.core.datasets.xml_files import child, write_xml
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.datasets.opened import UNSPLIT
-from medrov_cli.core.datasets.writers.images import ExportedImage
+from medrov_cli.core.datasets.source_set import UNSPLIT
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
 from medrov_cli.core.datasets.xml_files import child, write_xml
 from medrov_cli.core.records.annotations import Annotation

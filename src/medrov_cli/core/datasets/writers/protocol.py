@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from medrov_cli.core.datasets.writers.images import ExportedImage
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.datasets.writers.images import ExportedImage, flat_names
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, flat_names
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.datasets.xml_files import child, write_xml
 from medrov_cli.core.records.annotations import Annotation

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.datasets.opened import UNSPLIT
-from medrov_cli.core.datasets.writers.images import ExportedImage, flat_names
+from medrov_cli.core.datasets.source_set import UNSPLIT
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, flat_names
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.settings.choices import SPLITS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from medrov_cli.core.base.environment import usable_cores
-from medrov_cli.core.engines.exported.metadata import ExportMetadata, corrupt
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata, corrupt
 from medrov_cli.core.engines.exported.outputs import candidates_of, class_count
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array, UInt8Array

@@ -13,7 +13,12 @@ import numpy as np
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
-from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata, corrupt
+from medrov_cli.core.engines.exported.export_metadata import (
+    METADATA_KEY,
+    VOCABULARY_KEY,
+    ExportMetadata,
+    corrupt,
+)
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.engines.open_engine import choose_engine
 from medrov_cli.core.engines.openvino_import import load_openvino

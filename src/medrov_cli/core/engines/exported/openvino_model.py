@@ -8,7 +8,7 @@ from typing import Any
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.engines.exported.metadata import ExportMetadata, corrupt
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata, corrupt
 from medrov_cli.core.engines.exported.outputs import OUTPUTS, candidates_of, class_count
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.engines.openvino_streams import OpenVinoStreams, computes_in_bf16

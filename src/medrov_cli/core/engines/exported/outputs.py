@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medrov_cli.core.engines.anchors import above
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.anchors import keep_above
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array
 
@@ -28,7 +28,7 @@ def candidates_of(outputs: Mapping[str, Float32Array], floor: float, classes: in
         Number of classes.
     """
     if "detections" not in outputs:
-        found = above(outputs["boxes"], outputs["scores"], floor)
+        found = keep_above(outputs["boxes"], outputs["scores"], floor)
         return found if floor > 0 else Candidates(found.boxes_xyxy.copy(), found.scores.copy())
     rows = outputs["detections"]
     rows = rows[(rows[:, 4] > 0) & (rows[:, 4] >= floor)]

@@ -13,11 +13,11 @@ import numpy as np
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.engines.anchors import above
-from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.anchors import keep_above
+from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.exporting.request import ExportRequest
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import ExportPrecision
@@ -42,12 +42,12 @@ def check_coreml() -> None:
         )
 
 
-class CoreMlDraft:
-    """Model in Core ML, a :class:`~medrov_cli.core.exporting.request.Draft`."""
+class ConvertedCoreMl:
+    """Model in Core ML, a :class:`~medrov_cli.core.exporting.request.ConvertedModel`."""
 
     quantisation: dict[str, Any] | None = None
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: ExportRequest) -> None:
         check_coreml()
         from medrov_cli.core.exporting.formats.traced import traced
 
@@ -108,6 +108,8 @@ class _CoreMlEngine:
             pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
             values = self._model.predict({"images": pixels, **self._more})
             found.append(
-                above(values["boxes"][0].astype(np.float32), values["scores"][0].astype(np.float32), floor)
+                keep_above(
+                    values["boxes"][0].astype(np.float32), values["scores"][0].astype(np.float32), floor
+                )
             )
         return found

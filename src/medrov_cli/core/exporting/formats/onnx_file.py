@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import onnx_content_sha256
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.quantisation import quantised
 from medrov_cli.core.exporting.request import (
-    Subject,
-    open_draft,
+    ExportRequest,
+    open_converted,
     plain_graph,
     plain_twin,
     slots_of,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import onnx
 
 
-class OnnxDraft:
-    """Model in ONNX, a :class:`~medrov_cli.core.exporting.request.Draft`.
+class ConvertedOnnx:
+    """Model in ONNX, a :class:`~medrov_cli.core.exporting.request.ConvertedModel`.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class OnnxDraft:
         Settings of the int8 quantisation; null for other precisions.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: ExportRequest) -> None:
         self._subject = subject
         self.quantisation: dict[str, Any] | None = None
         self._plain = plain_graph(subject)
@@ -56,7 +56,7 @@ class OnnxDraft:
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
         """Return an engine for ONNX Runtime, the runtime of other programs."""
-        return open_draft(self._subject, path, EngineName.ONNX, plain=plain, imgsz=imgsz)
+        return open_converted(self._subject, path, EngineName.ONNX, plain=plain, imgsz=imgsz)
 
     def _write(
         self,
@@ -67,7 +67,7 @@ class OnnxDraft:
     ) -> None:
         from onnx import helper
 
-        from medrov_cli.core.model.graph.suppression import with_suppression
+        from medrov_cli.core.model.graph.suppression_graph import with_suppression
 
         if suppression is not None:
             model = with_suppression(plain, suppression)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.files import sha256_of_file
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import OPENVINO_SLOTS
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.exporting.quantisation import quantised
 from medrov_cli.core.exporting.request import (
-    Subject,
-    open_draft,
+    ExportRequest,
+    open_converted,
     plain_graph,
     plain_twin,
     slots_of,
@@ -24,8 +24,8 @@ from medrov_cli.core.exporting.request import (
 from medrov_cli.core.settings.choices import EngineName, ExportPrecision
 
 
-class OpenVinoDraft:
-    """Model in OpenVINO's format, a :class:`~medrov_cli.core.exporting.request.Draft`.
+class ConvertedOpenVino:
+    """Model in OpenVINO's format, a :class:`~medrov_cli.core.exporting.request.ConvertedModel`.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class OpenVinoDraft:
         Settings of the int8 quantisation; null for other precisions.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: ExportRequest) -> None:
         self._subject = subject
         self.quantisation: dict[str, Any] | None = None
         graph = plain_graph(subject)
@@ -55,7 +55,7 @@ class OpenVinoDraft:
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
         """Return an engine for OpenVINO."""
-        return open_draft(self._subject, path, EngineName.OPENVINO, plain=plain, imgsz=imgsz)
+        return open_converted(self._subject, path, EngineName.OPENVINO, plain=plain, imgsz=imgsz)
 
     def _write(self, path: Path, model: Any, metadata: ExportMetadata) -> None:
         openvino = load_openvino()

@@ -12,10 +12,10 @@ from typing import Any
 
 from medrov_cli.core.base.constants import GRID, TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.engines.exported.metadata import ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.exporting.formats.onnx_file import OnnxDraft
-from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.exporting.formats.onnx_file import ConvertedOnnx
+from medrov_cli.core.exporting.request import ExportRequest
 from medrov_cli.core.settings.choices import ExportPrecision
 
 MOST_IMAGES = 16
@@ -48,17 +48,17 @@ def check_tensorrt() -> None:
         )
 
 
-class TensorRtDraft:
-    """Model as a TensorRT plan, a :class:`~medrov_cli.core.exporting.request.Draft`."""
+class ConvertedTensorRt:
+    """Model as a TensorRT plan, a :class:`~medrov_cli.core.exporting.request.ConvertedModel`."""
 
     quantisation: dict[str, Any] | None = None
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: ExportRequest) -> None:
         check_tensorrt()
         self._subject = subject
         # TensorRT selects float16 and bfloat16 per layer, so that its input is the float32 graph.
         plain = replace(subject, config=replace(subject.config, precision=ExportPrecision.FP32))
-        self._graph = OnnxDraft(plain)
+        self._graph = ConvertedOnnx(plain)
         self._plans: dict[bool, bytes] = {}
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:

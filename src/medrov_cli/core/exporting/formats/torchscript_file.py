@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.engines.exported.metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
+from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
 from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.exporting.request import ExportRequest
 
 _DEBUG = ".debug_pkl"
 """Suffix of records that hold paths of the source code on the machine of the export."""
@@ -20,12 +20,12 @@ _NUMBERED = re.compile(rb"___torch_mangle_\d+")
 """Suffix of the names of modules that were traced several times in a process."""
 
 
-class TorchScriptDraft:
-    """Model in TorchScript, a :class:`~medrov_cli.core.exporting.request.Draft`."""
+class ConvertedTorchScript:
+    """Model in TorchScript, a :class:`~medrov_cli.core.exporting.request.ConvertedModel`."""
 
     quantisation: dict[str, Any] | None = None
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: ExportRequest) -> None:
         from medrov_cli.core.exporting.formats.traced import traced
 
         self._subject = subject

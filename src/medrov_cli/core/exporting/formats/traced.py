@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medrov_cli.core.engines.anchors import above
-from medrov_cli.core.exporting.request import Subject
+from medrov_cli.core.engines.anchors import keep_above
+from medrov_cli.core.exporting.request import ExportRequest
 from medrov_cli.core.model.loading import load_network
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
@@ -40,7 +40,7 @@ class _Open(nn.Module):
         return boxes, scores
 
 
-def traced(subject: Subject) -> Any:
+def traced(subject: ExportRequest) -> Any:
     """Return the network as a frozen TorchScript module for one image size and any batch size."""
     network = load_network(subject.path).eval().requires_grad_(False)
     text = torch.from_numpy(subject.classes.embeddings)
@@ -70,4 +70,4 @@ class TracedEngine:
         with torch.inference_mode():
             boxes, scores = self._module(pixels, *self._more)
         pairs = zip(boxes.numpy(), scores.numpy(), strict=True)
-        return [above(box, score, floor) for box, score in pairs]
+        return [keep_above(box, score, floor) for box, score in pairs]

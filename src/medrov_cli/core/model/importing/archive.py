@@ -16,7 +16,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.importing.unpickler import read_pickle
 
 if TYPE_CHECKING:
-    from medrov_cli.core.base.constants import Limits
+    from medrov_cli.core.base.constants import InputLimits
     from medrov_cli.core.model.importing.stubs import TensorRef
 
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
@@ -55,7 +55,7 @@ class TorchArchive:
         archive over the limits; ``weights_corrupt``.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: InputLimits) -> None:
         self._path = path
         if not path.is_file():
             raise MedrovError(
@@ -147,7 +147,7 @@ def _damage_reported(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _checked_members(archive: zipfile.ZipFile, path: Path, limits: Limits) -> dict[str, zipfile.ZipInfo]:
+def _checked_members(archive: zipfile.ZipFile, path: Path, limits: InputLimits) -> dict[str, zipfile.ZipInfo]:
     """Return the members by name; refuse what torch does not write, before anything is read."""
     members = archive.infolist()
     by_name = {member.filename: member for member in members}

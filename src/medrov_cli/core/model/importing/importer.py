@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, GRID, MAX_IMGSZ, TEXT_WIDTH, Limits
+from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, GRID, MAX_IMGSZ, TEXT_WIDTH, InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.model.importing.archive import TorchArchive
@@ -69,7 +69,7 @@ class ImportSettings:
 
 
 def import_ultralytics_checkpoint(
-    path: Path, settings: ImportSettings | None = None, limits: Limits | None = None
+    path: Path, settings: ImportSettings | None = None, limits: InputLimits | None = None
 ) -> tuple[Tensors, WeightsMetadata]:
     """Return the tensors and metadata of an ultralytics checkpoint; nothing of its pickle is run.
 
@@ -90,7 +90,7 @@ def import_ultralytics_checkpoint(
     settings = settings or ImportSettings()
     if path.suffix == ".safetensors":
         return _training_start(path, load_tensors(path), {}, settings)
-    with TorchArchive(path, limits or Limits()) as archive:
+    with TorchArchive(path, limits or InputLimits()) as archive:
         checkpoint = archive.content()
         model, head = _detection_model(checkpoint, path)
         references = dict(_walk(model.state["_modules"]["model"], "model.", path))

@@ -21,7 +21,7 @@ MAX_DIMENSIONS = 8
 STATELESS = "sets the state of something that is not an object"
 
 
-class Refusal(Exception):
+class RefusedPickleError(Exception):
     """A pickle does what no checkpoint needs; the text continues a sentence that begins with the file."""
 
 
@@ -30,7 +30,7 @@ class Inert:
 
     def __setstate__(self, state: Any) -> None:
         """Refuse the pickle operation BUILD."""
-        raise Refusal(STATELESS)
+        raise RefusedPickleError(STATELESS)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Global(Inert):
         """Return what our own function makes of the arguments (the pickle operation REDUCE)."""
         builder = BUILDERS.get(str(self))
         if builder is None:
-            raise Refusal(f"calls {self}")
+            raise RefusedPickleError(f"calls {self}")
         return builder(*arguments)
 
 

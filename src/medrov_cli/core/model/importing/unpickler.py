@@ -21,7 +21,7 @@ from medrov_cli.core.model.importing.stubs import (
     STORAGES,
     Global,
     Record,
-    Refusal,
+    RefusedPickleError,
     StorageRef,
     stand_in,
 )
@@ -98,10 +98,10 @@ def read_pickle(program: bytes, *, where: str) -> Any:
     """
     try:
         if len(program) > MAX_PICKLE_BYTES:
-            raise Refusal(f"has a pickle of {len(program)} bytes")
+            raise RefusedPickleError(f"has a pickle of {len(program)} bytes")
         _scan(program)
         return _InertUnpickler(io.BytesIO(program)).load()
-    except Refusal as refusal:
+    except RefusedPickleError as refusal:
         raise MedrovError(
             ErrorCode.WEIGHTS_UNTRUSTED,
             f"{where} {refusal}, which a YOLO-World checkpoint has no need of; nothing of it was run",
@@ -128,11 +128,11 @@ def _scan(program: bytes) -> None:
     memo: dict[int, pickletools.StackObject] = {}
     for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
         if opcode.name not in _OPCODES:
-            raise Refusal(f"uses the pickle operation {opcode.name}")
+            raise RefusedPickleError(f"uses the pickle operation {opcode.name}")
         if count > MAX_OPCODES:
-            raise Refusal(f"has a pickle of more than {MAX_OPCODES} operations")
+            raise RefusedPickleError(f"has a pickle of more than {MAX_OPCODES} operations")
         if len(marks) > MAX_DEPTH:
-            raise Refusal(f"has a pickle of more than {MAX_DEPTH} open containers")
+            raise RefusedPickleError(f"has a pickle of more than {MAX_DEPTH} open containers")
         taken = _take(opcode, stack, marks)
         _check(opcode.name, argument, taken)
         if opcode.name == "MARK":
@@ -174,11 +174,11 @@ def _check(name: str, argument: Any, taken: list[pickletools.StackObject]) -> No
     if name == "GLOBAL":
         _known(*argument.split(" ", 1))
     elif name == "TUPLE" and len(taken) > MAX_TUPLE:
-        raise Refusal(f"has a tuple of {len(taken)} items")
+        raise RefusedPickleError(f"has a tuple of {len(taken)} items")
     elif name in ("REDUCE", "NEWOBJ") and taken[0] is not _NAME:
-        raise Refusal("calls a value")
+        raise RefusedPickleError("calls a value")
     elif name == "BUILD" and taken[0] is not pickletools.anyobject:
-        raise Refusal(STATELESS)
+        raise RefusedPickleError(STATELESS)
     elif name in ("SETITEM", "SETITEMS", "ADDITEMS"):
         hashed = taken[1:] if name == "ADDITEMS" else taken[1::2]
         if not _KEYS.issuperset(hashed):
@@ -196,7 +196,7 @@ class _InertUnpickler(pickle.Unpickler):
         """Return the inert value that stands for a name; nothing is imported."""
         if (module, name) not in self._names:
             if len(self._names) >= MAX_NAMES:
-                raise Refusal(f"asks for more than {MAX_NAMES} names")
+                raise RefusedPickleError(f"asks for more than {MAX_NAMES} names")
             self._names[module, name] = _known(module, name)
         return self._names[module, name]
 
@@ -205,7 +205,7 @@ class _InertUnpickler(pickle.Unpickler):
         kind, what, key, _location, length = token
         is_storage = isinstance(what, Global) and what.module == "torch" and what.name in STORAGES
         if kind != "storage" or not is_storage:
-            raise Refusal("points at data of an unknown kind")
+            raise RefusedPickleError("points at data of an unknown kind")
         if type(key) is not str or not (key.isascii() and key.isalnum()) or type(length) is not int:
             raise ValueError
         return StorageRef(what.name, key, length)
@@ -216,5 +216,5 @@ def _known(module: str, name: str) -> Global | type[Record]:
     found = stand_in(module, name)
     if found is None:
         shown = ".".join(ascii(part[:80])[1:-1] for part in (module, name))
-        raise Refusal(f"asks for {shown}")
+        raise RefusedPickleError(f"asks for {shown}")
     return found

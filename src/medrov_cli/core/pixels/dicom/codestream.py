@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 
 _ITEM = (0xFFFE, 0xE000)
@@ -18,7 +18,7 @@ _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 """JPEG markers without a length."""
 
 
-def check_fragments(file: BinaryIO, start: int, frames: int, limits: Limits) -> None:
+def check_fragments(file: BinaryIO, start: int, frames: int, limits: InputLimits) -> None:
     """Check that encapsulated pixel data is complete and its images are within the limits.
 
     Parameters
@@ -70,7 +70,7 @@ def _truncated(fragments: int, frames: int) -> MedrovError:
     )
 
 
-def _check_size(size_hw: tuple[int, int] | None, limits: Limits) -> None:
+def _check_size(size_hw: tuple[int, int] | None, limits: InputLimits) -> None:
     if size_hw is not None and size_hw[0] * size_hw[1] > limits.pixels_per_frame:
         raise MedrovError(
             ErrorCode.TOO_LARGE,

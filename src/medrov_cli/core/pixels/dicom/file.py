@@ -24,7 +24,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.dicom.codestream import check_fragments
 
@@ -76,7 +76,7 @@ class DicomFile:
         return str(self.options["pixel_keyword"]) != "PixelData"
 
 
-def open_dicom(file: BinaryIO, limits: Limits) -> DicomFile:
+def open_dicom(file: BinaryIO, limits: InputLimits) -> DicomFile:
     """Read the header of a file, and check that its pixel data is complete and within the limits.
 
     Raises
@@ -99,7 +99,7 @@ def open_dicom(file: BinaryIO, limits: Limits) -> DicomFile:
     return opened
 
 
-def _read_header(file: BinaryIO, limits: Limits) -> tuple[pydicom.Dataset, BinaryIO]:
+def _read_header(file: BinaryIO, limits: InputLimits) -> tuple[pydicom.Dataset, BinaryIO]:
     start = file.read(4096)
     file.seek(0)
     if str(DeflatedExplicitVRLittleEndian).encode() not in start:
@@ -112,7 +112,7 @@ def _read_header(file: BinaryIO, limits: Limits) -> tuple[pydicom.Dataset, Binar
 
 
 def _inflate(
-    file: BinaryIO, start: bytes, limits: Limits
+    file: BinaryIO, start: bytes, limits: InputLimits
 ) -> tuple[pydicom.dataset.FileMetaDataset, BinaryIO]:
     """Inflate a deflated dataset (PS3.5, A.5) up to a limit of bytes."""
     at = 132 if start[128:132] == b"DICM" else 0
@@ -205,7 +205,7 @@ def modality_tag(header: pydicom.Dataset) -> str:
     return value if re.fullmatch(r"[A-Z]{1,16}", value) else ""
 
 
-def _checked_size(options: Mapping[str, Any], limits: Limits) -> tuple[int, int, int]:
+def _checked_size(options: Mapping[str, Any], limits: InputLimits) -> tuple[int, int, int]:
     try:
         rows, columns = int(options["rows"]), int(options["columns"])
         frames, samples = int(options["number_of_frames"]), int(options["samples_per_pixel"])
@@ -225,7 +225,7 @@ def _checked_size(options: Mapping[str, Any], limits: Limits) -> tuple[int, int,
     return rows, columns, frames
 
 
-def _check_whole(opened: DicomFile, length: int, limits: Limits) -> None:
+def _check_whole(opened: DicomFile, length: int, limits: InputLimits) -> None:
     stream = opened.stream
     start = stream.tell()
     if opened.decoder.is_encapsulated:

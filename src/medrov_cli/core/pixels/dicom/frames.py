@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, contradiction
 from medrov_cli.core.pixels.dicom.color import palette_to_rgb, rgb_to_uint8
 from medrov_cli.core.pixels.dicom.decode import decoded_frames
@@ -29,7 +29,7 @@ _J2K_COLORS = ("YBR_ICT", "YBR_RCT")
 _FULL_COLORS = ("YBR_FULL", "YBR_FULL_422")
 
 
-def read_dicom(path: str, spec: WindowSpec, limits: Limits, *, patient: bool = False) -> Iterator[Frame]:
+def read_dicom(path: str, spec: WindowSpec, limits: InputLimits, *, patient: bool = False) -> Iterator[Frame]:
     """Yield the frames of a DICOM image.
 
     The order is that of the standard: stored value, modality LUT or rescale, VOI LUT or

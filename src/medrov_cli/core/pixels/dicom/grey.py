@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medrov_cli.core.pixels.dicom.luts import View
+from medrov_cli.core.pixels.dicom.luts import VoiView
 from medrov_cli.core.pixels.greyscale import (
     IDENTITY,
     LookupTable,
@@ -56,7 +56,7 @@ class GreyScale:
     modality_table: LookupTable | None
     slope: float
     intercept: float
-    views: tuple[View, ...]
+    views: tuple[VoiView, ...]
     is_hu: bool
     is_float: bool
     stored_bits: int | None

@@ -13,7 +13,7 @@ from medrov_cli.core.pixels.greyscale import LookupTable, VoiFunction
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class VoiView:
     """One window or VOI lookup table of a file.
 
     Attributes
@@ -30,7 +30,7 @@ class View:
     function: VoiFunction = VoiFunction.LINEAR
 
 
-def views_of(dataset: pydicom.Dataset, little_endian: bool, signed: bool) -> tuple[tuple[View, ...], bool]:
+def views_of(dataset: pydicom.Dataset, little_endian: bool, signed: bool) -> tuple[tuple[VoiView, ...], bool]:
     """Return the valid VOI tables and windows of a dataset, tables first, and whether one is invalid.
 
     Parameters
@@ -40,17 +40,19 @@ def views_of(dataset: pydicom.Dataset, little_endian: bool, signed: bool) -> tup
     little_endian, signed
         As for `lookup_table`.
     """
-    views: list[View] = []
+    views: list[VoiView] = []
     tables = list(dataset.get("VOILUTSequence") or ())
     for item in tables:
         try:
-            views.append(View(table=lookup_table(item, little_endian, signed)))
+            views.append(VoiView(table=lookup_table(item, little_endian, signed)))
         except (TypeError, ValueError, AttributeError, KeyError):
             continue
     name = str(dataset.get("VOILUTFunction") or VoiFunction.LINEAR).strip().upper()
     function = VoiFunction(name) if name in set(VoiFunction) else VoiFunction.LINEAR
     pairs = list(zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False))
-    views.extend(View(center=center, width=width, function=function) for center, width in pairs if width > 0)
+    views.extend(
+        VoiView(center=center, width=width, function=function) for center, width in pairs if width > 0
+    )
     malformed = not pairs and (_has_value(dataset, "WindowCenter") or _has_value(dataset, "WindowWidth"))
     return tuple(views), malformed or len(views) < len(tables) + len(pairs) or name not in set(VoiFunction)
 

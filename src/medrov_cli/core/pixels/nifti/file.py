@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 
 _HEADER_BYTES = {1: 348, 2: 540}
@@ -52,7 +52,7 @@ class NiftiFile:
     warnings: tuple[str, ...]
 
 
-def open_nifti(path: str, limits: Limits) -> NiftiFile:
+def open_nifti(path: str, limits: InputLimits) -> NiftiFile:
     """Open a NIfTI-1 or NIfTI-2 file, compressed or not: read its header, and map its voxels.
 
     Raises
@@ -88,7 +88,7 @@ def _read_header(file: BinaryIO | gzip.GzipFile) -> Any:
     return header_class(block, check=False)
 
 
-def _layout(header: Any, limits: Limits) -> tuple[tuple[int, int, int, int], np.dtype[Any], int]:
+def _layout(header: Any, limits: InputLimits) -> tuple[tuple[int, int, int, int], np.dtype[Any], int]:
     """Return the shape (x, y, z, volumes), the dtype and the offset of the voxels, within the limits."""
     try:
         dtype = header.get_data_dtype()

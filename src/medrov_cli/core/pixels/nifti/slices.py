@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.orientations import io_orientation
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.pixels.nifti.file import NiftiFile, bad_header, open_nifti
 from medrov_cli.core.pixels.nifti.grey import Renderer
 from medrov_cli.core.records.frame import Frame
@@ -57,7 +57,7 @@ class Cut:
     backwards: tuple[bool, bool, bool]
 
 
-def read_nifti(path: str, spec: WindowSpec, axis: Axis, limits: Limits) -> Iterator[Frame]:
+def read_nifti(path: str, spec: WindowSpec, axis: Axis, limits: InputLimits) -> Iterator[Frame]:
     """Yield the slices of a NIfTI file, plane by plane and volume by volume.
 
     All slices of a file have one window; see `grey.Renderer`.

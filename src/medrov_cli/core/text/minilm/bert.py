@@ -98,9 +98,10 @@ class Bert:
             positions = tensors["embeddings.position_embeddings.weight"]
             # All tokens belong to the first of the two segments.
             self._places: Float32Array = positions + tensors["embeddings.token_type_embeddings.weight"][0]
-            self._norm = _Norm.of(tensors, "embeddings.LayerNorm", config.eps)
+            self._norm = _Norm.from_tensors(tensors, "embeddings.LayerNorm", config.eps)
             self._blocks = [
-                _Block.of(tensors, f"encoder.layer.{layer}", config) for layer in range(config.layers)
+                _Block.from_tensors(tensors, f"encoder.layer.{layer}", config)
+                for layer in range(config.layers)
             ]
         except (SafetensorError, KeyError) as error:
             raise ValueError(f"{weights} does not hold the weights of a BERT: {error}") from error
@@ -122,7 +123,7 @@ class _Linear:
     bias: Float32Array
 
     @classmethod
-    def of(cls, tensors: dict[str, Float32Array], name: str) -> Self:
+    def from_tensors(cls, tensors: dict[str, Float32Array], name: str) -> Self:
         return cls(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
 
     def __call__(self, x: Float32Array) -> Float32Array:
@@ -140,7 +141,7 @@ class _Norm:
     eps: float
 
     @classmethod
-    def of(cls, tensors: dict[str, Float32Array], name: str, eps: float) -> Self:
+    def from_tensors(cls, tensors: dict[str, Float32Array], name: str, eps: float) -> Self:
         return cls(tensors[f"{name}.weight"], tensors[f"{name}.bias"], eps)
 
     def __call__(self, x: Float32Array) -> Float32Array:
@@ -165,17 +166,17 @@ class _Block:
     narrowed_norm: _Norm
 
     @classmethod
-    def of(cls, tensors: dict[str, Float32Array], name: str, config: BertConfig) -> Self:
+    def from_tensors(cls, tensors: dict[str, Float32Array], name: str, config: BertConfig) -> Self:
         return cls(
             config.heads,
-            _Linear.of(tensors, f"{name}.attention.self.query"),
-            _Linear.of(tensors, f"{name}.attention.self.key"),
-            _Linear.of(tensors, f"{name}.attention.self.value"),
-            _Linear.of(tensors, f"{name}.attention.output.dense"),
-            _Norm.of(tensors, f"{name}.attention.output.LayerNorm", config.eps),
-            _Linear.of(tensors, f"{name}.intermediate.dense"),
-            _Linear.of(tensors, f"{name}.output.dense"),
-            _Norm.of(tensors, f"{name}.output.LayerNorm", config.eps),
+            _Linear.from_tensors(tensors, f"{name}.attention.self.query"),
+            _Linear.from_tensors(tensors, f"{name}.attention.self.key"),
+            _Linear.from_tensors(tensors, f"{name}.attention.self.value"),
+            _Linear.from_tensors(tensors, f"{name}.attention.output.dense"),
+            _Norm.from_tensors(tensors, f"{name}.attention.output.LayerNorm", config.eps),
+            _Linear.from_tensors(tensors, f"{name}.intermediate.dense"),
+            _Linear.from_tensors(tensors, f"{name}.output.dense"),
+            _Norm.from_tensors(tensors, f"{name}.output.LayerNorm", config.eps),
         )
 
     def __call__(self, x: Float32Array) -> Float32Array:

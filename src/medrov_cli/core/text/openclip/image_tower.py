@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
-from medrov_cli.core.text.openclip.loading import load_model, loading
+from medrov_cli.core.text.openclip.load_model import load_model, loading
 from medrov_cli.core.text.openclip.models import ModelFiles
 from medrov_cli.core.text.protocol import EncoderIdentity
 

@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     region_sources: Tensor
 
 
-class Asked(NamedTuple):
+class PromptSet(NamedTuple):
     """A canvas, and what it is asked for.
 
     Attributes
@@ -79,7 +79,7 @@ class Asked(NamedTuple):
     ignored: npt.NDArray[np.bool_]
 
 
-def collate(samples: Sequence[Asked]) -> Batch:
+def collate(samples: Sequence[PromptSet]) -> Batch:
     """Put samples together. Those with fewer prompts repeat their first one, ignored.
 
     A repeated text changes neither the neck's features, which depend on the largest similarity

@@ -22,14 +22,14 @@ from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.train_groups import AugmentationSettings, BalanceSettings, NegativeSettings
 from medrov_cli.core.training.data.appearance import change_pixels
 from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
-from medrov_cli.core.training.data.batch import MAX_TILES, Asked, Batch, collate
-from medrov_cli.core.training.data.prompting import ClassTexts, choose_prompts, draw_prompt_count, draw_texts
+from medrov_cli.core.training.data.batch import MAX_TILES, Batch, PromptSet, collate
+from medrov_cli.core.training.data.prompting import ClassTexts, draw_prompt_count, draw_texts, sample_prompts
 from medrov_cli.core.training.data.sampling import epoch_order, sample_weights
 from medrov_cli.core.training.data.store import ImageStore
 
 
 @dataclass(frozen=True, slots=True)
-class LoaderConfig:
+class LoaderSettings:
     """How batches are made.
 
     Attributes
@@ -114,7 +114,7 @@ class BatchSource(TorchDataset[Batch]):
         store: ImageStore,
         texts: ClassTexts,
         nearest: IntArray,
-        config: LoaderConfig,
+        config: LoaderSettings,
         epoch: int,
         *,
         mosaic: bool,
@@ -162,7 +162,7 @@ class BatchSource(TorchDataset[Batch]):
             samples.append(self._sample(index, side, count, own))
         return collate(samples)
 
-    def _sample(self, index: int, side: int, count: int, rng: np.random.Generator) -> Asked:
+    def _sample(self, index: int, side: int, count: int, rng: np.random.Generator) -> PromptSet:
         """Return a sample, and what it is asked for."""
         chosen, canvas = self._canvas(index, side, rng)
         taught = np.isin(canvas.labels, self._taught)
@@ -170,10 +170,10 @@ class BatchSource(TorchDataset[Batch]):
             canvas.image_rgb, canvas.boxes_xyxy[taught], canvas.labels[taught], canvas.regions_xyxy
         )
         negatives = self._config.negatives
-        classes = choose_prompts(canvas.labels, self._taught, count, negatives, self._nearest, rng)
+        classes = sample_prompts(canvas.labels, self._taught, count, negatives, self._nearest, rng)
         sources = np.array([self._samples[i].source_id for i in chosen], dtype=np.int64)
         unsure = self._possible[sources].any(0) if negatives.federated else np.zeros(len(self._mirror), bool)
-        return Asked(canvas, sources, classes, draw_texts(classes, self._texts, rng), unsure[classes])
+        return PromptSet(canvas, sources, classes, draw_texts(classes, self._texts, rng), unsure[classes])
 
     def _canvas(self, index: int, side: int, rng: np.random.Generator) -> tuple[list[int], Canvas]:
         """Return the image alone or among others, and which samples are on it."""

@@ -69,7 +69,7 @@ def draw_prompt_count(class_count: int, max_prompts: int, rng: np.random.Generat
     return most if rng.random() < FULL_VOCABULARY_SHARE else int(rng.integers(1, most + 1))
 
 
-def choose_prompts(
+def sample_prompts(
     labels: IntArray,
     candidates: IntArray,
     count: int,

@@ -14,9 +14,9 @@ from medrov_cli.core.datasets.presence import NOBODY, PresenceTable
 from medrov_cli.core.model.learning.assigner import Targets
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 from medrov_cli.core.training.data.batch import Batch
-from medrov_cli.core.training.pseudolabels.rules import (
+from medrov_cli.core.training.pseudolabels.proposal_rules import (
     Proposals,
     attribute,
     confident,
@@ -24,18 +24,18 @@ from medrov_cli.core.training.pseudolabels.rules import (
     split_by_presence,
     unannotated,
 )
-from medrov_cli.core.training.pseudolabels.targets import Lesson, add_objects, add_unknown_objects
+from medrov_cli.core.training.pseudolabels.targets import TrainingTargets, add_objects, add_unknown_objects
 
 EncodeImages = Callable[[Sequence[UInt8Array]], Float32Array]
 """From crops, uint8, (h, w, 3), RGB, to embeddings, float32, (n, width), L2 norm 1."""
 
 
-class Findings(NamedTuple):
+class ImageProposals(NamedTuple):
     """What was found in one image besides its ground truth.
 
     Attributes
     ----------
-    known
+    known_classes
         Objects of the classes that they answer.
     unknown_xyxy
         float, (m, 4), in model pixels: objects of no class that is asked for.
@@ -43,19 +43,19 @@ class Findings(NamedTuple):
         int64, (m, 4): where to cut those out.
     """
 
-    known: Proposals
+    known_classes: Proposals
     unknown_xyxy: FloatArray
     crops_xyxy: IntArray
 
 
-class Counts(NamedTuple):
+class AddedCounts(NamedTuple):
     """How many targets were added to a batch."""
 
-    known: int = 0
-    unknown: int = 0
+    known_classes: int = 0
+    unknown_classes: int = 0
 
 
-def examine(
+def select_proposals(
     candidates: Proposals,
     truth_xyxy: FloatArray,
     classes: IntArray,
@@ -64,13 +64,13 @@ def examine(
     size: int,
     presence: PresenceTable,
     config: ProposalSettings,
-) -> Findings:
+) -> ImageProposals:
     """Judge the proposals of one image: all steps in order.
 
     Parameters
     ----------
     candidates
-        See :func:`medrov_cli.core.training.pseudolabels.rules.confident`.
+        See :func:`medrov_cli.core.training.pseudolabels.proposal_rules.confident`.
     truth_xyxy
         float, (m, 4): the ground truth, in model pixels.
     classes
@@ -92,7 +92,7 @@ def examine(
         unknown[:] = False
     boxes = proposals.boxes_xyxy[unknown]
     chosen, crops = crops_of(boxes, regions_xyxy[region[unknown]], size, config)
-    return Findings(proposals.take(known), boxes[chosen], crops[chosen])
+    return ImageProposals(proposals.subset(known), boxes[chosen], crops[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class PseudoLabeller:
     encode_images: EncodeImages | None = None
 
     def __call__(
-        self, lesson: Lesson, batch: Batch, candidates: Sequence[Proposals]
-    ) -> tuple[Lesson, Counts]:
+        self, lesson: TrainingTargets, batch: Batch, candidates: Sequence[Proposals]
+    ) -> tuple[TrainingTargets, AddedCounts]:
         """Return the lesson with what was found, and how much that was; inputs stay as they are.
 
         Parameters
@@ -128,7 +128,9 @@ class PseudoLabeller:
             The teacher's, one record a sample.
         """
         findings = self._examine(batch, candidates)
-        known = _flat([f.known.boxes_xyxy for f in findings], [f.known.columns for f in findings])
+        known = _flat(
+            [f.known_classes.boxes_xyxy for f in findings], [f.known_classes.columns for f in findings]
+        )
         taught = add_objects(lesson, known)
         crops = [
             np.ascontiguousarray(image[:, top:bottom, left:right].transpose(1, 2, 0))
@@ -136,7 +138,7 @@ class PseudoLabeller:
             for left, top, right, bottom in found.crops_xyxy
         ]
         if self.encode_images is None or not crops:
-            return taught, Counts(len(known.labels))
+            return taught, AddedCounts(len(known.labels))
         encoded = self.encode_images(crops)
         embeddings = np.zeros((len(crops), TEXT_WIDTH), np.float32)
         embeddings[:, : encoded.shape[1]] = encoded
@@ -145,12 +147,12 @@ class PseudoLabeller:
         taught = add_unknown_objects(
             taught, unknown.image_index, unknown.boxes_xyxy, torch.from_numpy(embeddings)
         )
-        return taught, Counts(len(known.labels), len(crops))
+        return taught, AddedCounts(len(known.labels), len(crops))
 
-    def _examine(self, batch: Batch, candidates: Sequence[Proposals]) -> list[Findings]:
+    def _examine(self, batch: Batch, candidates: Sequence[Proposals]) -> list[ImageProposals]:
         index, truth = batch.image_index.numpy(), batch.boxes_xyxy.numpy()
         return [
-            examine(
+            select_proposals(
                 candidates[row],
                 truth[index == row],
                 batch.classes[row].numpy(),

@@ -10,7 +10,7 @@ from torch import Tensor
 from medrov_cli.core.model.learning.assigner import Targets
 
 
-class Lesson(NamedTuple):
+class TrainingTargets(NamedTuple):
     """What the network is asked, and what it should answer.
 
     Attributes
@@ -28,7 +28,7 @@ class Lesson(NamedTuple):
     ignored: Tensor
 
 
-def add_objects(lesson: Lesson, found: Targets) -> Lesson:
+def add_objects(lesson: TrainingTargets, found: Targets) -> TrainingTargets:
     """Return the lesson with more targets of the classes that it asks for."""
     if not len(found.labels):
         return lesson
@@ -38,8 +38,8 @@ def add_objects(lesson: Lesson, found: Targets) -> Lesson:
 
 
 def add_unknown_objects(
-    lesson: Lesson, image_index: Tensor, boxes_xyxy: Tensor, embeddings: Tensor
-) -> Lesson:
+    lesson: TrainingTargets, image_index: Tensor, boxes_xyxy: Tensor, embeddings: Tensor
+) -> TrainingTargets:
     """Return the lesson with one more column and target for each unknown object.
 
     The class of an unknown object is its own embedding. A sample with fewer of them than another
@@ -69,7 +69,7 @@ def add_unknown_objects(
     unused = torch.ones((size, room), dtype=torch.bool, device=text.device)
     unused[image, rank] = False
     columns = asked + rank
-    wider = Lesson(torch.cat((text, more), 1), lesson.targets, torch.cat((ignored, unused), 1))
+    wider = TrainingTargets(torch.cat((text, more), 1), lesson.targets, torch.cat((ignored, unused), 1))
     if not torch.equal(wider.text[image, columns], embeddings.to(text)):
         raise AssertionError("the class of an unknown object is not its own embedding")
     return add_objects(wider, Targets(image, columns, boxes_xyxy))

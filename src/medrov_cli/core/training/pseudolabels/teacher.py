@@ -10,10 +10,10 @@ from torch import Tensor
 
 from medrov_cli.core.datasets.presence import NOBODY
 from medrov_cli.core.model.network import Detector
-from medrov_cli.core.training.pseudolabels.rules import Proposals
+from medrov_cli.core.training.pseudolabels.proposal_rules import Proposals
 
 
-def look(
+def predict_candidates(
     detector: Detector, images: Tensor, text: Tensor, classes: Tensor, min_score: float
 ) -> list[Proposals]:
     """Return what a detector sees in a batch, as it stands: it is not changed.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.datasets.readers.shared.reader_agreement import joined
+from medrov_cli.core.datasets.readers.shared.reader_agreement import merge_readers
 from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
 
@@ -31,33 +31,33 @@ def corners(annotations: tuple[Annotation, ...]) -> list[Sides]:
 
 
 def test_three_readers_and_the_mean_of_their_corners() -> None:
-    found = joined(drawn(("a", (0, 0, 10, 10)), ("b", (1, 0, 10, 12)), ("c", (2, 3, 10, 8))))
+    found = merge_readers(drawn(("a", (0, 0, 10, 10)), ("b", (1, 0, 10, 12)), ("c", (2, 3, 10, 8))))
     # a and b: 90 of 118; a and c: 40 of 100 only. So c, which has nobody to agree with, stays.
     assert corners(found) == [(0.5, 0, 10, 11), (2, 3, 10, 8)]
-    found = joined(drawn(("a", (0, 0, 10, 10)), ("b", (1, 0, 10, 12)), ("c", (2, 3, 12, 11))))
+    found = merge_readers(drawn(("a", (0, 0, 10, 10)), ("b", (1, 0, 10, 12)), ("c", (2, 3, 12, 11))))
     # c with a: 56 of 124; c with b: 64 of 124, but it would have to agree with both.
     assert corners(found) == [(0.5, 0, 10, 11), (2, 3, 12, 11)]
-    found = joined(
+    found = merge_readers(
         drawn(("a", (0, 0, 9, 9)), ("b", (0, 0, 9, 10)), ("c", (0, 0, 12, 10)), ("d", (0, 0, 9, 9)))
     )
     assert corners(found) == [(0, 0, 9.75, 9.5)]
 
 
 def test_half_is_enough_and_less_is_not() -> None:
-    assert corners(joined(drawn(("a", (0, 0, 10, 10)), ("b", (0, 0, 10, 5))))) == [(0, 0, 10, 7.5)]
-    assert len(joined(drawn(("a", (0, 0, 10, 10)), ("b", (0, 0, 10, 4.99))))) == 2
+    assert corners(merge_readers(drawn(("a", (0, 0, 10, 10)), ("b", (0, 0, 10, 5))))) == [(0, 0, 10, 7.5)]
+    assert len(merge_readers(drawn(("a", (0, 0, 10, 10)), ("b", (0, 0, 10, 4.99))))) == 2
 
 
 def test_a_reader_has_one_box_in_an_object() -> None:
     # Both boxes of a agree with b's: the nearer one is joined.
-    found = joined(drawn(("a", (0, 0, 10, 8)), ("b", (0, 0, 10, 10)), ("a", (0, 0, 10, 9))))
+    found = merge_readers(drawn(("a", (0, 0, 10, 8)), ("b", (0, 0, 10, 10)), ("a", (0, 0, 10, 9))))
     assert corners(found) == [(0, 0, 10, 8), (0, 0, 10, 9.5)]
 
 
 def test_other_classes_stay_apart() -> None:
     pair = [*drawn(("a", (0, 0, 4, 4))), *drawn(("b", (0, 0, 4, 4)), name="nodule")]
-    assert joined(pair) == tuple(pair)
-    assert joined([]) == ()
+    assert merge_readers(pair) == tuple(pair)
+    assert merge_readers([]) == ()
 
 
 # Few different numbers, so that overlaps are equal as often as they can be.
@@ -74,18 +74,18 @@ BOX = st.builds(
 def test_the_order_of_the_rows_does_not_matter(boxes: list[Annotation], random: Random) -> None:
     shuffled = list(boxes)
     random.shuffle(shuffled)
-    assert Counter(joined(shuffled)) == Counter(joined(boxes))
+    assert Counter(merge_readers(shuffled)) == Counter(merge_readers(boxes))
 
 
 @given(boxes=st.lists(BOX, max_size=8))
 def test_one_reader_alone_is_not_changed(boxes: list[Annotation]) -> None:
     alone = [replace(own, annotator="a") for own in boxes]
-    assert joined(alone) == tuple(alone)
+    assert merge_readers(alone) == tuple(alone)
 
 
 @given(boxes=st.lists(BOX, max_size=8))
 def test_nothing_is_lost_and_nothing_left_that_two_could_be_joined_of(boxes: list[Annotation]) -> None:
-    found = joined(boxes)
+    found = merge_readers(boxes)
     assert {own.class_name for own in found} == {own.class_name for own in boxes}
     # There are as many objects of a class as the busiest reader has drawn, or more.
     for name in {own.class_name for own in found}:
@@ -106,5 +106,5 @@ def test_nothing_is_lost_and_nothing_left_that_two_could_be_joined_of(boxes: lis
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_equal_boxes_of_all_readers_are_that_box(count: int) -> None:
     box = (0.1, 0.2, 7.3, 9.7)
-    (found,) = joined([Annotation("mass", box, annotator=f"r{number}") for number in range(count)])
+    (found,) = merge_readers([Annotation("mass", box, annotator=f"r{number}") for number in range(count)])
     assert found.box_xywh == pytest.approx(box, abs=1e-12)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from medrov_cli.core.base.constants import Limits
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.datasets.cases import hashed_case
 from medrov_cli.core.datasets.readers.shared.dicom_planes import FloatArray, Plane, plane_of
 from medrov_cli.core.pixels.dicom.header import numbers
@@ -227,7 +227,7 @@ def slices_of(file: DicomHeader) -> tuple[Slice, ...]:
     if len(size) != 2 or min(size) < 1:
         return ()
     frames = int((numbers(file.dataset, "NumberOfFrames") or [1])[0])
-    if frames > Limits().frames:
+    if frames > InputLimits().frames:
         return ()
     return tuple(
         Slice(file, frame, frames, plane_of(file.dataset, frame), (size[0], size[1]))

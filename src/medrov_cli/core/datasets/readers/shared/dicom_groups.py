@@ -9,7 +9,7 @@ from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader
 
 
 @dataclass(slots=True)
-class Group:
+class DicomGroup:
     """Series, and the objects that refer to one or several of them.
 
     Attributes
@@ -26,9 +26,9 @@ class Group:
 
 def group_objects(
     objects: Sequence[DicomHeader], by_series: Mapping[str, Sequence[DicomHeader]]
-) -> tuple[list[Group], list[DicomHeader]]:
+) -> tuple[list[DicomGroup], list[DicomHeader]]:
     """Return objects by series, those that share one together, and the objects whose series are not there."""
-    groups: list[Group] = []
+    groups: list[DicomGroup] = []
     alone = []
     for header in objects:
         series = _series_of(header, by_series)
@@ -37,7 +37,7 @@ def group_objects(
             continue
         touched = [group for group in groups if group.series & series]
         groups = [group for group in groups if not group.series & series]
-        joined = Group(series, [header])
+        joined = DicomGroup(series, [header])
         for group in reversed(touched):
             joined.series |= group.series
             joined.objects[:0] = group.objects

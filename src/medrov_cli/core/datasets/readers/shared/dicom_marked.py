@@ -23,7 +23,7 @@ from medrov_cli.core.datasets.readers.shared.dicom_folder import (
     scan,
     stack_of,
 )
-from medrov_cli.core.datasets.readers.shared.dicom_groups import Group, group_objects
+from medrov_cli.core.datasets.readers.shared.dicom_groups import DicomGroup, group_objects
 from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray
 from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_of
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
@@ -98,7 +98,7 @@ def read_marked(config: ReaderSettings, form: Form) -> Reading:
         by_series[header.text("SeriesInstanceUID")].append(header)
     groups, alone = group_objects(objects, by_series)
 
-    def unit(group: Group) -> Unit:
+    def unit(group: DicomGroup) -> Unit:
         def images_of() -> Iterator[AnnotatedImage]:
             with input_errors():
                 stack = stack_of(header for uid in sorted(group.series) for header in by_series[uid])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.readers.shared.raster import read_raster_image
+from medrov_cli.core.datasets.readers.shared.raster_files import read_raster_image
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import Split
 

@@ -15,7 +15,7 @@ AGREE_IOU = 0.5
 """Boxes of two readers that overlap by this show one object (PASCAL VOC's hit)."""
 
 
-def joined(drawn: Sequence[Annotation]) -> tuple[Annotation, ...]:
+def merge_readers(drawn: Sequence[Annotation]) -> tuple[Annotation, ...]:
     """Return the boxes of an image with one for each object, however many readers have drawn it.
 
     Boxes of one class are joined, those that overlap most first, if every two of them overlap by

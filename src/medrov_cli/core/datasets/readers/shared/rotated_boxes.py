@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-Box = tuple[float, float, float, float]
+BoxXywh = tuple[float, float, float, float]
 
 
-def box_around(box_xywh: Box, degrees: float, pivot_xy: tuple[float, float]) -> Box:
+def enclosing_box(box_xywh: BoxXywh, degrees: float, pivot_xy: tuple[float, float]) -> BoxXywh:
     """Return the upright box around a box that is turned clockwise (as seen) about a point.
 
     Parameters

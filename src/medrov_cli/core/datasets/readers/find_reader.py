@@ -8,7 +8,7 @@ from medrov_cli.core.datasets.readers import registry
 from medrov_cli.core.datasets.readers.protocol import Reader
 
 
-def reader_of(name: str) -> Reader:
+def find_reader(name: str) -> Reader:
     """Return the reader of a format.
 
     Raises

@@ -11,7 +11,7 @@ from typing import Any
 from medrov_cli.core.base.ordered import OrderedWriter
 from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
-from medrov_cli.core.detection.summary import DetectionSummary, Tally
+from medrov_cli.core.detection.summary import DetectionSummary, RunSummary
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.predictor import Predictor
@@ -84,7 +84,7 @@ class DetectRun:
         self._inputs = inputs
         self._on_record = on_record
         self._on_progress = on_progress
-        self._tally = Tally(len(inputs))
+        self._tally = RunSummary(len(inputs))
         self._read_options = replace(config.read, patient=config.phi is Phi.KEEP)
         self._folder: OutputFolder | None = None
         if config.output.folder is not None:

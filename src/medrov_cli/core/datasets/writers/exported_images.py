@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medrov_cli.core.datasets.cases import local_case
-from medrov_cli.core.datasets.opened import Opened, OpenSource, split_of
+from medrov_cli.core.datasets.source_set import OpenSource, SourceSet, split_of
 from medrov_cli.core.datasets.sources import invalid
 from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.settings.choices import Modality
@@ -72,7 +72,7 @@ def safe_case(case: Any, source: str) -> str | None:
     return text if _HASHED.fullmatch(text) else local_case(source, text)
 
 
-def collect(opened: Opened, *, splits: Sequence[str], sources: Sequence[str]) -> tuple[ExportedImage, ...]:
+def collect(opened: SourceSet, *, splits: Sequence[str], sources: Sequence[str]) -> tuple[ExportedImage, ...]:
     """Return the images of some splits and sources, in the order of the files.
 
     Images of several sources stand in a folder a source.
@@ -97,7 +97,7 @@ def collect(opened: Opened, *, splits: Sequence[str], sources: Sequence[str]) ->
     return tuple(found)
 
 
-def classes_of(opened: Opened, sources: Sequence[str]) -> tuple[str, ...]:
+def classes_of(opened: SourceSet, sources: Sequence[str]) -> tuple[str, ...]:
     """Return the classes of some sources, or of all, in order of first use."""
     chosen = [source for source in opened.sources if not sources or source.name in sources]
     return tuple(dict.fromkeys(name for source in chosen for name in source.classes))

@@ -12,7 +12,7 @@ import numpy as np
 
 from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, DEFAULT_WEIGHTS, TEXT_WIDTH
 from medrov_cli.core.base.environment import cache_dir
-from medrov_cli.core.doctor.report import Check, Finding, Group, probe
+from medrov_cli.core.doctor.report import Check, CheckGroup, CheckResult, probe
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.records.folded_text import FoldedText
 
@@ -23,16 +23,16 @@ _CACHE_HINT = "Set MEDROV_CACHE to a folder that can be written."
 def engine_checks() -> list[Check]:
     """Return one check per inference engine, which builds and runs a detector; one engine is sufficient."""
     return [
-        probe(Group.ENGINES, "openvino", _try_openvino, needed=False, hint="Run: pip install openvino"),
-        probe(Group.ENGINES, "onnx", _try_onnx, needed=False, hint="Run: pip install onnxruntime"),
-        probe(Group.ENGINES, "torch", _try_torch, needed=True),
+        probe(CheckGroup.ENGINES, "openvino", _try_openvino, needed=False, hint="Run: pip install openvino"),
+        probe(CheckGroup.ENGINES, "onnx", _try_onnx, needed=False, hint="Run: pip install onnxruntime"),
+        probe(CheckGroup.ENGINES, "torch", _try_torch, needed=True),
     ]
 
 
 def encoder_checks() -> Iterator[Check]:
     """Yield one check per kind of text encoder."""
-    yield probe(Group.TEXT_ENCODERS, DEFAULT_TEXT_ENCODER, _try_default_encoder, needed=True)
-    yield probe(Group.TEXT_ENCODERS, "hf-hub:, local-dir:", _try_open_clip, needed=False)
+    yield probe(CheckGroup.TEXT_ENCODERS, DEFAULT_TEXT_ENCODER, _try_default_encoder, needed=True)
+    yield probe(CheckGroup.TEXT_ENCODERS, "hf-hub:, local-dir:", _try_open_clip, needed=False)
 
 
 def weights_checks() -> list[Check]:
@@ -43,12 +43,12 @@ def weights_checks() -> list[Check]:
     """
     from medrov_cli.core.weights.listing import Availability, list_weights
 
-    default = probe(Group.WEIGHTS, DEFAULT_WEIGHTS, _verify_default_weights, needed=True)
+    default = probe(CheckGroup.WEIGHTS, DEFAULT_WEIGHTS, _verify_default_weights, needed=True)
     if not default.works and not _manifest_is_whole():
         return [default]
     others = [
         Check(
-            Group.WEIGHTS,
+            CheckGroup.WEIGHTS,
             item.entry.name,
             works=item.availability in (Availability.PRESENT, Availability.TO_PULL),
             needed=False,
@@ -69,10 +69,10 @@ def weights_checks() -> list[Check]:
 def cache_check() -> Check:
     """Return a check that the cache is writable; without it embeddings are computed in each run."""
     folder = cache_dir()
-    return probe(Group.CACHE, str(folder), partial(_try_cache, folder), needed=False, hint=_CACHE_HINT)
+    return probe(CheckGroup.CACHE, str(folder), partial(_try_cache, folder), needed=False, hint=_CACHE_HINT)
 
 
-def _try_openvino() -> Finding:
+def _try_openvino() -> CheckResult:
     from medrov_cli.core.engines.openvino_engine import OpenVinoEngine
     from medrov_cli.core.engines.openvino_import import load_openvino
     from medrov_cli.core.engines.openvino_streams import computes_in_bf16
@@ -85,10 +85,10 @@ def _try_openvino() -> Finding:
     facts = {"version": str(openvino.__version__), "devices": ["cpu"], "threads": threads}
     facts |= {"bf16": computes_in_bf16(), "int8": "INT8" in able}
     formats = ["fp32", *(name for name in ("bf16", "int8") if facts[name])]
-    return Finding(f"{openvino.__version__}; cpu; {', '.join(formats)}; {threads} threads", facts)
+    return CheckResult(f"{openvino.__version__}; cpu; {', '.join(formats)}; {threads} threads", facts)
 
 
-def _try_onnx() -> Finding:
+def _try_onnx() -> CheckResult:
     import onnxruntime
 
     from medrov_cli.core.engines.onnx_engine import OnnxEngine
@@ -96,7 +96,7 @@ def _try_onnx() -> Finding:
     graph, text = _graph_and_text()
     threads = _searched(OnnxEngine(graph, text, _SIDE))
     facts = {"version": str(onnxruntime.__version__), "devices": ["cpu"], "threads": threads}
-    return Finding(f"{onnxruntime.__version__}; cpu; {threads} threads", facts)
+    return CheckResult(f"{onnxruntime.__version__}; cpu; {threads} threads", facts)
 
 
 def _graph_and_text() -> tuple[bytes, FoldedText]:
@@ -118,7 +118,7 @@ def _searched(engine: Engine) -> int:
     return usable_cores()
 
 
-def _try_torch() -> Finding:
+def _try_torch() -> CheckResult:
     import torch
 
     from medrov_cli.core.model.network import Architecture, Detector
@@ -137,7 +137,7 @@ def _try_torch() -> Finding:
     precision = choose_precision("auto", "auto")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     threads = torch.get_num_threads()
-    return Finding(
+    return CheckResult(
         f"{torch.__version__}; {', '.join(devices)}; {threads} threads; trains in {precision}",
         {
             "version": str(torch.__version__),
@@ -151,7 +151,7 @@ def _try_torch() -> Finding:
     )
 
 
-def _try_default_encoder() -> Finding:
+def _try_default_encoder() -> CheckResult:
     from medrov_cli.core.text.minilm.encoder import MiniLmEncoder, find_minilm
 
     encoder = MiniLmEncoder(find_minilm(), reread=True)
@@ -159,20 +159,20 @@ def _try_default_encoder() -> Finding:
     if not np.allclose(norms, 1, atol=1e-3):
         raise ValueError(f"an embedding has the length {norms[0]}, not 1")
     identity = encoder.identity
-    return Finding(identity.name, {"sha256": identity.revision, "width": identity.width})
+    return CheckResult(identity.name, {"sha256": identity.revision, "width": identity.width})
 
 
-def _try_open_clip() -> Finding:
+def _try_open_clip() -> CheckResult:
     found = {name: str(importlib.import_module(name).__version__) for name in ("open_clip", "transformers")}
-    return Finding(", ".join(f"{name} {version}" for name, version in found.items()), {"versions": found})
+    return CheckResult(", ".join(f"{name} {version}" for name, version in found.items()), {"versions": found})
 
 
-def _verify_default_weights() -> Finding:
+def _verify_default_weights() -> CheckResult:
     from medrov_cli.core.model.verification import verify_weights
 
     found = verify_weights(DEFAULT_WEIGHTS)
     facts = {"path": str(found.path), "sha256": found.sha256, "bytes": found.size_bytes}
-    return Finding(f"{found.path}, {found.size_bytes / 1e6:.1f} MB", facts)
+    return CheckResult(f"{found.path}, {found.size_bytes / 1e6:.1f} MB", facts)
 
 
 def _manifest_is_whole() -> bool:
@@ -186,11 +186,11 @@ def _manifest_is_whole() -> bool:
     return True
 
 
-def _try_cache(folder: Path) -> Finding:
+def _try_cache(folder: Path) -> CheckResult:
     # The check does not create the folder.
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise PermissionError(f"{nearest} cannot be written")
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     detail = f"{size_bytes / 1e6:.1f} MB" if folder.exists() else "empty"
-    return Finding(detail, {"path": str(folder), "exists": folder.exists(), "bytes": size_bytes})
+    return CheckResult(detail, {"path": str(folder), "exists": folder.exists(), "bytes": size_bytes})

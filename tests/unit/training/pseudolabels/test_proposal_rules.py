@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from medrov_cli.core.datasets.presence import ANNOTATED, IMPOSSIBLE, NOBODY, POSSIBLE
 from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.settings.choices import Modality
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
-from medrov_cli.core.training.pseudolabels.proposals import examine
-from medrov_cli.core.training.pseudolabels.rules import (
+from medrov_cli.core.training.pseudolabels.proposal_rules import (
     Proposals,
     attribute,
     confident,
@@ -24,6 +23,7 @@ from medrov_cli.core.training.pseudolabels.rules import (
     split_by_presence,
     unannotated,
 )
+from medrov_cli.core.training.pseudolabels.proposals import select_proposals
 
 SIZE = 96
 CONFIG = ProposalSettings(unknown_objects=True)
@@ -95,7 +95,7 @@ def test_confident_proposals(seed: int) -> None:
     assert (found.scores >= 0.9).all()
     assert (np.diff(found.scores) <= 0).all()
     assert ((found.boxes_xyxy >= 0) & (found.boxes_xyxy <= SIZE)).all()
-    early = confident(candidates.take(candidates.scores >= CONFIG.min_score), SIZE, CONFIG)
+    early = confident(candidates.subset(candidates.scores >= CONFIG.min_score), SIZE, CONFIG)
     for one, other in zip(found, early, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -189,14 +189,14 @@ def test_examining_changes_no_input_and_invents_nothing(seed: int, unknown_objec
     )
     before = [np.copy(values) for item in inputs for values in (item if isinstance(item, tuple) else [item])]
     config = dataclasses.replace(CONFIG, unknown_objects=unknown_objects, min_score=0.5)
-    found = examine(*inputs, SIZE, presence, config)
+    found = select_proposals(*inputs, SIZE, presence, config)
     after = [values for item in inputs for values in (item if isinstance(item, tuple) else [item])]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
     offered = {tuple(row) for row in np.clip(inputs[0].boxes_xyxy, 0, SIZE).tolist()}
-    assert {tuple(row) for row in found.known.boxes_xyxy.tolist()} <= offered
+    assert {tuple(row) for row in found.known_classes.boxes_xyxy.tolist()} <= offered
     assert {tuple(row) for row in found.unknown_xyxy.tolist()} <= offered
-    for box, column in zip(found.known.boxes_xyxy, found.known.columns, strict=True):
+    for box, column in zip(found.known_classes.boxes_xyxy, found.known_classes.columns, strict=True):
         source = inputs[4][attribute(box[None], canvas.regions_xyxy)[0]]
         assert presence[source, inputs[2][column]] == POSSIBLE
     if not unknown_objects:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.readers.shared.raster import (
+from medrov_cli.core.datasets.readers.shared.raster_files import (
     file_stems,
     raster_files,
     read_mask,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.engines.exported.metadata import ExportMetadata, Suppression
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata, Suppression
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision, Modality
 from medrov_cli.core.weights.metadata import ClassEntry
 from weights_fixtures import made_up_calibration, metadata

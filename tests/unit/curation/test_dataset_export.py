@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.export import run_export
+from medrov_cli.core.curation.dataset_export import run_export
 from medrov_cli.core.datasets.cases import local_case
-from medrov_cli.core.datasets.readers.loading import reader_of
-from medrov_cli.core.datasets.writers.images import safe_case
+from medrov_cli.core.datasets.readers.find_reader import find_reader
+from medrov_cli.core.datasets.writers.exported_images import safe_case
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
 from medrov_cli.core.settings.data_export import DataExportSettings
@@ -84,7 +84,7 @@ def edit_categories(folder: Path, names: Sequence[str]) -> None:
 
 def read_back(name: str, path: Path, **options: Any) -> tuple[list[AnnotatedImage], tuple[str, ...]]:
     """Return the images and classes that a reader finds."""
-    reading = reader_of(name)(ReaderSettings(path, **options))
+    reading = find_reader(name)(ReaderSettings(path, **options))
     return [image for unit in reading.units for image in unit.read()], reading.class_names
 
 

@@ -14,9 +14,9 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import bring_file
 from medrov_cli.core.base.plugins import find_entry, load
 from medrov_cli.core.base.progress import Progress, no_progress
-from medrov_cli.core.datasets.opened import Opened, open_inputs
+from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
 from medrov_cli.core.datasets.writers import registry
-from medrov_cli.core.datasets.writers.images import ExportedImage, classes_of, collect
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, classes_of, collect
 from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.runs.folder import RunFolder
@@ -30,7 +30,7 @@ RUN_SCHEMA = "medrov.data.export-run/1"
 
 
 @dataclass(frozen=True, slots=True)
-class ExportResult:
+class DatasetExportResult:
     """What was written.
 
     Attributes
@@ -55,7 +55,7 @@ class ExportResult:
     failures: tuple[tuple[str, MedrovError], ...]
 
 
-def run_export(config: DataExportSettings, progress: Progress = no_progress) -> ExportResult:
+def run_export(config: DataExportSettings, progress: Progress = no_progress) -> DatasetExportResult:
     """Copy the images, then write the annotations of those that could be copied.
 
     Files that are there already are not copied again.
@@ -79,11 +79,11 @@ def run_export(config: DataExportSettings, progress: Progress = no_progress) -> 
 
 def _export(
     config: DataExportSettings,
-    opened: Opened,
+    opened: SourceSet,
     images: Sequence[ExportedImage],
     writer: DatasetWriter,
     progress: Progress,
-) -> ExportResult:
+) -> DatasetExportResult:
     """Write the images and their annotations into the claimed folder."""
     places = writer.image_places(images)
     failures = [own for own in opened.failures if not config.sources or own[0] in config.sources]
@@ -102,7 +102,7 @@ def _export(
         raise MedrovError(ErrorCode.NO_INPUT, failures[-1][1].message, failures[-1][1].hint)
     classes = classes_of(opened, config.sources)
     written = writer.write(config.output, copied, classes, _image_url(config))
-    return ExportResult(
+    return DatasetExportResult(
         file=config.output / writer.main_file,
         images=len(copied),
         boxes=sum(len(image.boxes) for image in copied) - written.crowds - written.outside,
@@ -112,7 +112,7 @@ def _export(
     )
 
 
-def _describe(config: DataExportSettings, opened: Opened) -> dict[str, Any]:
+def _describe(config: DataExportSettings, opened: SourceSet) -> dict[str, Any]:
     """Return what makes up an export, without the places of its folders."""
     inputs = [[source.name, source.document.fields] for source in opened.sources]
     return {

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from medrov_cli.core.datasets.presence import NOBODY, POSSIBLE, PresenceTable
 from medrov_cli.core.records.boxes import FloatArray, IntArray, clip_boxes, overlaps_any
 from medrov_cli.core.records.suppression import nms
-from medrov_cli.core.settings.proposals import ProposalSettings
+from medrov_cli.core.settings.teacher_groups import ProposalSettings
 
 
 class Proposals(NamedTuple):
@@ -33,7 +33,7 @@ class Proposals(NamedTuple):
     scores: FloatArray
     columns: IntArray
 
-    def take(self, rows: IntArray | npt.NDArray[np.bool_]) -> Proposals:
+    def subset(self, rows: IntArray | npt.NDArray[np.bool_]) -> Proposals:
         """Return some of them."""
         return Proposals(self.boxes_xyxy[rows], self.scores[rows], self.columns[rows])
 
@@ -51,19 +51,19 @@ def confident(candidates: Proposals, size: int, config: ProposalSettings) -> Pro
     config
         Thresholds.
     """
-    found = candidates.take(candidates.scores >= config.candidate_score)
+    found = candidates.subset(candidates.scores >= config.candidate_score)
     count = len(found.scores)
     kept = nms(
         found.boxes_xyxy, found.scores, found.columns, config.nms_iou, max_det=count, class_agnostic=True
     )
-    found = found.take(kept)
-    found = found.take(found.scores >= config.min_score)
+    found = found.subset(kept)
+    found = found.subset(found.scores >= config.min_score)
     return found._replace(boxes_xyxy=clip_boxes(found.boxes_xyxy, size, size))
 
 
 def unannotated(proposals: Proposals, truth_xyxy: FloatArray, config: ProposalSettings) -> Proposals:
     """Return the proposals that no ground-truth box, (m, 4), explains."""
-    return proposals.take(~overlaps_any(proposals.boxes_xyxy, truth_xyxy, config.max_truth_iou))
+    return proposals.subset(~overlaps_any(proposals.boxes_xyxy, truth_xyxy, config.max_truth_iou))
 
 
 def split_by_presence(

@@ -34,7 +34,7 @@ PACKAGES = (
 """Distributions whose versions influence the results."""
 
 
-def examine(*, offline: bool = False, progress: Progress = no_progress) -> Report:
+def run_checks(*, offline: bool = False, progress: Progress = no_progress) -> Report:
     """Test all parts that medrov depends on, without downloads.
 
     Parameters
@@ -44,15 +44,15 @@ def examine(*, offline: bool = False, progress: Progress = no_progress) -> Repor
     progress
         Function of the number of finished groups, their total and the next group.
     """
-    from medrov_cli.core.doctor import formats, machine
+    from medrov_cli.core.doctor import formats, machine_checks
 
     groups: dict[str, Callable[[], Iterable[Check]]] = {
         "file formats": formats.format_checks,
         "DICOM transfer syntaxes": formats.transfer_syntax_checks,
-        "engines": machine.engine_checks,
-        "text encoders": machine.encoder_checks,
-        "weights": machine.weights_checks,
-        "cache": lambda: [machine.cache_check()],
+        "engines": machine_checks.engine_checks,
+        "text encoders": machine_checks.encoder_checks,
+        "weights": machine_checks.weights_checks,
+        "cache": lambda: [machine_checks.cache_check()],
     }
     checks: list[Check] = []
     for done, (name, check) in enumerate(groups.items()):

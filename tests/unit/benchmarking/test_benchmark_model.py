@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.benchmarking.images import of_length, write_phantoms
-from medrov_cli.core.benchmarking.machine import describe_machine
+from medrov_cli.core.benchmarking.benchmark_model import synthetic_classes
+from medrov_cli.core.benchmarking.images import repeat_to_length, write_phantoms
+from medrov_cli.core.benchmarking.machine_description import describe_machine
 from medrov_cli.core.benchmarking.meters import EnergyMeter
-from medrov_cli.core.benchmarking.subject import made_up
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.settings.choices import EngineName, Modality, Precision
 from medrov_cli.core.settings.values import Variant
@@ -99,15 +99,15 @@ def test_phantoms_are_of_all_modalities_and_the_same_every_time(tmp_path: Path) 
 
 
 def test_files_are_taken_again() -> None:
-    assert [item.path for item in of_length(["a", "b"], 5)] == ["a", "b", "a", "b", "a"]
+    assert [item.path for item in repeat_to_length(["a", "b"], 5)] == ["a", "b", "a", "b", "a"]
 
 
 def test_made_up_classes_are_units_and_always_the_same() -> None:
-    classes = made_up(300)
+    classes = synthetic_classes(300)
     assert classes.embeddings.shape == (300, 512)
     assert classes.embeddings.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(classes.embeddings, axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(classes.embeddings, made_up(300).embeddings)
+    np.testing.assert_array_equal(classes.embeddings, synthetic_classes(300).embeddings)
     likeness = classes.embeddings @ classes.embeddings.T - np.eye(300)
     assert 0.1 < likeness.mean() < 0.7
     assert len(set(classes.names)) == 300

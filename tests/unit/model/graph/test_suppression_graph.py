@@ -10,7 +10,7 @@ import onnxruntime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.model.graph.suppression import suppression_graph, thresholds_of
+from medrov_cli.core.model.graph.suppression_graph import suppression_graph, thresholds_of
 from medrov_cli.core.records.suppression import select
 
 IOU, MAX_DET = 0.5, 12

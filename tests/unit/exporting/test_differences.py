@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.engines.exported.metadata import Suppression
-from medrov_cli.core.exporting.parity import COUNTED_SCORE, LIMITS, compare, judge, suppressed_share
+from medrov_cli.core.engines.exported.export_metadata import Suppression
+from medrov_cli.core.exporting.differences import COUNTED_SCORE, LIMITS, compare, judge, suppressed_share
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.suppression import select
 from medrov_cli.core.settings.choices import ExportPrecision

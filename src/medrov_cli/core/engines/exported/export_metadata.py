@@ -159,7 +159,7 @@ class ExportMetadata:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise corrupt(where, "the metadata is not JSON") from error
-        fields = Fields.of(document, where)
+        fields = Fields.from_object(document, where)
         schema = fields.text("schema")
         if schema != SCHEMA:
             raise MedrovError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics import froc
 from medrov_cli.core.metrics.bootstrap import filled, interval
 from medrov_cli.core.metrics.calibration import d_ece, reliability
@@ -35,7 +35,7 @@ CURVE_POINTS = 200
 """Points of a FROC curve in the report; it ends at twice the largest rate."""
 
 
-def froc_section(scene: Scene, rule: HitRule, weights: FloatArray) -> dict[str, Any]:
+def froc_section(scene: ScoredSplit, rule: HitRule, weights: FloatArray) -> dict[str, Any]:
     """Return sensitivities, CPM, their intervals, and the curve of each class.
 
     A class is scored on the images of the sources that annotate it. Images that cannot show it
@@ -103,7 +103,7 @@ def _thinned(rates: FloatArray, sensitivity: FloatArray) -> dict[str, list[float
     }
 
 
-def calibration_section(scene: Scene, calibration: CalibrationInfo | None) -> dict[str, Any]:
+def calibration_section(scene: ScoredSplit, calibration: CalibrationInfo | None) -> dict[str, Any]:
     """Return D-ECE over all classes and by class, and the reliability diagram.
 
     A detection is right if COCO's greedy rule matches it at IoU 0.5. With a calibration, the
@@ -137,7 +137,7 @@ def calibration_section(scene: Scene, calibration: CalibrationInfo | None) -> di
     }
 
 
-def absent_section(scene: Scene, operating: FloatArray) -> dict[str, Any]:
+def absent_section(scene: ScoredSplit, operating: FloatArray) -> dict[str, Any]:
     """Return false positives an image when asked for classes that are not in the image.
 
     The rate of an image is that of all absent classes together: every class was asked for.
@@ -170,7 +170,9 @@ def absent_section(scene: Scene, operating: FloatArray) -> dict[str, Any]:
     }
 
 
-def operating_points(scene: Scene, calibration: CalibrationInfo | None) -> tuple[FloatArray, dict[str, Any]]:
+def operating_points(
+    scene: ScoredSplit, calibration: CalibrationInfo | None
+) -> tuple[FloatArray, dict[str, Any]]:
     """Return each class's threshold, (classes,), and what it is worth on these images.
 
     The thresholds are those of the weights where they have any; else those of the best F1 on
@@ -210,7 +212,7 @@ def _worth(scores: FloatArray, is_right: BoolArray, truths: int, threshold: floa
     }
 
 
-def error_sections(scene: Scene, outcome: Outcome, origin: str) -> Mapping[str, Any]:
+def error_sections(scene: ScoredSplit, outcome: Outcome, origin: str) -> Mapping[str, Any]:
     """Return the confusion matrix and the size histogram at the operating points."""
     classes = scene.dataset.classes
     truths, found, wrong = size_histogram(scene.table, outcome)

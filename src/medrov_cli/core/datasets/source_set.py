@@ -76,7 +76,7 @@ class OpenSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class SourceSet:
     """What a yaml or some folders hold.
 
     Attributes
@@ -114,7 +114,7 @@ def split_of(image: CocoImage) -> str:
     return split if split in SPLITS else UNSPLIT
 
 
-def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
+def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> SourceSet:
     """Open the sources of one dataset yaml, or some source folders.
 
     Raises
@@ -144,7 +144,7 @@ def open_inputs(paths: Sequence[Path], data_root: Path | None = None) -> Opened:
             failures.append((str(settings.get("name") or folder.name), error))
     if not sources:
         raise failures[0][1]
-    return Opened(
+    return SourceSet(
         name=str(document.get("name") or (yamls[0].stem if yamls else sources[0].name)),
         yaml_path=yamls[0] if yamls else None,
         sources=tuple(sources),

@@ -11,7 +11,7 @@ import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.evaluation.reference_ap import reference_scores
-from medrov_cli.core.evaluation.scored_split import Scene
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics.average_precision import AveragePrecision, CocoScorer, mean_of
 from medrov_cli.core.metrics.bootstrap import average_precision_samples, filled, interval
 from medrov_cli.core.metrics.detection_table import BoolArray
@@ -28,7 +28,7 @@ VERIFY_TOLERANCE = 1e-9
 Figures = dict[str, float | None]
 
 
-def coco_section(scene: Scene, scored: BoolArray) -> dict[str, Any]:
+def coco_section(scene: ScoredSplit, scored: BoolArray) -> dict[str, Any]:
     """Return COCO's figures by class, source and modality, and their means, under one protocol."""
     by_class = {
         label: score
@@ -51,7 +51,7 @@ def coco_section(scene: Scene, scored: BoolArray) -> dict[str, Any]:
     }
 
 
-def _sources(scene: Scene, scored: BoolArray) -> dict[str, tuple[AveragePrecision, dict[str, Any]]]:
+def _sources(scene: ScoredSplit, scored: BoolArray) -> dict[str, tuple[AveragePrecision, dict[str, Any]]]:
     entries = {}
     for row, source in enumerate(scene.dataset.sources):
         here = scene.sources == row
@@ -69,7 +69,7 @@ def _sources(scene: Scene, scored: BoolArray) -> dict[str, tuple[AveragePrecisio
     return entries
 
 
-def _modalities(scene: Scene, scored: BoolArray) -> dict[str, tuple[AveragePrecision, dict[str, Any]]]:
+def _modalities(scene: ScoredSplit, scored: BoolArray) -> dict[str, tuple[AveragePrecision, dict[str, Any]]]:
     entries = {}
     labels = range(len(scene.dataset.classes))
     for modality in Modality:
@@ -80,7 +80,7 @@ def _modalities(scene: Scene, scored: BoolArray) -> dict[str, tuple[AveragePreci
     return entries
 
 
-def _counts(scene: Scene, images: BoolArray, labels: Sequence[int]) -> dict[str, int]:
+def _counts(scene: ScoredSplit, images: BoolArray, labels: Sequence[int]) -> dict[str, int]:
     table = scene.table
     own = images[table.truth_image] & np.isin(table.truth_label, labels) & ~table.is_crowd
     return {"truths": int(own.sum()), "images": int(images.sum())}
@@ -92,7 +92,7 @@ def figures(score: AveragePrecision | None) -> Figures:
     return {name: None if score is None else getattr(score, name) for name in names}
 
 
-def open_vocabulary_section(scene: Scene, classes: Mapping[str, Figures]) -> dict[str, Any] | None:
+def open_vocabulary_section(scene: ScoredSplit, classes: Mapping[str, Figures]) -> dict[str, Any] | None:
     """Return the mean AP of base and novel classes and their harmonic mean; null without novel ones."""
     novel = {scene.dataset.classes[label] for label in scene.dataset.novel}
     if not novel:
@@ -120,7 +120,7 @@ def _harmonic(first: float | None, second: float | None) -> float | None:
     return 2 * first * second / (first + second) if first + second else 0.0
 
 
-def nms_section(scene: Scene, macro: Figures) -> dict[str, Any]:
+def nms_section(scene: ScoredSplit, macro: Figures) -> dict[str, Any]:
     """Return AP after suppression across classes: what one object under several labels costs."""
     table = scene.table
     kept = np.zeros(len(table.label), dtype=bool)
@@ -141,7 +141,7 @@ def nms_section(scene: Scene, macro: Figures) -> dict[str, Any]:
     return section
 
 
-def precision_recall_section(scene: Scene) -> dict[str, list[float]]:
+def precision_recall_section(scene: ScoredSplit) -> dict[str, list[float]]:
     """Return the precision at 101 recalls, IoU 0.5, of each class."""
     curves = {}
     for label, name in enumerate(scene.dataset.classes):
@@ -151,7 +151,7 @@ def precision_recall_section(scene: Scene) -> dict[str, list[float]]:
     return curves
 
 
-def ap50_samples(scene: Scene, weights: FloatArray) -> dict[str, FloatArray]:
+def ap50_samples(scene: ScoredSplit, weights: FloatArray) -> dict[str, FloatArray]:
     """Return the AP at IoU 0.5 of each class in each bootstrap sample, (samples,)."""
     matches, table = scene.scorer.matches, scene.table
     image, status = table.image[matches.rows], matches.status[0, 0]
@@ -181,7 +181,7 @@ def macro_interval(samples: Mapping[str, FloatArray]) -> tuple[float, float] | N
     return interval(np.mean(list(samples.values()), axis=0))
 
 
-def verify_with_pycocotools(scene: Scene) -> float:
+def verify_with_pycocotools(scene: ScoredSplit) -> float:
     """Compare every class's figures, everything scored, with pycocotools; return the largest difference.
 
     Raises

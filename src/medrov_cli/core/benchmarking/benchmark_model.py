@@ -25,7 +25,7 @@ _SEED = 20250711  # any: only that it stays the same matters
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class BenchmarkModel:
     """Weights and classes, not in an engine yet.
 
     Attributes
@@ -50,7 +50,7 @@ class Model:
     raw_scores: bool = False
 
     @classmethod
-    def of(cls, config: BenchmarkSettings) -> Model:
+    def from_settings(cls, config: BenchmarkSettings) -> BenchmarkModel:
         """Return what a benchmark times.
 
         See :func:`medrov_cli.core.weights.resolution.resolve` for errors.
@@ -59,11 +59,14 @@ class Model:
         metadata = container.read_metadata(path)
         stored = None if config.classes is not None else ClassList.from_weights(path, metadata)
         return cls(
-            path, metadata, stored or made_up(config.classes or 1), config.runtime.imgsz or metadata.imgsz
+            path,
+            metadata,
+            stored or synthetic_classes(config.classes or 1),
+            config.runtime.imgsz or metadata.imgsz,
         )
 
 
-def made_up(count: int) -> ClassList:
+def synthetic_classes(count: int) -> ClassList:
     """Return so many made-up classes, the same ones every time.
 
     Each embedding is the mean of two different texts of the shipped vocabulary, brought back to L2
@@ -89,7 +92,9 @@ def made_up(count: int) -> ClassList:
     )
 
 
-def open_subject(model: Model, variant: Variant, *, device: str, many: bool, batch: int | None) -> Predictor:
+def open_model(
+    model: BenchmarkModel, variant: Variant, *, device: str, many: bool, batch: int | None
+) -> Predictor:
     """Open a model in an engine, as ``detect`` does.
 
     Parameters
