@@ -67,7 +67,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(name="data", help="Build datasets to train and measure on.", no_args_is_help=True)
+data_app = typer.Typer(name="data", help="Build datasets for training and evaluation.", no_args_is_help=True)
 app.command("detect")(with_options(detect.detect))
 app.command("train")(with_options(train.train))
 app.command("eval")(with_options(evaluate.evaluate))
@@ -95,7 +95,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback(
     invoke_without_command=True,
-    help=f"Find what you can name in medical images.\n\n{RESEARCH_NOTICE}",
+    help=f"Detect objects in medical images by class names in free text.\n\n{RESEARCH_NOTICE}",
 )
 def _root(
     context: typer.Context,

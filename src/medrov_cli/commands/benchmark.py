@@ -87,9 +87,9 @@ def _with_range(figure: Document) -> str:
 
 
 def benchmark(settings: BenchmarkSettings) -> None:
-    """Measure how fast detection is on this machine.
+    """Measure the speed of detection on this machine.
 
-    Everything runs offline. Several figures can be asked for at once; whatever is compared takes turns.
+    The command works offline. Options can be combined. Compared entries run in turn.
     """
     from medrov_cli.core.benchmarking.run import run_benchmark
 

@@ -54,9 +54,9 @@ def _render(output: ConvertOutput) -> RenderableType:
 
 
 def convert(settings: ConvertSettings) -> None:
-    """Make a source folder of masks or boxes that you have.
+    """Convert masks or boxes to a source folder.
 
-    An input that fails is reported, and the rest goes on.
+    An input that fails is reported, and the other inputs are converted.
     """
     from medrov_cli.core.curation.convert import convert as run
 

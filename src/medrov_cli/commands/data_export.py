@@ -52,9 +52,9 @@ def _render(output: ExportOutput) -> str:
 
 
 def export(settings: DataExportSettings) -> None:
-    """Write a dataset for another tool: COCO, YOLO, Pascal VOC, Label Studio or CVAT.
+    """Write a dataset for another program: COCO, YOLO, Pascal VOC, Label Studio or CVAT.
 
-    'medrov data convert' reads all of them back.
+    'medrov data convert' reads all of these formats.
     """
     from medrov_cli.core.curation.export import run_export
 

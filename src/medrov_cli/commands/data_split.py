@@ -79,10 +79,10 @@ def _render(output: SplitOutput) -> RenderableType:
 
 
 def split(settings: SplitSettings) -> None:
-    """Deal the images of a source into train, val and test: by patient, classes evenly.
+    """Divide the images of a source into train, val and test by patient, stratified by class.
 
-    Images of one case stay together, and so do near-copies; an image without a case is dealt by
-    itself. The splits replace those in annotations.json.
+    Images of one case, and near-copies, stay in one split. An image without a case counts as a separate
+    patient. The new splits replace those in annotations.json.
     """
     from medrov_cli.core.curation.split import split_source
     from medrov_cli.core.datasets.sources import ANNOTATIONS

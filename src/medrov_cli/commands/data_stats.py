@@ -35,7 +35,7 @@ def _render(stats: DatasetStats) -> RenderableType:
 
 
 def stats(settings: StatsSettings) -> None:
-    """Count images, boxes and their sizes by source, class and split; show some of each class."""
+    """Count images, boxes and box sizes by source, class and split."""
     from medrov_cli.core.curation.stats_page import count_dataset
 
     with console.progress("classes") as advance:

@@ -139,9 +139,9 @@ class TableView(View):
 
 
 def detect(settings: DetectSettings) -> None:
-    """Find what you name in medical images.
+    """Detect objects in medical images.
 
-    Without --classes, everything that the weights know and the image's modality can show.
+    Without --classes: the vocabulary of the weights, limited to classes of the image's modality.
     """
     from medrov_cli.core.detection.run import run_detection
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def doctor(settings: DoctorSettings) -> None:
-    """Try out which formats, engines, text encoders and weights work here.
+    """Test the formats, engines, text encoders and weights on this machine.
 
-    Exits with 0 if 'medrov detect' works with its default settings, and with 1 if not. What is
-    broken but not needed for that is a warning. Nothing is downloaded.
+    Exit code 0 if 'medrov detect' works with its default settings, else 1. Failures of other parts are
+    warnings. Nothing is downloaded.
     """
     from medrov_cli.core.doctor.examination import examine
 

@@ -111,10 +111,10 @@ def _interval(bounds: tuple[float, float]) -> str:
 
 
 def evaluate(settings: EvaluateSettings) -> None:
-    """Measure how good a detector is, and where it fails.
+    """Measure the accuracy of a detector, and report its errors.
 
-    All classes of the dataset are asked for at once on every image of the split. The folder gets
-    report.json, report.html, curves, images.csv and the predictions.
+    All classes of the dataset are requested at once on every image of the split. Output: report.json,
+    report.html, curves, images.csv and the predictions.
     """
     from medrov_cli.core.evaluation.run import export_truth, run_evaluation
 

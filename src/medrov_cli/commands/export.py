@@ -78,10 +78,10 @@ def _rows(parity: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def export(settings: ExportSettings) -> None:
-    """Write weights as a model for other programs, checked against torch.
+    """Write weights as a model for other programs, after a comparison with torch.
 
-    The file says what it finds and how its images are prepared; 'medrov detect --weights FILE' runs onnx and
-    openvino. If it does not answer as the weights do, nothing is written.
+    Metadata in the file describe its classes and the preparation of images. 'medrov detect --weights
+    FILE' runs onnx and openvino. If results differ by more than the limits, nothing is written.
     """
     from medrov_cli.core.exporting.run import run_export
 

@@ -113,11 +113,11 @@ def _render_applied(output: ApplyOutput) -> RenderableType:
 
 
 def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
-    """Label what a dataset's sources show without annotating it, and merge a person's decisions.
+    """Label classes that a dataset's sources do not annotate, and apply a review.
 
-    Looked for are classes with a 0 in the presence table; the defaults are the paper's rule.
-    'apply' merges the decisions that the page of --review saves. An image that cannot be read is reported,
-    and the rest goes on.
+    The command labels classes with a 0 in the presence table. The defaults are those of the paper.
+    'apply' writes the decisions that the page of --review saves. An image that cannot be read is
+    reported, and the other images are processed.
     """
     if context.invoked_subcommand is not None:
         return
@@ -145,7 +145,7 @@ def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
 
 
 def apply(settings: ApplySettings) -> None:
-    """Merge decisions: rejected labels go, relabelled and accepted ones are marked as reviewed."""
+    """Apply a review: remove rejected labels, mark accepted and relabelled ones as reviewed."""
     from medrov_cli.core.pseudolabeling.decisions import apply_decisions
 
     manifest = apply_decisions(

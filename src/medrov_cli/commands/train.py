@@ -64,9 +64,9 @@ def _render(output: TrainOutput) -> RenderableType:
 
 
 def train(settings: TrainSettings) -> None:
-    """Train a detector on many sources, and keep the weights of its best epoch.
+    """Train a detector on several sources, and save the weights of the best epoch.
 
-    The folder gets config.json, metrics.jsonl, curves.png, best.safetensors, and the state for --resume.
+    Output: config.json, metrics.jsonl, curves.png, best.safetensors, and the state for --resume.
     """
     from medrov_cli.core.training.run import run_training
 

@@ -87,12 +87,12 @@ class ExportSettings:
         Replace what is there.
     """
 
-    to: ExportFormat = option("--to", help="Kind of model file.", panel=FORM_PANEL)
+    to: ExportFormat = option("--to", help="Format of the model file.", panel=FORM_PANEL)
     classes: ClassSettings = group(ClassSettings())
     is_open: bool = option(
         "--open",
         default=False,
-        help="Keep class embeddings an input: any classes, when it runs. Else classes are worked in.",
+        help="Make class embeddings an input, for any classes. Default: fixed classes.",
         panel=CLASSES_PANEL,
     )
     weights: str = option_of(ModelSettings, "weights")
@@ -100,28 +100,27 @@ class ExportSettings:
     precision: ExportPrecision = option(
         "--precision",
         default=ExportPrecision.FP32,
-        help="Number format. Not every kind of file has all: onnx fp32, fp16, int8; openvino all; "
-        "torchscript fp32; tensorrt fp32, fp16, bf16; coreml fp32, fp16.",
+        help="Number format; docs/export.md lists those of each file format.",
         panel=FORM_PANEL,
     )
     imgsz: int | None = option_of(RuntimeSettings, "imgsz")
     dynamic: bool = option(
         "--dynamic",
         default=False,
-        help="Any image size that is a multiple of 32 (onnx, openvino).",
+        help="Allow any input size that is a multiple of 32 (onnx, openvino, tensorrt).",
         panel=FORM_PANEL,
     )
     nms: bool = option(
         "--nms",
         default=False,
-        help="Put thresholds and suppression inside (onnx, openvino): detections come out.",
+        help="Include thresholds and suppression in the model (onnx, openvino, tensorrt).",
         panel=FORM_PANEL,
     )
     selection: SelectionSettings = group(
         SelectionSettings(),
         omit=("raw_scores",),
         help={
-            "conf": "Lowest score of a detection, as detect shows it. Default: each class's own, else 0.25."
+            "conf": "Minimum score, 0 to 1. Default: the threshold of each class in the weights, else 0.25."
         },
         panel=NMS_PANEL,
     )
@@ -129,8 +128,7 @@ class ExportSettings:
         "--data",
         default=None,
         metavar="YAML",
-        help="Dataset whose images check (and calibrate) the model, and show the change of mAP50. "
-        "Default: phantoms.",
+        help="Dataset yaml for comparison, int8 calibration and change of mAP50. Default: phantoms.",
         panel=CHECK_PANEL,
     )
     data_root: Path | None = option_of(DatasetSettings, "data_root", panel=CHECK_PANEL)
@@ -140,7 +138,7 @@ class ExportSettings:
     images: int = option(
         "--images",
         default=DEFAULT_IMAGES,
-        help=f"How many images, at least {FEWEST_IMAGES}.",
+        help=f"Number of images of the comparison, at least {FEWEST_IMAGES}.",
         panel=CHECK_PANEL,
     )
     offline: bool = option_of(RuntimeSettings, "offline")
@@ -148,9 +146,9 @@ class ExportSettings:
         OutputSettings,
         "folder",
         metavar="PATH",
-        help="File to write; for openvino and coreml a folder. Default: the weights' name, in this folder.",
+        help="Output file (openvino, coreml: folder). Default: name of the weights in this folder.",
     )
-    overwrite: bool = option_of(OutputSettings, "overwrite", help="Replace what is there.")
+    overwrite: bool = option_of(OutputSettings, "overwrite", help="Replace existing output.")
     as_json: bool = option_of(OutputSettings, "as_json")
 
     def check(self) -> None:
