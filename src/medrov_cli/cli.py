@@ -159,7 +159,7 @@ def _run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         return _report(_as_medrov_error(error), as_json=_asks_for_json(arguments))
     if result == ExitCode.INTERRUPTED:
-        console.note("interrupted; what was written is whole, and --resume goes on with it")
+        console.note("interrupted; files that were written are complete, and --resume continues the run")
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -193,7 +193,7 @@ def _as_medrov_error(error: Exception) -> MedrovError:
         return MedrovError(
             ErrorCode.OUTPUT_FAILED,
             f"cannot write: {os.strerror(error.errno or 0)}",
-            "Free some space, or write to another disk; what was written is whole.",
+            "Free some space, or write to another disk; files that were written are complete.",
         )
     return MedrovError(
         ErrorCode.INTERNAL,

@@ -65,8 +65,8 @@ def export(settings: DataExportSettings) -> None:
     lost = result.written
     if lost.crowds or lost.outside:
         console.warn(
-            f"left out: {lost.crowds} boxes of crowds, which the format cannot tell from objects, "
-            f"and {lost.outside} boxes outside of their images"
+            f"left out: {lost.crowds} boxes of crowds, which the format cannot mark, and {lost.outside} "
+            "boxes outside of their images"
         )
     console.success(ExportOutput(settings.to, result), _render, as_json=settings.as_json)
     if result.failures:

@@ -40,4 +40,4 @@ def merge(settings: MergeSettings) -> None:
         merged = merge_sources(settings, advance)
     console.success(merged, _render, as_json=settings.as_json)
     output = settings.output
-    console.note(f"written: {output / DATASET}, {output / PRESENCE}: a draft, to be looked over")
+    console.note(f"written: {output / DATASET}, {output / PRESENCE}: a draft; check it")

@@ -65,4 +65,4 @@ def presence(settings: PresenceSettings) -> None:
     console.success(PresenceOutput(result), _render, as_json=settings.as_json)
     console.note(f"written: {result.path}")
     if not result.in_yaml:
-        console.note(f"to use it, write 'presence:' with its path into {settings.dataset}")
+        console.note(f"to use the table, add 'presence:' with its path to {settings.dataset}")

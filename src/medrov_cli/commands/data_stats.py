@@ -29,7 +29,7 @@ def _render(stats: DatasetStats) -> RenderableType:
             table.add_row("", one.name, *(str(one.boxes[p]) for p in places), *sides)
     summary = (
         f"{len(stats.sources)} source(s), {stats.images} image(s), {stats.boxes} box(es), "
-        f"{len(stats.classes)} class(es); px: side of a box, the root of its area"
+        f"{len(stats.classes)} class(es); px: square root of the box area"
     )
     return Group(table, "", summary)
 

@@ -128,7 +128,7 @@ class TableView(View):
         """Print the table."""
         console.stdout().print(self._table)
         if self._left_out:
-            console.note(f"... and {self._left_out} more rows: --output DIR or --format jsonl has them all")
+            console.note(f"... and {self._left_out} more rows: use --output DIR or --format jsonl for all")
         super().finish(summary, folder)
 
     def _row(self, *cells: str | Text) -> None:
@@ -162,7 +162,9 @@ def _view(settings: DetectSettings) -> Iterator[View]:
     wants_lines = not has_folder and "jsonl" in settings.formats
     wants_document = settings.output.as_json or (not has_folder and "json" in settings.formats)
     if wants_lines and wants_document:
-        raise usage_error("--format jsonl and --json (or json) both want stdout", "Give one, or --output.")
+        raise usage_error(
+            "--format jsonl and --json (or json) both write to stdout", "Give one, or --output."
+        )
     if wants_document:
         with tempfile.TemporaryFile("w+", encoding="ascii") as spool:
             yield DocumentView(spool)

@@ -132,9 +132,7 @@ def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
     shown = PseudoLabelOutput(result.manifest, output, result.waiting_for)
     console.success(shown, _render, as_json=settings.output.as_json)
     if result.waiting_for:
-        console.note(
-            f"the dataset is written when these shards are done, too: {', '.join(result.waiting_for)}"
-        )
+        console.note(f"the dataset is written after these shards: {', '.join(result.waiting_for)}")
     for place in (output, settings.review if result.is_written else None):
         if place is not None:
             console.note(f"written: {place}")

@@ -95,7 +95,7 @@ def _summary(entry: Mapping[str, Any]) -> str:
     added = entry["added_a_step"]
     if any(added.values()):
         words.append(
-            f"added a step {added['pseudo']:.2f} pseudo-labels, {added['unknown']:.2f} unknown objects"
+            f"added per step {added['pseudo']:.2f} pseudo-labels, {added['unknown']:.2f} unknown objects"
         )
     return ", ".join(words)
 

@@ -216,6 +216,6 @@ def _verification_table(found: Verification) -> Table:
             "SHA-256": found.sha256,
             "size": f"{found.size_bytes / 1e6:.1f} MB",
             "content": f"{found.tensors} tensors, {found.parameters} parameters",
-            "verdict": "whole: metadata, names, shapes and values are as they must be",
+            "verdict": "valid: metadata, names, shapes and values",
         }
     )

@@ -37,7 +37,7 @@ def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
     except re.error as error:
         raise usage_error(
             f"--case {text!r} is not a regular expression: {error}",
-            "Such as '^(patient[0-9]+)_'; it is searched in the path below the folder of images.",
+            "Give an expression such as '^(patient[0-9]+)_' for the path below the folder of images.",
         ) from error
 
 
@@ -229,5 +229,5 @@ class ConvertSettings:
         if self.reader.readers == "merge" and self.format != "dicom-csv":
             raise usage_error(
                 f"--readers merge is for --from dicom-csv, not for {self.format}.",
-                "Other formats do not say who has drawn a box: leave --readers out.",
+                "Leave --readers out.",
             )

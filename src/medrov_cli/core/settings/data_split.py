@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.errors import contradiction, usage_error
 from medrov_cli.core.settings.data import COPIES_PANEL, CopySettings
 from medrov_cli.core.settings.field import argument, group, option, option_of
 from medrov_cli.core.settings.groups import OUTPUT_PANEL
@@ -134,9 +134,11 @@ class SplitSettings:
         flags = [flag for flag, value in given.items() if value is not None]
         if self.repair and (flags or self.keep_test):
             raise usage_error(
-                f"{(*flags, '--keep-test')[0]} deals images, and --repair keeps the splits that they have.",
-                "Leave one of the two out.",
+                f"{contradiction((*flags, '--keep-test')[0], '--repair')}: --repair keeps the given splits",
+                "Give one of them.",
             )
         shares = self.shares
         if not (shares.val >= 0 and shares.test >= 0 and shares.val + shares.test < 1):
-            raise usage_error("--val and --test leave nothing to train on", "Let their sum stay below 1.")
+            raise usage_error(
+                "--val and --test leave no training images", "Give fractions with a sum below 1."
+            )

@@ -131,8 +131,8 @@ class DetectSettings:
         check_ranges(self)
         self.classes.check()
         if self.classes.reads_stdin and STDIN in self.inputs:
-            raise usage_error("--classes-file and the inputs both want stdin", "Use a file.")
+            raise usage_error("--classes-file and the inputs both read stdin", "Use a file.")
         self.runtime.check()
         if self.text_encoder is not None and self.classes.is_empty:
-            raise requires("--text-encoder", "--classes", "Name what to find.")
+            raise requires("--text-encoder", "--classes", "Add --classes.")
         self.output.check()

@@ -200,10 +200,10 @@ class EvaluateSettings:
                 if is_given:
                     raise usage_error(f"{flag} needs a detector, not --predictions", "Give --weights.")
         if self.absent_limit is not None and self.fit is None:
-            raise usage_error("--absent-limit belongs to --fit", "Add --fit FILE, or leave it out.")
+            raise usage_error("--absent-limit needs --fit", "Add --fit FILE, or leave it out.")
         if self.fit is not None and self.data.split == "test":
             raise usage_error(
-                "--fit on the test split would tune the detector on the images that judge it",
+                "--fit on the test split would fit thresholds on the images of the evaluation",
                 "Add --split val.",
             )
         self.output.check()

@@ -163,34 +163,32 @@ class ExportSettings:
         if self.precision not in PRECISIONS[self.to]:
             known = ", ".join(PRECISIONS[self.to])
             raise usage_error(
-                f"--precision {self.precision} does not go with --to {self.to}", f"Give {known}."
+                f"--precision {self.precision} is not possible with --to {self.to}", f"Give {known}."
             )
         if self.imgsz is not None:
             check_imgsz(self.imgsz)
         if self.images < FEWEST_IMAGES:
             raise usage_error(
-                f"--images {self.images} is below {FEWEST_IMAGES}: too few to check an export on",
+                f"--images {self.images} is below the minimum of {FEWEST_IMAGES}",
                 f"The default is {DEFAULT_IMAGES}.",
             )
         self._check_classes()
         self._check_inside()
         if self.data is None and self.data_root is not None:
-            raise requires("--data-root", "--data", "Name the dataset's yaml.")
+            raise requires("--data-root", "--data", "Add --data with the dataset yaml.")
 
     def _check_classes(self) -> None:
         self.classes.check()
         if self.is_open and not self.classes.is_empty:
-            raise excludes("--open", "--classes", "An open model is asked for classes when it runs.")
+            raise excludes("--open", "--classes", "Give --classes when the open model is run.")
         if self.text_encoder is not None and self.classes.is_empty:
-            raise requires("--text-encoder", "--classes", "Name what to find.")
+            raise requires("--text-encoder", "--classes", "Add --classes.")
 
     def _check_inside(self) -> None:
         if self.to in TRACED and self.dynamic:
-            raise usage_error(f"--dynamic does not go with --to {self.to}", "Give one size by --imgsz.")
+            raise usage_error(f"--dynamic is not possible with --to {self.to}", "Give one size by --imgsz.")
         if self.to in TRACED and self.nms:
-            raise usage_error(
-                f"--nms does not go with --to {self.to}", "Suppress what overlaps outside of the model."
-            )
+            raise usage_error(f"--nms is not possible with --to {self.to}", "Leave --nms out.")
         if not self.nms:
             for flag in given_flags(self.selection):
-                raise requires(flag, "--nms", "Without suppression inside there is nothing to set.")
+                raise requires(flag, "--nms", "Add --nms.")

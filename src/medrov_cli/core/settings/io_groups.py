@@ -121,6 +121,6 @@ class OutputSettings:
             raise excludes("--resume", "--overwrite")
         for flag, is_given in (("--resume", self.resume), ("--overwrite", self.overwrite)):
             if is_given and self.folder is None:
-                raise requires(flag, "--output", "Without a folder there is no earlier run.")
+                raise requires(flag, "--output", "Add --output.")
         if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
             raise usage_error(f"--output {self.folder} is a file", "Give a folder.")

@@ -113,7 +113,7 @@ class LabelRule:
         if self.agree is not None and not 1 <= self.agree <= views:
             raise usage_error(
                 f"--agree {self.agree} is not from 1 to {views}, the number of views",
-                "Each of --weights looks at each of --scales, with --flip twice.",
+                "Give a smaller number: views are weights x scales, with --flip twice as many.",
             )
 
     def sides(self, imgsz: int) -> list[int]:
@@ -128,7 +128,7 @@ class LabelRule:
         if len(set(sides)) < len(sides):
             raise usage_error(
                 f"--scales: two of them give the same side at {imgsz} pixels: {', '.join(map(str, sides))}",
-                "Sides are multiples of 32: give scales that are further apart.",
+                "Give scales that are further apart: sides are multiples of 32.",
             )
         for side in sides:
             check_imgsz(side)

@@ -123,9 +123,7 @@ class PseudolabelSettings:
             ``USAGE``, naming the option.
         """
         if not self.weights or len(set(self.weights)) < len(self.weights):
-            raise usage_error(
-                "--weights: the same weights are given twice", "Give different ones, or one alone."
-            )
+            raise usage_error("--weights: the same weights are given twice", "Give each weights file once.")
         self.rule.check(len(self.weights))
         self.runtime.check()
         if self.dry_run:
@@ -142,7 +140,7 @@ class PseudolabelSettings:
             ("--review", self.review is not None),
         ):
             if is_given:
-                raise excludes(flag, "--dry-run", "A dry run writes nothing.")
+                raise excludes(flag, "--dry-run", "Leave one of them out.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,7 @@ class TrainSettings:
         """
         check_imgsz(self.imgsz)
         if self.pseudo_rules.unknown_objects and not self.uses_pseudo_labels:
-            raise requires("--unknown-objects", "--pseudo-labels", "Give both, or neither.")
+            raise requires("--unknown-objects", "--pseudo-labels", "Add --pseudo-labels.")
 
 
 def config_record(settings: TrainSettings) -> dict[str, Any]:
