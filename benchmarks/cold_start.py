@@ -87,7 +87,7 @@ def time_cold_starts(
     """
     if not hasattr(os, "wait4"):
         raise MedrovError(
-            ErrorCode.USAGE, "this system does not tell what a process used", "Use Linux or macOS."
+            ErrorCode.USAGE, "this system does not report the resources of a process", "Use Linux or macOS."
         )
     check_raster([image])
     checkpoint = folder / "network.pt"
@@ -164,11 +164,11 @@ def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
 def render(document: dict[str, Any]) -> Iterator[RenderableType]:
     """Yield the table of a document."""
     section = document["cold"]
-    table = right_aligned("cold start to the boxes of one image", "seconds", "peak MiB")
+    table = right_aligned("cold start to detections of one image", "seconds", "peak MiB")
     for name in ("medrov", "ultralytics"):
         table.add_row(name, with_range(section[name]["seconds"]), f"{section[name]['peak_rss_mb']:.0f}")
     yield table
-    yield f"medrov takes {section['wall_ratio']:.2f} of the time"
+    yield f"wall time of medrov: {section['wall_ratio']:.2f} of ultralytics'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

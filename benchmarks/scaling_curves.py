@@ -45,7 +45,11 @@ POINTS: Mapping[str, tuple[int, ...]] = {
 }
 """The points of each curve."""
 
-AXES = {"classes": "classes", "imgsz": "side of the model input, pixels", "batch": "images a forward pass"}
+AXES = {
+    "classes": "classes",
+    "imgsz": "side of the model input in pixels",
+    "batch": "images per forward pass",
+}
 FORWARD_COLOR, END_COLOR = "#2474c6", "#d9541e"
 """Told apart by the colour-blind (after Okabe and Ito, 2008)."""
 
@@ -136,7 +140,7 @@ def _figure(points: Sequence[dict[str, Any]], axis: str) -> Figure:
     values = [point["value"] for point in points]
     for key, color, label in (
         ("forward_images_per_s", FORWARD_COLOR, "forward alone"),
-        ("end_to_end_images_per_s", END_COLOR, "end to end, from disk to disk"),
+        ("end_to_end_images_per_s", END_COLOR, "end to end"),
     ):
         medians = [point[key]["median"] for point in points]
         low, high = ([pick(point[key]["rounds"]) for point in points] for pick in (min, max))

@@ -133,7 +133,7 @@ def render(document: dict[str, Any]) -> Iterator[RenderableType]:
     table = right_aligned(f"text encoder {section['encoder']}", "ms")
     classes = f"{section['classes']} cached classes"
     for label, key in (
-        ("a new process, to one new text", "cold_process_ms"),
+        ("new process to the embedding of one new text", "cold_process_ms"),
         ("loading the encoder", "load_encoder_ms"),
         ("one more text", "warm_text_ms"),
         (f"{classes}, from the cache", "cached_classes_ms"),

@@ -308,7 +308,7 @@ def _try_settings(
     for done, own in enumerate(settings, start=1):
         rival.images_per_s(own, listing)
         trials.append((own, rival.images_per_s(own, listing)))
-        advance(done, len(settings), "try settings of ultralytics")
+        advance(done, len(settings), "testing settings of ultralytics")
     return trials
 
 
@@ -337,7 +337,7 @@ def render(document: dict[str, Any]) -> Iterator[RenderableType]:
     speed = with_range(section["end_to_end_images_per_s"])
     yield f"ultralytics {section['version']}: {speed} images/s end to end"
     yield (
-        f"with the best of {len(section['trials'])} settings: batch {best['batch']}, {shape}, "
+        f"at the best of {len(section['trials'])} settings: batch {best['batch']}, {shape}, "
         f"{threads} threads{', fp16' if best['half'] else ''}"
     )
     yield f"same network: scores differ by {apart['score']:.1g}, boxes by {apart['box_px']:.1g} pixels"

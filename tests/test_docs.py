@@ -221,7 +221,7 @@ def test_the_code_of_the_python_page_runs(
         exec(compile(block, str(page), "exec"), names)
     printed = capsys.readouterr().out
     assert "chest.dcm 0 CT" in printed
-    assert "not_found There is no such file." in printed
+    assert "not_found The file does not exist." in printed
     assert f"{Path('images', 'broken.png')} unsupported_format" in printed
     assert list(names["found"]) == [str(Path("images", "blood_smear.png"))]
     assert len(names["results"]) == 2

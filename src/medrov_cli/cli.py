@@ -67,7 +67,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(name="data", help="Build datasets to train and measure on.", no_args_is_help=True)
+data_app = typer.Typer(name="data", help="Build datasets for training and evaluation.", no_args_is_help=True)
 app.command("detect")(with_options(detect.detect))
 app.command("train")(with_options(train.train))
 app.command("eval")(with_options(evaluate.evaluate))
@@ -95,7 +95,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback(
     invoke_without_command=True,
-    help=f"Find what you can name in medical images.\n\n{RESEARCH_NOTICE}",
+    help=f"Detect objects in medical images by class names in free text.\n\n{RESEARCH_NOTICE}",
 )
 def _root(
     context: typer.Context,
@@ -159,7 +159,7 @@ def _run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         return _report(_as_medrov_error(error), as_json=_asks_for_json(arguments))
     if result == ExitCode.INTERRUPTED:
-        console.note("interrupted; what was written is whole, and --resume goes on with it")
+        console.note("interrupted; files that were written are complete, and --resume continues the run")
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -193,7 +193,7 @@ def _as_medrov_error(error: Exception) -> MedrovError:
         return MedrovError(
             ErrorCode.OUTPUT_FAILED,
             f"cannot write: {os.strerror(error.errno or 0)}",
-            "Free some space, or write to another disk; what was written is whole.",
+            "Free some space, or write to another disk; files that were written are complete.",
         )
     return MedrovError(
         ErrorCode.INTERNAL,

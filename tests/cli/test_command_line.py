@@ -107,7 +107,9 @@ def test_interrupted(failing: Failing, medrov: Medrov) -> None:
     failing.error = KeyboardInterrupt()
     done = medrov("fail")
     assert done.exit_code == 130
-    assert done.stderr == "interrupted; what was written is whole, and --resume goes on with it\n"
+    assert (
+        done.stderr == "interrupted; files that were written are complete, and --resume continues the run\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,5 +220,5 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (
         130,
-        "interrupted; what was written is whole, and --resume goes on with it\n",
+        "interrupted; files that were written are complete, and --resume continues the run\n",
     )

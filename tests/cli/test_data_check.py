@@ -67,8 +67,8 @@ def test_as_json(medrov: Any, source: Path, tmp_path: Path) -> None:
                 "code": "file_missing",
                 "severity": "error",
                 "where": "ct/002.png",
-                "message": "there is no such file",
-                "hint": "Put the file there, or take its image out of annotations.json.",
+                "message": "the file does not exist",
+                "hint": "Restore the file, or remove its image from annotations.json.",
             }
         ],
     }

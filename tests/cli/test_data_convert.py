@@ -43,7 +43,7 @@ def test_for_people(medrov: Any, voc: Path, tmp_path: Path) -> None:
     done = medrov("data", "convert", voc, "--from", "voc", "-o", tmp_path / "out", *ABOUT)
     assert done.exit_code == 0, done.stderr
     assert done.stdout == f"class  boxes\ncell       2\n\n2 image(s) in {tmp_path / 'out'} (train 2)\n"
-    assert "warning: 1 box(es) reached out of their image and were cut" in done.stderr
+    assert "warning: 1 box(es) extend beyond their image and were cut" in done.stderr
 
 
 def test_for_programs(medrov: Any, voc: Path, tmp_path: Path) -> None:

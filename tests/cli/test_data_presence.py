@@ -27,7 +27,7 @@ def test_for_people(medrov: Any, dataset: Path) -> None:
     assert done.exit_code == 0, done.stderr
     _, ct, eye = done.stdout.splitlines()
     assert (ct.split(), eye.split()) == (["ct", "1", "0", "1"], ["eye", "1", "0", "1"])
-    assert "to use it, write 'presence:'" in done.stderr
+    assert "to use the table, add 'presence:'" in done.stderr
     assert (dataset.parent / "presence.csv").read_text() == "dataset,liver,optic disc\nct,1,-1\neye,-1,1\n"
     dataset.write_text(dataset.read_text() + "presence: presence.csv\n")
     assert load_dataset(dataset).presence.tolist() == [[1, -1], [-1, 1]]
@@ -47,7 +47,7 @@ def test_as_json(medrov: Any, dataset: Path, tmp_path: Path) -> None:
         "class": "optic disc",
         "value": -1,
         "reason": "lexicon",
-        "text": "the lexicon says that it is seen in fundoscopy",
+        "text": "the lexicon lists it for fundoscopy",
     }
     assert len(reasons.read_text().splitlines()) == 5
 

@@ -98,7 +98,7 @@ def test_a_repair_for_people(medrov: Any, leaking: Path) -> None:
         ["cases", "6", "1", "2"],
         ["x:", "images/boxes", "0/0", "0/0", "0/0"],
     ]
-    assert "2 cases hold near-copies of each other: they stay together in 1 group(s)" in done.stderr
+    assert "2 cases contain near-copies of each other: they are kept together in 1 group(s)" in done.stderr
     assert "moved: 2 image(s) of 2 case(s)" in done.stderr
     assert medrov("data", "check", leaking).stdout.count("error") == 1  # in "0 error(s)"
     before = (leaking / "annotations.json").read_bytes()

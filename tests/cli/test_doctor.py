@@ -123,7 +123,7 @@ def test_missing_weights_are_said_to_people(default_weights: Path, medrov: Medro
     done = medrov("doctor")
     assert done.exit_code == 1
     assert f"broken: weights, {DEFAULT_WEIGHTS}." in done.stdout
-    assert done.stdout.endswith("medrov detect does not work here with its default settings.\n")
+    assert done.stdout.endswith("medrov detect does not work on this machine with its default settings.\n")
 
 
 @pytest.mark.usefixtures("default_weights")

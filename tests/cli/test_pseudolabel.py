@@ -323,7 +323,7 @@ def test_an_unreadable_image_is_a_record_and_is_looked_at_again_when_it_is_repai
     image.write_bytes(b"no image")
     failed = medrov(*options, "-o", tmp_path / "out", "--json")
     assert failed.exit_code == 3
-    assert "smear/5.png: The file does not decode." in failed.stderr
+    assert "smear/5.png: The file cannot be decoded." in failed.stderr
     report = failed.json
     assert report == json.loads((tmp_path / "out" / "manifest.json").read_text()) | {
         "output": str(tmp_path / "out"),
@@ -501,11 +501,11 @@ def test_apply(medrov: Any, dataset: Path, weights: Path, tmp_path: Path) -> Non
     [
         ({"decision": "relabel", "class": "polyp"}, "annotated or impossible"),
         ({"decision": "relabel", "class": "no such"}, "annotated or impossible"),
-        ({"decision": "relabel"}, "no file of decisions"),
-        ({"decision": "accept", "class": "polyp"}, "no file of decisions"),
-        ({"decision": "perhaps"}, "no file of decisions"),
-        ({"decision": "reject", "id": 1}, "no label to decide on"),
-        ({"decision": "reject", "id": True}, "no file of decisions"),
+        ({"decision": "relabel"}, "not a file of decisions"),
+        ({"decision": "accept", "class": "polyp"}, "not a file of decisions"),
+        ({"decision": "perhaps"}, "not a file of decisions"),
+        ({"decision": "reject", "id": 1}, "not a reviewed label"),
+        ({"decision": "reject", "id": True}, "not a file of decisions"),
         ({"decision": "reject", "source": "other"}, "no source 'other'"),
     ],
 )
@@ -526,10 +526,10 @@ def test_decisions_on_other_labels(medrov: Any, dataset: Path, weights: Path, tm
     decisions, labels = reviewed(medrov, dataset, weights, tmp_path)
     twice = [{"source": "smear", "id": labels[0]["id"], "decision": "accept"}] * 2
     cases = [
-        (decisions | {"labels": "0" * 64}, "about other labels"),
-        (decisions | {"decisions": twice}, "decides twice"),
-        (decisions | {"schema": "medrov.detect/1"}, "no file of decisions"),
-        ([], "no file of decisions"),
+        (decisions | {"labels": "0" * 64}, "does not belong to the labels"),
+        (decisions | {"decisions": twice}, "two decisions"),
+        (decisions | {"schema": "medrov.detect/1"}, "not a file of decisions"),
+        ([], "not a file of decisions"),
     ]
     file = tmp_path / "decisions.json"
     apply = ("pseudolabel", "apply", file, "--labels", tmp_path / "out")
@@ -553,7 +553,7 @@ def test_decisions_on_other_labels(medrov: Any, dataset: Path, weights: Path, tm
         stream.write("\n")
     changed = medrov(*apply, "-o", tmp_path / "new")
     assert changed.exit_code == 4
-    assert "presence.csv is not as it was written" in changed.stderr
+    assert "presence.csv was changed after it was written" in changed.stderr
 
 
 def test_the_page_escapes_what_a_dataset_may_say(

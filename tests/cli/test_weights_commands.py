@@ -280,7 +280,7 @@ def test_import_of_a_trap_is_code_5_and_does_nothing(run: Run, home: Path) -> No
     assert (code, error(out)["code"]) == (5, "weights_untrusted")
     code, out, err = run("import", trap)
     assert (code, out) == (5, "")
-    assert "nothing of it was run" in err
+    assert "no code was run" in err
     assert not canary.exists()
     assert not (home.parent / "trap.safetensors").exists()
 

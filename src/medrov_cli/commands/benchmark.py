@@ -36,7 +36,7 @@ def _about(document: Document) -> Text:
         f"train --precision auto is {precision['name']}: {precision['reason']}",
         versions,
         f"{subject}, {settings['classes']}{made_up} classes",
-        f"{settings['images']} images a round, of {settings['files']} {settings['images_from']}",
+        f"{settings['images']} images per round, of {settings['files']} {settings['images_from']}",
     ]
     peak = document["peak_memory_mb"]["resident"]
     if peak is not None:
@@ -70,7 +70,7 @@ def _runs(rows: Sequence[Document]) -> Iterator[RenderableType]:
     yield stages
     for row in rows:
         if row["energy_j_per_image"] is not None:
-            yield f"{row['engine']}: {row['energy_j_per_image']:.3g} J an image, end to end"
+            yield f"{row['engine']}: {row['energy_j_per_image']:.3g} J per image, end to end"
 
 
 def _memory(section: Document) -> Iterator[RenderableType]:
@@ -87,9 +87,9 @@ def _with_range(figure: Document) -> str:
 
 
 def benchmark(settings: BenchmarkSettings) -> None:
-    """Measure how fast detection is on this machine.
+    """Measure the speed of detection on this machine.
 
-    Everything runs offline. Several figures can be asked for at once; whatever is compared takes turns.
+    The command works offline. Options can be combined. Compared entries run in turn.
     """
     from medrov_cli.core.benchmarking.run import run_benchmark
 

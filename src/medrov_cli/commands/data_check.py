@@ -38,9 +38,9 @@ def _render(result: DatasetCheck) -> RenderableType:
 
 
 def check(settings: CheckSettings) -> None:
-    """Look for what spoils training or measuring: leaks between splits, broken files, odd boxes.
+    """Report problems of a dataset: leaks between splits, broken files, implausible boxes.
 
-    Exit code 3 if there is a finding of severity error, 0 otherwise.
+    Exit code 3 if there is a problem of severity error, else 0.
     """
     from medrov_cli.core.curation.check import check_dataset
 

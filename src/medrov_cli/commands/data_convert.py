@@ -54,9 +54,9 @@ def _render(output: ConvertOutput) -> RenderableType:
 
 
 def convert(settings: ConvertSettings) -> None:
-    """Make a source folder of masks or boxes that you have.
+    """Convert masks or boxes to a source folder.
 
-    An input that fails is reported, and the rest goes on.
+    An input that fails is reported, and the other inputs are converted.
     """
     from medrov_cli.core.curation.convert import convert as run
 
@@ -75,6 +75,6 @@ def _warn(converted: Converted) -> None:
         console.fail(f"{failure.path}: {failure.error.message}", failure.error.hint)
     if converted.clipped or converted.dropped:
         console.warn(
-            f"{converted.clipped} box(es) reached out of their image and were cut; "
-            f"{converted.dropped} had nothing in it and were left out"
+            f"{converted.clipped} box(es) extend beyond their image and were cut; {converted.dropped} lie "
+            "outside and were removed"
         )

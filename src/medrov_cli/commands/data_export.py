@@ -52,9 +52,9 @@ def _render(output: DatasetExportOutput) -> str:
 
 
 def export(settings: DataExportSettings) -> None:
-    """Write a dataset for another tool: COCO, YOLO, Pascal VOC, Label Studio or CVAT.
+    """Write a dataset for another program: COCO, YOLO, Pascal VOC, Label Studio or CVAT.
 
-    'medrov data convert' reads all of them back.
+    'medrov data convert' reads all of these formats.
     """
     from medrov_cli.core.curation.dataset_export import run_export
 
@@ -65,8 +65,8 @@ def export(settings: DataExportSettings) -> None:
     lost = result.written
     if lost.crowds or lost.outside:
         console.warn(
-            f"left out: {lost.crowds} boxes of crowds, which the format cannot tell from objects, "
-            f"and {lost.outside} boxes outside of their images"
+            f"left out: {lost.crowds} boxes of crowds, which the format cannot mark, and {lost.outside} "
+            "boxes outside of their images"
         )
     console.success(DatasetExportOutput(settings.to, result), _render, as_json=settings.as_json)
     if result.failures:

@@ -29,10 +29,10 @@ def _render(merged: Merged) -> RenderableType:
 
 
 def merge(settings: MergeSettings) -> None:
-    """Join source folders and a class map to one dataset, with a draft of its presence table.
+    """Join source folders to one dataset, with a class map and a draft of the presence table.
 
-    Sources whose classes stay are named by relative paths; others are written below the output, with
-    hard links to their images. Nothing that is there already is changed.
+    Unchanged sources are referenced by relative paths. Changed sources are written below the output,
+    with hard links to their images. Existing files are not changed.
     """
     from medrov_cli.core.curation.merge import DATASET, PRESENCE, merge_sources
 
@@ -40,4 +40,4 @@ def merge(settings: MergeSettings) -> None:
         merged = merge_sources(settings, advance)
     console.success(merged, _render, as_json=settings.as_json)
     output = settings.output
-    console.note(f"written: {output / DATASET}, {output / PRESENCE}: a draft, to be looked over")
+    console.note(f"written: {output / DATASET}, {output / PRESENCE}: a draft; check it")

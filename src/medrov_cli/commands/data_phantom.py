@@ -62,7 +62,7 @@ def _render(output: PhantomOutput) -> RenderableType:
 def phantom(settings: PhantomSettings) -> None:
     """Draw synthetic images of nine modalities, with the exact box of every object.
 
-    They show that a pipeline works, not how well a model does on patients. Each is marked as SYNTHETIC.
+    They test a pipeline, and do not measure accuracy on patients. Each is marked SYNTHETIC.
     """
     from medrov_cli.core.curation.phantoms import run_phantoms
 

@@ -55,9 +55,9 @@ def _render(output: PresenceOutput) -> RenderableType:
 
 
 def presence(settings: PresenceSettings) -> None:
-    """Draft the presence table of a dataset: what is annotated, possible, impossible, and why.
+    """Draft the presence table of a dataset: annotated, possible and impossible classes.
 
-    Where nothing is known it says possible, which teaches nothing wrong. Look it over, and edit it.
+    Unknown cells are "possible", which causes no false negatives in training. Check and edit the table.
     """
     from medrov_cli.core.curation.presence_writing import draft_for_dataset
 
@@ -65,4 +65,4 @@ def presence(settings: PresenceSettings) -> None:
     console.success(PresenceOutput(result), _render, as_json=settings.as_json)
     console.note(f"written: {result.path}")
     if not result.in_yaml:
-        console.note(f"to use it, write 'presence:' with its path into {settings.dataset}")
+        console.note(f"to use the table, add 'presence:' with its path to {settings.dataset}")

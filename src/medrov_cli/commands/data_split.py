@@ -79,10 +79,10 @@ def _render(output: SplitOutput) -> RenderableType:
 
 
 def split(settings: SplitSettings) -> None:
-    """Deal the images of a source into train, val and test: by patient, classes evenly.
+    """Divide the images of a source into train, val and test by patient, stratified by class.
 
-    Images of one case stay together, and so do near-copies; an image without a case is dealt by
-    itself. The splits replace those in annotations.json.
+    Images of one case, and near-copies, stay in one split. An image without a case counts as a separate
+    patient. The new splits replace those in annotations.json.
     """
     from medrov_cli.core.curation.split import split_source
     from medrov_cli.core.datasets.sources import ANNOTATIONS
@@ -94,7 +94,7 @@ def split(settings: SplitSettings) -> None:
     written = SplitOutput(result, path, None if settings.repair else settings.shares.seed)
     console.success(written, _render, as_json=settings.as_json)
     if result.moved == () and settings.output is None:
-        console.note(f"nothing to repair: {path} stays as it is")
+        console.note(f"nothing to repair: {path} is unchanged")
     else:
         console.note(f"written: {path}")
     if result.failures:
@@ -105,11 +105,11 @@ def _warn(result: SplitResult) -> None:
     for path, error in result.failures:
         console.warn(f"{path}: {error.message}")
     if result.without_case and result.moved is None:
-        console.warn(f"{result.without_case} image(s) have no case: each was dealt as a patient of its own")
+        console.warn(f"{result.without_case} image(s) have no case: each counts as a separate patient")
     if result.joined_groups:
         console.note(
-            f"{result.joined_cases} cases hold near-copies of each other: "
-            f"they stay together in {result.joined_groups} group(s)"
+            f"{result.joined_cases} cases contain near-copies of each other: they are kept together in "
+            f"{result.joined_groups} group(s)"
         )
     if result.moved:
         console.note(f"moved: {len(result.moved)} image(s) of {result.moved_cases} case(s)")

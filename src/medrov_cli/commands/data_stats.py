@@ -29,13 +29,13 @@ def _render(stats: DatasetStats) -> RenderableType:
             table.add_row("", one.name, *(str(one.boxes[p]) for p in places), *sides)
     summary = (
         f"{len(stats.sources)} source(s), {stats.images} image(s), {stats.boxes} box(es), "
-        f"{len(stats.classes)} class(es); px: side of a box, the root of its area"
+        f"{len(stats.classes)} class(es); px: square root of the box area"
     )
     return Group(table, "", summary)
 
 
 def stats(settings: StatsSettings) -> None:
-    """Count images, boxes and their sizes by source, class and split; show some of each class."""
+    """Count images, boxes and box sizes by source, class and split."""
     from medrov_cli.core.curation.stats_page import count_dataset
 
     with console.progress("classes") as advance:

@@ -128,7 +128,7 @@ class TableView(RecordView):
         """Print the table."""
         console.stdout().print(self._table)
         if self._left_out:
-            console.note(f"... and {self._left_out} more rows: --output DIR or --format jsonl has them all")
+            console.note(f"... and {self._left_out} more rows: use --output DIR or --format jsonl for all")
         super().finish(summary, folder)
 
     def _row(self, *cells: str | Text) -> None:
@@ -139,9 +139,9 @@ class TableView(RecordView):
 
 
 def detect(settings: DetectSettings) -> None:
-    """Find what you name in medical images.
+    """Detect objects in medical images.
 
-    Without --classes, everything that the weights know and the image's modality can show.
+    Without --classes: the vocabulary of the weights, limited to classes of the image's modality.
     """
     from medrov_cli.core.detection.run import run_detection
 
@@ -162,7 +162,9 @@ def _view(settings: DetectSettings) -> Iterator[RecordView]:
     wants_lines = not has_folder and "jsonl" in settings.formats
     wants_document = settings.output.as_json or (not has_folder and "json" in settings.formats)
     if wants_lines and wants_document:
-        raise usage_error("--format jsonl and --json (or json) both want stdout", "Give one, or --output.")
+        raise usage_error(
+            "--format jsonl and --json (or json) both write to stdout", "Give one, or --output."
+        )
     if wants_document:
         with tempfile.TemporaryFile("w+", encoding="ascii") as spool:
             yield DocumentView(spool)

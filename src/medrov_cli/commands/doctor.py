@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def doctor(settings: DoctorSettings) -> None:
-    """Try out which formats, engines, text encoders and weights work here.
+    """Test the formats, engines, text encoders and weights on this machine.
 
-    Exits with 0 if 'medrov detect' works with its default settings, and with 1 if not. What is
-    broken but not needed for that is a warning. Nothing is downloaded.
+    Exit code 0 if 'medrov detect' works with its default settings, else 1. Failures of other parts are
+    warnings. Nothing is downloaded.
     """
     from medrov_cli.core.doctor.run import run_checks
 
@@ -40,13 +40,13 @@ def _render(report: Report) -> RenderableType:
         state = Text("yes", "green") if check.works else Text("no", "bold red" if check.needed else "yellow")
         table.add_row(heading, check.name, state, check.detail)
     packages = ", ".join(f"{name} {version or 'missing'}" for name, version in report.versions.items())
-    network = "forbidden" if report.offline else "used only by 'weights pull' and hf-hub: encoders"
+    network = "forbidden" if report.offline else "used by 'weights pull' and hf-hub: encoders only"
     lines = [Text(f"\nnetwork: {network}\nversions: {packages}\n")]
     for failure in report.failures:
         label = Text("broken", "bold red") if failure.needed else Text("not working", "yellow")
         lines.append(
             Text.assemble(label, f": {failure.group.value.replace('_', ' ')}, {failure.name}. {failure.hint}")
         )
-    verdict = "works here" if report.works else "does not work here with its default settings"
+    verdict = "works here" if report.works else "does not work on this machine with its default settings"
     lines.append(Text(f"medrov detect {verdict}.", "bold"))
     return Group(table, *lines)

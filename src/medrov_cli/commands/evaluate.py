@@ -80,7 +80,7 @@ def _lines(report: Mapping[str, Any]) -> list[str]:
         lines.append("mAP50 " + ", ".join(parts))
     if synonyms := report["synonyms"]:
         lines.append(
-            f"asked by other names: mAP50 {_number(synonyms['mean_ap50'])}, worst names "
+            f"by synonyms: mAP50 {_number(synonyms['mean_ap50'])}, worst synonyms "
             f"{_number(synonyms['worst_ap50'])}, canonical {_number(synonyms['canonical_ap50'])}"
         )
     lines.append(
@@ -91,7 +91,7 @@ def _lines(report: Mapping[str, Any]) -> list[str]:
     at = report["absent"]["thresholds"].index(0.25)
     rate = report["absent"]["false_positives_per_image"][at]
     lines.append(
-        f"absent classes: {rate:.3f} false positives an image at score 0.25, "
+        f"absent classes: {rate:.3f} false positives per image at score 0.25, "
         f"{report['absent']['at_operating_points']:.3f} at operating points"
     )
     if comparison := report["comparison"]:
@@ -111,10 +111,10 @@ def _interval(bounds: tuple[float, float]) -> str:
 
 
 def evaluate(settings: EvaluateSettings) -> None:
-    """Measure how good a detector is, and where it fails.
+    """Measure the accuracy of a detector, and report its errors.
 
-    All classes of the dataset are asked for at once on every image of the split. The folder gets
-    report.json, report.html, curves, images.csv and the predictions.
+    All classes of the dataset are requested at once on every image of the split. Output: report.json,
+    report.html, curves, images.csv and the predictions.
     """
     from medrov_cli.core.evaluation.run import export_truth, run_evaluation
 
@@ -139,5 +139,6 @@ def _warn(report: Mapping[str, Any], absent_limit: float | None) -> None:
     if absent_limit is not None and rate > absent_limit:
         console.warn(
             f"--absent-limit {absent_limit:g} is not reached: {rate:.3f} false positives of absent classes "
-            "an image are as sure as anything that was found, or of classes too rare to have a threshold"
+            "per image have scores as high as the correct detections, or their classes are too rare for a "
+            "threshold"
         )

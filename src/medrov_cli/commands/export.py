@@ -59,7 +59,7 @@ def _render(output: ExportOutput) -> RenderableType:
 def _rows(parity: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """Return what the check found, as rows of a table."""
     if parity is None:
-        return [("check", "not run: nothing on this machine runs such a file")]
+        return [("check", "not run: this machine has no runtime for the format")]
     rows = [
         ("check", f"{parity['images']} images ({parity['images_of']}), {parity['engine']}"),
         ("scores differ by", f"{parity['score_max']:.5f} at most, {parity['score_mean']:.6f} on average"),
@@ -73,15 +73,23 @@ def _rows(parity: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         rows.append(("mAP50", f"{shown}, over {parity['map50_classes']} classes of sources"))
     if "nms" in parity:
         nms = parity["nms"]
-        rows.append(("detections", f"{nms['detections']}, {100 * nms['differing']:.2f} % differ inside"))
+        rows.append(
+            (
+                "detections",
+                (
+                    f"{nms['detections']}, {100 * nms['differing']:.2f} % differ from the "
+                    "suppression inside the model"
+                ),
+            )
+        )
     return rows
 
 
 def export(settings: ExportSettings) -> None:
-    """Write weights as a model for other programs, checked against torch.
+    """Write weights as a model for other programs, after a comparison with torch.
 
-    The file says what it finds and how its images are prepared; 'medrov detect --weights FILE' runs onnx and
-    openvino. If it does not answer as the weights do, nothing is written.
+    Metadata in the file describe its classes and the preparation of images. 'medrov detect --weights
+    FILE' runs onnx and openvino. If results differ by more than the limits, nothing is written.
     """
     from medrov_cli.core.exporting.run import run_export
 
@@ -90,5 +98,5 @@ def export(settings: ExportSettings) -> None:
     shown = ExportOutput(result.document, result.output, result.bytes)
     console.success(shown, _render, as_json=settings.as_json)
     if result.document["parity"] is None:
-        console.warn("the export was not checked: nothing on this machine runs such a file")
+        console.warn("the model was not compared with torch: this machine has no runtime for the format")
     console.note(f"written: {result.output}")

@@ -113,11 +113,11 @@ def _render_applied(output: ApplyOutput) -> RenderableType:
 
 
 def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
-    """Label what a dataset's sources show without annotating it, and merge a person's decisions.
+    """Label classes that a dataset's sources do not annotate, and apply a review.
 
-    Looked for are classes with a 0 in the presence table; the defaults are the paper's rule.
-    'apply' merges the decisions that the page of --review saves. An image that cannot be read is reported,
-    and the rest goes on.
+    The command labels classes with a 0 in the presence table. The defaults are those of the paper.
+    'apply' writes the decisions that the page of --review saves. An image that cannot be read is
+    reported, and the other images are processed.
     """
     if context.invoked_subcommand is not None:
         return
@@ -132,9 +132,7 @@ def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
     shown = PseudoLabelOutput(result.manifest, output, result.waiting_for)
     console.success(shown, _render, as_json=settings.output.as_json)
     if result.waiting_for:
-        console.note(
-            f"the dataset is written when these shards are done, too: {', '.join(result.waiting_for)}"
-        )
+        console.note(f"the dataset is written after these shards: {', '.join(result.waiting_for)}")
     for place in (output, settings.review if result.is_written else None):
         if place is not None:
             console.note(f"written: {place}")
@@ -145,7 +143,7 @@ def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
 
 
 def apply(settings: ApplySettings) -> None:
-    """Merge decisions: rejected labels go, relabelled and accepted ones are marked as reviewed."""
+    """Apply a review: remove rejected labels, mark accepted and relabelled ones as reviewed."""
     from medrov_cli.core.pseudolabeling.decisions import apply_decisions
 
     manifest = apply_decisions(

@@ -64,9 +64,9 @@ def _render(output: TrainOutput) -> RenderableType:
 
 
 def train(settings: TrainSettings) -> None:
-    """Train a detector on many sources, and keep the weights of its best epoch.
+    """Train a detector on several sources, and save the weights of the best epoch.
 
-    The folder gets config.json, metrics.jsonl, curves.png, best.safetensors, and the state for --resume.
+    Output: config.json, metrics.jsonl, curves.png, best.safetensors, and the state for --resume.
     """
     from medrov_cli.core.training.run import run_training
 
@@ -95,7 +95,7 @@ def _summary(entry: Mapping[str, Any]) -> str:
     added = entry["added_a_step"]
     if any(added.values()):
         words.append(
-            f"added a step {added['pseudo']:.2f} pseudo-labels, {added['unknown']:.2f} unknown objects"
+            f"added per step {added['pseudo']:.2f} pseudo-labels, {added['unknown']:.2f} unknown objects"
         )
     return ", ".join(words)
 

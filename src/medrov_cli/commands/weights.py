@@ -46,7 +46,7 @@ class Document:
 
 
 def list_(settings: WeightsListSettings) -> None:
-    """List the weights that are known by name, and whether they are here."""
+    """List the weights of the manifest, and whether they are installed."""
     from medrov_cli.core.weights.listing import list_weights
 
     listed = list_weights()
@@ -55,7 +55,7 @@ def list_(settings: WeightsListSettings) -> None:
 
 
 def show(settings: WeightsFileSettings) -> None:
-    """Show what weights say about themselves: model, text encoder, classes, training, results."""
+    """Show the metadata of weights: model, text encoder, classes, training, results."""
     from medrov_cli.core.provisioning import show_weights
 
     shown = show_weights(settings.weights)
@@ -71,7 +71,7 @@ def show(settings: WeightsFileSettings) -> None:
 
 
 def verify(settings: WeightsFileSettings) -> None:
-    """Read weights from end to end: SHA-256, metadata, every tensor's name, shape and values."""
+    """Verify weights: SHA-256, metadata, and the name, shape and values of every tensor."""
     from medrov_cli.core.model.verification import verify_weights
 
     found = verify_weights(settings.weights)
@@ -80,7 +80,7 @@ def verify(settings: WeightsFileSettings) -> None:
 
 
 def import_(settings: WeightsImportSettings) -> None:
-    """Convert an ultralytics .pt file (medrov.pt, yolov8*-worldv2.pt). Nothing of its pickle is run."""
+    """Convert an ultralytics .pt file (medrov.pt, yolov8*-worldv2.pt) without running its pickle."""
     from medrov_cli.core.provisioning import import_weights
 
     found = import_weights(settings)
@@ -96,7 +96,7 @@ def import_(settings: WeightsImportSettings) -> None:
 
 
 def pull(settings: WeightsPullSettings) -> None:
-    """Download weights of the manifest into the cache. Nothing else asks the network for weights."""
+    """Download weights of the manifest to the cache. No other command downloads weights."""
     from medrov_cli.core.provisioning import pull_weights
 
     with console.progress("bytes") as advance:
@@ -216,6 +216,6 @@ def _verification_table(found: Verification) -> Table:
             "SHA-256": found.sha256,
             "size": f"{found.size_bytes / 1e6:.1f} MB",
             "content": f"{found.tensors} tensors, {found.parameters} parameters",
-            "verdict": "whole: metadata, names, shapes and values are as they must be",
+            "verdict": "valid: metadata, names, shapes and values",
         }
     )

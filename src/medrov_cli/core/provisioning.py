@@ -65,7 +65,9 @@ def import_weights(settings: WeightsImportSettings) -> Verification:
     suffix = "-start.safetensors" if source.suffix == ".safetensors" else ".safetensors"
     output = settings.output or Path(source.stem + suffix)
     if output.suffix != ".safetensors":
-        raise usage_error(f"--output {output} does not end in .safetensors", "Give such a name.")
+        raise usage_error(
+            f"--output {output} does not end in .safetensors", "Give a name that ends in .safetensors."
+        )
     require_absent(output, overwrite=settings.overwrite)
     if settings.imgsz is not None:
         check_imgsz(settings.imgsz)
@@ -104,7 +106,7 @@ def pull_weights(name: str, *, offline: bool, progress: Progress = no_progress) 
     if offline:
         raise MedrovError(
             ErrorCode.NETWORK_FORBIDDEN,
-            f"weights {name!r} are not on this machine, and the network is forbidden",
+            f"weights {name!r} are not installed, and the network is forbidden",
             "Run once without --offline and MEDROV_OFFLINE, "
             f"or copy the file into {resolution.pulled_dir()}.",
         )

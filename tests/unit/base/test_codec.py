@@ -85,7 +85,7 @@ def test_every_type_of_field_is_read() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("name", "", "field 'name' must be a text that is not empty"),
+        ("name", "", "field 'name' must be a non-empty text"),
         ("count", 10, "field 'count' must be a whole number from 1 to 9"),
         ("count", True, "field 'count' must be a whole number from 1 to 9"),
         ("kind", "c", "field 'kind' must be one of a, b"),

@@ -116,7 +116,7 @@ def test_names_are_mapped_once(folders: list[Path], tmp_path: Path) -> None:
         ("sources: {smear: {synonyms: {}}}\n", "unknown key 'synonyms'"),
         ("rename: [rbc]\n", "'rename' is not a mapping"),
         ("drop: rbc\n", "'drop' is not a list"),
-        ("rename: {rbc: }\n", "renamed to no name"),
+        ("rename: {rbc: }\n", "renamed to an empty name"),
         ("- rbc\n", "not a class map"),
         ("rename: {rbc: [\n", "not a yaml file"),
     ],

@@ -37,7 +37,7 @@ def test_another_source_of_the_modality_makes_it_possible() -> None:
     """The lexicon knows neither class."""
     found = cells(SourceFacts("a", Modality.CT, ("blob",)), SourceFacts("b", Modality.CT, ("smudge",)))
     assert (found["a", "smudge"].value, found["a", "smudge"].reason) == (0, Reason.SAME_MODALITY)
-    assert found["a", "smudge"].text == "b annotates it, and is CT, too"
+    assert found["a", "smudge"].text == "b annotates it, and has the same modality CT"
 
 
 def test_the_lexicon_tells_modalities() -> None:

@@ -104,7 +104,12 @@ def test_a_class_that_omnis_annotates_and_the_source_does_not_is_refused(tmp_pat
     ("source", "classes", "says", "hint"),
     [
         ("bccd", ["platelets"], "the source 'bccd' is not a dataset", "Close names: BCCD. "),
-        ("my-hospital", ["platelets"], "the source 'my-hospital' is not", "^Name the source .* own presence"),
+        (
+            "my-hospital",
+            ["platelets"],
+            "the source 'my-hospital' is not",
+            "^Set the name of the source .* write a presence",
+        ),
         (
             "BCCD",
             ["platelets", "red blood cells"],
@@ -112,8 +117,13 @@ def test_a_class_that_omnis_annotates_and_the_source_does_not_is_refused(tmp_pat
             "Close names: red blood cell",
         ),
         ("BCCD", ["platelets", "wbcs"], "the class 'wbcs' is not in", "Close names: wbc"),
-        ("BCCD", ["platelets", "zzz"], "the class 'zzz' is not in the", "^Rename the class .* own presence"),
-        ("BCCD", ["rbc/red blood cell"], "the class 'rbc/red blood cell' is not in", "own presence.csv"),
+        (
+            "BCCD",
+            ["platelets", "zzz"],
+            "the class 'zzz' is not in the",
+            "^Rename the class .* write a presence",
+        ),
+        ("BCCD", ["rbc/red blood cell"], "the class 'rbc/red blood cell' is not in", "write a presence.csv"),
         ("BCCD", ["platelets", "liver"], "-1 at 'BCCD', 'liver', although the source annotates", "Compare"),
         ("AbdomenAtlas", ["liver", "trachea"], "0 at 'AbdomenAtlas', 'trachea', although", "Compare"),
     ],
@@ -145,11 +155,11 @@ def test_a_class_finds_its_column(name: str, index: int) -> None:
 
 @pytest.mark.parametrize("columns", [("a/x", "b/x", "c"), ("x/a", "x/b", "c/x"), ("x", "x/b")])
 def test_a_class_of_two_equal_columns_is_refused(columns: tuple[str, ...]) -> None:
-    both = f"the class 'X' fits '{columns[0]}' and '{columns[1]}' of the Omnis table"
+    both = f"the class 'X' matches '{columns[0]}' and '{columns[1]}' of the Omnis table"
     with pytest.raises(MedrovError, match=both) as caught:
         find_column(Path("data.yaml"), "X", columns)
     assert caught.value.code is ErrorCode.DATASET_INVALID
-    assert "whole name" in (caught.value.hint or "")
+    assert "full name" in (caught.value.hint or "")
 
 
 def test_a_possible_class_is_no_negative_where_its_source_is_shown(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_run_goes_on_after_its_last_record(
 
 @pytest.mark.parametrize("paths", ["b", "ac", "abcd"])
 def test_records_of_other_inputs_are_refused(paths: str) -> None:
-    with pytest.raises(MedrovError, match="do not belong to this run"):
+    with pytest.raises(MedrovError, match="are not of this run"):
         next_position([record(path) for path in paths], INPUTS)
 
 

@@ -24,7 +24,7 @@ def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         ("Features\t: asimd sve bf16", "bf16", "bf16"),
         ("flags\t\t: fpu avx2 avx512f avx512_vnni", "fp32", "no units for bf16"),
         ("flags\t\t: fpu avx2", "fp32", "no units for bf16"),
-        ("model name\t: silent", "fp32", "does not tell"),
+        ("model name\t: silent", "fp32", "does not report"),
     ],
 )
 def test_a_cpu_trains_in_the_format_that_it_computes_in(

@@ -112,7 +112,7 @@ def test_a_text_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     (tmp_path / "a.dcm").write_text("hello")
     assert error_of(tmp_path / "a.txt").code is ErrorCode.UNSUPPORTED_FORMAT
-    assert "name promises DICOM" in error_of(tmp_path / "a.dcm").message
+    assert "file name indicates DICOM" in error_of(tmp_path / "a.dcm").message
 
 
 def test_nothing_is_opened_before_the_first_frame_is_asked_for() -> None:

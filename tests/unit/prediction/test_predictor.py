@@ -136,9 +136,9 @@ def test_a_failure_ends_the_stream_or_is_raised(predictor: Predictor, files: lis
     assert [isinstance(item, Failure) for item in stopped] == [False, False, False, True]
     stream = predictor.stream(files, on_failure="raise")
     assert [next(stream).frame.path for _ in range(3)] == [str(path) for path in files[:3]]
-    with pytest.raises(MedrovError, match="The name promises PNG"):
+    with pytest.raises(MedrovError, match="The file name indicates PNG"):
         next(stream)
-    with pytest.raises(MedrovError, match="The name promises PNG"):
+    with pytest.raises(MedrovError, match="The file name indicates PNG"):
         predictor.predict(files)
 
 

@@ -118,7 +118,7 @@ def test_exclusive_kind_needs_a_new_or_empty_folder(tmp_path: Path, resume: bool
     (tmp_path / "file").write_text("")
     for name in ("used", "file"):
         said = refusal(tmp_path / name, kind=EXCLUSIVE, resume=resume)
-        assert said == f"--output: {tmp_path / name} holds something else"
+        assert said == f"--output: {tmp_path / name} contains other files"
     assert names(tmp_path) == ["file", "used", "used/mine.txt"]
 
 

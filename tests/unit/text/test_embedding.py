@@ -54,7 +54,7 @@ def test_no_prompts_and_no_texts_are_empty_tables() -> None:
 
 
 def test_an_encoder_wider_than_the_detector_is_refused() -> None:
-    with pytest.raises(MedrovError, match="384 values; the detector takes at most 256") as caught:
+    with pytest.raises(MedrovError, match="of width 384; the maximum of the detector is 256") as caught:
         embed_texts(["polyp"], width=256)
     assert caught.value.code is ErrorCode.USAGE
 

@@ -86,7 +86,7 @@ def test_a_model_with_code_of_its_own_is_refused(bert_folder: Path, tmp_path: Pa
     folder = shutil.copytree(bert_folder, tmp_path / "model")
     content = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps({**content, "auto_map": {"AutoModel": "evil.Evil"}}))
-    with pytest.raises(MedrovError, match="code of its own, which is never run") as caught:
+    with pytest.raises(MedrovError, match="requires its own code, which is not executed") as caught:
         open_image_encoder(f"local-dir:{folder}")
     assert caught.value.code is ErrorCode.ENCODER_MISSING
 

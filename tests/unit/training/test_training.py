@@ -126,7 +126,7 @@ def test_learns_to_find_bright_squares(whole_config: TrainSettings) -> None:
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_folder_holds_one_run(config: TrainSettings, resume: bool) -> None:
     run_training(dataclasses.replace(config, epochs=1))
-    with pytest.raises(MedrovError, match="epochs|already holds") as caught:
+    with pytest.raises(MedrovError, match="epochs|already contains") as caught:
         run_training(dataclasses.replace(config, epochs=2, resume=resume))
     assert caught.value.code is ErrorCode.USAGE
 

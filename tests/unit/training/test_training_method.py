@@ -291,7 +291,7 @@ def test_frozen_parts_stay_as_they_are(config: TrainSettings, tmp_path: Path, pa
 
 
 def test_all_parts_frozen_is_refused(config: TrainSettings) -> None:
-    with pytest.raises(MedrovError, match="nothing to train") as caught:
+    with pytest.raises(MedrovError, match="no trainable parameters") as caught:
         run_training(dataclasses.replace(config, freeze=tuple(Part)))
     assert caught.value.code is ErrorCode.USAGE
 

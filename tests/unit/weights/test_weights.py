@@ -233,7 +233,7 @@ def changed(key: str, value: object) -> dict[str, Any]:
         ("schema", "medrov.weights/2", "unknown metadata schema 'medrov.weights/2'"),
         ("schema", ..., "field 'schema' is missing"),
         ("name", ..., "field 'name' is missing"),
-        ("name", "", "'name' must be a text that is not empty"),
+        ("name", "", "'name' must be a non-empty text"),
         ("imgsz", "320", "'imgsz' must be a whole number"),
         ("imgsz", True, "'imgsz' must be a whole number"),
         ("imgsz", 330, "'imgsz' must be a multiple of 32"),
@@ -330,7 +330,7 @@ def test_pulled_weights_are_found_in_the_cache(home: Path, tmp_path: Path) -> No
     (home / "tiny.safetensors").rename(resolution.pulled_dir() / "tiny.safetensors")
     assert resolution.resolve("tiny") == tmp_path / "cache" / "weights" / "tiny.safetensors"
     (resolution.pulled_dir() / "tiny.safetensors").unlink()
-    with pytest.raises(MedrovError, match="not on this machine") as caught:
+    with pytest.raises(MedrovError, match="not installed") as caught:
         resolution.resolve("tiny")
     assert caught.value.hint == "Download them with `medrov weights pull tiny`."
 

@@ -22,7 +22,7 @@ from medrov_cli.core.writers.sink import OutputFolder, all_writers, is_overlay
 
 RUN = {"settings": {"conf": 0.25, "iou": 0.7}, "classes": ["polyp"]}
 MODEL = ModelIdentity("n", "0", "1", "minilm", "torch", 64)
-LOST = item_to_record(Failure("a.png", MedrovError(ErrorCode.NOT_FOUND, "There is no such file.")))
+LOST = item_to_record(Failure("a.png", MedrovError(ErrorCode.NOT_FOUND, "The file does not exist.")))
 
 
 def keep_all(records: Iterator[dict[str, Any]]) -> int:
@@ -64,7 +64,7 @@ def test_a_finished_run_is_complete_and_has_its_records(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_run_is_not_written_again(tmp_path: Path) -> None:
     write_run(tmp_path)
-    with pytest.raises(MedrovError, match="--output .* already holds a run") as caught:
+    with pytest.raises(MedrovError, match="--output .* already contains a run") as caught:
         opened(tmp_path)
     assert caught.value.code is ErrorCode.USAGE
 

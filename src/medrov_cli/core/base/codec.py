@@ -161,7 +161,7 @@ class Fields:
     def text(self, key: str, *, may_be_empty: bool = False) -> str:
         """Return a string."""
         value = self._get(key)
-        expected = "a text" if may_be_empty else "a text that is not empty"
+        expected = "a text" if may_be_empty else "a non-empty text"
         self.require(isinstance(value, str) and (bool(value) or may_be_empty), key, expected)
         return str(value)
 

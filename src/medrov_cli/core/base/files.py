@@ -72,7 +72,7 @@ def require_absent(
         ``USAGE``.
     """
     if path.exists() and not overwrite:
-        raise usage_error(f"{path} is there already{detail}", hint)
+        raise usage_error(f"{path} already exists{detail}", hint)
 
 
 def bring_file(original: Path, target: Path, *, link: bool) -> None:

@@ -53,13 +53,15 @@ def cpu_precision(cpuinfo: Path = CPUINFO) -> PrecisionChoice:
     """Return the format that training on this CPU is fastest in: bf16 if it computes in it, else fp32."""
     for name, limit in _isa_limits().items():
         if limit in _ISA_WITHOUT_BF16:
-            return PrecisionChoice("fp32", f"{name}={limit} keeps the CPU from bf16")
+            return PrecisionChoice("fp32", f"{name}={limit} disables bf16 on the CPU")
     _, flags = read_cpu(cpuinfo)
     own = sorted(_BF16_FLAGS.intersection(flags))
     if own:
-        return PrecisionChoice("bf16", f"the CPU computes in it ({', '.join(own)})")
+        return PrecisionChoice("bf16", f"the CPU has bf16 units ({', '.join(own)})")
     if not flags:
-        return PrecisionChoice("fp32", f"{platform.system()} does not tell whether the CPU computes in bf16")
+        return PrecisionChoice(
+            "fp32", f"{platform.system()} does not report whether the CPU computes in bf16"
+        )
     return PrecisionChoice("fp32", "the CPU has no units for bf16")
 
 

@@ -28,7 +28,7 @@ def watch_memory(predictor: Predictor, paths: Sequence[str], images: int) -> dic
         ``USAGE`` where the system does not tell what a process holds.
     """
     if resident_mb() is None:
-        raise usage_error("--memory: this system does not tell what a process holds", "Install psutil.")
+        raise usage_error("--memory: this system does not report the memory of a process", "Install psutil.")
     settled = min(SETTLED_AFTER, images // 2)
     step = max(1, images // SAMPLES)
     samples: list[tuple[int, float]] = []

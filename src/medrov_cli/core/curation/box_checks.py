@@ -59,7 +59,7 @@ def check_boxes(source: OpenSource) -> Iterator[DatasetIssue]:
             )
         twice = _written_twice(own, boxes.label[rows])
         if twice:
-            yield DatasetIssue(Code.BOX_DUPLICATE, where, f"{twice} box(es) of a class stand there twice")
+            yield DatasetIssue(Code.BOX_DUPLICATE, where, f"{twice} box(es) of a class occur twice")
 
 
 def _written_twice(xyxy: npt.NDArray[np.float64], label: npt.NDArray[np.int64]) -> int:
@@ -82,7 +82,7 @@ def check_classes(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
                 yield DatasetIssue(
                     Code.CLASS_WITHOUT_BOXES,
                     source.name,
-                    f"{name!r} is a category without a box: its images teach that the class is absent",
+                    f"{name!r} is a category without a box: its images count as negatives of the class",
                 )
     for name, counts in in_split.items():
         if not counts["train"] and not counts[UNSPLIT]:
@@ -138,8 +138,8 @@ def check_cases_between(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]
             yield DatasetIssue(
                 Code.CASE_IN_TWO_SOURCES,
                 both,
-                f"{len(crossing) - len(hashed)} case(s) have one name in both and different splits: "
-                "are they one patient?",
+                f"{len(crossing) - len(hashed)} case(s) have equal names in both sources and different "
+                "splits; they may be one patient",
             )
 
 
@@ -157,7 +157,7 @@ def check_sides(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
     classes = tuple(dict.fromkeys(name for source in sources for name in source.classes))
     for name, row in zip(classes, mirror_rows(classes), strict=True):
         if row < 0:
-            why = "is not a class" if mirrored_name(name) not in classes else "is no mirror image of it"
+            why = "is not a class" if mirrored_name(name) not in classes else "is not its mirror image"
             yield DatasetIssue(
                 Code.SIDE_UNPAIRED,
                 name,
@@ -177,8 +177,8 @@ def check_sides(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
             yield DatasetIssue(
                 Code.SIDE_DIFFERS,
                 name,
-                f"left half of the image in {', '.join(left)}, right half in {', '.join(right)}: "
-                "is one of them mirrored?",
+                f"left half of the image in {', '.join(left)}, right half in {', '.join(right)}: one of "
+                "them may be mirrored",
             )
 
 
@@ -200,5 +200,6 @@ def _side_in_source(
         yield DatasetIssue(
             Code.SIDE_SUSPECT,
             source.where(source.images[row]),
-            f"{name!r} is on the {other} half of the image, nearly all others of its source on the {half}",
+            f"{name!r} is on the {other} half of the image; nearly all others of its source are on the "
+            f"{half}",
         )

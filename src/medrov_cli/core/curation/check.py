@@ -146,6 +146,6 @@ def _check_duplicates(
         yield DatasetIssue(
             Code.NEAR_DUPLICATE,
             source.where(image),
-            f"it is in {split_of(image)}, and nearly the same is {other.where(twin)} in {split_of(twin)} "
+            f"the image in {split_of(image)} is a near-copy of {other.where(twin)} in {split_of(twin)} "
             f"(correlation {pair.correlation:.3f})",
         )

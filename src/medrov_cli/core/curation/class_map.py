@@ -76,7 +76,7 @@ def read_class_map(path: Path, sources: Sequence[OpenSource]) -> ClassMap:
     by_source = {}
     for name, rules in _mapping(path, document, "sources").items():
         if name not in known:
-            raise invalid(f"{path}: there is no source {name!r}", f"Sources: {', '.join(known)}.")
+            raise invalid(f"{path}: the dataset has no source {name!r}", f"Sources: {', '.join(known)}.")
         _check_keys(path, rules, {"rename", "drop"})
         by_source[str(name)] = _rules(path, rules, known[name], f"source {name!r}")
     general = _rules(path, document, everywhere, "no source")
@@ -99,7 +99,7 @@ def _rules(path: Path, document: Mapping[str, Any], known: Sequence[str], whose:
         raise invalid(f"{path}: {both[0]!r} is both renamed and dropped", "Keep one of the two.")
     for old, new in renamed.items():
         if not isinstance(new, str) or not new.strip():
-            raise invalid(f"{path}: {old!r} is renamed to no name", _FORM)
+            raise invalid(f"{path}: {old!r} is renamed to an empty name", _FORM)
     return Rules({**{old: new.strip() for old, new in renamed.items()}, **dict.fromkeys(dropped)})
 
 

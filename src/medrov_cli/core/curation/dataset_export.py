@@ -71,7 +71,7 @@ def run_export(config: DataExportSettings, progress: Progress = no_progress) -> 
     opened = open_inputs([config.dataset], config.data_root)
     images = collect(opened, splits=config.splits, sources=config.sources)
     if not images:
-        raise MedrovError(ErrorCode.NO_INPUT, "there is no image to export", "Check --split and --source.")
+        raise MedrovError(ErrorCode.NO_INPUT, "no image to export", "Check --split and --source.")
     with RunFolder(config.output, exclusive_kind(RUN_FILE)) as folder:
         folder.claim(_describe(config, opened), resume=config.resume)
         return _export(config, opened, images, writer, progress)
@@ -138,7 +138,7 @@ def _writer_of(name: str) -> DatasetWriter:
     entry = find_entry(registry.WRITERS, name)
     if entry is None:
         known = ", ".join(entry.name for entry in registry.WRITERS)
-        raise usage_error(f"--to does not know {name!r}.", f"Known formats: {known}.")
+        raise usage_error(f"--to: unknown {name!r}.", f"Known formats: {known}.")
     writer: DatasetWriter = load(entry)
     return writer
 
@@ -146,7 +146,9 @@ def _writer_of(name: str) -> DatasetWriter:
 def _bring(file: Path, target: Path, *, link: bool) -> None:
     """Put a file where the other tool looks for it, byte for byte."""
     if not file.is_file():
-        raise MedrovError(ErrorCode.NOT_FOUND, "The image is missing.", "Put it back, or drop its record.")
+        raise MedrovError(
+            ErrorCode.NOT_FOUND, "The image is missing.", "Restore the file, or remove its record."
+        )
     if target.is_file() and filecmp.cmp(file, target, shallow=False):
         return
     try:

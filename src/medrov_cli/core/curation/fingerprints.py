@@ -77,14 +77,14 @@ def fingerprint(path: Path, size_hw: tuple[int, int]) -> Fingerprint:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return Fingerprint(None, problem=(Code.FILE_MISSING, "there is no such file"))
+        return Fingerprint(None, problem=(Code.FILE_MISSING, "the file does not exist"))
     except OSError as error:
         return Fingerprint(None, problem=(Code.FILE_UNREADABLE, f"it cannot be read: {error.strerror}"))
     image = _decoded(data)
     if image is None:
-        return Fingerprint(None, problem=(Code.FILE_UNREADABLE, "it does not decode"))
+        return Fingerprint(None, problem=(Code.FILE_UNREADABLE, "it cannot be decoded"))
     if not _is_whole(data):
-        return Fingerprint(None, problem=(Code.FILE_UNREADABLE, "the file ends before its image does"))
+        return Fingerprint(None, problem=(Code.FILE_UNREADABLE, "the file is truncated"))
     problem = _problem_of(image, size_hw)
     grey = _grey(image)
     resized = cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)

@@ -60,30 +60,29 @@ SEVERITIES = {
 HINTS = {
     Code.SOURCE_UNUSABLE: "See docs/training.md for the form of a source folder.",
     Code.DATASET_INVALID: "See docs/training.md for the form of a dataset yaml.",
-    Code.SPLIT_MISSING: "Deal its images: 'medrov data split SOURCE_DIR'.",
+    Code.SPLIT_MISSING: "Run 'medrov data split SOURCE_DIR'.",
     Code.CASE_IN_TWO_SPLITS: (
-        "Bring the images of a case together: 'medrov data split SOURCE_DIR --repair'; "
-        "of two sources with the same cases, leave out one, or give both the same splits."
+        "Run 'medrov data split SOURCE_DIR --repair'. For two sources with the same cases, leave out one, "
+        "or give both the same splits."
     ),
     Code.CASE_IN_TWO_SOURCES: (
-        "If they are one patient, give both sources the same splits; if not, convert the sources: "
-        "cases then have the name of their source in them."
+        "Give both sources the same splits if they are one patient; else convert the sources again, which "
+        "adds their names to the cases."
     ),
     Code.NEAR_DUPLICATE: (
-        "Bring near-copies together: 'medrov data split SOURCE_DIR --repair'; of two sources that hold "
-        "the same images, leave out one."
+        "Run 'medrov data split SOURCE_DIR --repair'. For two sources with the same images, leave out one."
     ),
-    Code.FILE_MISSING: "Put the file there, or take its image out of annotations.json.",
-    Code.FILE_UNREADABLE: "Replace the file, or take its image out of annotations.json.",
-    Code.SIZE_MISMATCH: "Boxes are in pixels of the file that was annotated: put that one there.",
-    Code.BOX_WITHOUT_AREA: "Correct the box, or take it out of annotations.json.",
-    Code.BOX_OUTSIDE: "Look at the image: such boxes often belong to another size of it.",
-    Code.BOX_DUPLICATE: "Take out one of them, if they are not two objects.",
-    Code.CLASS_WITHOUT_BOXES: "Take the category out, if nobody has looked for it.",
-    Code.CLASS_NOT_IN_TRAIN: "Deal the images anew: 'medrov data split SOURCE_DIR'.",
-    Code.SIDE_UNPAIRED: "Nothing need be done.",
-    Code.SIDE_SUSPECT: "Look at the image: the classes may have been exchanged.",
-    Code.SIDE_DIFFERS: "Look at both sources: sides are those of the patient.",
+    Code.FILE_MISSING: "Restore the file, or remove its image from annotations.json.",
+    Code.FILE_UNREADABLE: "Replace the file, or remove its image from annotations.json.",
+    Code.SIZE_MISMATCH: "Use the file that was annotated: boxes are in its pixels.",
+    Code.BOX_WITHOUT_AREA: "Correct the box, or remove it from annotations.json.",
+    Code.BOX_OUTSIDE: "Check the image size: such boxes often belong to a resized image.",
+    Code.BOX_DUPLICATE: "Remove one of them unless they are two objects.",
+    Code.CLASS_WITHOUT_BOXES: "Remove the category if it was not annotated.",
+    Code.CLASS_NOT_IN_TRAIN: "Run 'medrov data split SOURCE_DIR'.",
+    Code.SIDE_UNPAIRED: "No action is required.",
+    Code.SIDE_SUSPECT: "Check the image: the classes may be exchanged.",
+    Code.SIDE_DIFFERS: "Check both sources: left and right are those of the patient.",
 }
 """What to do about it."""
 

@@ -147,7 +147,8 @@ def _check_sources(sources: Sequence[OpenSource]) -> None:
     for source in sources:
         if names.count(source.name) > 1:
             raise invalid(
-                f"two folders have the name {source.name!r}", "A source is called as its folder: rename one."
+                f"two folders have the name {source.name!r}",
+                "Rename one of them: the folder is the name of its source.",
             )
         lacking = [image for image in source.images if split_of(image) == UNSPLIT]
         if lacking:
@@ -182,7 +183,7 @@ def _mapped(source: OpenSource, chosen: ClassMap) -> CocoDocument | None:
 def _write_source(folder: Path, source: OpenSource, document: CocoDocument) -> None:
     if folder.resolve() == source.folder.resolve():
         raise usage_error(
-            f"{folder} would be written over itself",
+            f"{folder} is both input and output",
             "Give an --output that is not the folder of the sources.",
         )
     for image in source.images:

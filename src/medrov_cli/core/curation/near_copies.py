@@ -70,8 +70,8 @@ def join_near_copies(
             return Joined((), 0, ())
         raise MedrovError(
             ErrorCode.NO_INPUT,
-            f"not one image of {source.name} can be read, such as {failures[0][0]}",
-            "Put the images where annotations.json says, or leave near-copies alone: --no-join-copies.",
+            f"no image of {source.name} can be read, for example {failures[0][0]}",
+            "Put the images at the paths of annotations.json, or use --no-join-copies.",
         )
     pairs = near_pairs(
         np.stack([one.thumbnail for one in prints if one.thumbnail is not None]),
@@ -115,5 +115,7 @@ def _error(one: Fingerprint) -> MedrovError:
     code, message = one.problem or (Code.FILE_UNREADABLE, "it cannot be read")
     reason = ErrorCode.NOT_FOUND if code is Code.FILE_MISSING else ErrorCode.UNREADABLE
     return MedrovError(
-        reason, f"{message}: it was compared with no other", "Replace the file, and run the command again."
+        reason,
+        f"{message}: it was not compared with other images",
+        "Replace the file, and run the command again.",
     )

@@ -59,7 +59,7 @@ def _kinds(config: PhantomSettings) -> tuple[PhantomKind, ...]:
     if other:
         raise usage_error(
             f"--format {config.format} is for CT, not for {other[0].value}.",
-            "Leave --modality out, or take --format png.",
+            "Leave --modality out, or use --format png.",
         )
     wanted = config.modalities or ((Modality.CT,) if only_ct else tuple(Modality))
     return tuple(kind for kind in KINDS if kind.modality in wanted)

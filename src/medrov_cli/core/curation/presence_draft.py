@@ -124,7 +124,7 @@ def _decide(
         or _by_modality(own, name, facts)
         or _by_lexicon(own, names[name])
         or _by_scale(own, name, facts)
-        or (POSSIBLE, Reason.UNKNOWN, "nothing is known of it: 0 is the cautious value")
+        or (POSSIBLE, Reason.UNKNOWN, "no information: 0 is the safe value")
     )
 
 
@@ -151,7 +151,7 @@ def _by_related(own: SourceFacts, name: str, names: Mapping[str, frozenset[str]]
             return (
                 POSSIBLE,
                 Reason.RELATED,
-                f"the source annotates {annotated!r}, a name or a kind of the same",
+                f"the source annotates {annotated!r}, a synonym or a subtype",
             )
     return None
 
@@ -160,7 +160,11 @@ def _by_modality(own: SourceFacts, name: str, facts: Sequence[SourceFacts]) -> D
     found = [o.name for o in facts if o.modality == own.modality and name in o.classes]
     if not found:
         return None
-    return POSSIBLE, Reason.SAME_MODALITY, f"{found[0]} annotates it, and is {own.modality.value}, too"
+    return (
+        POSSIBLE,
+        Reason.SAME_MODALITY,
+        f"{found[0]} annotates it, and has the same modality {own.modality.value}",
+    )
 
 
 def _by_lexicon(own: SourceFacts, names: frozenset[str]) -> Decision | None:
@@ -169,7 +173,7 @@ def _by_lexicon(own: SourceFacts, names: frozenset[str]) -> Decision | None:
         return None
     where = ", ".join(m.value for m in Modality if m in shown)
     value = POSSIBLE if own.modality in shown else IMPOSSIBLE
-    return value, Reason.LEXICON, f"the lexicon says that it is seen in {where}"
+    return value, Reason.LEXICON, f"the lexicon lists it for {where}"
 
 
 def _by_scale(own: SourceFacts, name: str, facts: Sequence[SourceFacts]) -> Decision | None:
@@ -178,7 +182,7 @@ def _by_scale(own: SourceFacts, name: str, facts: Sequence[SourceFacts]) -> Deci
     if not seen or seen & scale:
         return None
     where = ", ".join(m.value for m in Modality if m in seen)
-    return IMPOSSIBLE, Reason.OTHER_SCALE, f"it is annotated in {where} alone, which look at other things"
+    return IMPOSSIBLE, Reason.OTHER_SCALE, f"it is annotated only in {where}, which show another scale"
 
 
 def _names_of(name: str, synonyms: Mapping[str, Sequence[str]]) -> frozenset[str]:

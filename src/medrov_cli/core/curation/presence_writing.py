@@ -34,10 +34,10 @@ def draft_for_dataset(settings: PresenceSettings) -> PresenceResult:
     """
     yaml_path = settings.dataset
     target = settings.output if settings.output is not None else yaml_path.parent / "presence.csv"
-    require_absent(target, overwrite=settings.overwrite, detail=", perhaps edited by hand")
+    require_absent(target, overwrite=settings.overwrite, detail=", and may have been edited by hand")
     opened = open_inputs([yaml_path], settings.data_root)
     if opened.yaml_path is None:
-        raise usage_error(f"{yaml_path} is not a dataset yaml", "Give one, as for training.")
+        raise usage_error(f"{yaml_path} is not a dataset yaml", "Give a dataset yaml.")
     if opened.failures:
         raise opened.failures[0][1]
     facts = [SourceFacts(s.name, s.modality, s.classes) for s in opened.sources]

@@ -107,7 +107,7 @@ def _present_splits(source: OpenSource) -> list[Split]:
     if lacking:
         raise invalid(
             f"{len(lacking)} image(s) of {source.name} have no split to keep, such as {lacking[0].file_name}",
-            "Deal all of them: 'medrov data split' without --repair.",
+            "Run 'medrov data split' without --repair.",
         )
     return [image.require("split") for image in source.images]
 

@@ -54,7 +54,7 @@ def assign_splits(
         held = sum(table[key][IMAGES] for key in kept)
         rest = totals[IMAGES] * (1 - config.val) - held
         if rest <= 0:
-            raise usage_error("--val and the kept test split leave nothing to train on", "Lower --val.")
+            raise usage_error("--val and the kept test split leave no training images", "Lower --val.")
         share = held / totals[IMAGES]
         shares = {"train": 1 - config.val - share, "val": config.val, "test": share}
     lacks = {split: Counter({name: shares[split] * n for name, n in totals.items()}) for split in SPLITS}

@@ -39,9 +39,11 @@ def read_labelled(path: Path) -> CocoDocument:
     try:
         return coco.read_document(path)
     except (OSError, coco.NotJsonError) as error:
-        raise invalid(f"{path} cannot be read as JSON", "It has changed since the run began.") from error
+        raise invalid(
+            f"{path} cannot be read as JSON", "Restore the file: it changed during the run."
+        ) from error
     except CocoError as error:
-        raise invalid(f"{path} is no COCO file", "It has changed since the run began.") from error
+        raise invalid(f"{path} is not a COCO file", "Restore the file: it changed during the run.") from error
 
 
 def with_added(

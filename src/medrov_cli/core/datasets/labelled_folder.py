@@ -121,13 +121,14 @@ class LabelledFolder:
             outputs = dict(manifest["outputs"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise invalid(
-                f"{folder} holds no pseudo-labels", "Give the --output of a finished 'medrov pseudolabel'."
+                f"{folder} contains no pseudo-labels", "Give the --output of a finished 'medrov pseudolabel'."
             ) from error
         for name, expected in outputs.items():
             file = folder / name
             if not file.is_file() or sha256_of_file(file) != expected:
                 raise invalid(
-                    f"{file} is not as it was written", "Run 'medrov pseudolabel' again, with --overwrite."
+                    f"{file} was changed after it was written",
+                    "Run 'medrov pseudolabel' again, with --overwrite.",
                 )
         dataset = load_dataset(folder / DATASET, pseudo=SPLITS)
         return cls(folder, dataset, manifest, sha256_of_file(path))

@@ -24,7 +24,7 @@ OMNIS = "omnis"
 TABLE = "omnis_presence.csv"
 """Name of the asset."""
 
-_OWN = "write your own presence.csv: a row a source, a column a class, 1, 0 or -1 in each field."
+_OWN = "write a presence.csv with one row per source and one column per class: 1, 0 or -1."
 
 
 @cache
@@ -66,7 +66,8 @@ def presence_from_omnis(
         if name not in datasets:
             raise invalid(
                 f"{yaml_path}: the source {name!r} is not a dataset of the Omnis table",
-                f"{_close(name, datasets)}Name the source as Omnis does ('name' in the yaml), or {_OWN}",
+                f"{_close(name, datasets)}Set the name of the source to that of Omnis ('name' in the "
+                f"yaml), or {_OWN}",
             )
     rows = [datasets.index(name) for name in sources]
     found = table[np.ix_(rows, [find_column(yaml_path, name, columns) for name in classes])]
@@ -111,8 +112,8 @@ def find_column(yaml_path: Path, name: str, columns: Sequence[str]) -> int:
     if len(fits) > 1:
         both = " and ".join(repr(columns[index]) for index in fits)
         raise invalid(
-            f"{yaml_path}: the class {name!r} fits {both} of the Omnis table",
-            f"Give the class the whole name of the one that you mean, or {_OWN}",
+            f"{yaml_path}: the class {name!r} matches {both} of the Omnis table",
+            f"Give the class its full name, or {_OWN}",
         )
     return fits[0]
 

@@ -134,5 +134,5 @@ def _invalid(path: Path, what: str) -> MedrovError:
     return MedrovError(
         ErrorCode.DATASET_INVALID,
         f"{path}: {what}",
-        "A presence table has a row a source and a column a class: 1 annotated, 0 possible, -1 impossible.",
+        "Write one row per source and one column per class: 1 annotated, 0 possible, -1 impossible.",
     )

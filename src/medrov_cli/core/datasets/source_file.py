@@ -163,7 +163,9 @@ def _short(value: float) -> float:
 def _file_name(image: AnnotatedImage) -> str:
     if not re.fullmatch(r"\w[\w.-]*", image.name, re.ASCII):  # readers make safe names; a path would be a bug
         raise MedrovError(
-            ErrorCode.INTERNAL, "a reader gave an image an unsafe name", "This is a bug: please report it."
+            ErrorCode.INTERNAL,
+            "a dataset reader returned an unsafe file name",
+            "This is a bug: please report it.",
         )
     suffix = ".png" if image.original is None else image.original.suffix.lower()
     return image.name + _SUFFIXES.get(suffix, suffix)

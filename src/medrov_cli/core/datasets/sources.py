@@ -125,9 +125,9 @@ class Sample:
         if image is not None and image.shape[:2] == (self.height, self.width):
             return image
         if not self.image_path.is_file():
-            code, message = ErrorCode.NOT_FOUND, "There is no such file."
+            code, message = ErrorCode.NOT_FOUND, "The file does not exist."
         elif image is None:
-            code, message = ErrorCode.DECODE_FAILED, "The file does not decode."
+            code, message = ErrorCode.DECODE_FAILED, "The file cannot be decoded."
         else:
             has, says = f"{image.shape[1]} x {image.shape[0]}", f"{self.width} x {self.height}"
             code, message = ErrorCode.BAD_METADATA, f"It has {has} pixels; annotations.json says {says}."

@@ -83,7 +83,7 @@ def next_position(records: Iterable[dict[str, Any]], inputs: Sequence[Input]) ->
             if position == len(inputs) or inputs[position].path != record["path"]:
                 raise MedrovError(
                     ErrorCode.OUTPUT_FAILED,
-                    f"--resume: the records so far do not belong to this run (at {record['path']!r})",
+                    f"--resume: existing records are not of this run (at {record['path']!r})",
                     "Start again with --overwrite or another --output.",
                 )
         last = record

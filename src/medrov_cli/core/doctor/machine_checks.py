@@ -17,7 +17,7 @@ from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.records.folded_text import FoldedText
 
 _SIDE = 64
-_CACHE_HINT = "Set MEDROV_CACHE to a folder that can be written."
+_CACHE_HINT = "Set MEDROV_CACHE to a writable folder."
 
 
 def engine_checks() -> list[Check]:

@@ -83,7 +83,7 @@ def choose_engine(engine: EngineName, device: str, precision: Precision) -> Engi
         return engine
     if device not in ("auto", "cpu"):
         raise usage_error(
-            f"--engine {engine} runs on the CPU alone, not on --device {device}",
+            f"--engine {engine} runs on the CPU only, not on --device {device}",
             "Use --engine torch, or leave --device out.",
         )
     if engine is EngineName.ONNX and precision is not Precision.FP32:

@@ -97,7 +97,7 @@ def _has_mps() -> bool:
 
 
 def _absent(device: str, why: str) -> MedrovError:
-    return usage_error(f"--device {device}: {why}", "Leave --device out to use what is here.")
+    return usage_error(f"--device {device}: {why}", "Leave --device out.")
 
 
 def open_torch(request: EngineRequest) -> TorchEngine:

@@ -43,7 +43,9 @@ def read_other(
         report = json.loads(path.read_text(encoding="utf-8"))
         other = report["dataset"]["truth_sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise usage_error(f"--compare {path} is no report of medrov eval", "Give DIR/report.json.") from error
+        raise usage_error(
+            f"--compare {path} is not a report of medrov eval", "Give DIR/report.json."
+        ) from error
     if other != truth_sha256:
         raise usage_error(
             f"--compare {path} is a report on other images or annotations",

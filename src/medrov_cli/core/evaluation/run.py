@@ -43,7 +43,7 @@ from medrov_cli.core.weights import container
 
 EVALUATION = RunKind(
     taken=Refusal(
-        "--output {folder} already holds an evaluation",
+        "--output {folder} already contains an evaluation",
         "Add --resume to use its predictions, --overwrite, or give another --output.",
     ),
     marks=(REPORT, ".predictions*.partial"),
@@ -171,7 +171,7 @@ class _Evaluation:
             raise ValueError("neither a detector nor predictions")
         found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.data.split)
         if elsewhere:
-            warnings.append(f"{elsewhere} prediction(s) are of images in other splits and are left out")
+            warnings.append(f"{elsewhere} prediction(s) on images of other splits are left out")
         return found, warnings
 
     def detect(

@@ -67,7 +67,7 @@ def map50_change(
     if not before:
         raise usage_error(
             f"--data: none of the model's classes has a box in {dataset.name}, {split}",
-            "Name a dataset with classes of the model, or leave --data out.",
+            "Give a dataset with classes of the model, or leave --data out.",
         )
     first, second = float(np.mean(before)), float(np.mean(after))
     return {

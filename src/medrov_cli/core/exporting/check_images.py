@@ -58,7 +58,7 @@ def check_images(config: ExportSettings, imgsz: int, advance: Progress) -> Check
     if len(samples) < FEWEST_IMAGES:
         raise usage_error(
             f"--data {config.data}: {config.split} has {len(samples)} images, fewer than {FEWEST_IMAGES}",
-            "Name another split, or leave --data out: phantoms check the export then.",
+            "Give another split, or leave --data out to use phantoms.",
         )
     count = min(config.images, len(samples))
     chosen = tuple(samples[row * len(samples) // count] for row in range(count))

@@ -213,11 +213,11 @@ def judge(figures: Sequence[tuple[str, float, float | None]], precision: ExportP
     if above:
         raise MedrovError(
             ErrorCode.PARITY_FAILED,
-            f"the {precision} model does not answer as the weights do: {'; '.join(above)}",
+            f"the {precision} model differs from the weights: {'; '.join(above)}",
             "Nothing was written. "
             + (
                 "Please report this."
                 if precision is ExportPrecision.FP32
-                else "Take another precision, or with int8 other images: --data, --images."
+                else "Use another --precision, or for int8 other --data or --images."
             ),
         )

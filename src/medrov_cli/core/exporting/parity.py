@@ -41,7 +41,7 @@ def require_parity(
     limits = LIMITS[metadata.precision]
 
     def step(done: int) -> None:
-        progress(done, len(images.squares_rgb), "check against torch")
+        progress(done, len(images.squares_rgb), "comparison with torch")
 
     parity = compare(reference, plain, images.squares_rgb, step)
     figures = [
@@ -70,7 +70,7 @@ def require_parity(
         if suppressed is not None:
             count, share = suppressed_share(plain, suppressed, metadata.suppression, images.squares_rgb)
             document["nms"] = {"detections": count, "differing": round(share, 4)}
-            figures.append(("share of detections that differ after NMS", share, limits.nms_differing))
+            figures.append(("fraction of detections that differ after NMS", share, limits.nms_differing))
     if images.dataset is not None:
         entries = [
             ClassEntry(name, synonyms)

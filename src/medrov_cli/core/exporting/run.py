@@ -192,7 +192,7 @@ def _check_output(output: Path, config: ExportSettings) -> None:
         )
     if config.to not in _FOLDERS and output.suffix.lower() != SUFFIXES[config.to]:
         raise usage_error(
-            f"--output {output} does not end in {SUFFIXES[config.to]}", "That ending tells what the file is."
+            f"--output {output} does not end in {SUFFIXES[config.to]}", "Give a name with this ending."
         )
     if not output.is_dir() or any(output.iterdir()):
         require_absent(output, overwrite=config.overwrite)

@@ -22,7 +22,7 @@ def choose_precision(asked: str, device: str) -> PrecisionChoice:
     if device in ("auto", "cuda") and torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         if torch.cuda.is_bf16_supported(including_emulation=False):
-            return PrecisionChoice("bf16", f"{name} computes in it")
+            return PrecisionChoice("bf16", f"{name} computes in bf16")
         return PrecisionChoice("fp32", f"{name} does not compute in bf16")
     if device == "mps" or (device == "auto" and torch.backends.mps.is_available()):
         return PrecisionChoice("fp32", "bf16 was not measured on Apple's GPUs")

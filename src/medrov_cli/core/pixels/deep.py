@@ -17,9 +17,11 @@ from medrov_cli.core.pixels.greyscale import (
 from medrov_cli.core.records.frame import UInt8Array, Window
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
 
-NO_HU_WARNING = "The window preset needs Hounsfield units, which this format does not carry; 'auto' was used."
-NO_TAG_WARNING = "This format brings no window of its own; 'auto' was used."
-COLOR_WARNING = "A window does not apply to a colour image and was left out."
+NO_HU_WARNING = (
+    "The window preset needs Hounsfield units, which this format does not contain; 'auto' was used."
+)
+NO_TAG_WARNING = "This format contains no window; 'auto' was used."
+COLOR_WARNING = "A window does not apply to a colour image and was ignored."
 
 
 def deep_to_rgb(values: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, tuple[str, ...]]:

@@ -36,7 +36,7 @@ _EXIF_ORIENTATION = 0x0112
 
 EXIF_WARNING = "The EXIF orientation was not applied: boxes refer to the pixels as they are stored."
 ALPHA_WARNING = "The transparency of the image was left out."
-WINDOW_WARNING = "A window does not apply to an 8-bit image and was left out."
+WINDOW_WARNING = "A window does not apply to an 8-bit image and was ignored."
 
 
 def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: InputLimits) -> Iterator[Frame]:

@@ -56,7 +56,9 @@ def read_frames(path: str | Path, options: ReadSettings | None = None) -> Iterat
             is_empty = False
             yield frame
         if is_empty:
-            raise MedrovError(ErrorCode.NO_PIXELS, "The file holds no image.", "Give a file with an image.")
+            raise MedrovError(
+                ErrorCode.NO_PIXELS, "The file contains no image.", "Give a file with an image."
+            )
 
 
 def _frames(path: str, kind: Kind, options: ReadSettings) -> Iterator[Frame]:
@@ -85,12 +87,14 @@ def _frames(path: str, kind: Kind, options: ReadSettings) -> Iterator[Frame]:
 def _kind_of(path: str) -> Kind:
     mode = os.stat(path).st_mode if "\0" not in path else 0  # noqa: PTH116 - the path is used unchanged
     if not mode:
-        raise MedrovError(ErrorCode.NOT_FOUND, "The path holds a null character.", "Check the list of paths.")
+        raise MedrovError(
+            ErrorCode.NOT_FOUND, "The path contains a null character.", "Check the list of paths."
+        )
     if stat.S_ISDIR(mode):
         raise MedrovError(
             ErrorCode.UNREADABLE,
-            "This is a folder in which no image was found, not an image file.",
-            "Give image files, or a folder that holds some (folders are searched recursively).",
+            "The folder contains no image.",
+            "Give image files, or a folder with images (folders are searched recursively).",
         )
     if not stat.S_ISREG(mode):
         raise MedrovError(
@@ -111,10 +115,8 @@ def _kind_of(path: str) -> Kind:
 def _unknown_content(path: str) -> str:
     promised = kind_of_name(path)
     if promised is None:
-        return "The content is not that of a known image format."
-    return (
-        f"The name promises {promised.value}, but the content is neither that nor another known image format."
-    )
+        return "The content is no known image format."
+    return f"The file name indicates {promised.value}, but the content is no known image format."
 
 
 @contextmanager
@@ -127,23 +129,21 @@ def input_errors() -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError):
         raise MedrovError(
             ErrorCode.NOT_FOUND,
-            "There is no such file.",
+            "The file does not exist.",
             "Check the spelling, and that the folder is mounted.",
         ) from None
     except PermissionError:
         raise MedrovError(
-            ErrorCode.UNREADABLE, "The file may not be read (permission denied).", "Check its permissions."
+            ErrorCode.UNREADABLE, "The file cannot be read (permission denied).", "Check its permissions."
         ) from None
     except MemoryError:
         raise MedrovError(
             ErrorCode.TOO_LARGE,
-            "The image does not fit into memory.",
+            "The image exceeds the available memory.",
             "Split or downsample it, or use a larger machine.",
         ) from None
     except EOFError:
-        raise MedrovError(
-            ErrorCode.TRUNCATED, "The file ends before its image does.", "Copy or export it again."
-        ) from None
+        raise MedrovError(ErrorCode.TRUNCATED, "The file is truncated.", "Copy or export it again.") from None
     except Exception as error:  # noqa: BLE001 - decoders raise any exception
         raise _translated(error) from None
 
@@ -162,5 +162,5 @@ def _translated(error: Exception) -> MedrovError:
     return MedrovError(
         ErrorCode.DECODE_FAILED,
         f"The file is corrupt or breaks its format's rules ({type(error).__name__}).",
-        "Open it in another viewer; if that works, please report it with a file that holds no patient data.",
+        "Open it in another viewer; if that works, report it with a file without patient data.",
     )

@@ -71,7 +71,7 @@ def _pages(tiff: tifffile.TiffFile, limits: InputLimits, end: int) -> list[tifff
     pages = [page.aspage() for page in tiff.pages]
     pages = [page for page in pages if not (page.is_reduced or page.is_mask)]
     if not pages:
-        raise MedrovError(ErrorCode.NO_PIXELS, "The TIFF file holds no page.", "Export the image again.")
+        raise MedrovError(ErrorCode.NO_PIXELS, "The TIFF file contains no page.", "Export the image again.")
     return pages
 
 
@@ -87,7 +87,7 @@ def _check_chain(tiff: tifffile.TiffFile, limits: InputLimits, end: int) -> None
         if offset in seen or len(seen) >= limits.frames:
             raise MedrovError(
                 ErrorCode.TOO_LARGE,
-                f"The pages of the TIFF file go in a circle, or are more than {limits.frames}.",
+                f"The pages of the TIFF file are linked in a circle, or exceed {limits.frames}.",
                 "Split it, or export it again.",
             )
         seen.add(offset)
@@ -151,7 +151,7 @@ def _unsupported() -> MedrovError:
     return MedrovError(
         ErrorCode.UNSUPPORTED_FORMAT,
         "The TIFF page is neither grey, palette nor RGB.",
-        "Export the image as grey or RGB, one channel a page.",
+        "Export the image as grey or RGB, one channel per page.",
     )
 
 

@@ -67,7 +67,7 @@ def _frames(capture: cv2.VideoCapture, path: str, spec: WindowSpec, limits: Inpu
         raise MedrovError(
             ErrorCode.TRUNCATED,
             f"The video ends after {index} of {announced} frames.",
-            "The frames before that were read. Copy the file again for the rest.",
+            "Copy the file again; the frames before were read.",
         )
 
 

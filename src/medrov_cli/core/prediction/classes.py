@@ -100,7 +100,7 @@ class ClassList:
             ``USAGE`` if it has none; ``WEIGHTS_CORRUPT``.
         """
         if not metadata.vocabulary:
-            raise without_vocabulary(f"weights {metadata.name!r} come")
+            raise without_vocabulary(f"weights {metadata.name!r} contain")
         embeddings = container.load_embeddings(path)
         return cls.from_entries(metadata.vocabulary, embeddings, metadata.text_encoder.spec)
 
@@ -188,14 +188,14 @@ class ClassList:
             return ()
         named = ", ".join(repr(name) for name in impossible[:_NAMED_AT_MOST])
         more = f" and {len(impossible) - _NAMED_AT_MOST} more" if len(impossible) > _NAMED_AT_MOST else ""
-        return (f"searched all the same, though not expected in {modality.value}: {named}{more}",)
+        return (f"requested, but not expected in {modality.value}: {named}{more}",)
 
 
 def without_vocabulary(what_comes: str) -> MedrovError:
     """Return the error of a model whose classes have to be named."""
     return usage_error(
-        f"{what_comes} without a vocabulary, so --classes is needed",
-        'Name what to find: --classes "lung nodule, liver".',
+        f"{what_comes} no vocabulary, so --classes is required",
+        'Give classes: --classes "lung nodule, liver".',
     )
 
 

@@ -209,7 +209,7 @@ def embed_names(names: Sequence[Sequence[str]], text_encoder: str, *, offline: b
 def fixed_classes_error(flag: str, file: ModelFile) -> MedrovError:
     """Return the error of an option that a model with fixed classes does not have."""
     return usage_error(
-        f"{flag}: the classes are worked into {file.path.name}",
+        f"{flag}: the classes of {file.path.name} are fixed",
         "Leave it out, or export again with --open for any classes.",
     )
 
@@ -220,8 +220,8 @@ def _absent_classes(file: ModelFile, columns: Sequence[int], dataset: Dataset) -
     if len(absent) == len(columns):
         raise usage_error(
             f"{file.path.name} has no class of {dataset.name}",
-            "Export the weights with --classes of the dataset, or with --open for any.",
+            "Export the weights with --classes of the dataset, or with --open for any classes.",
         )
     if not absent:
         return []
-    return [f"{file.path.name} does not have {', '.join(absent)}: nothing is found of them"]
+    return [f"{file.path.name} does not have {', '.join(absent)}: they count as not found"]

@@ -102,8 +102,8 @@ class Ensemble:
         for model, name in zip(models, given, strict=True):
             if rule.calibrated and model.file.metadata.calibration is None:
                 raise usage_error(
-                    f"--calibrated: the weights {name} carry no calibration",
-                    "'medrov eval --fit' writes weights with one; or leave --calibrated out.",
+                    f"--calibrated: the weights {name} contain no calibration",
+                    "Fit a calibration with 'medrov eval --fit', or leave --calibrated out.",
                 )
             mirrored = np.where(model.class_ids >= 0, mirror_rows(model.classes), -1)
             for side in rule.sides(model.imgsz):

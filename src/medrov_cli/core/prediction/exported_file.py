@@ -76,7 +76,7 @@ class ExportedFile:
         """Return a sentence about suppression within the model."""
         if self.model.metadata.suppression is None:
             return ()
-        own = f"{self.path.name} suppresses inside: what is below its own thresholds takes no part"
+        own = f"{self.path.name} contains suppression: detections below its thresholds are missing"
         return (f"{own}, which lowers AP",)
 
     def find_classes(self, prompts: Sequence[Prompt], *, encoder: str | None, offline: bool) -> ClassList:
@@ -92,8 +92,8 @@ class ExportedFile:
         ]
         if asked != has or encoder not in (None, own.text_encoder):
             raise usage_error(
-                f"--classes: {self.path.name} finds other classes, which are worked into it",
-                "Leave --classes out, or export again with these classes, or with --open for any.",
+                f"--classes: {self.path.name} has other classes, which are fixed in the model",
+                "Leave --classes out, or export again with these classes, or with --open for any classes.",
             )
         return replace(own, asked=True)
 
@@ -102,7 +102,7 @@ class ExportedFile:
         is_asked = metadata.asked
         entries = self.metadata.vocabulary if self.classes is None else self.classes
         if not entries:
-            raise without_vocabulary(f"{self.path.name} comes")
+            raise without_vocabulary(f"{self.path.name} contains")
         if self.classes is None:
             spec = self.metadata.text_encoder.spec
             return ClassList.from_entries(entries, self.model.vocabulary, spec, asked=is_asked)

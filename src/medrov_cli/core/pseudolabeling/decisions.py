@@ -28,7 +28,7 @@ REJECT = "reject"
 RELABEL = "relabel"
 
 _REVIEWED = RunKind(
-    taken=Refusal("--output {folder} already holds labels", "Add --overwrite, or give another --output."),
+    taken=Refusal("--output {folder} already contains labels", "Add --overwrite, or give another --output."),
     marks=(MANIFEST,),
 )
 
@@ -81,9 +81,7 @@ def apply_decisions(
         is annotated or impossible in that source; ``OUTPUT_FAILED``.
     """
     if output.resolve() == labels.resolve():
-        raise usage_error(
-            "--output is the folder that was reviewed", "Give a new folder: the labels stay as they are."
-        )
+        raise usage_error("--output is the folder that was reviewed", "Give a new folder.")
     if output.exists() and not output.is_dir():
         raise usage_error(f"--output {output} is a file", "Give a folder.")
     RunFolder(output, _REVIEWED).require_free(resume=False, overwrite=overwrite)
@@ -152,17 +150,19 @@ def _read_decisions(path: Path, folder: LabelledFolder) -> dict[str, dict[int, D
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise invalid(
-            f"{path} is no file of decisions", "Give the file that the review page saved."
+            f"{path} is not a file of decisions", "Give the file that the review page saved."
         ) from error
     if about != folder.sha256:
         raise invalid(
-            f"{path} is about other labels than those in {folder.folder}",
-            "Give --labels the folder that was reviewed; a new run of pseudolabel needs a new review.",
+            f"{path} does not belong to the labels in {folder.folder}",
+            "Give the folder that was reviewed with --labels, or review the new labels.",
         )
     by_source: dict[str, dict[int, Decision]] = {source.name: {} for source in folder.dataset.sources}
     for decision in made:
         if decision.annotation_id in by_source.setdefault(decision.source, {}):
-            raise invalid(f"{path} decides twice on {_called(decision)}", "Save the decisions again.")
+            raise invalid(
+                f"{path} contains two decisions on {_called(decision)}", "Save the decisions again."
+            )
         by_source[decision.source][decision.annotation_id] = decision
     if unknown := sorted(set(by_source) - {source.name for source in folder.dataset.sources}):
         raise invalid(f"{path}: there is no source {unknown[0]!r}", "Save the decisions again.")
@@ -183,13 +183,11 @@ def _check(path: Path, own: Mapping[int, Decision], asked: set[Any], possible: l
     """Refuse decisions on what was not asked, and classes that cannot be."""
     for decision in own.values():
         if decision.annotation_id not in asked:
-            raise invalid(
-                f"{path}: {_called(decision)} is no label to decide on", "Save the decisions again."
-            )
+            raise invalid(f"{path}: {_called(decision)} is not a reviewed label", "Save the decisions again.")
         if decision.class_name is not None and decision.class_name not in possible:
             raise invalid(
                 f"{path}: {decision.class_name!r} is annotated or impossible in {decision.source!r}",
-                "A label can only be of a class that the presence table has a 0 for.",
+                "Choose a class with a 0 in the presence table.",
             )
 
 

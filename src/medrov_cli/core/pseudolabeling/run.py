@@ -106,7 +106,7 @@ def _searched(dataset: Dataset, config: PseudolabelSettings) -> list[Sample]:
         raise MedrovError(
             ErrorCode.NO_INPUT,
             f"{config.data.dataset}: every class is annotated or impossible in every source",
-            "Give a presence table with a 0 where a class can be seen without being annotated: --presence.",
+            "Give a presence table with a 0 for classes that are visible without annotation: --presence.",
         )
     samples = [s for split in config.splits for s in dataset.samples[split] if wanted[s.source_id]]
     if not samples:
@@ -123,8 +123,8 @@ def _kind(config: PseudolabelSettings) -> RunKind:
     journal = _journal_path(config, config.shard)
     return RunKind(
         taken=Refusal(
-            "--output {folder} already holds pseudo-labels, or a part of them",
-            "Add --resume to go on, --overwrite, or give another --output.",
+            "--output {folder} already contains pseudo-labels, or a part of them",
+            "Add --resume to continue, --overwrite, or give another --output.",
         ),
         marks=(MANIFEST, journal.name, Journal(journal).partial.name),
     )
@@ -184,7 +184,7 @@ class _Run:
             found[part] = journal.items
         searched = [(s, item) for s, item in zip(self.samples, found, strict=True) if item is not None]
         if len(searched) < len(found):
-            raise AssertionError("the shards do not make the whole")
+            raise AssertionError("the shards do not contain all images")
         return searched
 
     def labels(self, searched: Sequence[SearchedImage]) -> dict[int, list[ImageLabels]]:

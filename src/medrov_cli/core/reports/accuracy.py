@@ -17,8 +17,8 @@ _AP = (
     ("ap_small", Column("AP small", hint="objects below 32 x 32 px")),
     ("ap_medium", Column("AP medium", hint="objects from 32 x 32 to 96 x 96 px")),
     ("ap_large", Column("AP large", hint="objects above 96 x 96 px")),
-    ("ar_1", Column("AR 1", hint="average recall, one detection an image")),
-    ("ar_10", Column("AR 10", hint="average recall, ten detections an image")),
+    ("ar_1", Column("AR 1", hint="average recall, one detection per image")),
+    ("ar_10", Column("AR 10", hint="average recall, ten detections per image")),
     ("ar_max", Column("AR max", hint="average recall, all detections")),
 )
 _PLAIN = Column("AP50 plain", hint="without the presence table: unlabelled images count as empty")
@@ -109,7 +109,7 @@ def _rate(value: float | None) -> str:
 def _rate_columns(report: Report) -> list[Column]:
     rates = map(_rate, list_at(report, "froc", "rates"))
     return [
-        *(Column(rate, hint=f"sensitivity at {rate} false positives an image") for rate in rates),
+        *(Column(rate, hint=f"sensitivity at {rate} false positives per image") for rate in rates),
         Column("CPM", hint="mean sensitivity over the rates"),
         Column("Interval"),
     ]
@@ -172,10 +172,10 @@ def synonym_averages(report: Report) -> Table:
         Column("First name"),
         Column("Mean of names"),
         Column("Worst name"),
-        Column("Kept", hint="share of the first name's AP50 that other names keep"),
+        Column("Kept", hint="fraction of the canonical name's AP50 that synonyms reach"),
     ]
     rows = [["Mean of classes", *(values.get(key) for key in keys)]]
-    return Table("Names of the same thing", columns, rows)
+    return Table("Synonyms", columns, rows)
 
 
 def synonym_classes(report: Report) -> Table:

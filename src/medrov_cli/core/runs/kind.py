@@ -69,18 +69,17 @@ def exclusive_kind(record: str, last: str | None = None) -> RunKind:
     """
     return RunKind(
         taken=Refusal(
-            "--output: {record} is there already", "Add --resume to go on, or name another folder."
+            "--output: {record} already exists", "Add --resume to continue, or give another folder."
         ),
         marks=(record,),
         record=RecordFile(
             record,
             changed=Refusal(
-                "--resume: {record} says that the folder was begun with other inputs or options "
-                "({name}: {old}, now {new})",
-                "Repeat what it says, or name another folder.",
+                "--resume: {record} records other inputs or options ({name}: {old}, now {new})",
+                "Repeat its settings, or give another folder.",
             ),
         ),
-        foreign=Refusal("--output: {folder} holds something else", "Give a new or an empty folder."),
+        foreign=Refusal("--output: {folder} contains other files", "Give a new or an empty folder."),
         needs_empty=True,
         last=last,
     )

@@ -78,7 +78,7 @@ def lock_descriptor(descriptor: int, folder: Path) -> None:
     except BlockingIOError as error:
         raise usage_error(
             f"--output {folder}: another process is writing there",
-            "Wait for it, or give another --output (each shard needs its own).",
+            "Wait for it, or give another --output (one per shard).",
         ) from error
     except OSError:
         return  # a file system without locks

@@ -47,13 +47,12 @@ class BenchmarkSettings:
     inputs: tuple[str, ...] = argument(
         default=(),
         metavar="INPUT",
-        help="Images, folders, patterns, - for a list of paths on stdin. Default: synthetic phantoms.",
+        help="Images, folders or patterns; - reads paths from stdin. Default: synthetic phantoms.",
     )
     fps: bool = option(
         "--fps",
         default=False,
-        help="Images per second, forward alone and end to end; latency and time of each stage. "
-        "The default, if nothing else is asked for.",
+        help="Measure images/s (forward, end to end), latency and stages. Default without others.",
         panel=FIGURES_PANEL,
     )
     compare: tuple[Variant, ...] = option(
@@ -61,14 +60,14 @@ class BenchmarkSettings:
         default=(),
         parse=parse_variants,
         metavar="LIST",
-        help="As --fps, of several engines or exported models, in turn: openvino,openvino-bf16,m.onnx.",
+        help="Measure --fps of several engines or models in turn: openvino,openvino-bf16,m.onnx.",
         panel=FIGURES_PANEL,
     )
     memory: int | None = option(
         "--memory",
         default=None,
         metavar="N",
-        help="How much memory grows in one run over N images, after the first 500.",
+        help="Measure the growth of memory over N images, after the first 500.",
         panel=FIGURES_PANEL,
     )
     images: int = option(
@@ -76,7 +75,7 @@ class BenchmarkSettings:
         default=90,
         low=1,
         metavar="N",
-        help="Images of a round; files are taken again where there are fewer.",
+        help="Images per round; files are repeated if there are fewer.",
         panel=LENGTH_PANEL,
         source="ten of each modality",
     )
@@ -85,14 +84,14 @@ class BenchmarkSettings:
         default=None,
         low=1,
         metavar="N",
-        help=f"Rounds, in which all take turns; their median counts. Default: {ROUNDS}.",
+        help=f"Number of rounds; figures are medians over the rounds. Default: {ROUNDS}.",
         panel=LENGTH_PANEL,
     )
     seconds: float | None = option(
         "--seconds",
         default=None,
         metavar="S",
-        help="In place of --rounds: whole rounds until so much time is over.",
+        help="Minimum time in seconds of complete rounds, instead of --rounds.",
         panel=LENGTH_PANEL,
     )
     weights: str = option_of(ModelSettings, "weights")
@@ -103,7 +102,7 @@ class BenchmarkSettings:
         low=1,
         before="--device",
         metavar="N",
-        help="So many made-up classes, always the same. Default: the vocabulary of the weights.",
+        help="Number of synthetic classes (fixed seed). Default: the vocabulary of the weights.",
         panel=MODEL_PANEL,
     )
     as_json: bool = option_of(OutputSettings, "as_json")

@@ -177,9 +177,7 @@ def parse_formats(values: Sequence[str]) -> tuple[str, ...]:
     names = [name.strip().lower() for value in values for name in value.split(",")]
     for name in names:
         if name not in OUTPUT_FORMATS:
-            raise usage_error(
-                f"--format does not know {name!r}", f"Give some of {', '.join(OUTPUT_FORMATS)}."
-            )
+            raise usage_error(f"--format: unknown {name!r}", f"Give some of {', '.join(OUTPUT_FORMATS)}.")
     return tuple(dict.fromkeys(names))
 
 

@@ -35,7 +35,7 @@ class CopySettings:
         default=10,
         low=0,
         high=64,
-        help="Bits of 64 in which the hashes of candidates may differ.",
+        help="Maximum number of different bits (of 64) of the hashes of near-copies.",
         panel=COPIES_PANEL,
         source="measured: scaling, contrast and strong JPEG change 4",
     )
@@ -44,7 +44,7 @@ class CopySettings:
         default=0.95,
         low=0,
         high=1,
-        help="Least correlation of two images, without what all of their source have in common.",
+        help="Minimum correlation of two images after subtraction of their source's mean image.",
         panel=COPIES_PANEL,
         source="measured on 7,228 images of nine modalities: no false pair (41 pairs of different cases, "
         "inspected one by one); scaling, other contrast and strong JPEG leave at least 0.976",
@@ -57,7 +57,7 @@ class CheckSettings:
     """Settings of ``data check``: a dataset yaml, or source folders, and the rule of near-copies."""
 
     inputs: tuple[Path, ...] = argument(
-        metavar="DATASET.yaml|SOURCE_DIR...", help="A dataset yaml, or source folders."
+        metavar="DATASET.yaml|SOURCE_DIR...", help="Dataset yaml, or source folders."
     )
     data_root: Path | None = option_of(DatasetSettings, "data_root")
     copies: CopySettings = group(CopySettings())
@@ -86,11 +86,15 @@ class StatsSettings:
         "--html",
         default=None,
         metavar="FILE",
-        help="Also write a page with pictures of each class; it holds parts of the images.",
+        help="HTML page to write with example boxes of each class; it contains parts of the images.",
         panel=PAGE_PANEL,
     )
-    per_class: int = option("--per-class", default=8, low=1, help="Pictures of a class.", panel=PAGE_PANEL)
-    seed: int = option("--seed", default=0, low=0, help="Of the choice of boxes.", panel=PAGE_PANEL)
+    per_class: int = option(
+        "--per-class", default=8, low=1, help="Number of pictures per class.", panel=PAGE_PANEL
+    )
+    seed: int = option(
+        "--seed", default=0, low=0, help="Random seed of the selection of boxes.", panel=PAGE_PANEL
+    )
     as_json: bool = option_of(OutputSettings, "as_json")
 
 
@@ -113,7 +117,7 @@ class MergeSettings:
     """
 
     sources: tuple[Path, ...] = argument(
-        metavar="SOURCE_DIR...", help="Folders with annotations.json and images/."
+        metavar="SOURCE_DIR...", help="Source folders (annotations.json and images/)."
     )
     output: Path = option(
         "--output",
@@ -126,14 +130,14 @@ class MergeSettings:
         "--map",
         default=None,
         metavar="FILE",
-        help="Class map, a yaml with rename, drop, synonyms, and sources for rules of one source.",
+        help="Class map, a yaml with rename, drop, synonyms, and sources (rules of one source).",
         panel=CLASSES_PANEL,
     )
     name: str | None = option(
         "--name",
         default=None,
         metavar="TEXT",
-        help="Name of the dataset; that of the folder by default.",
+        help="Name of the dataset. Default: name of the folder.",
         panel=OUTPUT_PANEL,
     )
     overwrite: bool = option_of(
@@ -166,17 +170,17 @@ class PresenceSettings:
         "-o",
         default=None,
         metavar="FILE",
-        help="The table; presence.csv beside the yaml by default.",
+        help="Table to write. Default: presence.csv beside the yaml.",
         panel=OUTPUT_PANEL,
     )
     reasons: Path | None = option(
         "--reasons",
         default=None,
         metavar="FILE",
-        help="Also write a CSV with the reason of each cell.",
+        help="CSV to write with the reason of each cell.",
         panel=OUTPUT_PANEL,
     )
-    overwrite: bool = option_of(OutputSettings, "overwrite", help="Replace a table that is there already.")
+    overwrite: bool = option_of(OutputSettings, "overwrite", help="Replace an existing table.")
     data_root: Path | None = option_of(DatasetSettings, "data_root")
     as_json: bool = option_of(OutputSettings, "as_json")
 
@@ -203,17 +207,21 @@ class PhantomSettings:
     """
 
     output: Path = option(
-        "--output", "-o", metavar="DIR", help="Folder for one folder a modality.", panel=OUTPUT_PANEL
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Output folder; each modality gets a folder below it.",
+        panel=OUTPUT_PANEL,
     )
     count: int = option(
-        "--count", default=100, low=1, metavar="N", help="Images a modality.", panel=DRAWING_PANEL
+        "--count", default=100, low=1, metavar="N", help="Number of images per modality.", panel=DRAWING_PANEL
     )
     seed: int = option(
         "--seed",
         default=0,
         low=0,
         metavar="N",
-        help="Other seeds give other images, the same one the same bytes.",
+        help="Random seed; equal seeds give equal bytes.",
         panel=DRAWING_PANEL,
     )
     modalities: tuple[Modality, ...] = option(
@@ -222,15 +230,14 @@ class PhantomSettings:
         given=list[str],
         parse=parse_modalities,
         metavar="LIST",
-        help=f"{', '.join(Modality)}; several with commas. Default: all that the format can hold.",
+        help=f"Comma separated: {', '.join(Modality)}. Default: all that the format can store.",
         panel=DRAWING_PANEL,
     )
     format: PhantomFormat = option(
         "--format",
         "-f",
         default="png",
-        help="png: source folders. For 'data convert': masks (PNG, a mask a class), dicom (CT slices, a "
-        "table of boxes), nifti (CT volumes with labels).",
+        help="png: source folders; masks, dicom (CT, CSV of boxes), nifti (CT): input of 'data convert'.",
         panel=OUTPUT_PANEL,
     )
     resume: bool = option_of(OutputSettings, "resume")

@@ -37,7 +37,7 @@ def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
     except re.error as error:
         raise usage_error(
             f"--case {text!r} is not a regular expression: {error}",
-            "Such as '^(patient[0-9]+)_'; it is searched in the path below the folder of images.",
+            "Give an expression such as '^(patient[0-9]+)_' for the path below the folder of images.",
         ) from error
 
 
@@ -76,20 +76,20 @@ class ReaderSettings:
         What the source is called: names of patients that it has made up itself mean nothing in another one.
     """
 
-    path: Path = argument(metavar="INPUT", help="The folder or file with masks or boxes; see docs/data.md.")
+    path: Path = argument(metavar="INPUT", help="Folder or file with masks or boxes; see docs/data.md.")
     case: re.Pattern[str] | None = option(
         "--case",
         default=None,
         parse=parse_case_pattern,
         metavar="REGEX",
-        help="Finds the patient in an image's path: its first group, or all of it. Kept as a hash.",
+        help="Regular expression for the patient in an image's path (first group or match); hashed.",
         panel=SOURCE_PANEL,
     )
     images: Path | None = option(
         "--images",
         default=None,
         metavar="DIR",
-        help="Folder of the images, where it is not inside INPUT or beside it.",
+        help="Folder of the images. Default: inside INPUT or beside it.",
         panel=INPUT_PANEL,
     )
     labels: LabelMap = option(
@@ -97,13 +97,13 @@ class ReaderSettings:
         default=LabelMap(),
         parse=parse_labels,
         metavar="MAP",
-        help='Classes of mask values: "1=liver,2=kidney"; 255= leaves one out. One name: a binary mask.',
+        help='Classes of mask values: "1=liver,2=kidney"; "255=" omits 255; one name: binary mask.',
         panel=INPUT_PANEL,
     )
     components: bool = option(
         "--components/--no-components",
         default=True,
-        help="A box for each connected part of a mask, or one for each class.",
+        help="Make one box per connected part of a mask, or one per class.",
         panel=INPUT_PANEL,
     )
     min_area: int = option(
@@ -111,7 +111,7 @@ class ReaderSettings:
         default=1,
         low=1,
         metavar="PIXELS",
-        help="Leave out objects of fewer mask pixels.",
+        help="Minimum number of mask pixels of an object.",
         panel=INPUT_PANEL,
     )
     axis: Axis = option_of(ReadSettings, "axis")
@@ -120,7 +120,7 @@ class ReaderSettings:
         default=1,
         low=1,
         metavar="N",
-        help="Take every N-th slice of a volume or series, from the first.",
+        help="Use every N-th slice of a volume or series, starting with the first.",
         panel=INPUT_PANEL,
     )
     window: str = option_of(ReadSettings, "window", default=str(AUTO), parse=None, given_default=None)
@@ -128,13 +128,13 @@ class ReaderSettings:
         "--csv",
         default=None,
         metavar="FILE",
-        help="Table of boxes for DICOM images, with the columns of RSNA's pneumonia challenge or VinDr-CXR.",
+        help="CSV of boxes for DICOM images (columns of RSNA pneumonia or VinDr-CXR).",
         panel=INPUT_PANEL,
     )
     readers: Annotators = option(
         "--readers",
         default="keep",
-        help="Boxes of one object by several readers (column rad_id): keep each, or merge into the mean.",
+        help="Boxes of one object by several readers (column rad_id): keep all, or merge to the mean.",
         panel=INPUT_PANEL,
     )
     skip_empty: bool = option(
@@ -172,7 +172,7 @@ class ConvertSettings:
     """
 
     format: str = option(
-        "--from", choices=tuple(entry.name for entry in READERS), help="What INPUT is.", panel=INPUT_PANEL
+        "--from", choices=tuple(entry.name for entry in READERS), help="Format of INPUT.", panel=INPUT_PANEL
     )
     output: Path = option(
         "--output",
@@ -185,35 +185,35 @@ class ConvertSettings:
         "--modality",
         parse=parse_modality,
         metavar="NAME",
-        help=f"{', '.join(Modality)}.",
+        help=f"Modality of the images: {', '.join(Modality)}.",
         panel=SOURCE_PANEL,
     )
     licence: str = option(
-        "--licence", metavar="TEXT", help='Of the data, such as "CC BY 4.0".', panel=SOURCE_PANEL
+        "--licence", metavar="TEXT", help='Licence of the data, for example "CC BY 4.0".', panel=SOURCE_PANEL
     )
     source: str = option(
         "--source",
         default=UNSTATED,
         metavar="TEXT",
-        help="Where the data comes from: a name, an address.",
+        help="Origin of the data: a name or an address.",
         panel=SOURCE_PANEL,
     )
     split: Split = option_of(
         DatasetSettings,
         "split",
         default="train",
-        help="Of images of which INPUT does not say it.",
+        help="Split of images for which INPUT states none.",
         panel=SOURCE_PANEL,
     )
     reader: ReaderSettings = group(ReaderSettings)
     drop_repeats: bool = option(
         "--drop-repeats",
         default=False,
-        help="Of equal boxes of a class on an image keep one.",
+        help="Keep one of several equal boxes of a class on an image.",
         panel=INPUT_PANEL,
     )
     workers: int = option(
-        "--workers", default=2, low=1, help="Inputs that are read at once.", panel=INPUT_PANEL
+        "--workers", default=2, low=1, help="Number of inputs read in parallel.", panel=INPUT_PANEL
     )
     resume: bool = option_of(OutputSettings, "resume")
     as_json: bool = option_of(OutputSettings, "as_json")
@@ -229,5 +229,5 @@ class ConvertSettings:
         if self.reader.readers == "merge" and self.format != "dicom-csv":
             raise usage_error(
                 f"--readers merge is for --from dicom-csv, not for {self.format}.",
-                "Other formats do not say who has drawn a box: leave --readers out.",
+                "Leave --readers out.",
             )

@@ -41,11 +41,11 @@ class DataExportSettings:
         Continue an interrupted export.
     """
 
-    dataset: Path = argument(metavar="DATASET", help="A dataset yaml, or one source folder.")
+    dataset: Path = argument(metavar="DATASET", help="Dataset yaml, or one source folder.")
     to: str = option(
         "--to",
         choices=tuple(entry.name for entry in WRITERS),
-        help="Format of the other tool.",
+        help="Output format.",
         panel=FORM_PANEL,
     )
     output: Path = option(
@@ -56,23 +56,23 @@ class DataExportSettings:
         "--source",
         default=(),
         metavar="NAME",
-        help="Only this source of the yaml; may be repeated.",
+        help="Source of the yaml to export; may be repeated. Default: all.",
         panel=DATA_PANEL,
     )
     splits: tuple[SplitName, ...] = option(
-        "--split", default=(), help="Only images of this split; may be repeated.", panel=DATA_PANEL
+        "--split", default=(), help="Split to export; may be repeated. Default: all.", panel=DATA_PANEL
     )
     image_url: str | None = option(
         "--image-url",
         default=None,
         metavar="PREFIX",
-        help="What stands before images/NAME in Label Studio's tasks. Default: its local files.",
+        help="URL before images/NAME in Label Studio's tasks. Default: its local files.",
         panel=FORM_PANEL,
     )
     link_images: bool = option(
         "--link-images/--copy-images",
         default=False,
-        help="Hard links in place of copies, where the disk can.",
+        help="Make hard links instead of copies where possible.",
         panel=OUTPUT_PANEL,
     )
     resume: bool = option_of(OutputSettings, "resume")

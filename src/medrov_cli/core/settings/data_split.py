@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.errors import contradiction, usage_error
 from medrov_cli.core.settings.data import COPIES_PANEL, CopySettings
 from medrov_cli.core.settings.field import argument, group, option, option_of
 from medrov_cli.core.settings.groups import OUTPUT_PANEL
@@ -59,13 +59,13 @@ class SplitSettings:
         File to write, in place of the source's own ``annotations.json``.
     """
 
-    source: Path = argument(metavar="SOURCE_DIR", help="Folder with annotations.json and images/.")
+    source: Path = argument(metavar="SOURCE_DIR", help="Source folder (annotations.json and images/).")
     val: float | None = option(
         "--val",
         default=None,
         low=0,
         high=1,
-        help=f"Share of images for val. Default: {VAL_SHARE}.",
+        help=f"Fraction of images in val. Default: {VAL_SHARE}.",
         panel=SPLITS_PANEL,
     )
     test: float | None = option(
@@ -73,33 +73,32 @@ class SplitSettings:
         default=None,
         low=0,
         high=1,
-        help=f"Share of images for test. Default: {TEST_SHARE}.",
+        help=f"Fraction of images in test. Default: {TEST_SHARE}.",
         panel=SPLITS_PANEL,
     )
     seed: int | None = option(
         "--seed",
         default=None,
         low=0,
-        help=f"Another one deals otherwise. Default: {SEED}.",
+        help=f"Random seed. Default: {SEED}.",
         panel=SPLITS_PANEL,
     )
     keep_test: bool = option(
         "--keep-test",
         default=False,
-        help="Leave the test split as it is, and deal the others; --test is not used.",
+        help="Keep the given test split, and divide the other images; --test is ignored.",
         panel=SPLITS_PANEL,
     )
     repair: bool = option(
         "--repair",
         default=False,
-        help="Deal nothing: keep the splits, and only bring together what is in several, in test if a part "
-        "of it is there, else in val.",
+        help="Keep the given splits; move only cases that are in several, to test, else to val.",
         panel=SPLITS_PANEL,
     )
     join_copies: bool = option(
         "--join-copies/--no-join-copies",
         default=True,
-        help="Keep near-copies together, as 'medrov data check' finds them; this reads all images.",
+        help="Keep near-copies in one split, by the rule of 'data check'; this reads all images.",
         panel=COPIES_PANEL,
     )
     copies: CopySettings = group(CopySettings())
@@ -108,7 +107,7 @@ class SplitSettings:
         "-o",
         default=None,
         metavar="FILE",
-        help="annotations.json to write, in place of the source's own.",
+        help="annotations.json to write. Default: that of the source.",
         panel=OUTPUT_PANEL,
     )
     as_json: bool = option_of(OutputSettings, "as_json")
@@ -135,9 +134,11 @@ class SplitSettings:
         flags = [flag for flag, value in given.items() if value is not None]
         if self.repair and (flags or self.keep_test):
             raise usage_error(
-                f"{(*flags, '--keep-test')[0]} deals images, and --repair keeps the splits that they have.",
-                "Leave one of the two out.",
+                f"{contradiction((*flags, '--keep-test')[0], '--repair')}: --repair keeps the given splits",
+                "Give one of them.",
             )
         shares = self.shares
         if not (shares.val >= 0 and shares.test >= 0 and shares.val + shares.test < 1):
-            raise usage_error("--val and --test leave nothing to train on", "Let their sum stay below 1.")
+            raise usage_error(
+                "--val and --test leave no training images", "Give fractions with a sum below 1."
+            )

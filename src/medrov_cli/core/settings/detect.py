@@ -55,13 +55,13 @@ class DetectSettings:
     """
 
     inputs: tuple[str, ...] = argument(
-        metavar="INPUT...", help="Images, folders, patterns, - for a list of paths on stdin."
+        metavar="INPUT...", help="Images, folders or patterns; - reads a list of paths from stdin."
     )
     weights: str = option_of(
         ModelSettings,
         "weights",
         before="--text-encoder",
-        help="A name of 'medrov weights list', a .safetensors file, or a model of 'medrov export'.",
+        help="Name from 'medrov weights list', .safetensors file, or model of 'medrov export'.",
     )
     classes: ClassSettings = group(ClassSettings())
     selection: SelectionSettings = group(SelectionSettings())
@@ -76,7 +76,7 @@ class DetectSettings:
         given=list[str],
         parse=parse_formats,
         metavar="LIST",
-        help=f"{OUTPUT_FORMATS_HELP}; several with commas.",
+        help=f"Output formats, comma separated: {OUTPUT_FORMATS_HELP}.",
         panel=OUTPUT_PANEL,
         affects_result=True,
         recorded="recorded_formats",
@@ -87,7 +87,7 @@ class DetectSettings:
         before="--threads",
         parse=Shard.parse,
         metavar="I/N",
-        help="Take every N-th input, from the I-th: one job of an array.",
+        help="Process every N-th input, starting with the I-th, as one of N parallel jobs.",
         panel=INPUT_PANEL,
         affects_result=True,
     )
@@ -102,8 +102,7 @@ class DetectSettings:
     phi: Phi = option(
         "--phi",
         default=Phi.DROP,
-        help="Of DICOM headers, beside modality, size and spacing: the UIDs (drop), the UIDs hashed (hash), "
-        "or also the patient's name and id (keep).",
+        help="DICOM identifiers: UIDs (drop), hashed UIDs (hash), or UIDs, patient name and id (keep).",
         panel=OUTPUT_PANEL,
         affects_result=True,
     )
@@ -111,7 +110,7 @@ class DetectSettings:
         "--timings",
         default=False,
         before="--json",
-        help="Write the milliseconds of each image; without it, equal runs give equal bytes.",
+        help="Write the time of each image in ms. Without it, equal runs give equal bytes.",
         panel=OUTPUT_PANEL,
         affects_result=True,
     )
@@ -132,8 +131,8 @@ class DetectSettings:
         check_ranges(self)
         self.classes.check()
         if self.classes.reads_stdin and STDIN in self.inputs:
-            raise usage_error("--classes-file and the inputs both want stdin", "Use a file.")
+            raise usage_error("--classes-file and the inputs both read stdin", "Use a file.")
         self.runtime.check()
         if self.text_encoder is not None and self.classes.is_empty:
-            raise requires("--text-encoder", "--classes", "Name what to find.")
+            raise requires("--text-encoder", "--classes", "Add --classes.")
         self.output.check()

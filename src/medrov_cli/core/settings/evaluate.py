@@ -72,7 +72,7 @@ class EvaluateSettings:
     weights: str = option_of(
         ModelSettings,
         "weights",
-        help="A name of 'medrov weights list', a .safetensors file, or a model of 'medrov export'.",
+        help="Name from 'medrov weights list', .safetensors file, or model of 'medrov export'.",
         affects_result=False,
     )
     data: DatasetSettings = group(DatasetSettings)
@@ -81,30 +81,30 @@ class EvaluateSettings:
         default=None,
         before="--split",
         metavar="FILE",
-        help="Score a COCO result file of any program, in place of a detector.",
+        help="COCO results of another program to score, instead of a detector.",
         panel=DATA_PANEL,
     )
     export_truth: Path | None = option(
         "--export-truth",
         default=None,
         metavar="FILE",
-        help="Only write the split's truth as one COCO file, for other programs.",
+        help="Write only the ground truth of the split as one COCO file.",
         panel=DATA_PANEL,
     )
     selection: SelectionSettings = group(
         COCO_SELECTION,
         omit=("raw_scores",),
         help={
-            "conf": "Lowest score.",
-            "iou": "Of the suppression.",
-            "max_det": "Detections an image, at most.",
+            "conf": "Minimum score of a detection.",
+            "iou": "IoU of the suppression within a class.",
+            "max_det": "Maximum number of detections per image.",
         },
         panel=RULES_PANEL,
     )
     plain: bool = option(
         "--plain",
         default=False,
-        help="Everything counts everywhere, whatever the presence table says.",
+        help="Count all detections in all images, without the presence table.",
         panel=RULES_PANEL,
         affects_result=True,
         key="protocol",
@@ -115,7 +115,7 @@ class EvaluateSettings:
         given_default="iou:0.5",
         parse=parse_hit,
         metavar="RULE",
-        help="FROC's hit: iou:X, or centre (nearer than the object's radius).",
+        help="Hit rule of FROC: iou:X, or centre (distance below half the mean side).",
         panel=RULES_PANEL,
         affects_result=True,
     )
@@ -123,48 +123,52 @@ class EvaluateSettings:
         "--bootstrap",
         default=1000,
         low=0,
-        help="Samples of the 95 % intervals; 0: none.",
+        help="Bootstrap samples of the 95 % intervals; 0: no intervals.",
         panel=RULES_PANEL,
         affects_result=True,
     )
     seed: int = option(
-        "--seed", default=0, low=0, help="Of the bootstrap.", panel=RULES_PANEL, affects_result=True
+        "--seed",
+        default=0,
+        low=0,
+        help="Random seed of the bootstrap.",
+        panel=RULES_PANEL,
+        affects_result=True,
     )
     synonyms: bool = option(
         "--synonyms",
         default=False,
-        help="Also ask for each class by its other names.",
+        help="Also evaluate each class by each of its synonyms.",
         panel=RULES_PANEL,
         affects_result=True,
     )
     verify: bool = option(
         "--verify",
         default=False,
-        help="Compute AP with pycocotools too; it must be equal.",
+        help="Also compute AP with pycocotools, and fail if it differs.",
         panel=RULES_PANEL,
     )
     fit: Path | None = option(
         "--fit",
         default=None,
         metavar="FILE",
-        help="Write the weights with score calibration and a threshold a class, from these images.",
+        help="Weights file to write with calibration and class thresholds fitted on this split.",
         panel=MODEL_PANEL,
     )
     calibration: CalibrationMethod = option(
-        "--calibration", default="platt", help="Method of --fit.", panel=MODEL_PANEL
+        "--calibration", default="platt", help="Calibration method of --fit.", panel=MODEL_PANEL
     )
     absent_limit: float | None = option(
         "--absent-limit",
         default=None,
         low=0,
         metavar="RATE",
-        help="Thresholds of --fit rise, where it costs least F1, until patients held out have at most "
-        "so many false positives of absent classes an image.",
+        help="Maximum false positives of absent classes per image, for the thresholds of --fit.",
         panel=MODEL_PANEL,
     )
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
     runtime: RuntimeSettings = group(
-        RuntimeSettings(batch=COCO_BATCH), help={"batch": "Images a forward pass."}, metavar={"batch": None}
+        RuntimeSettings(batch=COCO_BATCH), help={"batch": "Images per forward pass."}, metavar={"batch": None}
     )
     output: OutputSettings = group(OutputSettings())
     compare: Path | None = option(
@@ -172,7 +176,7 @@ class EvaluateSettings:
         default=None,
         before="--resume",
         metavar="REPORT",
-        help="report.json of another run: differences, with intervals.",
+        help="report.json of another run: report differences with intervals.",
         panel=OUTPUT_PANEL,
     )
 
@@ -196,10 +200,10 @@ class EvaluateSettings:
                 if is_given:
                     raise usage_error(f"{flag} needs a detector, not --predictions", "Give --weights.")
         if self.absent_limit is not None and self.fit is None:
-            raise usage_error("--absent-limit belongs to --fit", "Add --fit FILE, or leave it out.")
+            raise usage_error("--absent-limit needs --fit", "Add --fit FILE, or leave it out.")
         if self.fit is not None and self.data.split == "test":
             raise usage_error(
-                "--fit on the test split would tune the detector on the images that judge it",
+                "--fit on the test split would fit thresholds on the images of the evaluation",
                 "Add --split val.",
             )
         self.output.check()

@@ -87,12 +87,12 @@ class ExportSettings:
         Replace what is there.
     """
 
-    to: ExportFormat = option("--to", help="Kind of model file.", panel=FORM_PANEL)
+    to: ExportFormat = option("--to", help="Format of the model file.", panel=FORM_PANEL)
     classes: ClassSettings = group(ClassSettings())
     is_open: bool = option(
         "--open",
         default=False,
-        help="Keep class embeddings an input: any classes, when it runs. Else classes are worked in.",
+        help="Make class embeddings an input, for any classes. Default: fixed classes.",
         panel=CLASSES_PANEL,
     )
     weights: str = option_of(ModelSettings, "weights")
@@ -100,28 +100,27 @@ class ExportSettings:
     precision: ExportPrecision = option(
         "--precision",
         default=ExportPrecision.FP32,
-        help="Number format. Not every kind of file has all: onnx fp32, fp16, int8; openvino all; "
-        "torchscript fp32; tensorrt fp32, fp16, bf16; coreml fp32, fp16.",
+        help="Number format; docs/export.md lists those of each file format.",
         panel=FORM_PANEL,
     )
     imgsz: int | None = option_of(RuntimeSettings, "imgsz")
     dynamic: bool = option(
         "--dynamic",
         default=False,
-        help="Any image size that is a multiple of 32 (onnx, openvino).",
+        help="Allow any input size that is a multiple of 32 (onnx, openvino, tensorrt).",
         panel=FORM_PANEL,
     )
     nms: bool = option(
         "--nms",
         default=False,
-        help="Put thresholds and suppression inside (onnx, openvino): detections come out.",
+        help="Include thresholds and suppression in the model (onnx, openvino, tensorrt).",
         panel=FORM_PANEL,
     )
     selection: SelectionSettings = group(
         SelectionSettings(),
         omit=("raw_scores",),
         help={
-            "conf": "Lowest score of a detection, as detect shows it. Default: each class's own, else 0.25."
+            "conf": "Minimum score, 0 to 1. Default: the threshold of each class in the weights, else 0.25."
         },
         panel=NMS_PANEL,
     )
@@ -129,8 +128,7 @@ class ExportSettings:
         "--data",
         default=None,
         metavar="YAML",
-        help="Dataset whose images check (and calibrate) the model, and show the change of mAP50. "
-        "Default: phantoms.",
+        help="Dataset yaml for comparison, int8 calibration and change of mAP50. Default: phantoms.",
         panel=CHECK_PANEL,
     )
     data_root: Path | None = option_of(DatasetSettings, "data_root", panel=CHECK_PANEL)
@@ -140,7 +138,7 @@ class ExportSettings:
     images: int = option(
         "--images",
         default=DEFAULT_IMAGES,
-        help=f"How many images, at least {FEWEST_IMAGES}.",
+        help=f"Number of images of the comparison, at least {FEWEST_IMAGES}.",
         panel=CHECK_PANEL,
     )
     offline: bool = option_of(RuntimeSettings, "offline")
@@ -148,9 +146,9 @@ class ExportSettings:
         OutputSettings,
         "folder",
         metavar="PATH",
-        help="File to write; for openvino and coreml a folder. Default: the weights' name, in this folder.",
+        help="Output file (openvino, coreml: folder). Default: name of the weights in this folder.",
     )
-    overwrite: bool = option_of(OutputSettings, "overwrite", help="Replace what is there.")
+    overwrite: bool = option_of(OutputSettings, "overwrite", help="Replace existing output.")
     as_json: bool = option_of(OutputSettings, "as_json")
 
     def check(self) -> None:
@@ -165,34 +163,32 @@ class ExportSettings:
         if self.precision not in PRECISIONS[self.to]:
             known = ", ".join(PRECISIONS[self.to])
             raise usage_error(
-                f"--precision {self.precision} does not go with --to {self.to}", f"Give {known}."
+                f"--precision {self.precision} is not possible with --to {self.to}", f"Give {known}."
             )
         if self.imgsz is not None:
             check_imgsz(self.imgsz)
         if self.images < FEWEST_IMAGES:
             raise usage_error(
-                f"--images {self.images} is below {FEWEST_IMAGES}: too few to check an export on",
+                f"--images {self.images} is below the minimum of {FEWEST_IMAGES}",
                 f"The default is {DEFAULT_IMAGES}.",
             )
         self._check_classes()
         self._check_inside()
         if self.data is None and self.data_root is not None:
-            raise requires("--data-root", "--data", "Name the dataset's yaml.")
+            raise requires("--data-root", "--data", "Add --data with the dataset yaml.")
 
     def _check_classes(self) -> None:
         self.classes.check()
         if self.is_open and not self.classes.is_empty:
-            raise excludes("--open", "--classes", "An open model is asked for classes when it runs.")
+            raise excludes("--open", "--classes", "Give --classes when the open model is run.")
         if self.text_encoder is not None and self.classes.is_empty:
-            raise requires("--text-encoder", "--classes", "Name what to find.")
+            raise requires("--text-encoder", "--classes", "Add --classes.")
 
     def _check_inside(self) -> None:
         if self.to in TRACED and self.dynamic:
-            raise usage_error(f"--dynamic does not go with --to {self.to}", "Give one size by --imgsz.")
+            raise usage_error(f"--dynamic is not possible with --to {self.to}", "Give one size by --imgsz.")
         if self.to in TRACED and self.nms:
-            raise usage_error(
-                f"--nms does not go with --to {self.to}", "Suppress what overlaps outside of the model."
-            )
+            raise usage_error(f"--nms is not possible with --to {self.to}", "Leave --nms out.")
         if not self.nms:
             for flag in given_flags(self.selection):
-                raise requires(flag, "--nms", "Without suppression inside there is nothing to set.")
+                raise requires(flag, "--nms", "Add --nms.")

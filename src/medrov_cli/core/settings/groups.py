@@ -13,7 +13,7 @@ from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.field import option
 from medrov_cli.core.settings.values import Prompt, check_device, check_imgsz, parse_classes
 
-CLASSES_PANEL = "What to find"
+CLASSES_PANEL = "Classes and scores"
 DATA_PANEL = "Images and classes"
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
@@ -40,7 +40,7 @@ class ModelSettings:
         "-w",
         default=DEFAULT_WEIGHTS,
         metavar="NAME|FILE",
-        help="A name of 'medrov weights list', or a .safetensors file.",
+        help="Name from 'medrov weights list', or .safetensors file.",
         panel=MODEL_PANEL,
         affects_result=True,
     )
@@ -48,7 +48,7 @@ class ModelSettings:
         "--text-encoder",
         default=None,
         metavar="SPEC",
-        help="minilm (offline), hf-hub:ORG/NAME or local-dir:FOLDER. Default: the one of the weights.",
+        help="Text encoder: minilm, hf-hub:ORG/NAME or local-dir:FOLDER. Default: from the weights.",
         panel=MODEL_PANEL,
     )
 
@@ -75,14 +75,14 @@ class RuntimeSettings:
         "--device",
         default="auto",
         metavar="DEVICE",
-        help="auto, cpu, cuda, cuda:N or mps.",
+        help="Device: auto, cpu, cuda, cuda:N or mps.",
         panel=MODEL_PANEL,
     )
     engine: EngineName = option(
         "--engine",
         default=EngineName.AUTO,
         choices=("auto", *(entry.name for entry in reversed(ENGINES))),
-        help="What runs the network. auto: openvino on a CPU, torch on a GPU.",
+        help="Inference engine. auto: openvino on a CPU, torch on a GPU.",
         panel=MODEL_PANEL,
     )
     precision: Precision = option(
@@ -97,7 +97,7 @@ class RuntimeSettings:
         default=None,
         before="--device",
         metavar="PIXELS",
-        help="Side of the square model input, a multiple of 32. Default: the one of the weights.",
+        help="Side of the square model input in pixels, a multiple of 32. Default: from the weights.",
         panel=MODEL_PANEL,
     )
     batch: int | None = option(
@@ -105,7 +105,7 @@ class RuntimeSettings:
         default=None,
         low=1,
         metavar="IMAGES",
-        help="Images a forward pass. Default: 8 on a GPU; on a CPU as many as fill it.",
+        help="Images per forward pass. Default: 8 on a GPU; on a CPU by its number of cores.",
         panel=MODEL_PANEL,
     )
     offline: bool = option(
@@ -152,14 +152,14 @@ class SelectionSettings:
         default=None,
         low=0,
         high=1,
-        help="Lowest score of a detection. Default: each class's own, stored with the weights, else 0.25.",
+        help="Minimum score, 0 to 1. Default: the threshold of each class in the weights, else 0.25.",
         panel=CLASSES_PANEL,
         affects_result=True,
     )
     raw_scores: bool = option(
         "--raw-scores",
         default=False,
-        help="Show the network's scores, not calibrated.",
+        help="Output uncalibrated scores.",
         panel=CLASSES_PANEL,
         affects_result=True,
     )
@@ -168,7 +168,7 @@ class SelectionSettings:
         default=0.7,
         low=0,
         high=1,
-        help="Overlap from which the weaker of two boxes of a class is dropped.",
+        help="IoU above which the box with the lower score of two boxes of a class is removed.",
         panel=CLASSES_PANEL,
         source="ultralytics' predict",
         affects_result=True,
@@ -177,7 +177,7 @@ class SelectionSettings:
         "--max-det",
         default=300,
         low=1,
-        help="Most detections in one image.",
+        help="Maximum number of detections per image.",
         panel=CLASSES_PANEL,
         source="ultralytics' predict",
         affects_result=True,
@@ -214,14 +214,14 @@ class ClassSettings:
         default=(),
         parse=parse_classes,
         metavar="TEXT",
-        help='What to find, comma separated: "lung nodule, polyp"; a/b are synonyms of one class.',
+        help='Classes, comma separated: "lung nodule, polyp"; a/b are synonyms of one class.',
         panel=CLASSES_PANEL,
     )
     classes_file: Path | None = option(
         "--classes-file",
         default=None,
         metavar="FILE",
-        help="The same from a text file, one class a line; - reads stdin.",
+        help="Text file of classes, one per line; - reads stdin.",
         panel=CLASSES_PANEL,
     )
 

@@ -36,15 +36,19 @@ class ReadSettings:
         given_default=str(AUTO),
         parse=parse_window,
         metavar="WINDOW",
-        help="auto, tag, tag:N, lung, bone, brain, soft, or WIDTH,CENTER (HU for CT).",
+        help="Grey levels: auto, tag, tag:N, lung, bone, brain, soft, or WIDTH,CENTER (CT: in HU).",
         panel=INPUT_PANEL,
         affects_result=True,
     )
     axis: Axis = option(
-        "--axis", default="axial", help="Slices of a NIfTI volume.", panel=INPUT_PANEL, affects_result=True
+        "--axis",
+        default="axial",
+        help="Orientation of the slices of a NIfTI volume.",
+        panel=INPUT_PANEL,
+        affects_result=True,
     )
     threads: int = option(
-        "--threads", default=4, low=1, help="Files that are read at once.", panel=INPUT_PANEL
+        "--threads", default=4, low=1, help="Number of files read in parallel.", panel=INPUT_PANEL
     )
     limits: InputLimits = field(default_factory=InputLimits)
     patient: bool = False
@@ -64,13 +68,13 @@ class DatasetSettings:
         Which images.
     """
 
-    dataset: Path = argument(help="Dataset yaml: its sources, each a COCO folder.")
-    split: Split = option("--split", default="test", help="Which images.", panel=DATA_PANEL)
+    dataset: Path = argument(help="Dataset yaml, which lists source folders with COCO annotations.")
+    split: Split = option("--split", default="test", help="Split to evaluate.", panel=DATA_PANEL)
     data_root: Path | None = option(
         "--data-root",
         default=None,
         metavar="DIR",
-        help="Folder of the sources, in place of the yaml's 'root'.",
+        help="Folder of the sources, instead of 'root' in the yaml.",
         panel=DATA_PANEL,
     )
 
@@ -95,7 +99,7 @@ class OutputSettings:
     resume: bool = option(
         "--resume",
         default=False,
-        help="Go on where an interrupted run in the same folder ended.",
+        help="Continue an interrupted run in the same folder.",
         panel=OUTPUT_PANEL,
     )
     overwrite: bool = option(
@@ -117,6 +121,6 @@ class OutputSettings:
             raise excludes("--resume", "--overwrite")
         for flag, is_given in (("--resume", self.resume), ("--overwrite", self.overwrite)):
             if is_given and self.folder is None:
-                raise requires(flag, "--output", "Without a folder there is no earlier run.")
+                raise requires(flag, "--output", "Add --output.")
         if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
             raise usage_error(f"--output {self.folder} is a file", "Give a folder.")

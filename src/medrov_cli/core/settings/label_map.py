@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from medrov_cli.core.base.errors import MedrovError, usage_error
 
-_HINT = "Write 1=liver,2=kidney, or one name for a mask in which whatever is not 0 is of that class."
+_HINT = "Write 1=liver,2=kidney, or one name for all values other than 0."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def parse_labels(text: str | None) -> LabelMap:
             raise _bad_labels(f"--labels {text!r}: {part!r} is not VALUE=NAME.")
         value = int(number)
         if value == 0 or value in names:
-            what = "0 is the background" if value == 0 else f"{value} is there twice"
+            what = "0 is the background" if value == 0 else f"{value} occurs twice"
             raise _bad_labels(f"--labels {text!r}: {what}.")
         names[value] = name.strip()
     if not any(names.values()):

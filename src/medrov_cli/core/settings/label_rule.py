@@ -47,14 +47,14 @@ class LabelRule:
         default=_PAPER.min_score,
         low=0,
         high=1,
-        help="Lowest score of a label.",
+        help="Minimum score of a label, 0 to 1.",
         panel=RULES_PANEL,
         source=PAPER,
     )
     calibrated: bool = option(
         "--calibrated",
         default=False,
-        help="--score is a calibrated one: each class gets a raw threshold of its own.",
+        help="Apply --score to calibrated scores.",
         panel=RULES_PANEL,
     )
     nms_iou: float = option(
@@ -62,7 +62,7 @@ class LabelRule:
         default=_PAPER.nms_iou,
         low=0,
         high=1,
-        help="Overlap from which the weaker of two boxes is dropped, whatever their classes.",
+        help="IoU above which the box with the lower score of two boxes of any class is removed.",
         panel=RULES_PANEL,
         source=PAPER,
     )
@@ -71,14 +71,14 @@ class LabelRule:
         default=_PAPER.max_truth_iou,
         low=0,
         high=1,
-        help="Overlap with an annotated box from which a box is dropped.",
+        help="Minimum IoU with an annotated box at which a box is removed.",
         panel=RULES_PANEL,
         source=PAPER,
     )
     flip: bool = option(
         "--flip",
         default=False,
-        help="Look at the mirror image, too; left and right are exchanged.",
+        help="Also detect in the mirror image, with left and right exchanged.",
         panel=RULES_PANEL,
     )
     scales: tuple[float, ...] = option(
@@ -86,7 +86,7 @@ class LabelRule:
         given_default="1.0",
         parse=parse_scales,
         metavar="LIST",
-        help="Look at these shares of the usual size: 0.8,1.0,1.25.",
+        help="Sizes of the model input relative to --imgsz, comma separated: 0.8,1.0,1.25.",
         panel=RULES_PANEL,
     )
     agree: int | None = option(
@@ -94,7 +94,7 @@ class LabelRule:
         default=None,
         low=1,
         metavar="VIEWS",
-        help="So many views (weights, scales, flips) must find a box. Default: all.",
+        help="Minimum number of views (weights, scales, flips) with a box. Default: all.",
         panel=RULES_PANEL,
     )
 
@@ -113,7 +113,7 @@ class LabelRule:
         if self.agree is not None and not 1 <= self.agree <= views:
             raise usage_error(
                 f"--agree {self.agree} is not from 1 to {views}, the number of views",
-                "Each of --weights looks at each of --scales, with --flip twice.",
+                "Give a smaller number: views are weights x scales, with --flip twice as many.",
             )
 
     def sides(self, imgsz: int) -> list[int]:
@@ -128,7 +128,7 @@ class LabelRule:
         if len(set(sides)) < len(sides):
             raise usage_error(
                 f"--scales: two of them give the same side at {imgsz} pixels: {', '.join(map(str, sides))}",
-                "Sides are multiples of 32: give scales that are further apart.",
+                "Give scales that are further apart: sides are multiples of 32.",
             )
         for side in sides:
             check_imgsz(side)

@@ -69,7 +69,7 @@ def parse_scales(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise usage_error(f"--scales {text!r} is no list of numbers", "Write 0.8,1.0,1.25.") from error
+        raise usage_error(f"--scales {text!r} is not a list of numbers", "Write 0.8,1.0,1.25.") from error
 
 
 def parse_splits(text: str) -> tuple[Split, ...]:
@@ -83,6 +83,7 @@ def parse_splits(text: str) -> tuple[Split, ...]:
     given = {part.strip() for part in text.split(",")}
     if unknown := sorted(given - set(SPLITS)):
         raise usage_error(
-            f"--splits: {unknown[0]!r} is no split", "Give train, val or test; several with commas."
+            f"--splits: {unknown[0]!r} is not a split",
+            "Give train, val or test; several separated by commas.",
         )
     return tuple(split for split in SPLITS if split in given)

@@ -38,7 +38,7 @@ def read_preset(name: str, options: Collection[str]) -> dict[str, Any]:
         try:
             text = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise _unusable(name, "there is no such preset or file") from error
+            raise _unusable(name, "no preset or file of this name") from error
     try:
         preset = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -54,5 +54,5 @@ def read_preset(name: str, options: Collection[str]) -> dict[str, Any]:
 def _unusable(name: str, why: str) -> MedrovError:
     return usage_error(
         f"--preset {name}: {why}",
-        f"Presets: {', '.join(preset_names())}; or a TOML file with a line an option: batch = 32.",
+        f"Presets: {', '.join(preset_names())}; or a TOML file with one option per line: batch = 32.",
     )

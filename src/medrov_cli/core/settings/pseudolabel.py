@@ -60,7 +60,7 @@ class PseudolabelSettings:
         default=None,
         before="--data-root",
         metavar="FILE",
-        help="Presence table, or omnis, in place of the yaml's own: a 0 is what is looked for.",
+        help="Presence table, or omnis, instead of that of the yaml; classes with 0 are labelled.",
         panel=DATA_PANEL,
     )
     splits: tuple[Split, ...] = option(
@@ -69,7 +69,7 @@ class PseudolabelSettings:
         parse=parse_splits,
         before="--data-root",
         metavar="LIST",
-        help="Which images: train, val, test; several with commas.",
+        help="Splits to label, comma separated: train, val, test.",
         panel=DATA_PANEL,
     )
     shard: Shard | None = option(
@@ -77,7 +77,7 @@ class PseudolabelSettings:
         default=None,
         parse=Shard.parse,
         metavar="I/N",
-        help="Take every N-th image, from the I-th. The last of N jobs with one --output writes the dataset.",
+        help="Process every N-th image from the I-th; the last job of an --output writes the dataset.",
         panel=DATA_PANEL,
     )
     threads: int = option_of(ReadSettings, "threads", panel=DATA_PANEL)
@@ -88,22 +88,21 @@ class PseudolabelSettings:
         default=(DEFAULT_WEIGHTS,),
         shows_default=False,
         metavar="NAME|FILE",
-        help=f"A name of 'medrov weights list', or a .safetensors file; may be repeated. Default: "
-        f"{DEFAULT_WEIGHTS}.",
+        help=f"Name or .safetensors file; may be repeated. Default: {DEFAULT_WEIGHTS}.",
         panel=MODEL_PANEL,
     )
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
     runtime: RuntimeSettings = group(
-        RuntimeSettings(batch=8), help={"batch": "Images a forward pass."}, metavar={"batch": None}
+        RuntimeSettings(batch=8), help={"batch": "Images per forward pass."}, metavar={"batch": None}
     )
     output: OutputSettings = group(
-        OutputSettings(), help={"folder": "Folder of the new dataset; the images stay where they are."}
+        OutputSettings(), help={"folder": "Folder of the new dataset; images are not copied."}
     )
     dry_run: bool = option(
         "--dry-run",
         default=False,
         before="--resume",
-        help="Count by source and class, and write nothing.",
+        help="Count labels by source and class without writing files.",
         panel=OUTPUT_PANEL,
     )
     review: Path | None = option(
@@ -111,7 +110,7 @@ class PseudolabelSettings:
         default=None,
         before="--resume",
         metavar="FILE",
-        help="Write an HTML page to accept, reject or relabel each label.",
+        help="HTML page to write for review: accept, reject or relabel each label.",
         panel=OUTPUT_PANEL,
     )
 
@@ -124,9 +123,7 @@ class PseudolabelSettings:
             ``USAGE``, naming the option.
         """
         if not self.weights or len(set(self.weights)) < len(self.weights):
-            raise usage_error(
-                "--weights: the same weights are given twice", "Give different ones, or one alone."
-            )
+            raise usage_error("--weights: the same weights are given twice", "Give each weights file once.")
         self.rule.check(len(self.weights))
         self.runtime.check()
         if self.dry_run:
@@ -143,7 +140,7 @@ class PseudolabelSettings:
             ("--review", self.review is not None),
         ):
             if is_given:
-                raise excludes(flag, "--dry-run", "A dry run writes nothing.")
+                raise excludes(flag, "--dry-run", "Leave one of them out.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +159,10 @@ class ApplySettings:
         Replace an earlier run in that folder.
     """
 
-    decisions: Path = argument(metavar="FILE", help="What the review page has saved.")
-    labels: Path = option("--labels", metavar="DIR", help="The folder that was reviewed.", panel=DATA_PANEL)
+    decisions: Path = argument(metavar="FILE", help="File of decisions saved by the review page.")
+    labels: Path = option(
+        "--labels", metavar="DIR", help="Output folder of 'pseudolabel' that was reviewed.", panel=DATA_PANEL
+    )
     output: Path = option(
         "--output", "-o", metavar="DIR", help="Folder of the new dataset.", panel=OUTPUT_PANEL
     )

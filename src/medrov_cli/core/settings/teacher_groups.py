@@ -48,15 +48,14 @@ class ProposalSettings:
     unknown_objects: bool = option(
         "--unknown-objects/--no-unknown-objects",
         default=False,
-        help="And on boxes of no class, by the embedding of their own image: needs a --text-encoder "
-        "with an image tower.",
+        help="Add boxes of no class with their image embedding; --text-encoder needs an image tower.",
         panel=PSEUDO_PANEL,
     )
     min_score: float = option(
         "--pseudo-score",
         default=0.9,
         low=0,
-        help="Lowest score of such a box; above 1 there are none.",
+        help="Minimum score of a pseudo-label; above 1: none.",
         panel=PSEUDO_PANEL,
         source=PAPER,
     )
@@ -64,13 +63,13 @@ class ProposalSettings:
         "--pseudo-after",
         default=1,
         low=0,
-        help="Epochs before the first such box; 0 suits pretrained weights.",
+        help="Epochs without pseudo-labels at the start; 0 is suitable for pretrained weights.",
         panel=PSEUDO_PANEL,
     )
     teacher: Teacher = option(
         "--teacher",
         default=Teacher.AVERAGE,
-        help="Who proposes: the weights' moving average, or as they are.",
+        help="Network that predicts pseudo-labels: moving average of the weights, or current weights.",
         panel=PSEUDO_PANEL,
     )
     candidate_score: float = 0.001
@@ -99,13 +98,13 @@ class DistillationSettings:
         "--distill",
         default=None,
         metavar="NAME|FILE",
-        help="Learn also what these weights answer to each image, of whatever size of network.",
+        help="Teacher weights for knowledge distillation; any scale.",
         panel=DISTILLATION_PANEL,
     )
     gain: float = option(
         "--distill-gain",
         default=1.0,
         low=0,
-        help="How much their answers count beside the annotations.",
+        help="Weight of the distillation loss relative to that of the annotations.",
         panel=DISTILLATION_PANEL,
     )

@@ -69,7 +69,7 @@ class TrainSettings:
         "--preset",
         default=None,
         metavar="NAME|FILE",
-        help="Other defaults for all options: paper, finetune, or a TOML file of your own.",
+        help="Defaults of all options: paper, finetune, or a TOML file.",
         panel=MODEL_PANEL,
     )
     data_root: Path | None = option_of(DatasetSettings, "data_root")
@@ -78,11 +78,11 @@ class TrainSettings:
         "-m",
         default="n",
         choices=("n", "s", "m", "l", "x"),
-        help="Size of the network.",
+        help="Scale of the network.",
         panel=MODEL_PANEL,
     )
     weights: str | None = option_of(
-        ModelSettings, "weights", default=None, help="Start from these weights, not from scratch."
+        ModelSettings, "weights", default=None, help="Initial weights. Default: random."
     )
     freeze: tuple[Part, ...] = option(
         "--freeze",
@@ -90,7 +90,7 @@ class TrainSettings:
         given_default=["none"],
         parse=lambda texts: parse_names(texts, Part, "--freeze"),
         metavar="LIST",
-        help="Keep parts as they are: backbone, neck, head, text; several with commas.",
+        help="Parts that are not trained, comma separated: backbone, neck, head, text.",
         panel=MODEL_PANEL,
     )
     imgsz: int = option(
@@ -98,7 +98,7 @@ class TrainSettings:
         default=640,
         low=32,
         high=2048,
-        help="Side of the model input, a multiple of 32.",
+        help="Side of the square model input in pixels, a multiple of 32.",
         panel=DATA_PANEL,
     )
     multi_scale: float = option(
@@ -106,18 +106,18 @@ class TrainSettings:
         default=0.0,
         low=0,
         high=0.9,
-        help="Vary the side of each batch by this share of it.",
+        help="Maximum relative change of --imgsz per batch, 0 to 0.9.",
         panel=DATA_PANEL,
     )
-    epochs: int = option("--epochs", default=20, low=1, help="Passes over the images.", panel=SCHEDULE_PANEL)
+    epochs: int = option("--epochs", default=20, low=1, help="Number of epochs.", panel=SCHEDULE_PANEL)
     batch: int = option(
-        "--batch", default=16, low=1, help="Images a step, over all processes.", panel=SCHEDULE_PANEL
+        "--batch", default=16, low=1, help="Images per step over all processes.", panel=SCHEDULE_PANEL
     )
     accumulate: int = option(
         "--accumulate",
         default=1,
         low=1,
-        help="Take a step's images in so many parts: less memory.",
+        help="Number of parts in which each step is computed, to save memory.",
         panel=SCHEDULE_PANEL,
     )
     schedule: ScheduleSettings = group(ScheduleSettings())
@@ -126,7 +126,7 @@ class TrainSettings:
         default=10.0,
         low=0,
         before="--average-decay",
-        help="Scale larger gradients down to this norm; 0: never.",
+        help="Maximum norm of the gradients; 0: no limit.",
         panel=SCHEDULE_PANEL,
         source="ultralytics",
     )
@@ -137,7 +137,7 @@ class TrainSettings:
         "--close-mosaic",
         default=2,
         low=0,
-        help="Last epochs without mosaics.",
+        help="Number of final epochs without mosaics.",
         panel=DATA_PANEL,
         source="ultralytics: 10 of 100",
     )
@@ -145,7 +145,7 @@ class TrainSettings:
         "--prompts",
         default=80,
         low=1,
-        help="Prompts an image, at most.",
+        help="Maximum number of prompts per image.",
         panel=DATA_PANEL,
         source="MedROV, arXiv 2511.20650",
     )
@@ -155,13 +155,13 @@ class TrainSettings:
         given_default=["random,federated"],
         parse=parse_negatives,
         metavar="LIST",
-        help="What else an image is asked for: random, federated, background, hard; several with commas.",
+        help="Kinds of negative prompts, comma separated: random, federated, background, hard.",
         panel=DATA_PANEL,
     )
     uses_pseudo_labels: bool = option(
         "--pseudo-labels/--no-pseudo-labels",
         default=False,
-        help="Train also on confident boxes of classes that a source may show without annotating them.",
+        help="Add teacher boxes of classes that a source may show without annotation as targets.",
         panel=PSEUDO_PANEL,
     )
     pseudo_rules: ProposalSettings = group(ProposalSettings(), key="pseudo_labels", recorded="pseudo_labels")
@@ -172,7 +172,7 @@ class TrainSettings:
         ModelSettings,
         "text_encoder",
         default=DEFAULT_TEXT_ENCODER,
-        help="minilm, hf-hub:ORG/NAME or local-dir:PATH.",
+        help="Text encoder: minilm, hf-hub:ORG/NAME or local-dir:PATH.",
     )
     text_adapter: bool = option(
         "--text-adapter/--no-text-adapter",
@@ -183,8 +183,7 @@ class TrainSettings:
     text_start: TextStart = option(
         "--text-start",
         default=TextStart.CENTRED,
-        help="What that map is at first: it takes off what all class names share, or what the texts of the "
-        "whole lexicon share in each direction.",
+        help="Initial text adapter: common component of the classes, or of the lexicon, removed.",
         panel=MODEL_PANEL,
     )
     precision: str = option(
@@ -198,41 +197,41 @@ class TrainSettings:
         "--device",
         default="auto",
         choices=("auto", "cpu", "cuda", "mps"),
-        help="Where to train; several GPUs: see torchrun.",
+        help="Device. Several GPUs: start with torchrun.",
         panel=ENGINE_PANEL,
     )
-    compiled: bool = option("--compile", default=False, help="Compile the network first.", panel=ENGINE_PANEL)
+    compiled: bool = option(
+        "--compile", default=False, help="Compile the network with torch.compile.", panel=ENGINE_PANEL
+    )
     deterministic: bool = option(
         "--deterministic",
         default=False,
-        help="Only operations that give the same in each run.",
+        help="Use deterministic operations only.",
         panel=ENGINE_PANEL,
     )
     workers: int | None = option(
         "--workers",
         default=None,
         low=0,
-        help="Processes that make batches. Default: up to 8 for a GPU; up to 2 on a CPU with cores to spare.",
+        help="Data loader processes. Default: up to 8 for a GPU, up to 2 for a CPU.",
         panel=DATA_PANEL,
     )
-    seed: int = option(
-        "--seed", default=0, low=0, help="Everything random follows from it.", panel=SCHEDULE_PANEL
-    )
-    name: str = option("--name", default="medrov", help="Name that the weights carry.", panel=MODEL_PANEL)
+    seed: int = option("--seed", default=0, low=0, help="Random seed.", panel=SCHEDULE_PANEL)
+    name: str = option("--name", default="medrov", help="Name stored in the weights.", panel=MODEL_PANEL)
     trackers: tuple[Tracker, ...] = option(
         "--log-to",
         given=list[str],
         given_default=["none"],
         parse=lambda texts: parse_names(texts, Tracker, "--log-to"),
         metavar="LIST",
-        help="Report also to tensorboard, mlflow, wandb; several with commas.",
+        help="Trackers, comma separated: tensorboard, mlflow, wandb.",
         panel=OUTPUT_PANEL,
     )
     save_steps: int = option(
         "--save-steps",
         default=500,
         low=0,
-        help="Save the state for --resume after so many steps, too.",
+        help="Steps between saves of the state for --resume; 0: after each epoch only.",
         panel=OUTPUT_PANEL,
     )
     resume: bool = option_of(OutputSettings, "resume")
@@ -259,7 +258,7 @@ class TrainSettings:
         """
         check_imgsz(self.imgsz)
         if self.pseudo_rules.unknown_objects and not self.uses_pseudo_labels:
-            raise requires("--unknown-objects", "--pseudo-labels", "Give both, or neither.")
+            raise requires("--unknown-objects", "--pseudo-labels", "Add --pseudo-labels.")
 
 
 def config_record(settings: TrainSettings) -> dict[str, Any]:

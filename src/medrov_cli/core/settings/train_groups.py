@@ -22,7 +22,7 @@ class LossGains:
         "--box-gain",
         default=7.5,
         low=0,
-        help="Weight of the boxes' overlap in the loss.",
+        help="Weight of the box IoU in the loss.",
         panel=LOSS_PANEL,
         source="ultralytics",
     )
@@ -30,7 +30,7 @@ class LossGains:
         "--text-gain",
         default=0.5,
         low=0,
-        help="Weight of the likeness to texts in the loss.",
+        help="Weight of the region-text similarity in the loss.",
         panel=LOSS_PANEL,
         source="ultralytics",
     )
@@ -38,7 +38,7 @@ class LossGains:
         "--distribution-gain",
         default=1.5,
         low=0,
-        help="Weight of the distributions of the boxes' edges in the loss.",
+        help="Weight of the distribution focal loss of box edges.",
         panel=LOSS_PANEL,
         source="ultralytics",
     )
@@ -68,7 +68,7 @@ class ScheduleSettings:
     optimizer: OptimizerName = option(
         "--optimizer",
         default=OptimizerName.MUON,
-        help="AdamW, or Muon: orthogonalised steps for hidden convolutions, AdamW for the rest.",
+        help="adamw, or muon: orthogonalised steps for hidden convolutions, AdamW for other weights.",
         panel=SCHEDULE_PANEL,
         source="measured: more is found in as many steps than with AdamW (docs/results.md)",
     )
@@ -84,7 +84,7 @@ class ScheduleSettings:
         "--weight-decay",
         default=0.05,
         low=0,
-        help="Weight decay of matrices.",
+        help="Weight decay of matrices; vectors have none.",
         panel=SCHEDULE_PANEL,
         source="MedROV, arXiv 2511.20650",
     )
@@ -95,7 +95,7 @@ class ScheduleSettings:
         default=0.999,
         low=0,
         high=0.99999,
-        help="Decay a step of the weights' moving average, which is kept; 0: the weights as they are.",
+        help="Decay per step of the moving average of the weights, which is saved; 0: no average.",
         panel=SCHEDULE_PANEL,
         source="a horizon of 1,000 steps; ultralytics' 0.9999 is for runs of 100,000 steps and more",
     )
@@ -170,7 +170,12 @@ class AugmentationSettings:
     """
 
     mosaic: float = option(
-        "--mosaic", default=0.7, low=0, high=1, help="Share of mosaics of four.", panel=DATA_PANEL
+        "--mosaic",
+        default=0.7,
+        low=0,
+        high=1,
+        help="Fraction of samples that are mosaics of four images.",
+        panel=DATA_PANEL,
     )
     same_source: float = 0.5
     scale: float = 0.5
@@ -183,8 +188,7 @@ class AugmentationSettings:
         given=Appearance,
         given_default=Appearance.PLAIN,
         parse=APPEARANCES.__getitem__,
-        help="How pixels change: plain (grey levels, colours, blur, noise), or as other scanners, stains and "
-        "cameras would show it, too.",
+        help="plain: grey levels, colours, blur, noise; medical: also scanners, stains and cameras.",
         panel=DATA_PANEL,
     )
 
@@ -232,7 +236,7 @@ class BalanceSettings:
     by: Balance = option(
         "--balance",
         default=Balance.SOURCE,
-        help="Draw images of rare groups more often.",
+        help="Groups whose rare members are drawn more often.",
         panel=DATA_PANEL,
     )
     power: float = option(
@@ -240,7 +244,7 @@ class BalanceSettings:
         default=0.3,
         low=0,
         high=1,
-        help="0 draws images equally often, 1 groups.",
+        help="Strength of --balance: 0 draws images equally often, 1 groups.",
         panel=DATA_PANEL,
     )
     threshold: float = option(
@@ -248,7 +252,7 @@ class BalanceSettings:
         default=1.0,
         low=0,
         high=1,
-        help="Share of all images from which a group is not rare.",
+        help="Fraction of all images from which a group counts as not rare.",
         panel=DATA_PANEL,
     )
 

@@ -76,7 +76,7 @@ class Prompt:
         if not all(part.isprintable() for part in parts):
             raise usage_error(f"class {text!r} has control characters", _PROMPT_HINT)
         if len({part.casefold() for part in parts}) < len(parts):
-            raise usage_error(f"class {text.strip()!r} names a synonym twice", _PROMPT_HINT)
+            raise usage_error(f"class {text.strip()!r} contains a synonym twice", _PROMPT_HINT)
         return cls("/".join(parts), parts)
 
 
@@ -226,7 +226,7 @@ class Variant:
         if engine in list(EngineName) and (precision or Precision.FP32) in list(Precision):
             return cls(EngineName(engine), Precision(precision or Precision.FP32))
         raise usage_error(
-            f"--compare does not know {text.strip()!r}",
+            f"--compare: unknown {text.strip()!r}",
             f"Give ENGINE-PRECISION ({', '.join(EngineName)}; {', '.join(Precision)}), or an exported model.",
         )
 

@@ -43,30 +43,29 @@ class WeightsImportSettings:
     """
 
     checkpoint: Path = argument(
-        metavar="FILE", help="Checkpoint of YOLO-World v2, or of a closed-set YOLOv8 as a start for training."
+        metavar="FILE", help="YOLO-World v2 checkpoint, or closed-set YOLOv8 as a start for training."
     )
     output: Path | None = option(
         "--output",
         "-o",
         default=None,
         metavar="FILE",
-        help="The .safetensors file to write; FILE.safetensors here.",
+        help=".safetensors file to write. Default: name of the checkpoint in this folder.",
     )
     name: str | None = option(
-        "--name", default=None, metavar="NAME", help="Name of the model; the file's by default."
+        "--name", default=None, metavar="NAME", help="Name of the model. Default: name of the file."
     )
     text_encoder: str | None = option(
         "--text-encoder",
         default=None,
         metavar="SPEC",
-        help="Text encoder it was trained with, e.g. hf-hub:ORG/MODEL. By default BiomedCLIP for "
-        "MedROV's own checkpoint, OpenAI's CLIP ViT-B/32 for others.",
+        help="Text encoder of its training. Default: BiomedCLIP for MedROV, else CLIP ViT-B/32.",
     )
     imgsz: int | None = option(
         "--imgsz",
         default=None,
         metavar="PIXELS",
-        help="Side of the model input; that of its training by default.",
+        help="Side of the model input in pixels. Default: that of its training.",
     )
     overwrite: bool = option("--overwrite", default=False, help="Replace the output file.")
     as_json: bool = option_of(OutputSettings, "as_json")

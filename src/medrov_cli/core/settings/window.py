@@ -103,7 +103,7 @@ def parse_window(text: str) -> WindowSpec:
         return WindowSpec(WindowKind.TAG, index=_tag_index(number, text) if colon else 0)
     if "," in word:
         return _custom(word, text)
-    raise _usage(f"--window does not know {text!r}.")
+    raise _usage(f"--window: unknown {text!r}.")
 
 
 def _tag_index(number: str, text: str) -> int:

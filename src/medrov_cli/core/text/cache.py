@@ -120,7 +120,7 @@ class EmbeddingCache:
         except FileNotFoundError:
             raise
         except (ValueError, OSError) as error:
-            warn(f"the cached embeddings in {path} are damaged and are made again: {error}")
+            warn(f"the cached embeddings in {path} are damaged and are computed again: {error}")
             if isinstance(error, ValueError):
                 _remove(path)
             return {}

@@ -59,8 +59,8 @@ def embed_texts(
     identity = source.identity
     if identity.width > width:
         raise usage_error(
-            f"text encoder {encoder} makes embeddings of {identity.width} values; "
-            f"the detector takes at most {width}",
+            f"text encoder {encoder} has embeddings of width {identity.width}; the maximum of the detector "
+            f"is {width}",
             "Choose another --text-encoder.",
         )
     wanted = [identity.canonical(text) for text in texts]

@@ -58,7 +58,7 @@ class HubRepository:
                     return None
                 except HFValidationError as error:
                     raise usage_error(
-                        f"{self.name!r} is no repository name: {error}", "Use ORG/NAME."
+                        f"{self.name!r} is not a repository name: {error}", "Use ORG/NAME."
                     ) from error
                 except OSError as error:
                     raise self._unreachable(error) from error
@@ -75,7 +75,7 @@ class HubRepository:
         return MedrovError(
             ErrorCode.ENCODER_MISSING,
             f"hf-hub:{self.name} has no {what}",
-            "Name a repository with an open_clip model.",
+            "Give a repository with an open_clip model.",
         )
 
     def _unreachable(self, error: Exception) -> MedrovError:

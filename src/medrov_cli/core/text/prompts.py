@@ -41,7 +41,7 @@ def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
     texts = [line.split("#", maxsplit=1)[0].strip() for line in lines]
     prompts = [Prompt.parse(text) for text in texts if text]
     if not prompts:
-        raise usage_error("the list of classes is empty", "Write one class a line.")
+        raise usage_error("the list of classes is empty", "Write one class per line.")
     return distinct_prompts(prompts)
 
 

@@ -65,12 +65,12 @@ def open_accelerator(config: TrainSettings) -> Accelerator:
         ) from error
     if config.precision == "fp16" and accelerator.device.type == "cpu":
         raise usage_error(
-            "--precision fp16 needs a GPU: on the CPU gradients are not scaled, and vanish",
+            "--precision fp16 needs a GPU: on the CPU gradients are not scaled, and underflow",
             "Use --precision bf16.",
         )
     if config.device not in ("auto", accelerator.device.type):
         raise usage_error(
-            f"--device {config.device} is not available here",
+            f"--device {config.device} is not available on this machine",
             "Use --device auto, or see 'medrov doctor'.",
         )
     shares = accelerator.num_processes * config.accumulate
@@ -126,7 +126,7 @@ def build_trainer(
     detector = detector.to(device).to(memory_format=torch.channels_last)
     average = MovingAverage(detector, config.schedule.average_decay)
     if not any(own.requires_grad for own in detector.parameters()):
-        raise usage_error("--freeze leaves nothing to train", f"Leave out one of {', '.join(Part)}.")
+        raise usage_error("--freeze leaves no trainable parameters", f"Leave out one of {', '.join(Part)}.")
     optimizer = make_optimizer(detector, config.schedule)
     criterion = DetectionCriterion(detector.head, config.gains)
     synchronize_batch_norms(detector)

@@ -30,8 +30,8 @@ def clear_failures() -> Iterator[None]:
             raise MedrovError(
                 ErrorCode.OUT_OF_MEMORY,
                 "the device or the machine has no memory left",
-                "--resume with --accumulate 2 takes each step in two parts, or use a smaller --batch "
-                "or --imgsz in a new --output. The last saved state is whole.",
+                "Resume with --accumulate 2, or use a smaller --batch or --imgsz in a new --output. The "
+                "last saved state is complete.",
             ) from error
         if "deterministic" in text:
             raise usage_error(

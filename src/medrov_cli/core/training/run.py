@@ -98,8 +98,8 @@ def _load(config: TrainSettings) -> Dataset:
     if len(dataset.novel) == len(dataset.classes):
         raise MedrovError(
             ErrorCode.DATASET_INVALID,
-            f"{config.dataset}: all classes are novel, so there is nothing to learn",
-            "Take classes off the list 'novel'.",
+            f"{config.dataset}: all classes are novel",
+            "Remove classes from the list 'novel'.",
         )
     return dataset
 

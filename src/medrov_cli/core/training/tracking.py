@@ -226,7 +226,7 @@ def _clear_errors() -> Iterator[None]:
         raise MedrovError(
             ErrorCode.OUTPUT_FAILED,
             f"--log-to: {type(error).__name__}: {_first_line(error)}",
-            "The last saved state is whole: --resume goes on, with a shorter --log-to if need be.",
+            "Continue with --resume and a shorter --log-to; the last saved state is complete.",
         ) from error
 
 

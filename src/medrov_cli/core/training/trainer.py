@@ -90,8 +90,8 @@ class Trainer:
                     raise MedrovError(
                         ErrorCode.NON_FINITE_LOSS,
                         f"the loss is not finite at step {self.step + 1}",
-                        "Lower --lr in a new --output, or --resume with --precision fp32: "
-                        "the last saved state is whole.",
+                        "Lower --lr in a new --output, or --resume with --precision fp32: the last saved "
+                        "state is complete.",
                     )
                 self.accelerator.backward(total / len(parts))
             report += terms.cpu()

@@ -14,7 +14,9 @@ from medrov_cli.core.runs.kind import RecordFile, RunKind
 SETTINGS = "config.json"
 
 TRAINING = RunKind(
-    taken=Refusal("{folder} already holds a run", "Add --resume to go on with it, or give another --output."),
+    taken=Refusal(
+        "{folder} already contains a run", "Add --resume to continue it, or give another --output."
+    ),
     marks=(SETTINGS,),
     record=RecordFile(
         SETTINGS,

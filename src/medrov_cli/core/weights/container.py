@@ -198,7 +198,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="numpy") as handle:
             yield handle
     except SafetensorError as error:
-        raise _corrupt(path, f"not a whole safetensors file ({error})") from error
+        raise _corrupt(path, f"not a complete safetensors file ({error})") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -63,8 +63,8 @@ def download(
         if done != size_bytes or digest.hexdigest() != sha256:
             raise MedrovError(
                 ErrorCode.WEIGHTS_CORRUPT,
-                f"what came from {url} is not the file in the manifest: size or SHA-256 differ",
-                "Try again later; nothing was kept.",
+                f"the file from {url} differs from the manifest in size or SHA-256",
+                "Try again later; the download was removed.",
             )
 
 
@@ -111,7 +111,7 @@ def _require_safe(url: str) -> None:
     if parts.scheme == "http" and _is_loopback(host):
         return
     raise MedrovError(
-        ErrorCode.WEIGHTS_UNTRUSTED, f"{url} is not an https address", "Get the file in another way."
+        ErrorCode.WEIGHTS_UNTRUSTED, f"{url} is not an https address", "Download the file by other means."
     )
 
 

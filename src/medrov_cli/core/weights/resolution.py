@@ -54,8 +54,8 @@ def resolve(name_or_path: str, *, reread: bool = False, exported: bool = False) 
     if path.suffix.lower() in PICKLE_SUFFIXES:
         raise MedrovError(
             ErrorCode.WEIGHTS_UNTRUSTED,
-            f"{path} is a pickled checkpoint: loading it could run code",
-            f"Convert it once, safely: `medrov weights import {path}`.",
+            f"{path} is a pickled checkpoint: loading it could execute code",
+            f"Convert it with `medrov weights import {path}`.",
         )
     if exported and path.suffix.lower() in EXPORTED_SUFFIXES:
         return path
@@ -89,7 +89,7 @@ def _resolve_entry(entry: ManifestEntry, reread: bool) -> Path:
             if entry.url is None
             else f"Download them with `medrov weights pull {entry.name}`."
         )
-        raise MedrovError(ErrorCode.WEIGHTS_MISSING, f"weights {entry.name!r} are not on this machine", hint)
+        raise MedrovError(ErrorCode.WEIGHTS_MISSING, f"weights {entry.name!r} are not installed", hint)
     if sha256_of(path, reread=reread) != entry.sha256:
         raise MedrovError(
             ErrorCode.WEIGHTS_CORRUPT,

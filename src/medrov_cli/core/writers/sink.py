@@ -174,19 +174,19 @@ def run_kind() -> RunKind:
     """Return what a detection run keeps in its folder."""
     return RunKind(
         taken=Refusal(
-            "--output {folder} already holds a run",
-            "Add --resume to go on with it, --overwrite to replace it, or give another --output.",
+            "--output {folder} already contains a run",
+            "Add --resume to continue it, --overwrite to replace it, or give another --output.",
         ),
         marks=(RUN_FILE,),
         record=RecordFile(
             RUN_FILE,
             changed=Refusal(
                 "--resume: the run in {folder} had another {name}: {old}, now {new}",
-                f"Repeat what its {RUN_FILE} says, or give another --output (or --overwrite).",
+                f"Repeat the settings of its {RUN_FILE}, give another --output, or add --overwrite.",
             ),
         ),
         foreign=Refusal(
-            f"--output {{folder}}: {JSONL_FILE} is there, but not the {RUN_FILE} that says what made it",
+            f"--output {{folder}}: {JSONL_FILE} exists without its {RUN_FILE}",
             "Give another --output, or move the file away.",
         ),
         last=JSONL_FILE,

@@ -175,8 +175,8 @@ def test_an_image_that_is_not_there_is_named_by_its_line(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("a,1,2,x,4,1", "less than four numbers"),
-        ("a,1,,3,4,1", "less than four numbers"),
+        ("a,1,2,x,4,1", "fewer than four numbers"),
+        ("a,1,,3,4,1", "fewer than four numbers"),
         ("a,1,2,0,4,1", "without an area"),
         ("a,1,2,inf,4,1", "without an area"),
         ("a,,,,,1", "is positive, but has no box"),

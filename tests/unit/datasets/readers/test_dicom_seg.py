@@ -251,7 +251,7 @@ def test_missing_images(tmp_path: Path) -> None:
     found, error = collected(reading, 0)
     assert boxes(found) == [[("liver", 1, 2, 2, 3)], []]
     assert error.code is ErrorCode.NOT_FOUND
-    assert error.message == "1 outline(s) or frame(s) of the segmentation lie on no image that is here."
+    assert error.message == "1 outline(s) or frame(s) of the segmentation belong to no available image."
     found, error = collected(reading, 1)
     assert (found, error.code) == ([], ErrorCode.NOT_FOUND)
 

@@ -181,7 +181,7 @@ def test_labels_that_do_not_say_where_they_lie_lie_on_the_image(tmp_path: Path) 
         (np.zeros(SHAPE, np.uint8), np.diag([1.0, 2.0, 3.5, 1.0]), "lies up to 1.5 mm away"),
         (np.full(SHAPE, 0.5, np.float32), AFFINE, "has values that are not whole numbers"),
         (np.full(SHAPE, 3, np.uint8), AFFINE, "values without a name: 3"),
-        (np.full(SHAPE, 1, np.complex64), AFFINE, "no real numbers"),
+        (np.full(SHAPE, 1, np.complex64), AFFINE, "not real numbers"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(
@@ -280,7 +280,7 @@ def test_numbers_of_patients_are_not_contrasts(tmp_path: Path) -> None:
 def test_labels_of_regions_need_the_option(tmp_path: Path) -> None:
     pair(tmp_path, labels())
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"whole": [1, 2]}}))
-    with pytest.raises(MedrovError, match="no labels of one value each"):
+    with pytest.raises(MedrovError, match="no label with a single value"):
         read(tmp_path, labels=LabelMap())
     assert len(slices(read(tmp_path))) == 4
 

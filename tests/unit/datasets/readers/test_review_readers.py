@@ -106,7 +106,7 @@ def test_an_empty_annotation_is_a_negative_image_and_none_is_no_image(tmp_path: 
     (image,) = read_tasks(tmp_path, task("a.png", {"result": []}))
     assert image.annotations == ()
     for made in ([], [{"result": [], "was_cancelled": True}]):
-        with fails(ErrorCode.BAD_METADATA, "nobody has looked"):
+        with fails(ErrorCode.BAD_METADATA, "has no annotation"):
             read_tasks(tmp_path, task("a.png", *made))
 
 
@@ -129,7 +129,7 @@ def test_two_labels_of_a_rectangle_are_two_boxes_and_other_results_are_no_boxes(
     ("result", "what"),
     [
         (region("x", 0, 0, 1, 1, type="polygonlabels"), "polygonlabels"),
-        (region("x", 0, 0, 1, 1, image_rotation=90), "turned"),
+        (region("x", 0, 0, 1, 1, image_rotation=90), "rotated"),
         (region([], 0, 0, 1, 1), "without a label"),
         (region("x", 0, 0, 1, 1, value={"width": "1"}), "number in width"),
         (region("x", 0, 0, 1, 1, original_width=400), "200 x 100"),

@@ -175,4 +175,4 @@ def test_what_contradicts_itself(tmp_path: Path) -> None:
     assert error(tmp_path).code is ErrorCode.BAD_METADATA
     write_series(tmp_path, 1, ImageOrientationPatient=[1, 0, 0, 1, 0, 0])
     write_structures(tmp_path / "rs.dcm", [("liver", [contour(around(1, 1, 3, 3, 0))])])
-    assert "contours have no place" in error(tmp_path).message
+    assert "contours cannot be assigned" in error(tmp_path).message

@@ -177,7 +177,7 @@ def test_not_a_number_is_black(tmp_path: Path) -> None:
 def test_a_preset_is_applied_to_any_values_with_a_sentence(tmp_path: Path) -> None:
     frame = read_all(save(tmp_path / "a.nii", volume()), "brain")[0]
     assert frame.window == Window("preset", "brain", 40, 80)
-    assert any("do not look like Hounsfield" in warning for warning in frame.warnings)
+    assert any("not in the range of Hounsfield" in warning for warning in frame.warnings)
 
 
 def test_a_tag_is_not_there(tmp_path: Path) -> None:

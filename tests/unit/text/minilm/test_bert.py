@@ -34,5 +34,5 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, content: bytes | 
         save_file({"embeddings.word_embeddings.weight": np.zeros((3, 4), np.float32)}, path)
     else:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match="does not hold the weights of a BERT"):
+    with pytest.raises(ValueError, match="does not contain the weights of a BERT"):
         Bert(path, BertConfig(layers=1, heads=1, eps=1e-12))

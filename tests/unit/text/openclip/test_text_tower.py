@@ -62,7 +62,7 @@ def test_an_embedding_wider_than_512_is_refused_before_loading(clip_folder: Path
     config = json.loads((clip_folder / "open_clip_config.json").read_text())
     config["model_cfg"]["embed_dim"] = 768
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
-    with pytest.raises(MedrovError, match="768 values; the detector takes at most 512") as caught:
+    with pytest.raises(MedrovError, match="of width 768; the maximum of the detector is 512") as caught:
         embed_texts(["polyp"], encoder=f"local-dir:{tmp_path}")
     assert caught.value.code is ErrorCode.USAGE
 
@@ -120,7 +120,7 @@ def test_a_model_with_code_of_its_own_is_refused(bert_folder: Path, tmp_path: Pa
     folder = shutil.copytree(bert_folder, tmp_path / "model")
     content = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps({**content, "auto_map": {"AutoModel": "evil.Evil"}}))
-    with pytest.raises(MedrovError, match="code of its own, which is never run") as caught:
+    with pytest.raises(MedrovError, match="requires its own code, which is not executed") as caught:
         open_encoder(f"local-dir:{folder}")
     assert caught.value.code is ErrorCode.ENCODER_MISSING
 

@@ -58,7 +58,7 @@ def test_eight_bits_stay_as_they_are(tmp_path: Path) -> None:
 def test_a_deep_image_that_is_cut_short_is_named(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), RAMP)
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
-    for name, said in (("a.png", "does not decode"), ("none.png", "no such file")):
+    for name, said in (("a.png", "cannot be decoded"), ("none.png", "does not exist")):
         with pytest.raises(MedrovError, match=rf"{name}: .*{said}") as caught:
             load_image(sample_of(tmp_path / name, 16, 16))
         assert caught.value.code is ErrorCode.DATASET_INVALID

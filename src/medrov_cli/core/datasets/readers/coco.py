@@ -56,7 +56,7 @@ def read(config: ReaderSettings) -> Reading:
 
         def images_of() -> Iterator[AnnotatedImage]:
             if not is_inside(name):
-                raise _bad("leads out of the folder of images")
+                raise _bad("points outside the folder of images")
             yield annotated_file(
                 folder / name,
                 stems[name],
@@ -75,7 +75,7 @@ def _document(file: Path) -> CocoDocument:
     try:
         return read_document(file, check_records=False)
     except OSError:
-        raise nothing_in(file, "nothing that can be read", _HINT) from None
+        raise nothing_in(file, "no readable content", _HINT) from None
     except NotJsonError:
         raise _invalid(file, "is not a JSON file") from None
     except CocoError as error:
@@ -107,7 +107,7 @@ def _annotation(own: CocoAnnotation, class_name: str) -> Annotation:
     try:
         area = own.area
     except CocoError:
-        raise _bad("has an annotation whose area is no number") from None
+        raise _bad("has an annotation with an area that is not a number") from None
     return Annotation(class_name, box, area, own.is_crowd)
 
 

@@ -79,7 +79,7 @@ def _boxes(image: ET.Element, height: int, width: int) -> tuple[Annotation, ...]
         if item.tag == "box":
             found.append(_annotation(item))
         elif item.tag not in _IGNORED:
-            raise _bad(f"has a {item.tag}, and only boxes are read", "Draw a box in its place, or delete it.")
+            raise _bad(f"has a {item.tag}, and only boxes are read", "Replace it by a box, or delete it.")
     return tuple(found)
 
 

@@ -41,8 +41,8 @@ def read(config: ReaderSettings) -> Reading:
     table = read_table(_csv_of(config), config.labels.binary or config.labels.names.get(1))
     if config.readers == "merge" and not table.has_readers:
         raise usage_error(
-            f"--readers merge: {table.name} does not say who has drawn a box.",
-            "It takes a column rad_id, as VinDr-CXR's table has it; or leave --readers out.",
+            f"--readers merge: {table.name} has no reader of a box.",
+            "Add a column rad_id as in VinDr-CXR, or leave --readers out.",
         )
     files = _find(folder, table)
     if not files:
@@ -90,7 +90,7 @@ def _find(folder: Path, table: CsvTable) -> dict[str, str]:
                 ErrorCode.DATASET_INVALID,
                 f"{min(relative, files[image])} and {max(relative, files[image])} are one image of "
                 f"{table.name}.",
-                "Leave one of them.",
+                "Remove one of them.",
             )
         files[image] = relative
     if len(files) < len(table.rows):
@@ -112,7 +112,7 @@ def _annotated(
     if len(frames) != 1 or len(slices) != 1:
         raise MedrovError(
             ErrorCode.UNSUPPORTED_FORMAT,
-            "The file has several frames, and the table does not say which a box is on.",
+            "The file has several frames, and the table does not state the frame of a box.",
             "Give single images.",
         )
     pixels = frames[0].pixels_rgb
@@ -138,7 +138,7 @@ def _annotations(rows: Sequence[TableRow], config: ReaderSettings) -> tuple[Anno
             raise MedrovError(
                 ErrorCode.BAD_METADATA,
                 f"Line {row.number} of the table {problem}.",
-                "Correct the table, or take the image out of it.",
+                "Correct the table, or remove the image from it.",
             )
         if row.drawn is not None:
             drawn.append(row.drawn)
@@ -161,8 +161,8 @@ def _missing(table: str, row: int) -> Unit:
     def images_of() -> tuple[AnnotatedImage, ...]:
         raise MedrovError(
             ErrorCode.NOT_FOUND,
-            "The image of this line of the table is not here.",
-            "Its file has the id as its name, or as its SOP instance UID. Complete the folder, or the table.",
+            "The image of this line of the table is missing.",
+            "Add the file whose name or SOP instance UID is the id, or correct the table.",
         )
 
     return Unit(f"{table}:{row}", images_of)

@@ -54,7 +54,7 @@ def _marks(file: DicomHeader, stack: Stack) -> Iterator[Marked]:
             rows = _slices(header, frame, plane, stack)
             for number, mask in masks:
                 if number not in names:
-                    raise bad_metadata("a frame is of a segment that the segment sequence does not have")
+                    raise bad_metadata("a frame references a segment that is not in the segment sequence")
                 if not rows:
                     yield Marked(None, names[number], None)
                 for row in rows:
@@ -99,7 +99,7 @@ def _names(header: pydicom.Dataset) -> Mapping[int, str]:
 def _masks(header: pydicom.Dataset, frame: int, stored: Values) -> list[tuple[int, BoolArray]]:
     """Return segment numbers and masks of a frame."""
     if stored.ndim != 2:
-        raise bad_metadata("a segmentation has colours")
+        raise bad_metadata("a segmentation has colour pixels")
     kind = str(header.get("SegmentationType") or "BINARY").strip()
     if kind == "LABELMAP":
         background = {int(number) for number in numbers(header, "PixelPaddingValue")} or {0}
@@ -112,7 +112,7 @@ def _masks(header: pydicom.Dataset, frame: int, stored: Values) -> list[tuple[in
         return [(number, stored != 0)]
     raise MedrovError(
         ErrorCode.UNSUPPORTED_FORMAT,
-        "The segmentation type is none of BINARY, FRACTIONAL and LABELMAP.",
+        "The segmentation type is not BINARY, FRACTIONAL or LABELMAP.",
         "Export it as a binary segmentation.",
     )
 
@@ -129,7 +129,7 @@ def _segment_of(header: pydicom.Dataset, frame: int) -> int:
             found = numbers(item, "ReferencedSegmentNumber")
             if found:
                 return int(found[0])
-    raise bad_metadata("a frame does not say which segment it shows")
+    raise bad_metadata("a frame has no segment number")
 
 
 def _groups(header: pydicom.Dataset, frame: int) -> tuple[pydicom.Dataset, ...]:
@@ -159,7 +159,7 @@ def _on_slice(mask: BoolArray, plane: Plane | None, stack: Stack, row: int) -> B
     if mask.shape != target.size_hw:
         raise bad_metadata(
             f"a segmentation of {mask.shape[1]} x {mask.shape[0]} pixels refers to an image of "
-            f"{target.size_hw[1]} x {target.size_hw[0]}, and does not say where it lies"
+            f"{target.size_hw[1]} x {target.size_hw[0]}, and has no position"
         )
     return mask
 

@@ -19,6 +19,6 @@ def find_reader(name: str) -> Reader:
     entry = find_entry(registry.READERS, name)
     if entry is None:
         known = ", ".join(entry.name for entry in registry.READERS)
-        raise usage_error(f"--from does not know {name!r}.", f"Known formats: {known}.")
+        raise usage_error(f"--from: unknown {name!r}.", f"Known formats: {known}.")
     reader: Reader = load(entry)
     return reader

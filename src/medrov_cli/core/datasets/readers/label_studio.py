@@ -75,7 +75,7 @@ def _tasks(file: Path) -> list[dict[str, Any]]:
     try:
         tasks = json.loads(file.read_text(encoding="utf-8"))
     except OSError:
-        raise nothing_in(file, "nothing that can be read", _HINT) from None
+        raise nothing_in(file, "no readable content", _HINT) from None
     except ValueError:
         raise MedrovError(ErrorCode.DATASET_INVALID, f"{file} is not a JSON file", _HINT) from None
     if not isinstance(tasks, list):
@@ -118,7 +118,7 @@ def _results(task: Mapping[str, Any]) -> list[Any]:
     """Return the results of the annotation that counts."""
     done = [a for a in task.get("annotations", []) if isinstance(a, dict) and not a.get("was_cancelled")]
     if not done:
-        raise _bad("has no annotation: nobody has looked at it", "Annotate it, or export without it.")
+        raise _bad("has no annotation", "Annotate it, or export without it.")
     last = max(
         enumerate(done),
         key=lambda own: (
@@ -154,7 +154,7 @@ def _annotations(result: Mapping[str, Any], height: int, width: int) -> list[Ann
     if isinstance(said[0], int) and isinstance(said[1], int):
         expect_size(height, width, (said[0], said[1]), "its task")
     if result.get("image_rotation"):
-        raise _bad("has an image that was turned in Label Studio", "Turn it back, and check its boxes.")
+        raise _bad("has an image that was rotated in Label Studio", "Undo the rotation, and check its boxes.")
     x, y, w, h = (_number(value, key) for key in ("x", "y", "width", "height"))
     box = (x * width / 100, y * height / 100, w * width / 100, h * height / 100)
     around = enclosing_box(box, _number(value, "rotation"), box[:2])

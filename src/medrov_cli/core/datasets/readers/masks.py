@@ -49,7 +49,7 @@ def read(config: ReaderSettings) -> Reading:
         if not config.labels:
             raise usage_error(
                 "images and masks are in one folder, and --labels is missing.",
-                "Name the classes of *_mask.png in --labels, or put masks into a folder of their own.",
+                "Name the classes of *_mask.png in --labels, or move the masks to a separate folder.",
             )
         masks = [path for path in masks if _without_ending(_stem(path)) != _stem(path)]
         images = [path for path in images if path not in set(masks)]
@@ -82,7 +82,7 @@ def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], mask
             raise MedrovError(
                 ErrorCode.DATASET_INVALID,
                 f"two masks belong to {key}: {mask_of[key]} and {mask}",
-                "Leave --labels out where each class has a mask file of its own.",
+                "Leave --labels out if each class has its own mask file.",
             )
         mask_of[key] = mask
     names = file_stems(images)
@@ -91,7 +91,9 @@ def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], mask
         def boxes(height: int, width: int) -> tuple[Annotation, ...]:
             mask = mask_of.get(_stem(image))
             if mask is None:
-                raise _alone("The image has no mask.", "An image without objects needs an empty mask.")
+                raise _alone(
+                    "The image has no mask.", "Add a mask; an image without objects needs an empty mask."
+                )
             values = read_mask(folders.masks / mask)
             expect_size(height, width, (values.shape[0], values.shape[1]), "its mask")
             return annotations_in(
@@ -136,7 +138,7 @@ def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks
     classes = sorted({name for found in of_image.values() for name, _ in found})
     if not classes:
         raise usage_error(
-            "no mask file names a class: neither STEM_class.png nor class/STEM.png.",
+            "no mask file contains a class name (STEM_class.png or class/STEM.png).",
             "Name the classes of the values with --labels 1=liver,2=kidney, or that of a binary mask.",
         )
     return Reading((*(unit(image) for image in images), *map(_orphan, orphans)), tuple(classes))

@@ -61,7 +61,7 @@ def read(config: ReaderSettings) -> Reading:
     labels = config.labels or described_labels(config.path)
     if not labels and any(file.class_name is None for file in label_files):
         raise usage_error(
-            "--labels is missing, and there is no dataset.json that names the values.",
+            "--labels is missing, and no dataset.json names the values.",
             "Write --labels 1=liver,2=kidney, or one name for all values but 0.",
         )
 
@@ -84,7 +84,7 @@ def _images(
         raise MedrovError(
             ErrorCode.NOT_FOUND,
             "The volume has no labels.",
-            "A volume without objects needs labels that are all 0.",
+            "Add labels; a volume without objects needs labels of value 0.",
         )
     with input_errors():
         image = open_nifti(str(pairs.images / relative), InputLimits())
@@ -137,7 +137,7 @@ class _LabelVolume:
         self._config, self._labels, self._own = config, labels, own
         self._file = open_nifti(str(pairs.labels / own.relative), InputLimits())
         if self._file.voxels.dtype.kind not in "biuf":
-            raise self._misfit("has voxels that are no real numbers", "Save one whole number a voxel.")
+            raise self._misfit("has voxels that are not real numbers", "Save one integer per voxel.")
         is_placed = not {NO_ORIENTATION_WARNING} & {*self._file.warnings, *image.warnings}
         # Labels that do not say where they lie are taken to lie voxel on voxel.
         self._cut = cut_of(self._file, config.axis) if is_placed else image_cut

@@ -41,7 +41,7 @@ def _marks(file: DicomHeader, stack: Stack) -> Iterator[Marked]:
     silence_python()
     header = pydicom.dcmread(file.path, force=True)
     if not stack.is_placed:
-        raise bad_metadata("the images do not say where they lie in the patient, so contours have no place")
+        raise bad_metadata("the images have no position in the patient, so that contours cannot be assigned")
     names = {
         _number(item, "ROINumber"): str(item.get("ROIName") or "").strip()
         for item in header.get("StructureSetROISequence") or ()

@@ -41,7 +41,7 @@ def read(config: ReaderSettings) -> Reading:
     root = _root(file, document)
     found = _images(file, root, document)
     if not found:
-        raise nothing_in(file, "the names of no images that are there", _HINT)
+        raise nothing_in(file, "names of missing images only", _HINT)
     shown = {path: _shown(path, root) for path in found}
     stems = file_stems(list(shown.values()))
 
@@ -75,7 +75,7 @@ def _document(file: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError:
-        raise nothing_in(file, "nothing that can be read", _HINT) from None
+        raise nothing_in(file, "no readable content", _HINT) from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise _invalid(file, "is not a yaml file") from None
     if not isinstance(document, dict):
@@ -113,7 +113,7 @@ def _images(file: Path, root: Path, document: dict[str, Any]) -> dict[Path, Spli
                 lines = place.read_text(encoding="utf-8").splitlines()
                 paths = [root / line.strip() for line in lines if line.strip()]
             else:
-                raise _invalid(file, f"names {entry!r} for {split}, which is not there")
+                raise _invalid(file, f"names {entry!r} for {split}, which does not exist")
             for path in paths:
                 found.setdefault(path, split)
     return found

@@ -93,7 +93,7 @@ def collect(opened: SourceSet, *, splits: Sequence[str], sources: Sequence[str])
         found += _images_of(source, folder, splits)
     twice = [name for name, uses in Counter(image.name for image in found).items() if uses > 1]
     if twice:
-        raise invalid(f"two images are called {twice[0]}", "Each needs a file of its own.")
+        raise invalid(f"two images have the name {twice[0]}", "Give each image its own file name.")
     return tuple(found)
 
 

@@ -23,7 +23,7 @@ VOCABULARY_KEY = "medrov.vocabulary"
 """Key of the class embeddings of the vocabulary in an open model: float16, base64."""
 
 LETTERBOX = {
-    "scale": "the longer side becomes imgsz, up or down, the aspect stays",
+    "scale": "the longer side is scaled to imgsz, the aspect ratio is kept",
     "place": "centred, (imgsz - side) // 2 pixels above and left",
     "pad_value": 114,
     "shrink": "area (cv2.INTER_AREA)",
@@ -36,8 +36,10 @@ _BOXES = {
     "scores": "float32, (batch, anchors, classes): 0 to 1, not calibrated",
 }
 _DETECTIONS = {
-    "detections": "float32, (batch, rows, 6): left, top, right, bottom, score, class; best first; "
-    "rows with score 0 are none"
+    "detections": (
+        "float32, (batch, rows, 6): left, top, right, bottom, score, class; highest score first; rows with "
+        "score 0 are padding"
+    )
 }
 
 
@@ -184,7 +186,7 @@ def _parse(fields: Fields) -> ExportMetadata:
     fields.require(classes is None or bool(classes), "classes", "a list that is not empty")
     if suppression is not None:
         expected = 1 if classes is None else len(classes)
-        fields.require(len(suppression.thresholds) == expected, "nms", "one threshold a class")
+        fields.require(len(suppression.thresholds) == expected, "nms", "one threshold per class")
     return ExportMetadata(
         format=ExportFormat(fields.choice("format", tuple(ExportFormat))),
         precision=ExportPrecision(fields.choice("precision", tuple(ExportPrecision))),

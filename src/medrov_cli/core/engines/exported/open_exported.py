@@ -124,7 +124,7 @@ def chosen_engine(model: ExportedModel, device: str, engine: EngineName, precisi
     chosen = choose_engine(_only_engine(model) or engine, "cpu" if device == "auto" else device, precision)
     if chosen is EngineName.TORCH:
         raise usage_error(
-            f"--device {device}: an exported model runs on the CPU here",
+            f"--device {device}: exported models run on the CPU only",
             "Use the .safetensors weights on a GPU.",
         )
     return chosen
@@ -185,7 +185,7 @@ def _read_openvino(path: Path) -> tuple[dict[str, str], str]:
     try:
         model = load_openvino().Core().read_model(path)
     except RuntimeError as error:
-        raise corrupt(str(path), "not a whole OpenVINO model, or its .bin is not beside it") from error
+        raise corrupt(str(path), "not a complete OpenVINO model, or its .bin is missing") from error
     slots = {}
     for key, place in OPENVINO_SLOTS.items():
         if model.has_rt_info(list(place)):

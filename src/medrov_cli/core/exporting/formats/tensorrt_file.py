@@ -44,7 +44,7 @@ def check_tensorrt() -> None:
         raise MedrovError(
             ErrorCode.DEPENDENCY_MISSING,
             "--to tensorrt: this machine or this build of torch has no CUDA device",
-            "A plan is built on the GPU that runs it; export to onnx here, and build it there.",
+            "Run the command on the machine with the GPU, or export to onnx.",
         )
 
 

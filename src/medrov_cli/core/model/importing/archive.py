@@ -106,14 +106,14 @@ class TorchArchive:
         data = self._read(f"data/{storage.key}")
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
-            raise _refused(self._path, "reads the same numbers again and again")
+            raise _refused(self._path, "reads the same bytes repeatedly")
         available = len(data) // native.itemsize
         # A dimension of one element has no use for its stride, which may be any number.
         steps = [step if size > 1 else 0 for size, step in zip(shape, reference.strides, strict=True)]
         last = reference.offset + sum((size - 1) * step for size, step in zip(shape, steps, strict=True))
         # No more values than the storage has: a view that repeats some could fill any memory.
         if not 0 < math.prod(shape) <= available or last >= available:
-            raise _corrupt(self._path, f"a tensor does not lie inside its storage {storage.key!r}")
+            raise _corrupt(self._path, f"a tensor exceeds its storage {storage.key!r}")
         flat = np.frombuffer(data, native.newbyteorder(">" if self._is_big_endian else "<"))
         view = np.lib.stride_tricks.as_strided(
             flat[reference.offset :], shape, [step * native.itemsize for step in steps]
@@ -159,7 +159,7 @@ def _checked_members(archive: zipfile.ZipFile, path: Path, limits: InputLimits) 
     elif any(m.compress_type != zipfile.ZIP_STORED or m.flag_bits & _ENCRYPTED for m in members):
         refused = "has compressed or encrypted archive members"
     elif sum(member.file_size for member in members) > min(path.stat().st_size, limits.inflated_bytes):
-        refused = "unpacks to more than its own size or the limit"
+        refused = "unpacks to more than its stated size or the limit"
     if refused:
         raise _refused(path, refused)
     return by_name
@@ -203,7 +203,7 @@ def _refused(path: Path, what: str) -> MedrovError:
     """Return the error that an archive is made to do harm."""
     return MedrovError(
         ErrorCode.WEIGHTS_UNTRUSTED,
-        f"{path} {what}, as no checkpoint of torch does",
+        f"{path} {what}, unlike any checkpoint of torch",
         "Get the checkpoint from its authors again.",
     )
 

@@ -162,7 +162,7 @@ def _detection_model(checkpoint: Any, path: Path) -> tuple[Record, str]:
     candidates = (checkpoint.get("ema"), checkpoint.get("model")) if isinstance(checkpoint, dict) else ()
     model = next((item for item in (*candidates, checkpoint) if isinstance(item, Record)), None)
     if model is None:
-        raise _foreign(path, "holds no pickled model")
+        raise _foreign(path, "contains no pickled model")
     layers = _modules(_modules(model).get("model"))
     if not layers:
         raise _foreign(path, f"holds a {_text(model.class_name)} without layers")
@@ -187,7 +187,7 @@ def _walk(root: Record, prefix: str, path: Path) -> Iterator[tuple[str, TensorRe
         name, module, depth = pending.pop()
         visited += 1
         if depth > _MAX_DEPTH or visited > _MAX_MODULES:
-            raise _foreign(path, "holds a model nested without end")
+            raise _foreign(path, "contains a model that contains itself")
         _check_stateless(module, path)
         for kind in ("_parameters", "_buffers"):
             tensors = module.state.get(kind)

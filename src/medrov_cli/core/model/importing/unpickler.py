@@ -104,7 +104,7 @@ def read_pickle(program: bytes, *, where: str) -> Any:
     except RefusedPickleError as refusal:
         raise MedrovError(
             ErrorCode.WEIGHTS_UNTRUSTED,
-            f"{where} {refusal}, which a YOLO-World checkpoint has no need of; nothing of it was run",
+            f"{where} {refusal}, which no YOLO-World checkpoint contains; no code was run",
             "Do not load this file with torch either, unless you trust who made it.",
         ) from None
     except _MALFORMED as error:
@@ -205,7 +205,7 @@ class _InertUnpickler(pickle.Unpickler):
         kind, what, key, _location, length = token
         is_storage = isinstance(what, Global) and what.module == "torch" and what.name in STORAGES
         if kind != "storage" or not is_storage:
-            raise RefusedPickleError("points at data of an unknown kind")
+            raise RefusedPickleError("references data of an unknown kind")
         if type(key) is not str or not (key.isascii() and key.isalnum()) or type(length) is not int:
             raise ValueError
         return StorageRef(what.name, key, length)
@@ -216,5 +216,5 @@ def _known(module: str, name: str) -> Global | type[Record]:
     found = stand_in(module, name)
     if found is None:
         shown = ".".join(ascii(part[:80])[1:-1] for part in (module, name))
-        raise RefusedPickleError(f"asks for {shown}")
+        raise RefusedPickleError(f"requests {shown}")
     return found

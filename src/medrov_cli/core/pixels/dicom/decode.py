@@ -121,7 +121,7 @@ def _decode_with(
 
 def _frame_missing(index: int, frames: int) -> MedrovError:
     return MedrovError(
-        ErrorCode.TRUNCATED, f"The file holds {index} of its {frames} frames.", "Copy or export it again."
+        ErrorCode.TRUNCATED, f"The file contains {index} of its {frames} frames.", "Copy or export it again."
     )
 
 
@@ -132,5 +132,5 @@ def _decode_failed(file: DicomFile, index: int, error: Exception) -> MedrovError
         ErrorCode.DECODE_FAILED,
         f"Frame {index + 1} of {file.frames} could not be decoded "
         f"(transfer syntax {file.decoder.UID.name}; {type(error).__name__}).",
-        "The pixel data is corrupt or breaks its transfer syntax: export it again, best uncompressed.",
+        "The pixel data is corrupt or breaks its transfer syntax: export it again, preferably uncompressed.",
     )

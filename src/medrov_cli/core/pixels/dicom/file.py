@@ -195,7 +195,7 @@ def _no_pixels(header: pydicom.Dataset) -> MedrovError:
     return MedrovError(
         ErrorCode.NO_PIXELS,
         f"This is {what} without pixel data.",
-        "Reports, waveforms, plans and DICOMDIR files hold no image: give the image files of the study.",
+        "Give the image files of the study: reports, waveforms, plans and DICOMDIR files contain no image.",
     )
 
 

@@ -18,9 +18,9 @@ from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.records.frame import Frame, UInt8Array, Window
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
 
-COLOR_WINDOW_WARNING = "A window does not apply to a colour image and was left out."
+COLOR_WINDOW_WARNING = "A window does not apply to a colour image and was ignored."
 COLORSPACE_WARNING = (
-    "The colour space in the header contradicts the compressed image; the latter was followed."
+    "The colour space in the header contradicts the compressed image; that of the image was used."
 )
 SUPPLEMENTAL_WARNING = "The colour overlay of the image (supplemental palette) was left out."
 

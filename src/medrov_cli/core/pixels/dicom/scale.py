@@ -11,7 +11,7 @@ from medrov_cli.core.pixels.dicom.luts import lookup_table, views_of
 from medrov_cli.core.pixels.greyscale import IDENTITY, LookupTable
 
 BAD_RESCALE_WARNING = "The rescale slope or intercept is invalid; stored values were used."
-BAD_VOI_WARNING = "A window of the file is invalid and was left out."
+BAD_VOI_WARNING = "A window of the file is invalid and was ignored."
 
 
 def grey_scale(file: DicomFile, frame: int) -> GreyScale:

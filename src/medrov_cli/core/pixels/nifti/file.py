@@ -19,10 +19,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 _HEADER_BYTES = {1: 348, 2: 540}
 _CHUNK_BYTES = 1 << 22
 
-NO_ORIENTATION_WARNING = (
-    "The NIfTI file does not say how it lies in the body (no qform, no sform); "
-    "left and right are an assumption."
-)
+NO_ORIENTATION_WARNING = "The NIfTI file has no orientation (qform, sform); left and right are assumed."
 
 
 @dataclass(frozen=True, slots=True)

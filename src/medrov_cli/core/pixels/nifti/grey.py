@@ -31,10 +31,10 @@ _HU_SHARE = 0.01
 """A volume is treated as CT if at least this fraction of its voxels is air or lung, and the same fraction is
 fat or soft tissue (ranges in HU, chosen here and checked on CT and MR volumes)."""
 
-HU_WARNING = "The values look like Hounsfield units: the volume was taken for CT."
-NOT_HU_WARNING = "The values do not look like Hounsfield units; the preset was applied to them all the same."
-NO_TAG_WARNING = "NIfTI files bring no window of their own; 'auto' was used."
-COLOR_WINDOW_WARNING = "A window does not apply to a colour volume and was left out."
+HU_WARNING = "The values are in the range of Hounsfield units: the volume was treated as CT."
+NOT_HU_WARNING = "The values are not in the range of Hounsfield units; the preset was applied."
+NO_TAG_WARNING = "NIfTI files contain no window; 'auto' was used."
+COLOR_WINDOW_WARNING = "A window does not apply to a colour volume and was ignored."
 
 _SAMPLES = 2_000_000
 """Maximum number of voxels for exact statistics of a volume; above it an even sample is used."""

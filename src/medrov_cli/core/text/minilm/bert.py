@@ -65,7 +65,7 @@ class BertConfig:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not the config of a BERT") from error
         if kinds != ("gelu", "absolute"):
-            raise ValueError(f"{path} asks for {kinds}; only gelu and absolute positions are known")
+            raise ValueError(f"{path} requires {kinds}; only gelu and absolute positions are supported")
         return config
 
 
@@ -104,7 +104,7 @@ class Bert:
                 for layer in range(config.layers)
             ]
         except (SafetensorError, KeyError) as error:
-            raise ValueError(f"{weights} does not hold the weights of a BERT: {error}") from error
+            raise ValueError(f"{weights} does not contain the weights of a BERT: {error}") from error
 
     def __call__(self, tokens: Sequence[int]) -> Float32Array:
         """Return the last hidden state of one text, float32, (tokens, width)."""

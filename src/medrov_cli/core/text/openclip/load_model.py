@@ -59,7 +59,7 @@ def _refuse_code(path: Path) -> None:
     if has_code:
         raise MedrovError(
             ErrorCode.ENCODER_MISSING,
-            f"{path} wants to run code of its own, which is never run",
+            f"{path} requires its own code, which is not executed",
             FOLDER_HINT,
         )
 

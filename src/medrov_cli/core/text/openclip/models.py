@@ -181,7 +181,7 @@ def _base_folder(repository: HubRepository) -> Path:
     if config is None:
         raise MedrovError(
             ErrorCode.ENCODER_MISSING,
-            f"the text tower is built like {repository.name}, whose config.json is missing",
+            f"the text tower has the architecture of {repository.name}, whose config.json is missing",
             f"Put the config.json of {repository.name} beside {CONFIG}, and use local-dir:.",
         )
     return config.parent

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts this before the name of an uploaded file
-_HINT = "Give --images, the folder of the images; their names there are those of the annotations."
+_HINT = "Give --images, the folder with the file names of the annotations."
 
 
 def local_names(address: str) -> tuple[str, ...]:

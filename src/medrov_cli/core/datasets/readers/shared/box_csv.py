@@ -143,7 +143,7 @@ def _row(number: int, fields: Mapping[str, str], form: _Form, rsna_class: str) -
     try:
         left, top, third, fourth = (float(text) for text in texts)
     except ValueError:
-        return TableRow(number, None, "has a box of less than four numbers")
+        return TableRow(number, None, "has a box with fewer than four numbers")
     width, height = (third - left, fourth - top) if form.has_corners else (third, fourth)
     if not (math.isfinite(left + top + width + height) and width > 0 and height > 0):
         return TableRow(number, None, "has a box without an area")

@@ -33,7 +33,7 @@ from medrov_cli.core.settings.data_convert import ReaderSettings
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
 
-_IMAGES_HINT = "Put the images that it was made on into INPUT, or give their folder with --images."
+_IMAGES_HINT = "Add the referenced images to INPUT, or give their folder with --images."
 
 
 class Marked(NamedTuple):
@@ -149,7 +149,7 @@ def _annotated(
     if missing:
         raise MedrovError(
             ErrorCode.NOT_FOUND,
-            f"{missing} outline(s) or frame(s) of the {form.what} lie on no image that is here.",
+            f"{missing} outline(s) or frame(s) of the {form.what} belong to no available image.",
             _IMAGES_HINT,
         )
 
@@ -231,7 +231,7 @@ def _joined(annotations: Sequence[Annotation]) -> list[Annotation]:
 def _orphan(header: DicomHeader, form: Form) -> Unit:
     def images_of() -> tuple[AnnotatedImage, ...]:
         raise MedrovError(
-            ErrorCode.NOT_FOUND, f"The images that the {form.what} refers to are not here.", _IMAGES_HINT
+            ErrorCode.NOT_FOUND, f"The images that the {form.what} references are missing.", _IMAGES_HINT
         )
 
     return Unit(header.relative, images_of)

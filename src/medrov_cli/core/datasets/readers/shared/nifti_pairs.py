@@ -168,7 +168,7 @@ def described_labels(folder: Path) -> LabelMap:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise MedrovError(
             ErrorCode.DATASET_INVALID,
-            f"{file} has no labels of one value each.",
+            f"{file} has no label with a single value.",
             "Give them with --labels 1=liver,2=kidney.",
         ) from None
     return LabelMap({value: name for value, name in sorted(pairs) if value})

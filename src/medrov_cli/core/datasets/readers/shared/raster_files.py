@@ -90,11 +90,11 @@ def read_raster_image(path: Path) -> RasterImage:
     frames = list(islice(read_frames(str(path)), 2))
     kind = sniff(str(path))
     if kind not in _RASTER or len(frames) != 1:
-        what = "holds several pictures" if kind in _RASTER else "is not a raster image"
+        what = "contains several images" if kind in _RASTER else "is not a raster image"
         raise MedrovError(
             ErrorCode.UNSUPPORTED_FORMAT,
             f"The file {what}.",
-            "Save each picture as a PNG; volumes and DICOM have their own --from.",
+            "Save each image as PNG, or use the --from of volumes or DICOM.",
         )
     deep = _deep_grey(path, kind)
     if deep is not None:
@@ -193,5 +193,5 @@ def _not_a_mask(what: str) -> MedrovError:
     return MedrovError(
         ErrorCode.UNSUPPORTED_FORMAT,
         f"The mask {what}.",
-        "Save it as PNG or TIFF with one grey value or palette index a class.",
+        "Save it as PNG or TIFF with one grey value or palette index per class.",
     )

@@ -57,5 +57,5 @@ def expect_size(height: int, width: int, expected_hw: tuple[int, int], what: str
 def nothing_in(folder: Path, what: str, hint: str) -> MedrovError:
     """Return the error of an input in which there is nothing to read."""
     if not folder.exists():
-        return MedrovError(ErrorCode.NOT_FOUND, f"{folder}: there is no such file or folder.", hint)
-    return MedrovError(ErrorCode.NO_INPUT, f"{folder} holds {what}.", hint)
+        return MedrovError(ErrorCode.NOT_FOUND, f"{folder}: the file or folder does not exist.", hint)
+    return MedrovError(ErrorCode.NO_INPUT, f"{folder} contains {what}.", hint)
