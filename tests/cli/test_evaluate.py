@@ -248,7 +248,7 @@ def test_a_bare_list_of_results_and_images_of_other_splits(
     document["annotations"].append({"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1})
     done = medrov("eval", dataset, "--predictions", write(tmp_path / "p.json", document), *QUICK)
     assert done.exit_code == 0, done.stderr
-    assert "1 prediction(s) are of images in other splits" in done.stderr
+    assert "1 prediction(s) on images of other splits are left out" in done.stderr
 
 
 def test_a_single_source_keeps_its_own_ids(medrov: Any, tmp_path: Path) -> None:

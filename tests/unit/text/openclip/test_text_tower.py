@@ -163,7 +163,7 @@ def test_the_base_models_config_may_come_from_its_own_repository(
 ) -> None:
     snapshot = put_in_hub(hub, "org/biomed", bert_folder)
     (snapshot / "config.json").unlink()
-    with pytest.raises(MedrovError, match="built like nobody/not-on-this-machine"):
+    with pytest.raises(MedrovError, match="architecture of nobody/not-on-this-machine"):
         embed_texts(["polyp"], encoder="hf-hub:org/biomed", offline=True)
     put_in_hub(hub, "nobody/not-on-this-machine", bert_folder, "config.json")
     rows = embed_texts(["polyp"], encoder="hf-hub:org/biomed", offline=True)
