@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import signal
 import subprocess
@@ -210,7 +211,10 @@ class TestCompiledModels:
         good = blob.read_bytes()
         blob.write_bytes(good[: len(good) // 2])
         np.testing.assert_array_equal(stacked(opened(weights, "openvino"), images)[1], first[1])
-        assert len(blob.read_bytes()) == len(good)
+        replaced = blob.read_bytes()
+        assert hashlib.sha256(replaced[32:]).digest() == replaced[:32], "the file is whole"
+        # OpenVINO numbers the layers of a process in their names: a later compilation has longer ones.
+        assert len(replaced) == pytest.approx(len(good), rel=1e-3)
 
     def test_another_size_or_format_is_another_model(self, weights: Path, folder: Path) -> None:
         opened(weights, "openvino")
