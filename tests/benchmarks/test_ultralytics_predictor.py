@@ -141,8 +141,9 @@ def test_the_document_of_a_comparison(script: Any, weights: Path, images: Path) 
     against = document["against"]
     assert against["largest_difference"]["score"] < SCORE_ATOL
     assert against["largest_difference"]["box_px"] < BOX_ATOL_PX
-    best = max(against["trials"], key=lambda trial: trial["images_per_s"])
-    assert against["settings"].items() <= best.items()
+    top = max(trial["images_per_s"] for trial in against["trials"])
+    best = [trial for trial in against["trials"] if trial["images_per_s"] == top]  # equal when rounded
+    assert any(against["settings"].items() <= trial.items() for trial in best)
     ours, theirs = (part["end_to_end_images_per_s"]["rounds"] for part in (document["runs"][0], against))
     by_round = [own / other for own, other in zip(ours, theirs, strict=True)]
     assert against["ratios"][0]["ratio"] == pytest.approx(sum(by_round) / 2, rel=2e-3)
