@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from medrov_cli.core.model.network import Architecture, Detector
 from medrov_cli.core.records.frame import UInt8Array
 
-_CLASS_LAYER = ".cv3."
+_CLASS_LAYER, _FIXED_LAYER = ".cv3.", "dfl.conv.weight"
 _FRESH_SHARE = 0.01
 """Deviation of weights without a counterpart, against those of the same layer that have one."""
 
@@ -24,7 +24,7 @@ class UnfitTensorsError(ValueError):
 
 @torch.no_grad()
 def start_from_closed_set(
-    tensors: Mapping[str, np.ndarray], scale: str, draw_images: Callable[[], UInt8Array], seed: int = 0
+    tensors: Mapping[str, np.ndarray], scale: str, draw_images: Callable[[], UInt8Array] | None, seed: int = 0
 ) -> Detector:
     """Return a detector whose layers equal those of a closed-set YOLOv8 where both have them.
 
@@ -41,8 +41,9 @@ def start_from_closed_set(
     scale
         ``n``, ``s``, ``m``, ``l`` or ``x``.
     draw_images
-        Called if batch norms are folded: images, uint8, (n, side, side, 3), RGB, from which they take their
-        mean and variance. The more these resemble the training images, the less the first steps change.
+        Needed, and called, if batch norms are folded: images, uint8, (n, side, side, 3), RGB, from which they
+        take their mean and variance. The more these resemble the training images, the less the first steps
+        change.
     seed
         Seed of the fresh weights.
 
@@ -55,16 +56,17 @@ def start_from_closed_set(
     own = detector.state_dict()
     found = {name: torch.from_numpy(np.ascontiguousarray(value)).float() for name, value in tensors.items()}
     folded = {name.removesuffix(".conv.bias") for name in found if name.endswith(".conv.bias")}
-    copied = 0
-    for name, value in found.items():
-        if name not in own or name.endswith("dfl.conv.weight") or _is_class_projection(name):
-            continue
-        own[name].copy_(_fitted(name, value, own[name]))
-        copied += 1
-    expected = sum(name.endswith(".conv.weight") and ".attn." not in name for name in own)
-    if copied < expected:
-        raise UnfitTensorsError(f"{copied} tensors fit, fewer than the {expected} convolutions")
+    for name, value in found.items():  # in order: fresh channels are drawn one layer after the other
+        if name in own and not name.endswith(_FIXED_LAYER) and not _is_class_projection(name):
+            own[name].copy_(_fitted(name, value, own[name]))
+    shared = [name for name in own if name.endswith(".conv.weight") and not name.endswith(_FIXED_LAYER)]
+    expected = {name for name in shared if ".attn." not in name}
+    fit = len(expected & found.keys())
+    if fit < len(expected):
+        raise UnfitTensorsError(f"{fit} convolutions fit, fewer than the {len(expected)} of the network")
     if folded:
+        if draw_images is None:
+            raise ValueError("batch norms that are folded need images")
         _rebuild_batch_norms(detector, {stem: found[f"{stem}.conv.bias"] for stem in folded}, draw_images())
     return detector.eval()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,9 +135,9 @@ def _training_start(
     """Return the tensors and metadata of a start for training from a closed-set model."""
     scale = _scale(tensors, path)
     imgsz = settings.imgsz or _trained_imgsz(facts.get("train_args"))
-    draw = settings.draw_images or (lambda side: np.zeros((1, side, side, 3), np.uint8))
+    draw = None if settings.draw_images is None else partial(settings.draw_images, imgsz)
     try:
-        detector = start_from_closed_set(tensors, scale, lambda: draw(imgsz))
+        detector = start_from_closed_set(tensors, scale, draw)
     except UnfitTensorsError as error:
         raise _foreign(path, f"is no YOLOv8{scale} ({error})") from error
     state = detector.state_dict()

@@ -83,10 +83,11 @@ def _orthogonal(updates: Sequence[Tensor]) -> list[Tensor]:
         alike[matrix.shape[0], matrix.shape[1]].append(number)
     found = list(updates)
     device = flat[0].device
+    dtype = product_format(device)
 
     def orthogonalize_shape(numbers: list[int]) -> None:
         stack = torch.stack([flat[number] for number in numbers])
-        results = orthogonalize(stack, product_format(device))
+        results = orthogonalize(stack, dtype)
         for number, matrix in zip(numbers, results, strict=True):
             out, inputs, height, width = updates[number].shape
             found[number] = matrix.view(out, height, width, inputs).permute(0, 3, 1, 2)
