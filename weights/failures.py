@@ -1,10 +1,10 @@
-"""Put the worst errors that ``medrov eval`` shows into one picture.
+"""Figure of the worst errors of a report of ``medrov eval``.
 
     medrov data phantom --count 20 --seed 99 --output runs/phantoms   # and a dataset.yaml that lists them
     medrov eval runs/phantoms/dataset.yaml --split train --output runs/eval-phantoms
     python weights/failures.py runs/eval-phantoms docs/images/failures.jpg
 
-Only pictures that may be passed on belong into the repository: synthetic phantoms.
+The repository contains only figures of synthetic phantoms, which may be redistributed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BACKGROUND, TEXT = (255, 255, 255), (30, 30, 30)
 
 @dataclass
 class Gallery(HTMLParser):
-    """The pictures of a report, and the first two lines below each."""
+    """Parser of the images of a report, with the first two lines below each."""
 
     pictures: list[tuple[bytes, list[str]]] = field(default_factory=list)
     _inside: bool = False
@@ -33,7 +33,7 @@ class Gallery(HTMLParser):
         super().__init__()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep a figure's picture."""
+        """Store the image of a figure."""
         source = dict(attrs).get("src") or ""
         if tag == "figure":
             self._inside = True
@@ -41,12 +41,12 @@ class Gallery(HTMLParser):
             self.pictures.append((base64.b64decode(source.split(",", 1)[1]), []))
 
     def handle_endtag(self, tag: str) -> None:
-        """Leave a figure."""
+        """End a figure."""
         if tag == "figure":
             self._inside = False
 
     def handle_data(self, data: str) -> None:
-        """Keep the words below a picture."""
+        """Store the text below an image."""
         if self._inside and self.pictures and data.strip():
             self.pictures[-1][1].append(data.strip())
 
@@ -58,7 +58,7 @@ def main() -> None:
     )
     parser.add_argument("report", type=Path, help="Folder of an evaluation.")
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--rows", type=int, default=1, help="Rows of false positives, and as many of misses.")
+    parser.add_argument("--rows", type=int, default=1, help="Rows of false positives, and rows of misses.")
     options = parser.parse_args()
     gallery = Gallery()
     gallery.feed((options.report / "report.html").read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def draw_sheet(pictures: list[tuple[bytes, list[str]]]) -> Image.Image:
-    """Return the pictures in rows, each above its words."""
+    """Return a sheet of the images in rows, each above its text."""
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + CAPTION)), BACKGROUND)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
