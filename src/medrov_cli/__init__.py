@@ -30,7 +30,7 @@ _MODULES = {
     "SelectionSettings": "settings.groups",
     "read_frames": "pixels.read",
 }
-"""Where each public name is, below ``medrov_cli.core``."""
+"""Module of each public name, below ``medrov_cli.core``."""
 
 
 def __getattr__(name: str) -> Any:

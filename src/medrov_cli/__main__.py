@@ -1,6 +1,22 @@
-"""Run the command line with ``python -m medrov_cli``."""
+"""Entry point of the program, also of ``python -m medrov_cli``."""
 
-from medrov_cli.cli import main
+import sys
+
+from medrov_cli.core.base.errors import ExitCode
+from medrov_cli.core.base.termination import Termination
+
+
+def main() -> None:
+    """Run the command line of this process; signals during its imports end it like later ones."""
+    termination = Termination()
+    try:
+        termination.install()
+        from medrov_cli import cli
+
+        cli.main(termination)
+    except KeyboardInterrupt:
+        sys.exit(termination.exit_code(ExitCode.INTERRUPTED))
+
 
 if __name__ == "__main__":
     main()

@@ -1,9 +1,8 @@
-"""Everything that is printed: data on stdout, everything else on stderr.
+"""Printed output: data on stdout, everything else on stderr.
 
-Colour, boxes and moving bars appear only where that stream is a terminal; ``NO_COLOR`` and
-``TERM=dumb`` are obeyed. Strings are printed as they are: no markup, no emoji codes, and no
-control characters, so that a file name can neither style nor drive a terminal. A renderer that
-wants colour uses :class:`rich.text.Text`.
+Colour, boxes and moving bars are used only if the stream is a terminal, and follow ``NO_COLOR`` and
+``TERM=dumb``. Strings are printed literally, without markup, emoji codes or control characters, so that a
+file name cannot control a terminal. A renderer uses :class:`rich.text.Text` for colour.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ import contextlib
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TextIO, TypeVar
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -30,27 +30,28 @@ from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
+from medrov_cli.core.base.errors import CacheWarning
 from medrov_cli.core.base.progress import Progress
 
 LOG_SECONDS = 10.0
-"""In a log, progress says a line this often."""
+"""Interval of progress lines in a log, in seconds."""
 
 UNBOUNDED_WIDTH = 10_000
-"""Columns of a stream that is no terminal: a table keeps one line a row, nothing is cut."""
+"""Columns of a stream that is not a terminal: a table has one line per row, without truncation."""
 
 
 class Output(Protocol):
-    """What a command has to say: one versioned JSON document."""
+    """Output of a command: one versioned JSON document."""
 
     def as_dict(self) -> Mapping[str, Any]:
-        """Return the document; it has a key ``schema``."""
+        """Return the document, which has a key ``schema``."""
 
 
 OutputT = TypeVar("OutputT", bound=Output | Mapping[str, Any])
 
 
 class _PlainConsole(Console):
-    """A console that takes strings literally and lets a closed pipe reach the command line."""
+    """Console that prints strings literally and raises the error of a closed pipe."""
 
     def render_str(self, text: str, *args: Any, **kwargs: Any) -> Text:
         return super().render_str(printable(text), *args, **kwargs)
@@ -75,16 +76,16 @@ def stderr() -> Console:
 
 
 def success(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_json: bool) -> None:
-    """Print what a command found: its JSON document, or its rendering for people.
+    """Print the output of a command: its JSON document, or its text for users.
 
     Parameters
     ----------
     output
-        A record with ``as_dict()``, or the document itself.
+        Record with ``as_dict()``, or the document itself.
     render
-        Makes text or a table of the record. Not called if JSON is wanted.
+        Function of the record to text or a table; not called for JSON.
     as_json
-        Print the document instead.
+        Whether the document is printed instead.
     """
     if not as_json and sys.stdout.isatty():
         stdout().print(render(output))
@@ -92,7 +93,7 @@ def success(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_
         console = stdout()
         with console.capture() as captured:
             console.print(render(output))
-        # A table fills its columns with blanks: in a file they are only in the way.
+        # A table pads its columns with blanks, which are removed in a file.
         write_data("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     elif isinstance(output, Mapping):
         print_json(output)
@@ -103,14 +104,14 @@ def success(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document, with its key ``schema``, on stdout.
 
-    Characters outside ASCII are escaped where stdout is not UTF-8.
+    Characters outside ASCII are escaped if stdout is not UTF-8.
     """
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     write_data(json.dumps(document, indent=2, ensure_ascii=not is_utf8, allow_nan=False) + "\n")
 
 
 def write_data(text: str) -> None:
-    """Write text to stdout as it is, at once."""
+    """Write text to stdout unchanged, and flush."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
@@ -131,17 +132,32 @@ def table(*headings: str, title: str | None = None) -> Table:
 
 
 def note(message: str) -> None:
-    """Say something on stderr."""
+    """Print a message on stderr."""
     stderr().print(message)
 
 
 def warn(message: str) -> None:
-    """Warn on stderr."""
+    """Print a warning on stderr."""
     _say("warning:", "yellow", message)
 
 
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning: those about the cache are for users, without a place in the code."""
+    if issubclass(category, CacheWarning):
+        warn(str(message))
+    else:
+        (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
+
+
 def fail(message: str, hint: str = "") -> None:
-    """Say on stderr why a command fails, and what to do."""
+    """Print the message and the hint of a failure on stderr."""
     _say("error:", "bold red", message)
     if hint:
         _say("hint:", "dim", hint)
@@ -157,15 +173,15 @@ def printable(text: str) -> str:
 
 @contextlib.contextmanager
 def progress(unit: str) -> Iterator[Progress]:
-    """Show how far a long step is, on stderr: a bar on a terminal, now and then a line in a log.
+    """Show the progress of a step on stderr: a bar on a terminal, periodic lines in a log.
 
-    What is handed out is a plain callable ``advance(done, total, what)`` for the core; ``total``
-    may be null, and a new ``what`` starts a new count.
+    The yielded value is a callable ``advance(done, total, what)`` for the core; ``total`` may be null, and a
+    new ``what`` starts a new count.
 
     Parameters
     ----------
     unit
-        What is counted, in the plural, for the rate: ``images``.
+        Unit of the rate, in the plural: ``images``.
     """
     console = stderr()
     if not console.is_terminal or console.is_dumb_terminal:
@@ -183,7 +199,7 @@ def progress(unit: str) -> Iterator[Progress]:
 
 
 class _Bar:
-    """Progress as a moving bar."""
+    """Progress bar."""
 
     def __init__(self, bar: RichProgress) -> None:
         self._bar = bar
@@ -198,7 +214,7 @@ class _Bar:
 
 
 class _RateColumn(ProgressColumn):
-    """Steps per second."""
+    """Column with the steps per second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -210,7 +226,7 @@ class _RateColumn(ProgressColumn):
 
 
 class _LogLines:
-    """Progress as plain lines: one when a stage ends, and one every ``LOG_SECONDS``."""
+    """Progress as plain lines: one at the end of a stage, and one every ``LOG_SECONDS``."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
@@ -220,7 +236,7 @@ class _LogLines:
     def __call__(self, done: int, total: int | None, what: str) -> None:
         now = time.monotonic()
         if what != self._stage:
-            # The first step of a stage began when the last one of the stage before it ended.
+            # The first step of a stage started at the end of the stage before it.
             self._stage, self._started, self._said = what, self._called, now
         self._called = now
         if done != total and now - self._said < LOG_SECONDS:

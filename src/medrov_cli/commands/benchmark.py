@@ -29,13 +29,13 @@ def _about(document: Document) -> Text:
     flags, precision = " ".join(machine["cpu_flags"]), machine["train_precision"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items() if number)
     weights = document["weights"]
-    made_up = " made-up" if settings["classes_from"] == "made_up" else ""
-    subject = f"weights {weights['name']} ({weights['sha256'][:12]}), {settings['imgsz']} pixels"
+    synthetic = " synthetic" if settings["classes_from"] == "made_up" else ""
+    description = f"weights {weights['name']} ({weights['sha256'][:12]}), {settings['imgsz']} pixels"
     lines = [
         f"{device}, {machine['cores']} core(s); {flags}",
         f"train --precision auto is {precision['name']}: {precision['reason']}",
         versions,
-        f"{subject}, {settings['classes']}{made_up} classes",
+        f"{description}, {settings['classes']}{synthetic} classes",
         f"{settings['images']} images per round, of {settings['files']} {settings['images_from']}",
     ]
     peak = document["peak_memory_mb"]["resident"]

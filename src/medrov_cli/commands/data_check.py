@@ -1,4 +1,4 @@
-"""``medrov data check``: what is wrong with a dataset; ``medrov.data.check/1`` with ``--json``."""
+"""``medrov data check``: issues of a dataset; ``medrov.data.check/1`` with ``--json``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medrov_cli.core.curation.check import DatasetCheck
 
 SHOWN_PER_CODE = 20
-"""Rows of one code in the table; the JSON document has all."""
+"""Maximum number of rows of one code in the table; the JSON document has all."""
 
 
 def _render(result: DatasetCheck) -> RenderableType:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConvertOutput:
-    """A conversion, as schema ``medrov.data.convert/1``."""
+    """Conversion as schema ``medrov.data.convert/1``."""
 
     output: Path
     converted: Converted
@@ -39,6 +39,7 @@ class ConvertOutput:
             "clipped_boxes": own.clipped,
             "dropped_boxes": own.dropped,
             "repeated_boxes": own.repeated,
+            "warnings": list(own.warnings),
             "failures": [{"path": item.path, "error": item.error.as_dict()} for item in own.failures],
         }
 
@@ -73,6 +74,8 @@ def convert(settings: ConvertSettings) -> None:
 def _warn(converted: Converted) -> None:
     for failure in converted.failures:
         console.fail(f"{failure.path}: {failure.error.message}", failure.error.hint)
+    for warning in converted.warnings:
+        console.warn(warning)
     if converted.clipped or converted.dropped:
         console.warn(
             f"{converted.clipped} box(es) extend beyond their image and were cut; {converted.dropped} lie "

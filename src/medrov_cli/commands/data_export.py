@@ -1,4 +1,4 @@
-"""``medrov data export``: a dataset in the form of another tool, to be trained on or reviewed there."""
+"""``medrov data export``: a dataset for another tool; ``medrov.data.export/1`` with ``--json``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SCHEMA = "medrov.data.export/1"
 
 @dataclass(frozen=True, slots=True)
 class DatasetExportOutput:
-    """What was written.
+    """Document of an export.
 
     Attributes
     ----------
     format
-        The other tool's.
+        Format of the other tool.
     result
-        Of the run.
+        Result of the run.
     """
 
     format: str
@@ -65,7 +65,7 @@ def export(settings: DataExportSettings) -> None:
     lost = result.written
     if lost.crowds or lost.outside:
         console.warn(
-            f"left out: {lost.crowds} boxes of crowds, which the format cannot mark, and {lost.outside} "
+            f"omitted: {lost.crowds} boxes of crowds, which the format cannot mark, and {lost.outside} "
             "boxes outside of their images"
         )
     console.success(DatasetExportOutput(settings.to, result), _render, as_json=settings.as_json)

@@ -1,4 +1,4 @@
-"""``medrov data merge``: source folders become one dataset; ``medrov.data.merge/1`` with ``--json``."""
+"""``medrov data merge``: one dataset from source folders; ``medrov.data.merge/1`` with ``--json``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _render(merged: Merged) -> RenderableType:
 
 
 def merge(settings: MergeSettings) -> None:
-    """Join source folders to one dataset, with a class map and a draft of the presence table.
+    """Join source folders to one dataset, with a class map and a generated presence table.
 
     Unchanged sources are referenced by relative paths. Changed sources are written below the output,
     with hard links to their images. Existing files are not changed.
@@ -40,4 +40,4 @@ def merge(settings: MergeSettings) -> None:
         merged = merge_sources(settings, advance)
     console.success(merged, _render, as_json=settings.as_json)
     output = settings.output
-    console.note(f"written: {output / DATASET}, {output / PRESENCE}: a draft; check it")
+    console.note(f"written: {output / DATASET}, {output / PRESENCE}: a generated table; check it")

@@ -1,4 +1,4 @@
-"""``medrov data phantom``: synthetic images of nobody, with exact boxes."""
+"""``medrov data phantom``: synthetic images with exact boxes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SCHEMA = "medrov.data.phantom/1"
 
 @dataclass(frozen=True, slots=True)
 class PhantomOutput:
-    """What was written.
+    """Document of the written sources.
 
     Attributes
     ----------
     output
         Folder of the sources.
     sources
-        One a modality.
+        One source per modality.
     """
 
     output: str

@@ -1,4 +1,4 @@
-"""``medrov data presence``: a draft of the presence table; ``medrov.data.presence/1`` with ``--json``."""
+"""``medrov data presence``: a generated presence table; ``medrov.data.presence/1`` with ``--json``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PresenceOutput:
-    """The document of schema ``medrov.data.presence/1``."""
+    """Document of schema ``medrov.data.presence/1``."""
 
     result: PresenceResult
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document."""
-        draft = self.result.draft
+        generated = self.result.generated
         return {
             "schema": "medrov.data.presence/1",
             "dataset": self.result.dataset,
             "path": str(self.result.path),
-            "sources": list(draft.sources),
-            "classes": list(draft.classes),
+            "sources": list(generated.sources),
+            "classes": list(generated.classes),
             "cells": [
                 {
                     "source": cell.source,
@@ -38,16 +38,16 @@ class PresenceOutput:
                     "reason": cell.reason.value,
                     "text": cell.text,
                 }
-                for cell in draft.cells
+                for cell in generated.cells
             ],
         }
 
 
 def _render(output: PresenceOutput) -> RenderableType:
-    draft = output.result.draft
+    generated = output.result.generated
     table = console.table("source", "annotated (1)", "possible (0)", "impossible (-1)")
-    counts = Counter((cell.source, cell.value) for cell in draft.cells)
-    for source in draft.sources:
+    counts = Counter((cell.source, cell.value) for cell in generated.cells)
+    for source in generated.sources:
         table.add_row(source, *(str(counts[source, value]) for value in (1, 0, -1)))
     for column in table.columns[1:]:
         column.justify = "right"
@@ -55,13 +55,13 @@ def _render(output: PresenceOutput) -> RenderableType:
 
 
 def presence(settings: PresenceSettings) -> None:
-    """Draft the presence table of a dataset: annotated, possible and impossible classes.
+    """Generate the presence table of a dataset: annotated, possible and impossible classes.
 
     Unknown cells are "possible", which causes no false negatives in training. Check and edit the table.
     """
-    from medrov_cli.core.curation.presence_writing import draft_for_dataset
+    from medrov_cli.core.curation.presence_writing import generate_for_dataset
 
-    result = draft_for_dataset(settings)
+    result = generate_for_dataset(settings)
     console.success(PresenceOutput(result), _render, as_json=settings.as_json)
     console.note(f"written: {result.path}")
     if not result.in_yaml:

@@ -1,4 +1,4 @@
-"""``medrov data split``: images into train, val and test; ``medrov.data.split/1`` with ``--json``."""
+"""``medrov data split``: train, val and test splits; ``medrov.data.split/1`` with ``--json``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from medrov_cli.core.curation.split import SplitResult
 
 SHOWN_MOVES = 20
-"""Rows of the table of moved images; the JSON document has all."""
+"""Maximum number of rows of moved images in the table; the JSON document has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitOutput:
-    """The document of schema ``medrov.data.split/1``."""
+    """Document of schema ``medrov.data.split/1``."""
 
     result: SplitResult
     path: Path

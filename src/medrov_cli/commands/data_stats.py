@@ -1,4 +1,4 @@
-"""``medrov data stats``: what a dataset holds; ``medrov.data.stats/1`` with ``--json``."""
+"""``medrov data stats``: statistics of a dataset; ``medrov.data.stats/1`` with ``--json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``medrov doctor``: what works on this machine."""
+"""``medrov doctor``: checks of this machine."""
 
 from __future__ import annotations
 
@@ -31,6 +31,17 @@ def doctor(settings: DoctorSettings) -> None:
         raise typer.Exit(ExitCode.FAILURE)
 
 
+def _installed(report: Report) -> str:
+    """Return the parts of the installation, in one line."""
+    installation = report.installation
+    if not installation.unavailable:
+        return "whole install: all commands are available"
+    return (
+        f"{installation.kind} install: detect, eval, pseudolabel, data, learn, send, weights and benchmark "
+        f"are available; not available: {', '.join(installation.unavailable)}"
+    )
+
+
 def _render(report: Report) -> RenderableType:
     table = console.table("", "", "works", "")
     shown = ""
@@ -41,7 +52,7 @@ def _render(report: Report) -> RenderableType:
         table.add_row(heading, check.name, state, check.detail)
     packages = ", ".join(f"{name} {version or 'missing'}" for name, version in report.versions.items())
     network = "forbidden" if report.offline else "used by 'weights pull' and hf-hub: encoders only"
-    lines = [Text(f"\nnetwork: {network}\nversions: {packages}\n")]
+    lines = [Text(f"\n{_installed(report)}\nnetwork: {network}\nversions: {packages}\n")]
     for failure in report.failures:
         label = Text("broken", "bold red") if failure.needed else Text("not working", "yellow")
         lines.append(

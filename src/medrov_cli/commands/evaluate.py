@@ -1,6 +1,6 @@
-"""``medrov eval``: how good a detector is, and where it fails.
+"""``medrov eval``: accuracy of a detector, and its errors.
 
-On stdout: a table by source and the key figures; with ``--json`` the whole report of schema
+On stdout: a table by source and the key figures; with ``--json`` the complete report of schema
 ``medrov.eval/1``, which is also in ``DIR/report.json``.
 """
 
@@ -19,7 +19,7 @@ from medrov_cli.core.settings.evaluate import EvaluateSettings
 
 @dataclass(frozen=True, slots=True)
 class EvalOutput:
-    """The report of schema ``medrov.eval/1``."""
+    """Report of schema ``medrov.eval/1``."""
 
     report: Mapping[str, Any]
 
@@ -30,7 +30,7 @@ class EvalOutput:
 
 @dataclass(frozen=True, slots=True)
 class TruthOutput:
-    """A file of truth that was written."""
+    """Written file of ground truth."""
 
     path: Path
     images: int
@@ -67,7 +67,7 @@ def _figures(own: Mapping[str, float | None]) -> tuple[str, str, str]:
 
 
 def _lines(report: Mapping[str, Any]) -> list[str]:
-    """Return the key figures, a line each."""
+    """Return the key figures, one line each."""
     froc, calibration, points = report["froc"], report["calibration"], report["operating_points"]
     lines = []
     if report["coco"]["map50_interval"]:
@@ -75,6 +75,8 @@ def _lines(report: Mapping[str, Any]) -> list[str]:
     if froc["mean"]:
         cpm = f"CPM (hit {froc['hit']}): {_number(froc['mean']['cpm'])}"
         lines.append(cpm + (f" {_interval(froc['mean']['interval'])}" if froc["mean"]["interval"] else ""))
+    if volumes := report["volumes"]:
+        lines.append(_volume_line(volumes))
     if vocabulary := report["open_vocabulary"]:
         parts = (f"{part} {_number(vocabulary[part]['ap50'])}" for part in ("base", "novel", "harmonic"))
         lines.append("mAP50 " + ", ".join(parts))
@@ -100,6 +102,14 @@ def _lines(report: Mapping[str, Any]) -> list[str]:
                 between = f" {_interval(own['interval'])}" if own["interval"] else ""
                 lines.append(f"{name} against {comparison['with']}: {own['difference']:+.3f}{between}")
     return lines
+
+
+def _volume_line(section: Mapping[str, Any]) -> str:
+    if not section["mean"]:
+        return f"volumes: {section['volumes']}, without an object"
+    mean = section["mean"]
+    aps = ", ".join(f"AP at IoU {iou} {_number(value)}" for iou, value in mean["ap"].items())
+    return f"findings in {section['volumes']} volume(s): {aps}; CPM per volume {_number(mean['cpm'])}"
 
 
 def _number(value: float | None) -> str:

@@ -1,7 +1,7 @@
-"""``medrov export``: weights as a model file for other programs, or for the fastest run of ``detect``.
+"""``medrov export``: weights as a model file for other programs, or for faster runs of ``detect``.
 
-With ``--json`` the document is ``medrov.export/1``: what the file says about itself, the files with
-their SHA-256, and where they are. It is beside the file, too.
+With ``--json`` the document is ``medrov.export/1``: metadata, and files with their paths and SHA-256. It is
+also written beside the model.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from medrov_cli.core.settings.export import ExportSettings
 
 @dataclass(frozen=True, slots=True)
 class ExportOutput:
-    """The document of schema ``medrov.export/1``, where the model is, and its size.
+    """Document of schema ``medrov.export/1``, with path and size of the model.
 
     Attributes
     ----------
     document
-        What is beside the model.
+        Document that is written beside the model.
     output
-        The file or the folder.
+        File or folder of the model.
     bytes
         Size of the model.
     """
@@ -57,7 +57,7 @@ def _render(output: ExportOutput) -> RenderableType:
 
 
 def _rows(parity: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Return what the check found, as rows of a table."""
+    """Return the result of the comparison, as rows of a table."""
     if parity is None:
         return [("check", "not run: this machine has no runtime for the format")]
     rows = [

@@ -1,8 +1,8 @@
-"""``medrov pseudolabel``: labels for what a dataset's sources show without annotating it.
+"""``medrov pseudolabel``: labels of classes that a dataset's sources show, but do not annotate.
 
-``medrov pseudolabel DATASET.yaml`` makes them, ``medrov pseudolabel apply FILE`` merges what a
-person has decided on them. With ``--json`` the documents are ``medrov.pseudolabel/1`` and
-``medrov.pseudolabel.apply/1``; they are in ``DIR/manifest.json``, too.
+``medrov pseudolabel DATASET.yaml`` writes them, ``medrov pseudolabel apply FILE`` applies a review of them.
+With ``--json`` the documents are ``medrov.pseudolabel/1`` and ``medrov.pseudolabel.apply/1``, which are also
+in ``DIR/manifest.json``.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from medrov_cli.core.settings.pseudolabel import ApplySettings, PseudolabelSetti
 
 
 class _DatasetOrCommand(TyperGroup):
-    """A command with an argument of its own, and subcommands: the first word says which is meant."""
+    """Command with an argument of its own and subcommands, distinguished by the first word."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         names_command = bool(args) and args[0] in self.commands
-        # Options may follow the dataset; those that follow a subcommand are its own, and it has no dataset.
+        # Options may follow the dataset; options after a subcommand belong to it, and it has no dataset.
         ctx.allow_interspersed_args = not names_command
         return super().parse_args(ctx, ["", *args] if names_command else args)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        # A subcommand's usage line asks for these, too: the dataset is no part of it.
+        # A subcommand's usage line contains these arguments, too, but not the dataset.
         return super().get_params(ctx) if ctx.command is self else []
 
 
@@ -46,16 +46,16 @@ app = typer.Typer(
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabelOutput:
-    """The document of schema ``medrov.pseudolabel/1``, and where its dataset is.
+    """Document of schema ``medrov.pseudolabel/1``, and the folder of its dataset.
 
     Attributes
     ----------
     manifest
-        Model, rule, counts.
+        Document with model, rule and counts.
     output
-        Folder of the dataset; null where none was written.
+        Folder of the dataset; null if none was written.
     waiting_for
-        Shards without which it cannot be written yet.
+        Shards that are missing for the dataset.
     """
 
     manifest: Mapping[str, Any]
@@ -70,7 +70,7 @@ class PseudoLabelOutput:
 
 @dataclass(frozen=True, slots=True)
 class ApplyOutput:
-    """The document of schema ``medrov.pseudolabel.apply/1``, and where its dataset is."""
+    """Document of schema ``medrov.pseudolabel.apply/1``, and the folder of its dataset."""
 
     manifest: Mapping[str, Any]
     output: Path
@@ -143,13 +143,22 @@ def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
 
 
 def apply(settings: ApplySettings) -> None:
-    """Apply a review: remove rejected labels, mark accepted and relabelled ones as reviewed."""
+    """Apply a review: remove rejected labels, mark accepted and relabelled ones as reviewed.
+
+    Of a run of 'detect', the images with a decision are copied to the dataset.
+    """
     from medrov_cli.core.pseudolabeling.decisions import apply_decisions
 
     manifest = apply_decisions(
-        settings.decisions, settings.labels, settings.output, overwrite=settings.overwrite
+        settings.decisions,
+        settings.labels,
+        settings.output,
+        overwrite=settings.overwrite,
+        modality=settings.modality,
     )
     console.success(ApplyOutput(manifest, settings.output), _render_applied, as_json=settings.as_json)
+    for image in manifest.get("left_out", ()):
+        console.warn(f"{image['path']}: not in the dataset, {image['reason']}")
     console.note(f"written: {settings.output}")
 
 

@@ -1,4 +1,4 @@
-"""The typer signature of a settings class: one parameter an option, and settings made of their values."""
+"""Typer signature of a settings class: one parameter per option, and settings from their values."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from medrov_cli.commands.completion import completion_of
 from medrov_cli.core.settings.field import GroupField, OptionField, spec_of
 from medrov_cli.core.settings.presets import read_preset
 
 PRESET = "preset"
-"""Name of the field whose option gives the command other defaults."""
+"""Name of the field of the option that changes the defaults of the command."""
 
 _ALL = GroupField()
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One option or argument of a command.
+    """Option or argument of a command.
 
     Attributes
     ----------
     field_name
-        Name of its field.
+        Name of the field.
     spec
-        Flags, help and range, with the changes of the group that it stands in.
+        Flags, help and range, with the changes of its group.
     kind
         Type of the field, without None.
     default
-        Value of the settings where nothing is given; ``MISSING``: it must be given.
+        Value of the settings without the option; ``MISSING``: the option is required.
     """
 
     field_name: str
@@ -46,14 +47,14 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        """Return the name of the parameter: that of the flag, or of an argument's field."""
+        """Return the name of the parameter, from the flag or from an argument's field."""
         flags = [flag for flag in self.spec.flags if flag.startswith("--")]
         name = flags[0].split("/")[0][2:].replace("-", "_") if flags else self.field_name
         return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
     def given_default(self) -> Any:
-        """Return the default in the form in which the command line writes it."""
+        """Return the default in the syntax of the command line."""
         if self.default is MISSING:
             return inspect.Parameter.empty
         if self.spec.given_default is not None:
@@ -66,7 +67,7 @@ class Parameter:
 
     @property
     def given_type(self) -> Any:
-        """Return the type that typer reads."""
+        """Return the type for typer."""
         spec, kind = self.spec, self.kind
         if spec.given is not None:
             kind = spec.given
@@ -79,7 +80,7 @@ class Parameter:
         return kind | None if self.given_default is None else kind
 
     def value(self, given: Any) -> Any:
-        """Return the value of the field for what the command line has read."""
+        """Return the value of the field from a parsed value of the command line."""
         if given is None:
             return self.default
         if self.spec.parse is not None:
@@ -90,7 +91,7 @@ class Parameter:
 
 
 def parameters(settings: type) -> list[Parameter]:
-    """Return the options of a settings class in the order of ``--help``, those of its groups included."""
+    """Return the options of a settings class and its groups, in the order of ``--help``."""
     found = list(_flat(settings, _ALL, MISSING))
     for moved in [item for item in found if item.spec.before]:
         found.remove(moved)
@@ -103,17 +104,17 @@ def parameters(settings: type) -> list[Parameter]:
 
 
 def make_settings(settings: type, values: Mapping[str, Any]) -> Any:
-    """Return settings for what the command line has read, by parameter."""
+    """Return settings from the parsed values of the command line, by parameter."""
     return _made(settings, values, _ALL, MISSING)
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a command for typer whose options are the fields of the settings that ``function`` takes.
+    """Return a command for typer with the fields of the settings of ``function`` as options.
 
     Parameters
     ----------
     function
-        Takes one settings object, and may take a ``typer.Context`` before it.
+        Function of one settings object, with an optional ``typer.Context`` before it.
     """
     hints: dict[str, Any] = typing.get_type_hints(function)
     ((name, settings),) = (
@@ -183,6 +184,7 @@ def _typer_parameter(item: Parameter) -> inspect.Parameter:
             min=spec.low,
             max=spec.high,
             rich_help_panel=spec.panel,
+            autocompletion=completion_of(spec, item.given_type),
             callback=_use_preset if is_preset else None,
             is_eager=is_preset,
         )
@@ -196,7 +198,7 @@ def _keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty)
 
 
 def _use_preset(context: typer.Context, name: str | None) -> str | None:
-    """Make the values of a preset the defaults of the command."""
+    """Set the values of a preset as defaults of the command."""
     if name is not None:
         options = {p.opts[0][2:]: p for p in context.command.params if p.opts[0].startswith("--")}
         preset = read_preset(name, options.keys() - {PRESET, "json"})

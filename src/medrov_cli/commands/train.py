@@ -1,4 +1,4 @@
-"""``medrov train``: a detector from many sources."""
+"""``medrov train``: training of a detector on several sources."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ SCHEMA = "medrov.train/1"
 
 @dataclass(frozen=True, slots=True)
 class TrainOutput:
-    """What a run has to show.
+    """Result of a run.
 
     Attributes
     ----------
     weights
-        File of the best epoch.
+        Weights file of the best epoch.
     best_epoch, epochs
         1-based.
     best
         The metrics of the best epoch, as in ``metrics.jsonl``.
+    warnings
+        Sentences on skipped images, and on validation that cannot tell which epoch is best.
     """
 
     weights: str
     best_epoch: int
     epochs: int
     best: dict[str, Any]
+    warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -44,6 +47,7 @@ class TrainOutput:
             "best_epoch": self.best_epoch,
             "epochs": self.epochs,
             "best": self.best,
+            "warnings": list(self.warnings),
         }
 
 
@@ -60,7 +64,7 @@ def _render(output: TrainOutput) -> RenderableType:
         parts += [(f"mean of {part} classes", output.best[part]) for part in ("base", "novel")]
     for name, score in parts:
         table.add_row(name, "", f"{score['map50']:.3f}", f"{score['map50_95']:.3f}")
-    return Group(title, table)  # a table's own title is broken at the table's width
+    return Group(title, table)  # the title of a table would be wrapped at its width
 
 
 def train(settings: TrainSettings) -> None:
@@ -68,6 +72,10 @@ def train(settings: TrainSettings) -> None:
 
     Output: config.json, metrics.jsonl, curves.png, best.safetensors, and the state for --resume.
     """
+    from medrov_cli.core.base.optional import TRAINING, require_packages
+
+    settings.check()
+    require_packages("medrov train", TRAINING)
     from medrov_cli.core.training.run import run_training
 
     with console.progress("images") as advance:
@@ -75,6 +83,8 @@ def train(settings: TrainSettings) -> None:
         def report(progress: TrainProgress) -> None:
             if progress.precision is not None:
                 console.note(f"precision {progress.precision}")
+            elif progress.notice is not None:
+                console.warn(progress.notice)
             elif progress.entry is not None:
                 console.note(f"epoch {progress.done}/{progress.total}: {_summary(progress.entry)}")
             else:
@@ -83,12 +93,12 @@ def train(settings: TrainSettings) -> None:
         result = run_training(settings, report)
     if result.is_main:
         best = result.history[result.best_epoch - 1]
-        found = TrainOutput(str(result.weights), result.best_epoch, settings.epochs, best)
+        found = TrainOutput(str(result.weights), result.best_epoch, settings.epochs, best, result.notices)
         console.success(found, _render, as_json=settings.as_json)
 
 
 def _summary(entry: Mapping[str, Any]) -> str:
-    """Return what an epoch was worth, in a line."""
+    """Return the metrics of an epoch, in one line."""
     words = [f"loss {entry['loss']['total']:.3f}", f"mAP50 {entry['map50']:.3f}"]
     if entry["novel"]:
         words.append(f"base {entry['base']['map50']:.3f}, novel {entry['novel']['map50']:.3f}")
@@ -101,7 +111,7 @@ def _summary(entry: Mapping[str, Any]) -> str:
 
 
 def _describe(progress: TrainProgress, batch: int) -> tuple[int, int, str]:
-    """Return images done, their total, and the words before the bar."""
+    """Return the number of processed images, their total, and the label of the bar."""
     if progress.stage == "read":
         return progress.done, progress.total, "reading images"
     where = f"epoch {progress.epoch}/{progress.epochs}"

@@ -1,12 +1,13 @@
-"""``medrov weights``: the models that are known and here, and how others come in.
+"""``medrov weights``: list, verification, import and download of weights.
 
 Every subcommand prints one JSON document with ``--json``: ``medrov.weights.list/1``,
 ``medrov.weights.show/1``, ``medrov.weights.verify/1``, ``medrov.weights.import/1``,
-``medrov.weights.pull/1``.
+``medrov.weights.pull/1``, ``medrov.weights.prepare/1``.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,20 +24,22 @@ from medrov_cli.core.settings.weights import (
     WeightsFileSettings,
     WeightsImportSettings,
     WeightsListSettings,
+    WeightsPrepareSettings,
     WeightsPullSettings,
 )
 
 if TYPE_CHECKING:
+    from medrov_cli.core.preparation import PreparedCache
     from medrov_cli.core.weights.container import Verification
     from medrov_cli.core.weights.listing import Listed
     from medrov_cli.core.weights.metadata import WeightsMetadata
 
-app = typer.Typer(help="List, show, check, import and download model weights.", no_args_is_help=True)
+app = typer.Typer(help="List, show, check, import, download and prepare model weights.", no_args_is_help=True)
 
 
 @dataclass(frozen=True)
 class Document:
-    """A JSON document that is put together already."""
+    """Complete JSON document."""
 
     content: Mapping[str, Any]
 
@@ -105,8 +108,27 @@ def pull(settings: WeightsPullSettings) -> None:
     console.success(document, lambda _: _list_table((pulled,)), as_json=settings.as_json)
 
 
+def prepare(settings: WeightsPrepareSettings) -> None:
+    """Fill a cache folder beforehand: compiled graph and embeddings, for read-only machines.
+
+    'MEDROV_CACHE=DIR medrov detect' then starts as fast as a second run. The folder is valid for this
+    version of the packages, this type of CPU and the given numbers of cores.
+    """
+    from medrov_cli.core.preparation import prepare_cache
+
+    with console.progress("parts") as advance:
+        made = prepare_cache(settings, advance, stdin=sys.stdin)
+    console.success(made, _prepared_table, as_json=settings.as_json)
+
+
 app.command("list")(with_options(list_))
-for _name, _function in (("show", show), ("verify", verify), ("import", import_), ("pull", pull)):
+for _name, _function in (
+    ("show", show),
+    ("verify", verify),
+    ("import", import_),
+    ("pull", pull),
+    ("prepare", prepare),
+):
     app.command(_name, no_args_is_help=True)(with_options(_function))
 
 
@@ -141,7 +163,7 @@ def _verification(found: Verification) -> dict[str, Any]:
 
 
 def _list_table(listed: tuple[Listed, ...]) -> Table:
-    """Return manifest entries for people."""
+    """Return a table of manifest entries."""
     table = Table("name", "state", "MB", "imgsz", "text encoder", "licence", box=None)
     for item in listed:
         entry = item.entry
@@ -157,7 +179,7 @@ def _list_table(listed: tuple[Listed, ...]) -> Table:
 
 
 def _facts(rows: Mapping[str, object]) -> Table:
-    """Return names and values for people; what is empty is left out."""
+    """Return a table of names and values, without empty values."""
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
         if value not in (None, ""):
@@ -166,7 +188,7 @@ def _facts(rows: Mapping[str, object]) -> Table:
 
 
 def _metadata_table(path: Path, metadata: WeightsMetadata) -> Table:
-    """Return what weights say about themselves, for people."""
+    """Return a table of the metadata of weights."""
     encoder = metadata.text_encoder
     return _facts(
         {
@@ -174,10 +196,12 @@ def _metadata_table(path: Path, metadata: WeightsMetadata) -> Table:
             "name": metadata.name,
             "model": f"YOLO-World v2 {metadata.architecture.scale}, {metadata.imgsz} px",
             "text encoder": f"{encoder.identity} ({encoder.spec})" if encoder.identity else encoder.spec,
-            "classes": ", ".join(item.name for item in metadata.vocabulary) or "none stored: give --classes",
+            "classes": _names(metadata, is_default=True) or "none stored: give --classes",
+            "searched only if named": _names(metadata, is_default=False),
             "trained on": ", ".join(f"{item.name} ({item.licence})" for item in metadata.training.datasets),
             "notes": metadata.training.notes,
             "results": ", ".join(f"{key} {value}" for key, value in _scalars(metadata.results).items()),
+            "image kinds": _image_kinds(metadata),
             "scores": _calibration(metadata),
             "licence": metadata.licence,
             "source": metadata.source,
@@ -187,17 +211,26 @@ def _metadata_table(path: Path, metadata: WeightsMetadata) -> Table:
     )
 
 
+def _names(metadata: WeightsMetadata, *, is_default: bool) -> str:
+    return ", ".join(item.name for item in metadata.vocabulary if item.is_default is is_default)
+
+
+def _image_kinds(metadata: WeightsMetadata) -> str:
+    own = metadata.kinds
+    return "" if own is None else ", ".join(f"{kind.name} ({kind.modality.value})" for kind in own.kinds)
+
+
 def _calibration(metadata: WeightsMetadata) -> str:
     own = metadata.calibration
     if own is None:
         return "raw; one threshold for all classes"
     thresholds = ", ".join(f"{item.name} {item.threshold:.2f}" for item in own.classes)
     fit = f"calibrated ({own.method}) on {own.dataset}, {own.split}, {own.imgsz} px"
-    return f"{fit}; raw thresholds: {thresholds}; any other text {own.pooled.threshold:.2f}"
+    return f"{fit}; raw thresholds: {thresholds}; rare classes {own.pooled.threshold:.2f}"
 
 
 def _scalars(results: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Return the single numbers among the results, two levels deep; tables are in the JSON form."""
+    """Return the scalar results to a depth of two levels; tables are in the JSON form."""
     found: dict[str, Any] = {}
     for key, value in results.items():
         if isinstance(value, str | int | float):
@@ -207,8 +240,14 @@ def _scalars(results: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
+def _prepared_table(made: PreparedCache) -> Table:
+    """Return a table of a prepared cache folder."""
+    rows = made.as_dict() | {"cores": ", ".join(map(str, made.cores)), "bytes": None}
+    return _facts({**rows, "schema": None, "size": f"{made.size_bytes / 1e6:.1f} MB"})
+
+
 def _verification_table(found: Verification) -> Table:
-    """Return a checked file for people."""
+    """Return a table of a checked file."""
     return _facts(
         {
             "file": found.path,

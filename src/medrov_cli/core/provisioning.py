@@ -1,4 +1,4 @@
-"""The procedure behind ``medrov weights``: list, show, verify, import and pull weights."""
+"""Procedures of ``medrov weights``: list, show, verify, import and pull weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import require_absent
+from medrov_cli.core.base.optional import TORCH_NETWORK, require_packages
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.values import check_imgsz
@@ -20,12 +21,12 @@ from medrov_cli.core.weights.listing import Availability, Listed, listed_entry
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
 _PHANTOMS = 36
-"""Images that folded batch norms take their statistics from."""
+"""Number of images for the statistics of folded batch norms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a weights file says about itself."""
+    """Metadata of a weights file."""
 
     path: Path
     size_bytes: int
@@ -33,7 +34,7 @@ class Shown:
 
 
 def show_weights(name_or_path: str) -> Shown:
-    """Return what weights say about themselves.
+    """Return the metadata of weights.
 
     Raises
     ------
@@ -47,16 +48,17 @@ def show_weights(name_or_path: str) -> Shown:
 def import_weights(settings: WeightsImportSettings) -> Verification:
     """Convert an ultralytics checkpoint to a weights file, without running its pickle.
 
-    Of a closed-set YOLOv8 a start for training is made; batch norms that are folded into its convolutions
-    take their statistics from phantoms.
+    A closed-set YOLOv8 is converted to initial weights for training; batch norms that are folded into its
+    convolutions take their statistics from phantoms.
 
     Raises
     ------
     MedrovError
+        ``dependency_missing`` without torch;
         ``weights_missing``, ``weights_untrusted``, ``weights_corrupt`` for the checkpoint;
-        ``usage`` for a bad setting or if the output is there and not to be overwritten;
-        ``output_failed``.
+        ``usage`` for an invalid setting, or if the output exists without ``overwrite``; ``output_failed``.
     """
+    require_packages("medrov weights import", TORCH_NETWORK)
     from medrov_cli.core.model.fitting import check_fit
     from medrov_cli.core.model.importing.importer import ImportSettings, import_ultralytics_checkpoint
     from medrov_cli.core.model.importing.text_encoders import encoder_info
@@ -80,14 +82,14 @@ def import_weights(settings: WeightsImportSettings) -> Verification:
 
 
 def pull_weights(name: str, *, offline: bool, progress: Progress = no_progress) -> Listed:
-    """Download weights of the manifest into the cache; those that are here already stay.
+    """Download weights of the manifest into the cache; installed weights are not downloaded again.
 
     Raises
     ------
     MedrovError
         ``network_forbidden`` while offline; ``weights_missing`` for an unknown name, weights
-        without an address, or a failed download; ``weights_corrupt`` if what came is not what
-        the manifest says; ``output_failed``.
+        without an address, or a failed download; ``weights_corrupt`` if the download differs from the
+        manifest; ``output_failed``.
     """
     known = catalogue.manifest()
     if name not in known:

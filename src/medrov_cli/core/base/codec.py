@@ -9,7 +9,9 @@ from enum import Enum
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from medrov_cli.core.base.documents import parse_json
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.text_files import DocumentError
 
 Record = TypeVar("Record")
 
@@ -21,15 +23,15 @@ class Rule:
     Attributes
     ----------
     key
-        Its key in the document; empty: the name of the field.
+        Key in the document; empty: the name of the field.
     low, high
-        Smallest and largest whole number.
+        Smallest and largest allowed number; of a fraction without ``high``: 0 and 1.
     among
-        The texts that it may be; empty: any.
+        Allowed texts; empty: any.
     may_be_empty
-        A text may be empty.
+        Whether a text may be empty.
     may_be_absent
-        Where the document does not have it, the field has its default.
+        Whether the field may be absent from the document; it then has its default.
     """
 
     key: str = ""
@@ -41,10 +43,10 @@ class Rule:
 
 
 def read_record(record: type[Record], fields: Fields, **given: Any) -> Record:
-    """Return a record of a dataclass from an object of a document.
+    """Return a dataclass record from an object of a document.
 
-    Types of fields: texts, whole numbers, shares (float), flags, enums, records, objects as they are
-    (``dict``), tuples of texts, shares, enums and records, and each of them or null.
+    Types of fields: texts, whole numbers, fractions (float), flags, enums, records, unparsed objects
+    (``dict``), tuples of texts, fractions, enums and records, and optional forms of all of these.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def read_record(record: type[Record], fields: Fields, **given: Any) -> Record:
     Raises
     ------
     MedrovError
-        ``weights_corrupt``: a field is missing or of another kind.
+        ``weights_corrupt`` if a field is missing or of another kind.
     """
     values = dict(given)
     for name, kind, rule in _described(record):
@@ -116,13 +118,13 @@ def _scalar(fields: Fields, key: str, kind: Any, rule: Rule) -> Any:
     if kind is int:
         return fields.integer(key, low=rule.low, high=rule.high)
     if kind is float:
-        return fields.share(key)
+        return fields.number(key, low=rule.low, high=rule.high) if rule.high else fields.share(key)
     return fields.choice(key, rule.among) if rule.among else fields.text(key, may_be_empty=rule.may_be_empty)
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of one object of a document.
+    """Fields of one object of a document.
 
     Every getter raises :class:`MedrovError` with code ``weights_corrupt`` when the field is
     missing or of another kind.
@@ -134,7 +136,7 @@ class Fields:
     where
         Name of the file, for messages.
     path
-        Where the object is in the document, ``""`` for the document itself.
+        Place of the object in the document, ``""`` for the document itself.
     """
 
     data: dict[str, Any]
@@ -147,6 +149,35 @@ class Fields:
         if not isinstance(data, dict):
             raise _error(where, f"{path or 'the document'} must be an object")
         return cls(data, where, path)
+
+    @classmethod
+    def from_json(cls, text: str, where: str, schema: str, *, again: str, update: str) -> Fields:
+        """Return the fields of a JSON document of one schema.
+
+        Parameters
+        ----------
+        text
+            The document.
+        where
+            Name of the file, for messages.
+        schema
+            Expected value of its field ``schema``.
+        again, update
+            Hints: of a text that is not JSON, and of another schema.
+        """
+        try:
+            document = parse_json(text)
+        except DocumentError as error:
+            raise MedrovError(ErrorCode.WEIGHTS_CORRUPT, f"{where}: the metadata {error}", again) from error
+        fields = cls.from_object(document, where)
+        found = fields.text("schema")
+        if found != schema:
+            raise MedrovError(
+                ErrorCode.WEIGHTS_CORRUPT,
+                f"{where}: unknown metadata schema {found!r}; this version reads {schema!r}",
+                update,
+            )
+        return fields
 
     def require(self, condition: bool, key: str, expected: str) -> None:
         """Raise the error that field ``key`` is not what is ``expected``, unless ``condition`` holds."""
@@ -182,11 +213,16 @@ class Fields:
         """Return a whole number from ``low`` to ``high``, or null."""
         return None if self._get(key) is None else self.integer(key, low=low, high=high)
 
+    def number(self, key: str, *, low: float, high: float) -> float:
+        """Return a number from ``low`` to ``high``, both included."""
+        value = self._get(key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        self.require(is_number and low <= value <= high, key, f"a number from {low:g} to {high:g}")
+        return float(value)
+
     def share(self, key: str) -> float:
         """Return a number from 0 to 1."""
-        value = self._get(key)
-        self.require(_is_share(value), key, "a number from 0 to 1")
-        return float(value)
+        return self.number(key, low=0, high=1)
 
     def shares(self, key: str) -> tuple[float, ...]:
         """Return a list of numbers from 0 to 1."""
@@ -202,7 +238,7 @@ class Fields:
         return str(value)
 
     def texts(self, key: str, *, among: Sequence[str] | None = None) -> tuple[str, ...]:
-        """Return a list of strings that are not empty, each one of ``among`` where that is given."""
+        """Return a list of non-empty strings, each one of ``among`` if that is given."""
         value = self._get(key)
         texts = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
         self.require(texts, key, "a list of texts")
@@ -211,7 +247,7 @@ class Fields:
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, Any]:
-        """Return an object as it is."""
+        """Return an object without parsing."""
         value = self._get(key)
         self.require(isinstance(value, dict), key, "an object")
         return dict(value)

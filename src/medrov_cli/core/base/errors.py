@@ -1,12 +1,14 @@
-"""The one exception of the core, its closed list of codes, and their exit codes."""
+"""Exception of the core, its closed list of codes, and their exit codes."""
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
-    """What the process returns. A change here is a breaking change."""
+    """Exit codes of the process. A change is a breaking change."""
 
     OK = 0
     FAILURE = 1
@@ -15,12 +17,13 @@ class ExitCode(IntEnum):
     NO_INPUT = 4
     WEIGHTS = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class ErrorCode(StrEnum):
-    """Every reason for which a command or one of its inputs can fail."""
+    """Codes of failures of a command or of one of its inputs."""
 
-    # One input of a batch: becomes a record in the output, the batch goes on.
+    # Failures of one input of a batch: a record in the output; the other inputs are processed.
     NOT_FOUND = "not_found"
     UNREADABLE = "unreadable"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -29,7 +32,7 @@ class ErrorCode(StrEnum):
     DECODE_FAILED = "decode_failed"
     BAD_METADATA = "bad_metadata"
     TOO_LARGE = "too_large"
-    # The whole command.
+    # Failures of the command.
     USAGE = "usage"
     NO_INPUT = "no_input"
     DATASET_INVALID = "dataset_invalid"
@@ -44,6 +47,7 @@ class ErrorCode(StrEnum):
     PARITY_FAILED = "parity_failed"
     OUT_OF_MEMORY = "out_of_memory"
     OUTPUT_FAILED = "output_failed"
+    TRANSFER_FAILED = "transfer_failed"
     INTERNAL = "internal"
 
 
@@ -62,6 +66,7 @@ INPUT_ERRORS = frozenset(
 
 _EXIT_CODES = {
     ErrorCode.USAGE: ExitCode.USAGE,
+    ErrorCode.DEPENDENCY_MISSING: ExitCode.USAGE,
     ErrorCode.DATASET_INVALID: ExitCode.NO_INPUT,
     ErrorCode.PREDICTIONS_INVALID: ExitCode.NO_INPUT,
     ErrorCode.NO_INPUT: ExitCode.NO_INPUT,
@@ -73,17 +78,24 @@ _EXIT_CODES = {
 }
 
 
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_REFUSED_PATHS = frozenset(
+    {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EIO}
+)
+_SHOWN_PATH = 200  # characters of a path in a message
+
+
 class MedrovError(Exception):
-    """A failure that a user can act on.
+    """Failure with a code, a message and a hint for the user.
 
     Parameters
     ----------
     code
-        The reason, from the closed list.
+        Reason, from the closed list.
     message
-        What failed, and where. One sentence, no trailing newline, no patient data.
+        What failed and where: one sentence, without a trailing newline or patient data.
     hint
-        What to do about it.
+        One action in the imperative.
     """
 
     def __init__(self, code: ErrorCode, message: str, hint: str = "") -> None:
@@ -94,14 +106,14 @@ class MedrovError(Exception):
 
     @property
     def exit_code(self) -> ExitCode:
-        """Return the exit code of a command that ends with this error."""
+        """Return the exit code of a command with this error."""
         if self.code in INPUT_ERRORS:
             return ExitCode.NO_INPUT
         return _EXIT_CODES.get(self.code, ExitCode.FAILURE)
 
     @property
     def is_input_error(self) -> bool:
-        """Tell whether only one input of a batch is affected."""
+        """Return whether only one input of a batch is affected."""
         return self.code in INPUT_ERRORS
 
     def as_dict(self) -> dict[str, str]:
@@ -109,18 +121,29 @@ class MedrovError(Exception):
         return {"code": self.code.value, "message": self.message, "hint": self.hint}
 
 
+class CacheWarning(UserWarning):
+    """Warning about an entry of the cache: it is damaged, or the cache is not writable."""
+
+
+def warn_of_cache(message: str) -> None:
+    """Give a `CacheWarning`, which the command line prints."""
+    import warnings
+
+    warnings.warn(message, CacheWarning, stacklevel=2)
+
+
 def usage_error(message: str, hint: str) -> MedrovError:
-    """Return the error of an option that has a bad value or does not fit the others."""
+    """Return the error of an option with an invalid value, or one that does not fit the others."""
     return MedrovError(ErrorCode.USAGE, message, hint)
 
 
 def requires(flag: str, other: str, hint: str) -> MedrovError:
-    """Return the error of an option that has no meaning without another one."""
+    """Return the error of an option that requires another one."""
     return usage_error(f"{flag} needs {other}", hint)
 
 
 def excludes(flag: str, other: str, hint: str = "Give one of them.") -> MedrovError:
-    """Return the error of two options of which only one may be given."""
+    """Return the error of two mutually exclusive options."""
     return usage_error(contradiction(flag, other), hint)
 
 
@@ -130,11 +153,28 @@ def contradiction(first: str, second: str) -> str:
 
 
 def out_of_range(flag: str, value: float, low: float | None, high: float | None) -> MedrovError:
-    """Return the error of a number outside its range, whose ends are included; null: unlimited."""
+    """Return the error of a number outside its inclusive range; null: unlimited."""
     if high is None:
         return usage_error(f"{flag} {value:g} is below {low:g}", f"Give a number from {low:g}.")
     if low is None:
         return usage_error(f"{flag} {value:g} is above {high:g}", f"Give a number up to {high:g}.")
     return usage_error(
         f"{flag} {value:g} is not from {low:g} to {high:g}", f"Give a number from {low:g} to {high:g}."
+    )
+
+
+def system_failure(error: OSError) -> MedrovError | None:
+    """Return the failure of a full disk, or of a path that the system refuses; null for other errors."""
+    if error.errno in _NO_SPACE:
+        return MedrovError(
+            ErrorCode.OUTPUT_FAILED,
+            f"cannot write: {os.strerror(error.errno or 0)}",
+            "Free some space, or write to another disk; files that were written are complete.",
+        )
+    if error.errno not in _REFUSED_PATHS or error.filename is None:
+        return None
+    path = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+    shown = path if len(path) <= _SHOWN_PATH else f"{path[:_SHOWN_PATH]}..."
+    return MedrovError(
+        ErrorCode.UNREADABLE, f"{shown}: {os.strerror(error.errno)}", "Check the path and its permissions."
     )

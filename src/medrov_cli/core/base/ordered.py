@@ -22,7 +22,7 @@ Source = TypeVar("Source")
 Item = TypeVar("Item")
 
 _ITEMS_AHEAD = 2  # per source: one is used while the next is read
-_POLL_S = 0.5  # between checks whether the program has ended without closing the reader
+_POLL_S = 0.05  # between checks whether reading has stopped
 
 
 class _End:
@@ -30,6 +30,65 @@ class _End:
 
 
 _Slot: TypeAlias = Item | MedrovError | _End
+
+
+class Turn:
+    """Place of a source in the order of its reader, for a resource that all sources share.
+
+    Parameters
+    ----------
+    earlier
+        Turn of the source before; null for the first. Also an attribute.
+    stop
+        Set when reading stops.
+
+    Attributes
+    ----------
+    has_reserved
+        Whether the source has a part of the resource, or had one.
+    is_over
+        Whether the source was read to its end.
+    """
+
+    def __init__(self, earlier: Turn | None, stop: threading.Event) -> None:
+        self.earlier = earlier
+        self._stop = stop
+        self.has_reserved = False
+        self.is_over = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether reading stops, or the program ends."""
+        return self._stop.is_set() or not threading.main_thread().is_alive()
+
+    @property
+    def is_first(self) -> bool:
+        """Return whether all sources before were read to their end."""
+        return not any(True for _ in self._unfinished())
+
+    @property
+    def may_reserve(self) -> bool:
+        """Return whether all sources before have a part of the resource, or were read to their end."""
+        return all(turn.has_reserved for turn in self._unfinished())
+
+    def _unfinished(self) -> Iterator[Turn]:
+        """Yield the turns of sources before that were not read to their end; forget the others."""
+        turn = self
+        while (earlier := turn.earlier) is not None:  # read once: other threads forget turns, too
+            if earlier.is_over:
+                turn.earlier = earlier.earlier
+            else:
+                turn = earlier
+                yield turn
+
+
+_turns = threading.local()
+
+
+def current_turn() -> Turn | None:
+    """Return the turn of the source that this thread reads; null outside of a reader."""
+    turn: Turn | None = getattr(_turns, "turn", None)
+    return turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +125,7 @@ class OrderedReader(Generic[Source, Item]):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="medrov-read")
         self._jobs: deque[_Job[Item]] = deque()
         self._stop = threading.Event()
+        self._last_turn: Turn | None = None
 
     def __iter__(self) -> Iterator[tuple[int, Item | MedrovError]]:
         """Yield the number of the source, and an item of it or its error."""
@@ -84,16 +144,18 @@ class OrderedReader(Generic[Source, Item]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop reading: open sources end after their current item."""
+        """Stop reading: open sources end after their current item.
+
+        An interruption can come between any two steps, so this relies neither on the list of jobs nor on
+        the ends of their queues: a thread gives up its item when it sees that reading has stopped.
+        """
         self._stop.set()
-        for job in self._jobs:
-            while not isinstance(job.items.get(), _End):
-                pass
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
 
     def _start(self, number: int, source: Source) -> None:
         items: queue.Queue[_Slot[Item]] = queue.Queue(_ITEMS_AHEAD)
-        self._jobs.append(_Job(number, self._pool.submit(self._fill, source, items), items))
+        self._last_turn = turn = Turn(self._last_turn, self._stop)
+        self._jobs.append(_Job(number, self._pool.submit(self._fill, source, items, turn), items))
 
     def _drain(self) -> Iterator[tuple[int, Item | MedrovError]]:
         """Yield the rest of the oldest source, whose thread is running: threads start sources in order."""
@@ -103,21 +165,24 @@ class OrderedReader(Generic[Source, Item]):
         self._jobs.popleft()
         job.future.result()
 
-    def _fill(self, source: Source, items: queue.Queue[_Slot[Item]]) -> None:
+    def _fill(self, source: Source, items: queue.Queue[_Slot[Item]], turn: Turn) -> None:
+        _turns.turn = turn
         try:
             for item in () if self._stop.is_set() else self._read(source):
-                if not self._put(items, item) or self._stop.is_set():
+                if not self._put(items, item):
                     break
         except MedrovError as error:
             if not error.is_input_error:
                 raise
             self._put(items, error)
         finally:
+            _turns.turn = None
+            turn.is_over = True
             self._put(items, _End())
 
     def _put(self, items: queue.Queue[_Slot[Item]], item: _Slot[Item]) -> bool:
-        """Wait for room in the queue; give up when the program ends, which a blocked thread would prevent."""
-        while threading.main_thread().is_alive():
+        """Put an item when the queue has space; give it up when reading stops or the program ends."""
+        while not self._stop.is_set() and threading.main_thread().is_alive():
             with contextlib.suppress(queue.Full):
                 items.put(item, timeout=_POLL_S)
                 return True

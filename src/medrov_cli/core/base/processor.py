@@ -1,4 +1,4 @@
-"""Name and flags of the processor, and the number format that training on it is fastest in."""
+"""Name and flags of the processor, and its fastest number format for training."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 _ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _ISA_WITHOUT_AVX512 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"})
 _ISA_WITHOUT_BF16 = _ISA_WITHOUT_AVX512 | {"AVX512_CORE", "AVX512_CORE_VNNI"}
-"""Values of oneDNN's variable that keep it from instructions for bfloat16."""
+"""Values of oneDNN's variable that disable instructions for bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrecisionChoice:
-    """A number format, and why it is taken.
+    """Number format and the reason of its choice.
 
     Attributes
     ----------
     name
         ``bf16``, ``fp16`` or ``fp32``.
     reason
-        Half a sentence, for people.
+        Reason for users, a clause.
     """
 
     name: str
@@ -38,7 +38,7 @@ class PrecisionChoice:
 
 
 def read_cpu(cpuinfo: Path = CPUINFO) -> tuple[str, list[str]]:
-    """Return the CPU's name and its flags, where the system tells them; else empty ones."""
+    """Return the CPU's name and flags; empty if the system does not report them."""
     fields: dict[str, str] = {}
     try:
         for line in cpuinfo.read_text(encoding="ascii", errors="replace").splitlines():
@@ -50,7 +50,7 @@ def read_cpu(cpuinfo: Path = CPUINFO) -> tuple[str, list[str]]:
 
 
 def cpu_precision(cpuinfo: Path = CPUINFO) -> PrecisionChoice:
-    """Return the format that training on this CPU is fastest in: bf16 if it computes in it, else fp32."""
+    """Return the fastest format for training on this CPU: bf16 if the CPU computes in it, else fp32."""
     for name, limit in _isa_limits().items():
         if limit in _ISA_WITHOUT_BF16:
             return PrecisionChoice("fp32", f"{name}={limit} disables bf16 on the CPU")
@@ -66,10 +66,10 @@ def cpu_precision(cpuinfo: Path = CPUINFO) -> PrecisionChoice:
 
 
 def may_use_avx512() -> bool:
-    """Return whether the environment leaves AVX-512 to oneDNN and OpenVINO; the CPU itself is not checked."""
+    """Return whether the environment allows AVX-512 in oneDNN and OpenVINO; the CPU is not checked."""
     return not _ISA_WITHOUT_AVX512.intersection(_isa_limits().values())
 
 
 def _isa_limits() -> dict[str, str]:
-    """Return oneDNN's limits of the instruction set, as the environment sets them."""
+    """Return the limits of oneDNN's instruction set in the environment."""
     return {name: os.environ[name].upper() for name in _ISA_LIMITS if name in os.environ}

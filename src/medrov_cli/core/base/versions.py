@@ -1,4 +1,4 @@
-"""Versions of what a result may depend on."""
+"""Versions of packages that may influence a result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ from collections.abc import Iterable
 
 __version__ = "0.1.0"
 
+_SAME_MODULE = {"opencv-python": "opencv-python-headless"}
+"""Packages with the same module; the lean installation contains the second one, which needs no display."""
+
 
 def versions_of(packages: Iterable[str]) -> dict[str, str | None]:
     """Return the versions of medrov, Python and some packages; null for one that is not installed."""
-    import importlib.metadata
     import platform
 
     versions: dict[str, str | None] = {"medrov": __version__, "python": platform.python_version()}
-    for name in packages:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions
+    return {**versions, **{name: version_of(name) for name in packages}}
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of a package, or of the one with the same module; null if none is installed."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return version_of(_SAME_MODULE[package]) if package in _SAME_MODULE else None

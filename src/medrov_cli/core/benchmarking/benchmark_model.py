@@ -1,4 +1,4 @@
-"""What is timed: weights with classes in an engine, opened as ``detect`` opens them."""
+"""Weights with classes that are timed, opened in an engine as in ``detect``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from medrov_cli.core.prediction.classes import ClassList
-from medrov_cli.core.prediction.model_file import read_model_file
+from medrov_cli.core.prediction.learned_classes import LearnedClasses
+from medrov_cli.core.prediction.model_file import WeightsFile, read_model_file
 from medrov_cli.core.prediction.open_predictor import open_parts
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.frame import Float32Array
@@ -19,27 +20,29 @@ from medrov_cli.core.weights import container, resolution
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
 IOU, MAX_DET = SelectionSettings().iou, SelectionSettings().max_det
-"""Both as ``detect`` has them by default, and ultralytics' predictor as well."""
+"""Defaults of ``detect``, and of ultralytics' predictor."""
 
-_SEED = 20250711  # any: only that it stays the same matters
+_SEED = 20250711  # any fixed number
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkModel:
-    """Weights and classes, not in an engine yet.
+    """Weights and classes before they are opened in an engine.
 
     Attributes
     ----------
     path, metadata
-        The weights file.
+        Path and metadata of the weights file.
     classes
-        What to find.
+        Classes of the detector.
     imgsz
         Side of the square model input, in pixels.
     conf
-        Lowest score; null: each class's own.
+        Minimum score; null: that of each class.
     raw_scores
-        Show scores as the network gives them.
+        Whether scores are not calibrated.
+    learned
+        Learned classes in addition to ``classes``; null: none.
     """
 
     path: Path
@@ -48,10 +51,11 @@ class BenchmarkModel:
     imgsz: int
     conf: float | None = None
     raw_scores: bool = False
+    learned: LearnedClasses | None = None
 
     @classmethod
     def from_settings(cls, config: BenchmarkSettings) -> BenchmarkModel:
-        """Return what a benchmark times.
+        """Return the model of a benchmark.
 
         See :func:`medrov_cli.core.weights.resolution.resolve` for errors.
         """
@@ -63,14 +67,15 @@ class BenchmarkModel:
             metadata,
             stored or synthetic_classes(config.classes or 1),
             config.runtime.imgsz or metadata.imgsz,
+            learned=LearnedClasses.read(config.learned, WeightsFile.read(path)),
         )
 
 
 def synthetic_classes(count: int) -> ClassList:
-    """Return so many made-up classes, the same ones every time.
+    """Return a number of synthetic classes, equal in all runs.
 
-    Each embedding is the mean of two different texts of the shipped vocabulary, brought back to L2
-    norm 1: as close to one another as names of findings are, and more of them than the lexicon has.
+    Each embedding is the mean of two different texts of the shipped vocabulary, normalised to L2 norm 1. They
+    are as similar to each other as names of real classes, and more than the lexicon contains.
     """
     from medrov_cli.core.text.embedding import embed_texts
     from medrov_cli.core.text.lexicon import lexicon
@@ -83,7 +88,7 @@ def synthetic_classes(count: int) -> ClassList:
     means = rows[first] + rows[second]
     embeddings: Float32Array = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
     return ClassList(
-        names=tuple(f"made-up class {number}" for number in range(1, count + 1)),
+        names=tuple(f"synthetic class {number}" for number in range(1, count + 1)),
         synonyms=((),) * count,
         modalities=(frozenset(),) * count,
         embeddings=embeddings,
@@ -100,11 +105,11 @@ def open_model(
     Parameters
     ----------
     model, variant, device
-        What, and where.
+        Model, engine with its precision, and device.
     many
-        For many images, several side by side; otherwise for one image at a time.
+        Whether the engine is opened for several parallel images; otherwise for one image at a time.
     batch
-        Images a forward pass; null: as ``detect`` chooses it.
+        Images per forward pass; null: as in ``detect``.
     """
     file = read_model_file(variant.exported or model.path)
     runtime = RuntimeSettings(
@@ -116,4 +121,5 @@ def open_model(
     )
     selection = SelectionSettings(model.conf, model.raw_scores, IOU, MAX_DET)
     classes = model.classes if file.classes is None else None
-    return Predictor(open_parts(file, classes, runtime, selection, many=many))
+    learned = model.learned if file.exported is None else None
+    return Predictor(open_parts(file, classes, runtime, selection, many=many, learned=learned))

@@ -1,4 +1,4 @@
-"""The images of a benchmark: given files, or synthetic phantoms of nine modalities."""
+"""Images of a benchmark: given files, or synthetic phantoms of nine modalities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.settings.choices import Modality
 
 PHANTOMS_A_MODALITY = 5
-"""More would only take longer to draw: a round takes them again."""
+"""Maximum number of phantoms; a longer round repeats them."""
 
 
 def collect_images(
@@ -27,20 +27,20 @@ def collect_images(
     advance: Progress,
     stdin: Iterable[str] | None = None,
 ) -> list[str]:
-    """Return the files of a benchmark: the given ones, or phantoms that are written to a folder.
+    """Return the files of a benchmark: the inputs, or phantoms that are written to a folder.
 
     Parameters
     ----------
     inputs
-        Files, folders, patterns; empty: phantoms.
+        Files, folders and patterns; empty: phantoms.
     folder
-        Where phantoms go.
+        Folder of the phantoms.
     images
-        No more phantoms than this are drawn.
+        Maximum number of phantoms.
     raster
-        CT as PNG, too, since ultralytics reads no DICOM.
+        Whether CT is written as PNG, for programs that do not read DICOM.
     advance
-        Told how many phantoms are drawn.
+        Called with the number of drawn phantoms.
     stdin
         Lines of standard input, for an input ``-``.
 
@@ -55,13 +55,13 @@ def collect_images(
     if not paths:
         raise MedrovError(ErrorCode.NO_INPUT, "no input was given", "Leave the images out for phantoms.")
     for path in paths[:images]:
-        for _ in read_frames(path):  # a file that fails half-way through a timing would spoil it
+        for _ in read_frames(path):  # a file that fails during the timing would invalidate it
             break
     return paths[:images]
 
 
 def write_phantoms(folder: Path, count: int, raster: bool, advance: Progress) -> list[str]:
-    """Write phantoms of all modalities in turn, CT as DICOM unless ``raster``; return their paths."""
+    """Write phantoms of the modalities in turn, CT as DICOM unless ``raster``; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
@@ -81,5 +81,5 @@ def write_phantoms(folder: Path, count: int, raster: bool, advance: Progress) ->
 
 
 def repeat_to_length(paths: Sequence[str], images: int) -> list[Input]:
-    """Return so many inputs; files are taken again where there are fewer."""
+    """Return a number of inputs; files are repeated if there are fewer."""
     return [Input(path) for path in islice(cycle(paths), images)]

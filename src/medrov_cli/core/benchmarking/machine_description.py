@@ -1,4 +1,4 @@
-"""What was measured on: without it, no figure means anything."""
+"""Description of the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medrov_cli.core.base.processor import CPUINFO, cpu_precision, read_cpu
 from medrov_cli.core.base.versions import versions_of
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "sve")
-"""What decides how fast a CPU multiplies: vectors, bf16, int8, tiles."""
+"""CPU flags that determine the speed of products: vectors, bf16, int8, tiles."""
 
 PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "ultralytics", "pydicom")
 
@@ -20,7 +20,7 @@ PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "ultra
 def describe_machine(cpuinfo: Path = CPUINFO) -> dict[str, Any]:
     """Return the ``machine`` object of the document; it has no date and no host name.
 
-    A GPU is named if torch is loaded: torch itself takes seconds.
+    A GPU is included only if torch is loaded, since its import takes seconds.
     """
     name, flags = read_cpu(cpuinfo)
     precision = cpu_precision(cpuinfo)

@@ -1,4 +1,4 @@
-"""Whether memory grows with the number of images."""
+"""Measurement of the growth of memory with the number of images."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from medrov_cli.core.benchmarking.throughput import run_end_to_end
 from medrov_cli.core.prediction.predictor import Predictor
 
 SETTLED_AFTER = 500
-"""Images after which everything that is made once has been made."""
+"""Number of images after which the growth is measured, without allocations at the start."""
 
 SAMPLES = 50
 
 
 def watch_memory(predictor: Predictor, paths: Sequence[str], images: int) -> dict[str, Any]:
-    """Run over so many images in one go, and return the ``memory`` object of the document.
+    """Process a number of images in one run, and return the ``memory`` object of the document.
 
-    Growth is from image 500 (or from the middle, in a shorter run) to the end.
+    The growth is measured from image 500 (in a shorter run from its middle) to the end.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` where the system does not tell what a process holds.
+        ``USAGE`` if the system does not report the memory of a process.
     """
     if resident_mb() is None:
         raise usage_error("--memory: this system does not report the memory of a process", "Install psutil.")
@@ -45,7 +45,7 @@ def watch_memory(predictor: Predictor, paths: Sequence[str], images: int) -> dic
 
 
 def growth(samples: Sequence[tuple[int, float]], settled: int) -> dict[str, Any]:
-    """Return what samples, (images, MiB), say about memory after so many images."""
+    """Return the growth of memory from samples, (images, MiB), after a number of images."""
     later = [(images, held) for images, held in samples if images >= settled]
     first, last = later[0][1], later[-1][1]
     return {

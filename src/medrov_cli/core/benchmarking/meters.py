@@ -1,4 +1,4 @@
-"""What the machine tells besides the time: memory and energy. Each is null where it does not tell."""
+"""Meters of memory and energy; values are null if the machine does not report them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIB = 1024**2
 
 
 def resident_mb() -> float | None:
-    """Return the memory that this process holds now, in MiB."""
+    """Return the current memory of this process, in MiB."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / MIB
@@ -26,7 +26,7 @@ def resident_mb() -> float | None:
 
 
 def peak_resident_mb() -> float | None:
-    """Return the most memory that this process has held, in MiB."""
+    """Return the peak memory of this process, in MiB."""
     resource = _module("resource")
     if resource is None:  # Windows
         return None
@@ -35,7 +35,7 @@ def peak_resident_mb() -> float | None:
 
 
 def peak_cuda_mb() -> float | None:
-    """Return the most memory that tensors have held on the GPU, in MiB; torch is not loaded for it."""
+    """Return the peak memory of tensors on the GPU, in MiB, without importing torch."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None
@@ -43,20 +43,20 @@ def peak_cuda_mb() -> float | None:
 
 
 def wait_for(device: str) -> None:
-    """Wait until a GPU has done all that it was given."""
+    """Wait until a GPU has completed its work."""
     if device.startswith("cuda"):
         sys.modules["torch"].cuda.synchronize()
 
 
 class EnergyMeter:
-    """Joules of the processor's packages (RAPL) and, where one computes, of the first NVIDIA GPU (NVML).
+    """Meter of the energy of the CPU packages (RAPL) and, if a GPU computes, of the first NVIDIA GPU (NVML).
 
     Parameters
     ----------
     uses_gpu
         Whether a GPU computes.
     powercap
-        Where the kernel shows the counters.
+        Folder of the kernel's counters.
     """
 
     def __init__(self, *, uses_gpu: bool = False, powercap: Path = POWERCAP) -> None:
@@ -65,12 +65,12 @@ class EnergyMeter:
         self._nvml = _started_nvml() if uses_gpu else None
 
     def read(self) -> dict[str, int]:
-        """Return the counters that can be read, in microjoules."""
+        """Return the readable counters, in microjoules."""
         counters = {}
         for path in self._packages:
             try:
                 counters[str(path)] = int((path / "energy_uj").read_text(encoding="ascii"))
-            except (OSError, ValueError):  # for the administrator alone, on most systems
+            except (OSError, ValueError):  # readable by the administrator only, on most systems
                 continue
         if self._nvml is not None:
             handle = self._nvml.nvmlDeviceGetHandleByIndex(0)
@@ -78,7 +78,7 @@ class EnergyMeter:
         return counters
 
     def joules(self, before: Mapping[str, int], after: Mapping[str, int]) -> float | None:
-        """Return what was used between two readings; null if the machine does not tell."""
+        """Return the energy between two readings in joules; null if the machine does not report it."""
         common = before.keys() & after.keys()
         if not common:
             return None
@@ -89,7 +89,7 @@ class EnergyMeter:
         if after >= before:
             return after - before
         limit = int((Path(name) / "max_energy_range_uj").read_text(encoding="ascii"))
-        return after + limit - before  # the counter began again
+        return after + limit - before  # the counter has overflowed
 
 
 def _started_nvml() -> Any | None:
@@ -99,13 +99,13 @@ def _started_nvml() -> Any | None:
     try:
         nvml.nvmlInit()
         nvml.nvmlDeviceGetTotalEnergyConsumption(nvml.nvmlDeviceGetHandleByIndex(0))
-    except nvml.NVMLError:  # no driver, or a GPU that does not count
+    except nvml.NVMLError:  # no driver, or a GPU without an energy counter
         return None
     return nvml
 
 
 def _module(name: str) -> ModuleType | Any | None:
-    """Return a package that need not be installed, or null."""
+    """Return an optional package, or null."""
     try:
         return importlib.import_module(name)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Taking turns, and what a number of timings says: pure functions."""
+"""Interleaved runs, and statistics of timings: pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 DIGITS = 4
-"""Significant digits of every figure: more would be noise."""
+"""Significant digits of every figure."""
 
 
 def interleave(
@@ -21,16 +21,16 @@ def interleave(
     seconds: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[list[Result]]:
-    """Run actions in turn, A B A B, so that a noisy machine hits all alike; return the results of each.
+    """Run actions in turn, A B A B, so that load of the machine affects all equally; return their results.
 
     Parameters
     ----------
     actions
-        What to run.
+        Functions that are run.
     rounds, seconds
-        So many rounds, or whole rounds until this time is over: one of the two.
+        Number of rounds, or time after which no further round is started; exactly one is given.
     clock
-        Tells the time, in seconds.
+        Function that returns the time in seconds.
     """
     results: list[list[Result]] = [[] for _ in actions]
     started, done = clock(), 0
@@ -45,13 +45,13 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest of the values that at least ``percent`` % of them do not exceed (nearest rank)."""
     if not values or not 0 < percent <= 100:
         raise ValueError("a percentile needs values, and a percent above 0 up to 100")
-    # Times the number first: 0.07 * 100 is a little more than 7, and would be one rank too high.
+    # Multiplication first: 0.07 * 100 is slightly more than 7, which would give one rank too high.
     rank = math.ceil(percent * len(values) / 100)
     return sorted(values)[rank - 1]
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
-    """Return mean and percentiles of times in seconds, in milliseconds."""
+    """Return mean and percentiles, in milliseconds, of times in seconds."""
     milliseconds = [1e3 * value for value in seconds]
     found = {"mean": statistics.fmean(milliseconds)}
     found |= {f"p{percent}": percentile(milliseconds, percent) for percent in (50, 90, 99)}
@@ -59,15 +59,15 @@ def spread(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def over_rounds(values: Sequence[float]) -> dict[str, Any]:
-    """Return the median of the rounds, and each of them."""
+    """Return the median of the rounds, and the value of each round."""
     return {"median": rounded(statistics.median(values)), "rounds": [rounded(value) for value in values]}
 
 
 def ratio(values: Sequence[float], first: Sequence[float]) -> float:
-    """Return the median of the ratios round by round: what hits a whole round hits both of its figures."""
+    """Return the median of the ratios of the rounds, since load affects both figures of a round."""
     return rounded(statistics.median(own / other for own, other in zip(values, first, strict=True)))
 
 
 def rounded(value: float) -> float:
-    """Return a number with so many significant digits as mean anything."""
+    """Return a number rounded to the significant digits."""
     return float(f"{value:.{DIGITS}g}")

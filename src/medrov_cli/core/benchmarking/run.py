@@ -1,15 +1,14 @@
-"""Benchmark: open the engines, time them in turn, and put the figures into one document."""
+"""Procedure of ``medrov benchmark``: interleaved timing of engines, and its document."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
 
 from medrov_cli.core.base.progress import Progress, no_progress
+from medrov_cli.core.base.scratch import scratch_folder
 from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, open_model
 from medrov_cli.core.benchmarking.images import collect_images
 from medrov_cli.core.benchmarking.machine_description import describe_machine
@@ -21,22 +20,22 @@ from medrov_cli.core.weights import container
 
 SCHEMA = "medrov.benchmark/1"
 SECTIONS = ("runs", "against", "cold", "text", "scaling", "memory")
-"""Keys of the document: ``medrov benchmark`` fills the first and the last, scripts the others."""
+"""Keys of the document; ``medrov benchmark`` writes the first and the last, scripts the others."""
 
 
 def run_benchmark(
     config: BenchmarkSettings, advance: Progress = no_progress, *, stdin: Iterable[str] | None = None
 ) -> dict[str, Any]:
-    """Take all figures that are asked for; return the document of schema ``medrov.benchmark/1``.
+    """Measure the requested figures; return the document of schema ``medrov.benchmark/1``.
 
-    Sections that were not asked for are null, and so is what the machine does not tell.
+    Sections that were not requested, and values that the machine does not report, are null.
 
     Parameters
     ----------
     config
         All settings.
     advance
-        Told what is being done, how many steps of it are done, and their total if known.
+        Called with the stage, the number of its completed steps, and their total, if known.
     stdin
         Lines of standard input, for an input ``-``.
 
@@ -47,8 +46,8 @@ def run_benchmark(
     """
     config.check()
     model = BenchmarkModel.from_settings(config)
-    with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
-        folder = Path(name) / "images"
+    with scratch_folder() as scratch:
+        folder = scratch / "images"
         paths = collect_images(
             config.inputs, folder, config.images, raster=False, advance=advance, stdin=stdin
         )
@@ -64,7 +63,7 @@ def benchmark_document(
     Parameters
     ----------
     config, model
-        The settings, and the weights that were timed.
+        Settings, and timed weights.
     files
         Number of image files.
     sections
@@ -84,12 +83,12 @@ def benchmark_document(
 def _sections(
     config: BenchmarkSettings, model: BenchmarkModel, paths: Sequence[str], advance: Progress
 ) -> dict[str, Any]:
-    """Return the sections that were asked for."""
+    """Return the requested sections."""
     found: dict[str, Any] = {}
     if config.times_engines:
-        contestants = open_timed_models(config, model, paths, advance)
+        models = open_timed_models(config, model, paths, advance)
         advance(0, None, "rounds")
-        found["runs"], _ = time_models(contestants, rounds=config.rounds_or_default, seconds=config.seconds)
+        found["runs"], _ = time_models(models, rounds=config.rounds_or_default, seconds=config.seconds)
     if config.memory is not None:
         from medrov_cli.core.benchmarking.memory import watch_memory
 
@@ -104,11 +103,11 @@ def _sections(
 def open_timed_models(
     config: BenchmarkSettings, model: BenchmarkModel, paths: Sequence[str], advance: Progress
 ) -> list[TimedModel]:
-    """Open the model in every engine that is timed."""
-    threads = cv2.getNumThreads()  # importing ultralytics, as torch needs it, sets them to 0
-    contestants = []
+    """Open the model in every timed engine."""
+    threads = cv2.getNumThreads()  # the import of ultralytics, which torch weights need, sets them to 0
+    models = []
     for done, variant in enumerate(config.variants, start=1):
-        contestants.append(
+        models.append(
             TimedModel.open(
                 model,
                 variant,
@@ -120,7 +119,7 @@ def open_timed_models(
         )
         advance(done, len(config.variants), "open engines")
     cv2.setNumThreads(threads)
-    return contestants
+    return models
 
 
 def _figure(value: float | None) -> float | None:

@@ -1,20 +1,19 @@
-"""Time one model in one engine: forward alone, end to end, and the stages of a single image."""
+"""Timing of a model in an engine: forward pass, end to end, and the stages of a single image."""
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import cycle, islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medrov_cli.core.base.ordered import OrderedWriter
+from medrov_cli.core.base.scratch import scratch_folder
 from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, open_model
 from medrov_cli.core.benchmarking.images import repeat_to_length
 from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
@@ -30,26 +29,26 @@ from medrov_cli.core.writers.sink import OutputFolder
 STAGES = ("decode", "letterbox", "forward", "suppression", "write")
 
 SQUARES = 64
-"""Different model inputs that are kept for the forward pass alone: 79 MB at 640 pixels."""
+"""Number of different model inputs for the timing of the forward pass: 79 MB at 640 pixels."""
 
 WARM_UP = 4
-"""Images that pass every stage before anything is timed."""
+"""Number of images that pass every stage before the timing."""
 
 
 @dataclass(frozen=True)
 class TimedModel:
-    """A model that is open in an engine twice: for many images, and for one at a time.
+    """Model that is opened in an engine twice: for many images, and for one at a time.
 
     Attributes
     ----------
     variant
-        As it was asked for.
+        Requested engine and precision.
     many, single
-        What was opened.
+        Predictors for many images, and for one at a time.
     paths
-        Files, taken again where there are fewer than ``images``.
+        Files, repeated if there are fewer than ``images``.
     images
-        Images of a round.
+        Number of images of a round.
     """
 
     variant: Variant
@@ -89,13 +88,13 @@ class TimedModel:
         return np.stack(list(islice(found, min(SQUARES, self.images))))
 
     def warm_up(self) -> None:
-        """Pass some images through every stage, untimed."""
+        """Run some images through every stage, untimed."""
         self.forward()
         self.end_to_end(WARM_UP)
         self.stages(min(WARM_UP, self.images))
 
     def forward(self) -> float:
-        """Return images per second of the forward pass alone, with what follows from it: boxes and scores."""
+        """Return images per second of the forward pass with its boxes and scores."""
         count, batch = len(self.squares), self.many.batch
         rows = np.fromiter(islice(cycle(range(count)), self.images), dtype=np.int64)
         groups = [self.squares[rows[start : start + batch]] for start in range(0, self.images, batch)]
@@ -111,11 +110,11 @@ class TimedModel:
         return run_end_to_end(self.many, self.paths, images or self.images)
 
     def stages(self, images: int | None = None) -> list[dict[str, float]]:
-        """Return the seconds of each stage of each image: one after the other, in one thread."""
+        """Return the seconds of each stage of each image, sequentially in one thread."""
         count = images or self.images
         times: list[dict[str, float]] = []
-        with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
-            folder = OutputFolder(Path(name) / "out", (), self.single.classes.names)
+        with scratch_folder() as scratch:
+            folder = OutputFolder(scratch / "out", (), self.single.classes.names)
             folder.open(lambda _: 0)
             with closing(folder):
                 for item in repeat_to_length(self.paths, count):
@@ -153,19 +152,19 @@ def run_end_to_end(
     images: int,
     on_image: Callable[[], None] = lambda: None,
 ) -> tuple[int, float]:
-    """Compute images from files on disk to JSON lines on disk; return images (with frames) and seconds.
+    """Process files on disk to JSON lines on disk; return the number of images (with frames) and seconds.
 
-    Everything is open already: the first file is read after the start of the clock.
+    All models are open before; the first file is read after the start of the clock.
 
     Raises
     ------
     MedrovError
-        ``INTERNAL`` if a file that could be read before cannot be read now.
+        ``INTERNAL`` if a file that was readable before cannot be read.
     """
     inputs = repeat_to_length(paths, images)
     count = 0
-    with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
-        folder = OutputFolder(Path(name) / "out", (), predictor.classes.names)
+    with scratch_folder() as scratch:
+        folder = OutputFolder(scratch / "out", (), predictor.classes.names)
 
         def write(item: Detections | Failure) -> None:
             folder.write(item_to_record(item), None)
@@ -187,43 +186,41 @@ def run_end_to_end(
 
 
 def time_models(
-    contestants: Sequence[TimedModel],
+    models: Sequence[TimedModel],
     *,
     rounds: int | None,
     seconds: float | None,
     others: Sequence[Callable[[], float]] = (),
 ) -> tuple[list[dict[str, Any]], list[list[float]]]:
-    """Warm up, let contestants take turns, and return one row of figures for each.
+    """Warm up, time models in turn, and return one row of figures for each.
 
     Parameters
     ----------
-    contestants
-        What to time; the first is what the others are compared with.
+    models
+        Timed models; the first is the reference of the ratios.
     rounds, seconds
         See :func:`~medrov_cli.core.benchmarking.rounds.interleave`.
     others
-        What takes its turn in the same rounds and gives one figure; they are the second result.
+        Further actions of the same rounds, each with one figure; the second result.
     """
-    for contestant in contestants:
-        contestant.warm_up()
-    actions: list[Callable[[], Any]] = [partial(_one_round, contestant) for contestant in contestants]
+    for model in models:
+        model.warm_up()
+    actions: list[Callable[[], Any]] = [partial(_one_round, model) for model in models]
     turns = interleave([*actions, *others], rounds=rounds, seconds=seconds)
-    own_turns = turns[: len(contestants)]
-    rows = [
-        _row(contestant, own, own_turns[0]) for contestant, own in zip(contestants, own_turns, strict=True)
-    ]
-    return rows, turns[len(contestants) :]
+    own_turns = turns[: len(models)]
+    rows = [_row(model, own, own_turns[0]) for model, own in zip(models, own_turns, strict=True)]
+    return rows, turns[len(models) :]
 
 
-def _row(contestant: TimedModel, own: list[_Turn], first: list[_Turn]) -> dict[str, Any]:
+def _row(model: TimedModel, own: list[_Turn], first: list[_Turn]) -> dict[str, Any]:
     """Return the element of ``runs`` of the document."""
     images = [image for turn in own for image in turn.stages]
     joules = [turn.joules for turn in own if turn.joules is not None]
-    predictor = contestant.many
+    predictor = model.many
     return {
-        "name": str(contestant.variant),
+        "name": str(model.variant),
         "engine": predictor.engine.name,
-        "precision": contestant.variant.precision.value,
+        "precision": model.variant.precision.value,
         "streams": predictor.engine.streams,
         "batch": predictor.batch,
         "forward_images_per_s": over_rounds([turn.forward for turn in own]),
@@ -238,7 +235,7 @@ def _row(contestant: TimedModel, own: list[_Turn], first: list[_Turn]) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """The figures of one round: images per second both ways, seconds by stage, joules an image."""
+    """Figures of one round: images per second of both timings, seconds by stage, joules per image."""
 
     forward: float
     end_to_end: float
@@ -246,10 +243,10 @@ class _Turn:
     joules: float | None
 
 
-def _one_round(contestant: TimedModel) -> _Turn:
-    meter = EnergyMeter(uses_gpu=contestant.device == "cuda")
-    forward = contestant.forward()
+def _one_round(model: TimedModel) -> _Turn:
+    meter = EnergyMeter(uses_gpu=model.device == "cuda")
+    forward = model.forward()
     before = meter.read()
-    images, seconds = contestant.end_to_end()
+    images, seconds = model.end_to_end()
     joules = meter.joules(before, meter.read())
-    return _Turn(forward, images / seconds, contestant.stages(), None if joules is None else joules / images)
+    return _Turn(forward, images / seconds, model.stages(), None if joules is None else joules / images)

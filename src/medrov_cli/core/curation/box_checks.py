@@ -1,4 +1,4 @@
-"""Findings from annotations alone: boxes, classes, splits, cases, left and right."""
+"""Checks of annotations without reading images: boxes, classes, splits, cases, left and right."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from medrov_cli.core.datasets.source_set import UNSPLIT, OpenSource, split_of
 from medrov_cli.core.records.boxes import box_areas, clip_boxes, iou_matrix
 
 OUTSIDE_PX = 1.0
-"""Boxes may leave the image by this much: a pixel more or less is a matter of rounding."""
+"""Tolerance in pixels of boxes that leave the image, for the rounding of coordinates."""
 
 SAME_IOU = 0.95
-"""Two boxes of one class that overlap this much are one object written twice."""
+"""IoU from which two boxes of one class count as the same object."""
 
 _CLEAR_BOXES = 5
 _CLEAR_SHARE = 0.9
-"""A class has a side of the image if so many boxes, and this share of them, have their centre there."""
+"""Minimum number of boxes, and minimum fraction of them on one half, of a class with a usual side."""
 
 _HASHED = re.compile(r"[0-9a-f]{16}")
-"""Cases that ``data convert`` made: equal ones are one patient, whatever the source."""
+"""Cases hashed by ``data convert``: equal cases are one patient in all sources."""
 
 
 def check_boxes(source: OpenSource) -> Iterator[DatasetIssue]:
-    """Yield boxes outside their image, without area, or written twice."""
+    """Yield issues of boxes outside their image, without area, or repeated."""
     boxes = box_table(source)
     size = np.asarray([(i.height, i.width) for i in source.images], dtype=np.float64).reshape(-1, 2)
     order = np.argsort(boxes.image, kind="stable")
@@ -68,7 +68,7 @@ def _written_twice(xyxy: npt.NDArray[np.float64], label: npt.NDArray[np.int64]) 
 
 
 def check_classes(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
-    """Yield classes of a source without a box, and classes without one in the train split."""
+    """Yield issues of classes without a box in a source, and of classes without a box in the train split."""
     in_split: dict[str, Counter[str]] = defaultdict(Counter)
     for source in sources:
         split_by_id = {image.id: split_of(image) for image in source.images}
@@ -94,7 +94,7 @@ def check_classes(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
 
 
 def check_splits(source: OpenSource) -> Iterator[DatasetIssue]:
-    """Yield images without a split, and cases in two splits."""
+    """Yield issues of images without a split, and of cases in two splits."""
     lacking = [image for image in source.images if split_of(image) == UNSPLIT]
     if lacking:
         yield DatasetIssue(
@@ -118,10 +118,10 @@ def check_splits(source: OpenSource) -> Iterator[DatasetIssue]:
 
 
 def check_cases_between(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
-    """Yield cases that two sources have in different splits.
+    """Yield issues of cases that two sources have in different splits.
 
-    Cases that we hashed are one patient in both. Other equal cases may be mere numbers: one warning
-    for two sources of one modality.
+    Equal hashed cases are one patient. Other equal cases may be consecutive numbers, and give one warning per
+    pair of sources of one modality.
     """
     tables = [_splits_of_cases(source) for source in sources]
     for (one, first), (other, second) in combinations(zip(sources, tables, strict=True), 2):
@@ -153,7 +153,7 @@ def _splits_of_cases(source: OpenSource) -> Mapping[str, set[str]]:
 
 
 def check_sides(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
-    """Yield what is odd about classes with left and right."""
+    """Yield issues of classes with left and right."""
     classes = tuple(dict.fromkeys(name for source in sources for name in source.classes))
     for name, row in zip(classes, mirror_rows(classes), strict=True):
         if row < 0:
@@ -185,7 +185,7 @@ def check_sides(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
 def _side_in_source(
     source: OpenSource, boxes: BoxTable, name: str, usual: dict[str, dict[str, bool]]
 ) -> Iterator[DatasetIssue]:
-    """Yield images whose boxes lie wholly on the other half than nearly all; note the usual half."""
+    """Yield issues of images whose boxes lie on the less frequent half, and note the usual half."""
     rows = np.flatnonzero(boxes.label == source.classes.index(name))
     middle = np.asarray([i.width for i in source.images], dtype=np.float64)[boxes.image[rows]] / 2
     low, high = boxes.xyxy[rows, 0], boxes.xyxy[rows, 2]

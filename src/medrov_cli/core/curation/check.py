@@ -1,4 +1,4 @@
-"""Look over a dataset before a machine learns from it."""
+"""Check of a dataset before training."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from medrov_cli.core.curation.box_checks import (
 from medrov_cli.core.curation.duplicates import near_duplicates
 from medrov_cli.core.curation.fingerprints import Fingerprint, fingerprints
 from medrov_cli.core.curation.issues import Code, DatasetIssue, Severity
+from medrov_cli.core.curation.label_checks import check_class_names, check_form
 from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.source_set import (
@@ -38,7 +39,7 @@ SCHEMA = "medrov.data.check/1"
 
 @dataclass(frozen=True, slots=True)
 class DatasetCheck:
-    """What was found, errors first."""
+    """Issues of a dataset, errors first."""
 
     name: str
     sources: int
@@ -48,11 +49,11 @@ class DatasetCheck:
 
     @property
     def has_errors(self) -> bool:
-        """Tell whether there is a finding of severity error."""
+        """Return whether an issue has the severity error."""
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
     def counts(self) -> dict[str, int]:
-        """Return the number of findings by severity."""
+        """Return the number of issues by severity."""
         found = Counter(finding.severity for finding in self.findings)
         return {severity.value: found[severity] for severity in Severity}
 
@@ -70,19 +71,20 @@ class DatasetCheck:
 
 
 def check_dataset(config: CheckSettings, progress: Progress = no_progress) -> DatasetCheck:
-    """Return all findings about a dataset.
+    """Return all issues of a dataset.
 
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``: not one source can be opened. ``USAGE``.
+        ``DATASET_INVALID`` if no source can be opened; ``USAGE``.
     """
     opened = open_inputs(config.inputs, config.data_root)
     findings = [*_openable(opened, config.data_root)]
     for source in opened.sources:
-        findings += [*check_splits(source), *check_boxes(source)]
+        findings += [*check_splits(source), *check_boxes(source), *check_form(source)]
     findings += [
         *check_classes(opened.sources),
+        *check_class_names(opened.sources),
         *check_cases_between(opened.sources),
         *check_sides(opened.sources),
         *_check_images(opened.sources, config, progress),
@@ -103,7 +105,7 @@ def _openable(opened: SourceSet, data_root: Path | None) -> Iterator[DatasetIssu
         yield DatasetIssue(Code.SOURCE_UNUSABLE, name, error.message)
     complete = all(split_of(image) != UNSPLIT for source in opened.sources for image in source.images)
     if opened.yaml_path is None or opened.failures or not complete:
-        return  # it cannot load, and it was said why
+        return  # the reason is already an issue
     try:
         load_dataset(opened.yaml_path, data_root)
     except MedrovError as error:
@@ -115,7 +117,7 @@ def _check_images(
 ) -> Iterator[DatasetIssue]:
     records = [(source, image) for source in sources for image in source.images]
     files = [(s.path_of(image), (image.height, image.width)) for s, image in records]
-    prints = fingerprints(files, config.copies.threads, lambda done: progress(done, len(files), "reading"))
+    prints = fingerprints(files, config.copies.threads, progress)
     for (source, image), one in zip(records, prints, strict=True):
         if one.problem is not None:
             yield DatasetIssue(one.problem[0], source.where(image), one.problem[1])

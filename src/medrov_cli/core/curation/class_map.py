@@ -1,4 +1,4 @@
-"""The class map of ``medrov data merge``: which classes get another name, and which are left out.
+"""Class map of ``medrov data merge``: renamed and dropped classes.
 
 ::
 
@@ -16,33 +16,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.datasets.source_set import OpenSource
 from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.datasets.yaml_files import read_yaml
 
 _FORM = "A class map has 'rename: {old: new}', 'drop: [name]', 'synonyms: {name: a/b}' and 'sources'."
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What becomes of classes, in all sources or in one: the new name, or null for a dropped one."""
+    """New names of classes, in all sources or in one; null for a dropped class."""
 
     new_name: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassMap:
-    """A whole class map.
+    """Class map of a merge.
 
     Attributes
     ----------
     general
-        For every source.
+        Rules of all sources.
     by_source
-        By the source's name.
+        Rules by name of the source.
     synonyms
-        Other names of classes, as they are called after the renaming.
+        Synonyms by class name after renaming.
     """
 
     general: Rules = field(default_factory=Rules)
@@ -50,26 +50,26 @@ class ClassMap:
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def new_name(self, source: str, name: str) -> str | None:
-        """Return what a class of a source becomes; null if it is dropped. Names are mapped once only."""
+        """Return the new name of a class; null if it is dropped. A name is mapped once."""
         own = self.by_source.get(source, Rules()).new_name
         return own[name] if name in own else self.general.new_name.get(name, name)
 
 
 def read_class_map(path: Path, sources: Sequence[OpenSource]) -> ClassMap:
-    """Read a class map and hold it against the sources that it is for.
+    """Read a class map and check it against the sources.
 
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``: it cannot be read, names a source or class that there is not, says two
-        things of one class, or leaves a source without classes.
+        ``DATASET_INVALID`` if it cannot be read, names an absent source or class, both renames and drops a
+        class, or leaves a source without classes.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(path)
     except OSError as error:
         raise invalid(f"{path}: {error.strerror or error}", "Give the path of a class map.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise invalid(f"{path} is not a yaml file", _FORM) from error
+    except DocumentError as error:
+        raise invalid(f"{path} {error}", _FORM) from error
     _check_keys(path, document, {"rename", "drop", "synonyms", "sources"})
     known = {source.name: source.classes for source in sources}
     everywhere = tuple(dict.fromkeys(name for own in known.values() for name in own))

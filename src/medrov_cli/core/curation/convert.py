@@ -1,25 +1,36 @@
-"""The procedure behind ``medrov data convert``: one source folder from whatever people have.
+"""Procedure of ``medrov data convert``: one source folder from annotations in another format.
 
-Units are read side by side, each writing its images, and reported in order. ``convert.json`` says from the
-first moment what the folder is to become; ``annotations.json`` is written last.
+Units are read in parallel; each writes its images, and the results are collected in order. ``convert.json``
+describes the run and is written first; ``annotations.json`` is written last.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.name_collisions import collision_key
 from medrov_cli.core.base.ordered import OrderedReader
 from medrov_cli.core.base.progress import Progress, no_progress
+from medrov_cli.core.base.text_files import escaped, is_encodable
+from medrov_cli.core.curation.convert_warnings import (
+    OUTSIDE,
+    class_warnings,
+    image_warnings,
+    keep_objects,
+)
+from medrov_cli.core.datasets.class_rules import is_object_name
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 from medrov_cli.core.datasets.source_file import Images, WrittenImage, source_parts
 from medrov_cli.core.datasets.sources import ANNOTATIONS
+from medrov_cli.core.pixels.budget import limit_memory
 from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.kind import exclusive_kind
@@ -28,10 +39,13 @@ from medrov_cli.core.settings.data_convert import UNSTATED, ConvertSettings
 RUN_FILE = "convert.json"
 RUN_SCHEMA = "medrov.data.convert-run/1"
 
+_BAD_NAME = "a class name that is not valid text"
+_NAME_HINT = "Correct the class name, or export the annotations again."
+
 
 @dataclass(frozen=True, slots=True)
 class FailedInput:
-    """An input that could not be read."""
+    """Input that could not be read."""
 
     path: str
     error: MedrovError
@@ -39,26 +53,28 @@ class FailedInput:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What a conversion made.
+    """Result of a conversion.
 
     Attributes
     ----------
     images
-        Images written, or found whole by a resumed run.
+        Number of images, including those of an earlier run that is resumed.
     classes
-        Boxes by class, in the order of the categories.
+        Number of boxes by class, in the order of the categories.
     splits
-        Images by split.
+        Number of images by split.
     skipped_empty
-        Images left out because nothing is on them.
+        Number of skipped images without boxes.
     clipped
-        Boxes that reached out of their image, and were cut.
+        Number of boxes that were clipped to their image.
     dropped
-        Boxes left out because nothing of them is inside their image.
+        Number of boxes without area inside their image, which are not written.
     repeated
-        Boxes left out because they stood on their image already.
+        Number of repeated boxes of an image, which are not written.
     failures
-        Inputs that could not be read, in order. With no image at all there is no ``annotations.json``.
+        Inputs that could not be read, in order. Without any image there is no ``annotations.json``.
+    warnings
+        Sentences about what was left out and what was assumed.
     """
 
     images: int
@@ -69,6 +85,7 @@ class Converted:
     dropped: int
     repeated: int
     failures: tuple[FailedInput, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def convert(config: ConvertSettings, progress: Progress = no_progress) -> Converted:
@@ -77,12 +94,15 @@ def convert(config: ConvertSettings, progress: Progress = no_progress) -> Conver
     Raises
     ------
     MedrovError
-        ``usage``: the folder holds something else, or an option is missing; ``not_found``, ``no_input``,
-        ``dataset_invalid``: there is nothing to read; ``output_failed``. An input that fails alone is a
-        record in the result.
+        ``usage`` if the folder contains other files or an option is missing; ``not_found``, ``no_input`` or
+        ``dataset_invalid`` if there is nothing to read; ``output_failed``. A single input that fails is a
+        record of the result.
     """
     config.check()
+    limit_memory(config.reader.max_memory)
     reading = find_reader(config.format)(dataclasses.replace(config.reader, source=_source_of(config)))
+    if not all(map(is_encodable, reading.class_names)):
+        raise MedrovError(ErrorCode.DATASET_INVALID, f"{config.reader.path}: {_BAD_NAME}", _NAME_HINT)
     with RunFolder(config.output, exclusive_kind(RUN_FILE, last=ANNOTATIONS)) as folder:
         folder.claim(_describe(config, reading), resume=config.resume)
         return _convert(config, reading, folder, progress)
@@ -90,14 +110,24 @@ def convert(config: ConvertSettings, progress: Progress = no_progress) -> Conver
 
 def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progress: Progress) -> Converted:
     """Write the images, then the annotations, into the claimed folder."""
-    images = Images(config.output, config.split, keep=config.resume, drop_repeats=config.drop_repeats)
+    images = Images(
+        config.output,
+        config.split,
+        keep=config.resume,
+        drop_repeats=config.drop_repeats,
+        keep_metadata=config.keep_metadata,
+    )
     entries: list[WrittenImage] = []
     failures: list[FailedInput] = []
     skipped: list[WrittenImage] = []
+    paths_by_text: dict[str, list[str]] = defaultdict(list)
+    named = config.reader.labels.class_names
 
     def entries_of(unit: Unit) -> Iterator[WrittenImage]:
         for image in unit.read():
-            yield images.add(image, skip_empty=config.reader.skip_empty)
+            if not all(is_encodable(own.class_name) for own in image.annotations):
+                raise MedrovError(ErrorCode.BAD_METADATA, f"It has {_BAD_NAME}.", _NAME_HINT)
+            yield images.add(keep_objects(image, named), skip_empty=config.reader.skip_empty)
 
     with OrderedReader(reading.units, entries_of, config.workers) as reader:
         for number, found in reader:
@@ -105,12 +135,15 @@ def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progr
                 failures.append(FailedInput(reading.units[number].path, found))
             else:
                 (skipped if found.file_name is None else entries).append(found)
-            # A unit may have many images: it is done when the next one begins.
+                for text in (*found.warnings, *([OUTSIDE] if found.dropped else [])):
+                    paths_by_text[text].append(reading.units[number].path)
+            # A unit may have many images; it is complete at the first image of the next unit.
             progress(number, len(reading.units), "converting")
     progress(len(reading.units), len(reading.units), "converting")
     _refuse_twins(entries)
     boxes = [box for entry in entries for box in entry.boxes]
-    names = _class_names(reading, boxes)
+    stated = _class_names(reading, boxes)
+    names = tuple(name for name in stated if name in named or is_object_name(name))
     if entries:
         info = {"modality": config.modality.value, "licence": config.licence, "source": config.source}
         parts = source_parts(info, names, entries)
@@ -124,25 +157,26 @@ def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progr
         dropped=sum(entry.dropped for entry in (*entries, *skipped)),
         repeated=sum(entry.repeated for entry in entries),
         failures=tuple(failures),
+        warnings=(*reading.warnings, *class_warnings(stated, names), *image_warnings(paths_by_text)),
     )
 
 
 def _source_of(config: ConvertSettings) -> str:
-    """Return what the source is called: what the user says of it, else the name of its folder."""
-    return config.source if config.source != UNSTATED else config.output.resolve().name
+    """Return the name of the source: the option's value, else the name of its folder."""
+    return config.source if config.source != UNSTATED else escaped(config.output.resolve().name)
 
 
 def _class_names(reading: Reading, boxes: list[Annotation]) -> tuple[str, ...]:
-    """Return the source's own classes in its order, then the others by name."""
+    """Return the classes of the source in its order, then the others sorted by name."""
     others = {box.class_name for box in boxes} - set(reading.class_names)
     return (*reading.class_names, *sorted(others))
 
 
 def _refuse_twins(entries: list[WrittenImage]) -> None:
-    """Refuse images whose files differ by letter case at most: some file systems have one for both."""
+    """Refuse images with file names that some file system takes for one."""
     seen: set[str] = set()
     for entry in entries:
-        name = str(entry.file_name).casefold()
+        name = collision_key(str(entry.file_name))
         if name in seen:
             raise MedrovError(
                 ErrorCode.DATASET_INVALID,
@@ -153,7 +187,7 @@ def _refuse_twins(entries: list[WrittenImage]) -> None:
 
 
 def _describe(config: ConvertSettings, reading: Reading) -> dict[str, Any]:
-    """Return what makes up a conversion, without the places of its folders."""
+    """Return the settings that determine a conversion, without paths of folders."""
     paths = "\n".join(unit.path for unit in reading.units)
     own = config.reader
     return {
@@ -172,6 +206,8 @@ def _describe(config: ConvertSettings, reading: Reading) -> dict[str, Any]:
             "window": own.window,
             "skip_empty": own.skip_empty,
             "drop_repeats": config.drop_repeats,
+            "keep_metadata": config.keep_metadata,
+            **({"tile": own.tile} if config.format == "geojson" else {}),
             "csv": None if own.csv is None else own.csv.name,
             "readers": own.readers,
             "case": None if own.case is None else own.case.pattern,

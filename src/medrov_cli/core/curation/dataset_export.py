@@ -1,4 +1,4 @@
-"""From our dataset to other tools' files: the procedure of ``medrov data export``."""
+"""Procedure of ``medrov data export``: a dataset in the file format of another tool."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from medrov_cli.core.base.plugins import find_entry, load
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
 from medrov_cli.core.datasets.writers import registry
-from medrov_cli.core.datasets.writers.exported_images import ExportedImage, classes_of, collect
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, as_shown, classes_of, collect
 from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.runs.folder import RunFolder
@@ -24,27 +24,27 @@ from medrov_cli.core.runs.kind import exclusive_kind
 from medrov_cli.core.settings.data_export import DataExportSettings
 
 RUN_FILE = "export.json"
-"""In the output: what it was begun with."""
+"""Name of the file in the output that describes the run."""
 
 RUN_SCHEMA = "medrov.data.export-run/1"
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetExportResult:
-    """What was written.
+    """Result of an export.
 
     Attributes
     ----------
     file
         The file to open in the other tool.
     images, boxes
-        How many were written.
+        Numbers of written images and boxes.
     classes
-        In the order of the file.
+        Class names in the order of the file.
     written
-        What the format cannot hold.
+        Warnings about contents that the format cannot store.
     failures
-        Name and reason of each image, or source, that is not there.
+        Name and reason of each missing image or source.
     """
 
     file: Path
@@ -56,15 +56,15 @@ class DatasetExportResult:
 
 
 def run_export(config: DataExportSettings, progress: Progress = no_progress) -> DatasetExportResult:
-    """Copy the images, then write the annotations of those that could be copied.
+    """Copy the images, then write the annotations of the copied images.
 
-    Files that are there already are not copied again.
+    Existing files are not copied again.
 
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``, ``NO_INPUT``: no image of the splits, or not one could be read. ``USAGE``:
-        the output holds something else, or there is no such format. ``OUTPUT_FAILED``.
+        ``DATASET_INVALID``; ``NO_INPUT`` if the splits have no image or none can be read; ``USAGE`` if the
+        output contains other files or the format is unknown; ``OUTPUT_FAILED``.
     """
     config.check()
     writer = _writer_of(config.to)
@@ -92,7 +92,7 @@ def _export(
         progress(done, len(images), image.label)
         try:
             _bring(image.file, config.output / places[image.name], link=config.link_images)
-            copied.append(image)
+            copied.append(as_shown(image) if writer.follows_exif else image)
         except MedrovError as error:
             if not error.is_input_error:
                 raise
@@ -113,7 +113,7 @@ def _export(
 
 
 def _describe(config: DataExportSettings, opened: SourceSet) -> dict[str, Any]:
-    """Return what makes up an export, without the places of its folders."""
+    """Return the settings that determine an export, without paths of folders."""
     inputs = [[source.name, source.document.fields] for source in opened.sources]
     return {
         "schema": RUN_SCHEMA,
@@ -144,7 +144,7 @@ def _writer_of(name: str) -> DatasetWriter:
 
 
 def _bring(file: Path, target: Path, *, link: bool) -> None:
-    """Put a file where the other tool looks for it, byte for byte."""
+    """Copy or link a file to the place that the other tool reads, with equal bytes."""
     if not file.is_file():
         raise MedrovError(
             ErrorCode.NOT_FOUND, "The image is missing.", "Restore the file, or remove its record."

@@ -1,14 +1,14 @@
-"""Find images that are nearly the same: copies, neighbours, the same patient again.
+"""Search for near-copies: copies, neighbouring frames, further images of a patient.
 
-Two steps. Perceptual hashes of 64 bits find candidates among all pairs. What confirms them is the
-correlation of their thumbnails *after what all images of their source have in common was taken away*:
-two eye grounds of different people correlate by 0.99, since both show a bright disc on black; without
-that disc they correlate by less than 0.9, and two pictures of one patient still by more than 0.95.
+The search has two steps. Perceptual hashes of 64 bits give candidates among all pairs. A candidate is
+confirmed by the correlation of its thumbnails after subtraction of the mean thumbnail of the source. Fundus
+images of different people correlate by 0.99, as both contain a bright disc on black. Without the mean they
+correlate by less than 0.9, and two images of one patient by more than 0.95.
 
-What is found within a source of four images or more does not depend on the other sources: whoever
-looks at one source alone finds what whoever looks at all of them does.
+Pairs within a source of four images or more do not depend on the other sources: a check of one source and a
+check of all sources report the same pairs.
 
-Not found: mirrored and turned copies, crops, and images of one colour.
+The search misses mirrored and rotated copies, crops, and images of one colour.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from medrov_cli.core.settings.data import CopySettings
 _USUAL = CopySettings()
 
 _SAME = 0.9995
-"""From this correlation of whole thumbnails on, two images are the same, whatever else their source holds."""
+"""Correlation of complete thumbnails from which two images are copies in every source."""
 
 _ENOUGH = 16
-"""So many images have something in common that is not just one of them."""
+"""Minimum number of images for a mean thumbnail."""
 
 _FEW = 4
-"""From so many on, the images beside a pair say what is common, the pair's own two left out. In 15 images
-of different eyes the whole thumbnails make pairs in 98 % of all draws, and this in 1 %; it loses 2 % of
-the near-copies."""
+"""Minimum number of images beside a pair for a mean thumbnail without the pair. In 15 images of different
+eyes, complete thumbnails give false pairs in 98 % of all draws, and this mean in 1 %; it misses 2 % of the
+near-copies."""
 
 Floats = npt.NDArray[np.float32]
 Strings = npt.NDArray[np.str_]
@@ -41,7 +41,7 @@ Strings = npt.NDArray[np.str_]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two images that are nearly the same: rows, the first one lower, and their correlation."""
+    """Pair of near-copies: rows, the lower first, and their correlation."""
 
     first: int
     second: int
@@ -57,9 +57,9 @@ def near_duplicates(
     max_hamming: int = _USUAL.max_hamming,
     min_correlation: float = _USUAL.min_correlation,
 ) -> list[Pair]:
-    """Return, for each image, the one of another split that is most like it, if it is like enough.
+    """Return for each image its most similar near-copy in another split, if there is one.
 
-    Each pair once, in order of its rows: at most as many as there are images.
+    Each pair occurs once, in order of its rows; there are at most as many pairs as images.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def near_pairs(
     max_hamming: int = _USUAL.max_hamming,
     min_correlation: float = _USUAL.min_correlation,
 ) -> Iterator[Pair]:
-    """Yield every pair of images of one source that are nearly the same, whatever their splits.
+    """Yield all near-copies within one source, independent of their splits.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def near_pairs(
 
 
 class _Likeness:
-    """Correlations of thumbnails without what they have in common.
+    """Correlations of thumbnails after subtraction of a mean thumbnail.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class _Likeness:
                 self._rows_of_few[str(name)] = rows
 
     def between(self, row: int, others: IntArray, min_correlation: float) -> Floats:
-        """Return the correlation of one image with each of some others."""
+        """Return the correlation of one image with each of the others."""
         values: Floats = self._rest[others] @ self._rest[row]
         plain = self._whole[others] @ self._whole[row]
         few = self._rows_of_few.get(str(self._source[row]))
@@ -152,9 +152,9 @@ class _Likeness:
 
 
 def _residuals(whole: Floats, sources: Strings, modalities: Strings) -> Floats:
-    """Return the thumbnails without the mean one of their source; of their modality if it is small."""
+    """Return the thumbnails minus the mean of their source, or of their modality if the source is small."""
     common = np.zeros_like(whole)
-    for groups in (modalities, sources):  # the source counts more, therefore it comes last
+    for groups in (modalities, sources):  # the source has priority, therefore it comes last
         for group in np.unique(groups):
             mine = groups == group
             if mine.sum() >= _ENOUGH:

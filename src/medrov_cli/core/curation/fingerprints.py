@@ -1,8 +1,8 @@
-"""Read every image once: whether it is whole, and a fingerprint by which copies of it are known."""
+"""Fingerprints of images for the search of copies, and checks of their files, in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +11,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.issues import Code
 from medrov_cli.core.pixels.greyscale import apply_range, percentile_range
 from medrov_cli.core.pixels.quiet import silence_opencv
 
 THUMBNAIL_PX = 32
-"""Side of the thumbnails that are compared."""
+"""Side of the compared thumbnails in pixels."""
 
 _ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}
-"""First and last bytes of JPEG and PNG files, which OpenCV would read in part without a word."""
+"""First and last bytes of JPEG and PNG files; OpenCV decodes truncated ones without an error."""
 
 
 def _lowest_frequencies() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return rows and columns of the 64 lowest frequencies of a cosine transform, but the mean."""
+    """Return rows and columns of the 64 lowest frequencies of a cosine transform, without the mean."""
     side = range(THUMBNAIL_PX)
     order = sorted(((u, v) for u in side for v in side if u + v), key=lambda uv: (sum(uv), uv))[:64]
     return np.array([u for u, _ in order]), np.array([v for _, v in order])
@@ -34,16 +35,16 @@ _ROWS, _COLUMNS = _lowest_frequencies()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """What is kept of an image.
+    """Fingerprint of an image.
 
     Attributes
     ----------
     thumbnail
         uint8, (32, 32), grey; null where the file cannot be read.
     phash
-        64 bits: which of the lowest frequencies lie above their median (a DCT perceptual hash).
+        DCT perceptual hash of 64 bits: the lowest frequencies above their median.
     problem
-        What is wrong with the file, and a sentence on it.
+        Code and description of a defect of the file.
     """
 
     thumbnail: npt.NDArray[np.uint8] | None
@@ -52,28 +53,28 @@ class Fingerprint:
 
 
 def fingerprints(
-    files: Sequence[tuple[Path, tuple[int, int]]], threads: int, done: Callable[[int], None]
+    files: Sequence[tuple[Path, tuple[int, int]]], threads: int, progress: Progress = no_progress
 ) -> list[Fingerprint]:
-    """Return the fingerprint of each file, in order; a kilobyte of memory each.
+    """Return the fingerprint of each file, in order; each uses a kilobyte of memory.
 
     Parameters
     ----------
     files
-        Path and (height, width) that it must have.
-    done
-        Called with the number of files read so far.
+        Path and expected (height, width) of each file.
+    progress
+        Called with the number of files read so far, their total and the stage.
     """
     silence_opencv()
     found = []
     with ThreadPoolExecutor(threads) as pool:
         for one in pool.map(lambda file: fingerprint(*file), files):
             found.append(one)
-            done(len(found))
+            progress(len(found), len(files), "reading")
     return found
 
 
 def fingerprint(path: Path, size_hw: tuple[int, int]) -> Fingerprint:
-    """Return the fingerprint of one image file as training reads it: stored pixels, no EXIF turn."""
+    """Return the fingerprint of an image file as training reads it: stored pixels, without EXIF rotation."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -120,7 +121,7 @@ def _problem_of(image: npt.NDArray[np.generic], size_hw: tuple[int, int]) -> tup
 
 
 def _grey(image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Return eight bits of grey; deeper images are spread as training spreads them."""
+    """Return 8-bit grey values; deeper images are scaled as in training."""
     if image.dtype != np.uint8:
         image = apply_range(np.asarray(image), *percentile_range(np.asarray(image)))
     if image.ndim == 2:

@@ -1,4 +1,4 @@
-"""What a check of a dataset can find."""
+"""Issues that a check of a dataset reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How bad a finding is: an error spoils training or a measurement, a note is only worth knowing."""
+    """Severity of an issue: an error invalidates training or evaluation, a note needs no action."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class Severity(StrEnum):
 
 
 class Code(StrEnum):
-    """Everything that can be found. A closed list."""
+    """Kinds of issues; a closed list."""
 
     SOURCE_UNUSABLE = "source_unusable"
     DATASET_INVALID = "dataset_invalid"
@@ -31,6 +31,9 @@ class Code(StrEnum):
     BOX_DUPLICATE = "box_duplicate"
     CLASS_WITHOUT_BOXES = "class_without_boxes"
     CLASS_NOT_IN_TRAIN = "class_not_in_train"
+    CLASS_NO_OBJECT = "class_no_object"
+    CLASS_SPELLING = "class_spelling"
+    BOX_FORM = "box_form"
     SIDE_UNPAIRED = "side_unpaired"
     SIDE_SUSPECT = "side_suspect"
     SIDE_DIFFERS = "side_differs"
@@ -51,6 +54,9 @@ SEVERITIES = {
     Code.BOX_DUPLICATE: Severity.WARNING,
     Code.CLASS_WITHOUT_BOXES: Severity.WARNING,
     Code.CLASS_NOT_IN_TRAIN: Severity.WARNING,
+    Code.CLASS_NO_OBJECT: Severity.WARNING,
+    Code.CLASS_SPELLING: Severity.WARNING,
+    Code.BOX_FORM: Severity.WARNING,
     Code.SIDE_UNPAIRED: Severity.NOTE,
     Code.SIDE_SUSPECT: Severity.WARNING,
     Code.SIDE_DIFFERS: Severity.WARNING,
@@ -80,23 +86,26 @@ HINTS = {
     Code.BOX_DUPLICATE: "Remove one of them unless they are two objects.",
     Code.CLASS_WITHOUT_BOXES: "Remove the category if it was not annotated.",
     Code.CLASS_NOT_IN_TRAIN: "Run 'medrov data split SOURCE_DIR'.",
+    Code.CLASS_NO_OBJECT: "Convert the source again, or leave the class out with 'medrov data merge --map'.",
+    Code.CLASS_SPELLING: "Join them with 'medrov data merge --map', unless they are two classes.",
+    Code.BOX_FORM: "Convert the source with 'medrov data convert --from coco'.",
     Code.SIDE_UNPAIRED: "No action is required.",
     Code.SIDE_SUSPECT: "Check the image: the classes may be exchanged.",
     Code.SIDE_DIFFERS: "Check both sources: left and right are those of the patient.",
 }
-"""What to do about it."""
+"""Hint of each kind of issue."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetIssue:
-    """One thing that is wrong or worth knowing.
+    """Issue of a dataset.
 
     Attributes
     ----------
     code
-        Which kind; its severity is in ``SEVERITIES``.
+        Kind of the issue; ``SEVERITIES`` has its severity.
     where
-        ``source``, ``source/file``, or the class for what concerns the whole dataset.
+        ``source``, ``source/file``, or the class if the issue concerns the whole dataset.
     message
         One sentence, without a patient's name or case.
     """
@@ -107,12 +116,12 @@ class DatasetIssue:
 
     @property
     def severity(self) -> Severity:
-        """Return how bad it is."""
+        """Return the severity."""
         return SEVERITIES[self.code]
 
     @property
     def hint(self) -> str:
-        """Return what to do about it."""
+        """Return the hint."""
         return HINTS[self.code]
 
     def as_dict(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""Join source folders to one dataset: ``dataset.yaml``, and a draft of its presence table.
+"""Merge of source folders to one dataset: ``dataset.yaml`` and a generated presence table.
 
-A source whose classes the map leaves alone stays where it is, and the yaml names it by a relative
-path. One whose classes change is written anew below the output: its annotations, and its images as
-hard links, or as copies where the file system has none. The originals are never changed.
+A source with unchanged classes stays in its folder, and the yaml refers to it by a relative path. A source
+with changed classes is written below the output: its annotations, and its images as hard links, or as copies
+on file systems without hard links. The inputs are never changed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from typing import Any
 import yaml
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.base.files import bring_file, require_absent, whole_file
+from medrov_cli.core.base.files import bring_file, whole_file
+from medrov_cli.core.base.name_collisions import collision_key
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.class_map import ClassMap, read_class_map
-from medrov_cli.core.curation.presence_draft import SourceFacts, draft_presence
+from medrov_cli.core.curation.presence_generation import SourceFacts, generate_presence
 from medrov_cli.core.curation.presence_writing import write_presence
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoDocument
+from medrov_cli.core.datasets.source_kinds import stated_kinds
 from medrov_cli.core.datasets.source_set import (
     UNSPLIT,
     OpenSource,
@@ -31,14 +33,26 @@ from medrov_cli.core.datasets.source_set import (
     split_of,
 )
 from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
+from medrov_cli.core.runs.folder import RunFolder
+from medrov_cli.core.runs.identity import Refusal
+from medrov_cli.core.runs.kind import RunKind
 from medrov_cli.core.settings.data import MergeSettings
 
 DATASET = "dataset.yaml"
 PRESENCE = "presence.csv"
 RECORD = "merge.json"
-"""What was merged and how; the same as ``--json`` prints."""
+"""Name of the file with the document that ``--json`` prints."""
 
 SCHEMA = "medrov.data.merge/1"
+
+MERGED = RunKind(
+    taken=Refusal(
+        f"{{folder}}/{DATASET} already exists",
+        "Give another --output, or --overwrite to replace it and its presence.csv.",
+    ),
+    marks=(DATASET,),
+)
+"""Kind of the folder of a merged dataset, which may contain other files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +64,13 @@ class MergedSource:
     path
         Its folder, relative to the output.
     rewritten
-        Whether its classes changed, so that it has a folder below the output.
+        Whether its classes changed, so that it is written below the output.
     renamed
-        New names by old ones, of those that changed.
+        New names of renamed classes by their old names.
     dropped
-        Classes that were left out.
+        Dropped classes.
+    kind
+        Kind of its images; empty without a table of kinds.
     """
 
     name: str
@@ -65,6 +81,7 @@ class MergedSource:
     classes: tuple[str, ...]
     renamed: Mapping[str, str]
     dropped: tuple[str, ...]
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +110,7 @@ class Merged:
                     "classes": list(own.classes),
                     "renamed": dict(own.renamed),
                     "dropped": list(own.dropped),
+                    "kind": own.kind or None,
                 }
                 for own in self.sources
             ],
@@ -100,52 +118,73 @@ class Merged:
 
 
 def merge_sources(settings: MergeSettings, progress: Progress = no_progress) -> Merged:
-    """Write one dataset of several source folders.
+    """Merge several source folders to one dataset.
 
-    The output gets ``dataset.yaml`` (last), ``presence.csv``, ``merge.json``, and a folder for each source
-    whose classes change.
+    The output contains ``presence.csv``, ``merge.json``, a folder for each source with changed classes, and
+    ``dataset.yaml``, which is written last.
 
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``: a source cannot be used, two have one name, or the map does not fit.
-        ``USAGE``: there is a dataset already. ``OUTPUT_FAILED``.
+        ``DATASET_INVALID`` if a source cannot be used, two sources have one name, or the map does not fit;
+        ``USAGE`` if the output contains a dataset; ``OUTPUT_FAILED``.
     """
-    output = settings.output
-    hint = "Give another --output, or --overwrite to replace it and its presence.csv."
-    require_absent(output / DATASET, overwrite=settings.overwrite, hint=hint)
+    RunFolder(settings.output, MERGED).check(None, resume=False, overwrite=settings.overwrite)
     sources = [open_source(folder) for folder in settings.sources]
     _check_sources(sources)
     chosen = read_class_map(settings.class_map, sources) if settings.class_map is not None else ClassMap()
+    kinds = stated_kinds(settings.kinds, [(source.name, source.modality) for source in sources])
     mapped = [_mapped(source, chosen) for source in sources]
+    changed = [source for source, document in zip(sources, mapped, strict=True) if document is not None]
+    kind = replace(MERGED, files=tuple(source.name for source in changed))
+    with RunFolder(settings.output, kind) as folder:
+        folder.claim(None, resume=False, overwrite=settings.overwrite)
+        return _write(settings, sources, kinds, mapped, chosen, progress)
+
+
+def _write(
+    settings: MergeSettings,
+    sources: Sequence[OpenSource],
+    kinds: Sequence[str],
+    mapped: Sequence[CocoDocument | None],
+    chosen: ClassMap,
+    progress: Progress,
+) -> Merged:
+    """Write the sources with changed classes, and the files of the dataset, into the claimed folder."""
+    output = settings.output
     changed = [source for source, document in zip(sources, mapped, strict=True) if document is not None]
     total = sum(len(source.images) for source in changed)
     done = 0
     merged = []
-    for source, document in zip(sources, mapped, strict=True):
+    for source, kind, document in zip(sources, kinds, mapped, strict=True):
         if document is not None:
             _write_source(output / source.name, source, document)
             done += len(source.images)
             progress(done, total, "images")
-        merged.append(_merged_source(source, document, chosen, output))
+        merged.append(_merged_source(source, kind, document, chosen, output))
     classes = tuple(dict.fromkeys(c for own in merged for c in own.classes))
     result = Merged(settings.name or output.resolve().name, classes, tuple(merged))
     facts = [
         SourceFacts(own.name, source.modality, own.classes)
         for own, source in zip(merged, sources, strict=True)
     ]
-    write_presence(output / PRESENCE, draft_presence(facts, classes, chosen.synonyms))
+    write_presence(output / PRESENCE, generate_presence(facts, classes, chosen.synonyms))
     with whole_file(output / RECORD) as temporary:
         text = json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n"
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     _write_yaml(output / DATASET, result, chosen)
     return result
 
 
 def _check_sources(sources: Sequence[OpenSource]) -> None:
-    names = [source.name for source in sources]
+    names = [collision_key(source.name) for source in sources]
     for source in sources:
-        if names.count(source.name) > 1:
+        if collision_key(source.name) in map(collision_key, (DATASET, PRESENCE, RECORD)):
+            raise invalid(
+                f"{source.name!r} is the name of a file of the output",
+                "Rename the folder: the folder is the name of its source.",
+            )
+        if names.count(collision_key(source.name)) > 1:
             raise invalid(
                 f"two folders have the name {source.name!r}",
                 "Rename one of them: the folder is the name of its source.",
@@ -159,7 +198,7 @@ def _check_sources(sources: Sequence[OpenSource]) -> None:
 
 
 def _mapped(source: OpenSource, chosen: ClassMap) -> CocoDocument | None:
-    """Return the source's document with its new classes, or null if they stay as they are."""
+    """Return the source's document with its new classes, or null if they do not change."""
     new = {old: chosen.new_name(source.name, old) for old in source.classes}
     if all(old == name for old, name in new.items()):
         return None
@@ -200,7 +239,7 @@ def _link(original: Path, target: Path) -> None:
 
 
 def _merged_source(
-    source: OpenSource, document: CocoDocument | None, chosen: ClassMap, output: Path
+    source: OpenSource, kind: str, document: CocoDocument | None, chosen: ClassMap, output: Path
 ) -> MergedSource:
     new = {old: chosen.new_name(source.name, old) for old in source.classes}
     here = os.path.relpath(source.folder.resolve(), output.resolve())
@@ -213,6 +252,7 @@ def _merged_source(
         classes=tuple(dict.fromkeys(name for name in new.values() if name is not None)),
         renamed={old: name for old, name in new.items() if name is not None and name != old},
         dropped=tuple(old for old, name in new.items() if name is None),
+        kind=kind,
     )
 
 
@@ -220,11 +260,14 @@ def _write_yaml(path: Path, merged: Merged, chosen: ClassMap) -> None:
     document: dict[str, Any] = {
         "name": merged.name,
         "root": ".",
-        "sources": [{"path": own.path, "name": own.name} for own in merged.sources],
+        "sources": [
+            {"path": own.path, "name": own.name, **({"kind": own.kind} if own.kind else {})}
+            for own in merged.sources
+        ],
     }
     if chosen.synonyms:
         document["classes"] = {name: "/".join(texts) for name, texts in chosen.synonyms.items()}
     document["presence"] = PRESENCE
     with whole_file(path) as temporary:
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

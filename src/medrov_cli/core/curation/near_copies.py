@@ -1,4 +1,4 @@
-"""Which cases of a source hang together, since they hold near-copies of each other."""
+"""Groups of cases of a source that contain near-copies of each other."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from medrov_cli.core.datasets.source_set import OpenSource
 from medrov_cli.core.settings.data import CopySettings
 
 _SLACK = 1e-4
-"""A check adds up other numbers in another order: what it finds by a hair must be found here, too."""
+"""Margin of the correlation: ``check`` sums in another order, so that its pairs at the limit are found here,
+too."""
 
 Failure = tuple[str, MedrovError]
-"""File of an image, and why it could not be compared."""
+"""File of an image, and the reason why it was not compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Cases put together.
+    """Groups of cases.
 
     Attributes
     ----------
     groups
-        Of each image, its group: equal for two images that must not be parted.
+        Group of each image; images of one group stay in one split.
     pairs
-        Near-copies of two different cases.
+        Number of near-copies between different cases.
     failures
-        Images that could not be read: they are with their case, and compared with nothing.
+        Images that could not be read; they stay with their case, and are not compared.
     """
 
     groups: tuple[Case, ...]
@@ -45,20 +46,20 @@ class Joined:
 def join_near_copies(
     source: OpenSource, cases: Sequence[Case], rule: CopySettings, progress: Progress = no_progress
 ) -> Joined:
-    """Read all images of a source, and put cases together that hold near-copies of each other.
+    """Read all images of a source, and group cases that contain near-copies of each other.
 
     Parameters
     ----------
     cases
-        Of each image.
+        Case of each image.
 
     Raises
     ------
     MedrovError
-        ``NO_INPUT``: not one image can be read.
+        ``NO_INPUT`` if no image can be read.
     """
     files = [(source.path_of(i), (i.height, i.width)) for i in source.images]
-    prints = fingerprints(files, rule.threads, lambda done: progress(done, len(files), "reading"))
+    prints = fingerprints(files, rule.threads, progress)
     failures = tuple(
         (source.where(image), _error(one))
         for image, one in zip(source.images, prints, strict=True)
@@ -88,14 +89,14 @@ def join_near_copies(
 
 
 def join(cases: Sequence[Case], pairs: Iterable[tuple[int, int]]) -> list[Case]:
-    """Return the group of each image: the first, in order of their names, of the cases that hang together.
+    """Return the group of each image: the first case of the connected cases in order of their names.
 
     Parameters
     ----------
     cases
-        Of each image.
+        Case of each image.
     pairs
-        Rows of two images that belong together.
+        Rows of two images of one group.
     """
     above = {case: case for case in cases}
 

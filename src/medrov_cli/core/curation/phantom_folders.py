@@ -1,7 +1,7 @@
-"""Folders of synthetic phantoms, in every form that ``medrov data phantom`` can give them.
+"""Folders of synthetic phantoms in all formats of ``medrov data phantom``.
 
-Every image is a function of the seed and its number alone: a longer run begins with the images of a
-shorter one, and an interrupted one is repeated to the same bytes.
+Every image is a function of the seed and its number only: a longer run begins with the images of a shorter
+one, and a repeated run writes equal bytes.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _LICENCE = "CC0 (synthetic, ours)"
 
 @dataclass(frozen=True, slots=True)
 class PhantomSource:
-    """One folder of phantoms.
+    """Folder of phantoms.
 
     Attributes
     ----------
     name, modality
-        Of the source; the folder has the same name.
+        Name and modality of the source; the folder has the same name.
     images, boxes
-        How many; a volume is one image, with the boxes of its slices.
+        Numbers of images and boxes; a volume is one image, with the boxes of its slices.
     classes
-        Every class that it may hold.
+        All classes that it may contain.
     """
 
     name: str
@@ -57,7 +57,8 @@ class PhantomSource:
 
 
 Writer = Callable[[Path, PhantomKind, int, int, Step], PhantomSource]
-"""From a folder, what to draw, how many of it, and a seed; what makes the folder whole is written last."""
+"""Writer of a folder from the kind, the count and a seed; the file that completes the folder is written
+last."""
 
 
 def _write_pictures(folder: Path, kind: PhantomKind, count: int, seed: int, step: Step) -> PhantomSource:
@@ -96,7 +97,7 @@ def _write_pictures(folder: Path, kind: PhantomKind, count: int, seed: int, step
 
 
 def _write_masks(folder: Path, kind: PhantomKind, count: int, seed: int, step: Step) -> PhantomSource:
-    """Write ``images/STEM.png`` and ``masks/CLASS/STEM.png``: all objects of a class share a mask."""
+    """Write ``images/STEM.png`` and ``masks/CLASS/STEM.png``, one mask for all objects of a class."""
     boxes = 0
     for index in range(count):
         own_seed = phantom_seed(seed, index)
@@ -114,7 +115,7 @@ def _write_masks(folder: Path, kind: PhantomKind, count: int, seed: int, step: S
 
 
 def _write_slices(folder: Path, kind: PhantomKind, count: int, seed: int, step: Step) -> PhantomSource:
-    """Write ``images/NAME.dcm``, and the boxes with the columns of VinDr-CXR's table."""
+    """Write ``images/NAME.dcm``, and the boxes in a table with the columns of VinDr-CXR."""
     rows: list[tuple[Any, ...]] = []
     for index in range(count):
         own_seed = phantom_seed(seed, index)

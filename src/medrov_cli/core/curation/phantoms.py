@@ -1,4 +1,4 @@
-"""Synthetic phantoms as sources of any size: the procedure of ``medrov data phantom``."""
+"""Procedure of ``medrov data phantom``: synthetic phantoms as sources of any size."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.data import PhantomSettings
 
 RUN_FILE = "phantom.json"
-"""In each folder: what it was begun with."""
+"""Name of the file in each folder that describes the run."""
 
 RUN_SCHEMA = "medrov.data.phantom-run/1"
 
 
 def run_phantoms(config: PhantomSettings, progress: Progress = no_progress) -> tuple[PhantomSource, ...]:
-    """Write one folder a modality; what makes it whole is written last.
+    """Write one folder per modality; the file that completes it is written last.
 
     Raises
     ------
     MedrovError
-        ``USAGE``: the form cannot hold a modality, or a folder is there already. ``OUTPUT_FAILED``.
+        ``USAGE`` if the format does not support a modality, or a folder exists; ``OUTPUT_FAILED``.
     """
     kinds = _kinds(config)
     settings = {"format": config.format, "count": config.count, "seed": config.seed}

@@ -1,6 +1,6 @@
-"""Put the images of a source into train, val and test: dealt anew, or repaired where they leak.
+"""Split of a source into train, val and test: a new one, or a repair of leaks between splits.
 
-What must stay together are the images of a case, and cases that hold near-copies of each other.
+Images of a case, and cases that contain near-copies of each other, stay in one split.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from medrov_cli.core.settings.data_split import SplitSettings
 
 @dataclass(frozen=True, slots=True)
 class SplitResult:
-    """What was done.
+    """Result of a split.
 
     Attributes
     ----------
     source
         Its name.
     images, cases
-        Numbers by split.
+        Numbers of images and cases by split.
     without_case
-        Images whose patient is unknown, each taken as a case of its own.
+        Number of images of unknown patients; each counts as a case.
     class_images, class_boxes
-        For each class, images that show it and boxes, by split.
+        Numbers of images with the class, and of boxes, by class and split.
     copy_pairs, joined_cases, joined_groups
-        Near-copies of different cases; cases that hang together by them, and in how many groups.
-        Null if images were not compared.
+        Numbers of near-copies between different cases, of the cases connected by them, and of their groups;
+        null if images were not compared.
     moved, moved_cases
-        Images that a repair moved, and of how many cases they are; null where all was dealt anew.
+        Images that a repair moved, and the number of their cases; null for a new split.
     failures
-        Images that could not be compared.
+        Images that were not compared.
     """
 
     source: str
@@ -67,15 +67,15 @@ class SplitResult:
 
 
 def split_source(settings: SplitSettings, progress: Progress = no_progress) -> SplitResult:
-    """Put the images of a source folder into splits, and write its ``annotations.json`` with them.
+    """Assign the images of a source folder to splits, and write them to its ``annotations.json``.
 
-    A repair without anything to move leaves the file as it is, byte for byte.
+    A repair that moves no image does not change the file.
 
     Raises
     ------
     MedrovError
-        ``USAGE``: the shares leave nothing for training. ``DATASET_INVALID``: also if a repair finds
-        images without a split. ``NO_INPUT``: not one image can be compared. ``OUTPUT_FAILED``.
+        ``USAGE`` if the fractions leave no training images; ``DATASET_INVALID``, also if images have no split
+        in a repair; ``NO_INPUT`` if no image can be read; ``OUTPUT_FAILED``.
     """
     settings.check()
     shares = settings.shares
@@ -97,7 +97,7 @@ def split_source(settings: SplitSettings, progress: Progress = no_progress) -> S
 
 
 def case_key(image: CocoImage) -> Case:
-    """Return what must stay together: the patient, or the image itself where it is unknown."""
+    """Return the key of a case: the patient, or the image itself if the patient is unknown."""
     case = image.fields.get("case")
     return ("image", image.file_name) if case in (None, "") else ("case", str(case))
 

@@ -1,8 +1,8 @@
-"""Deal cases into train, val and test.
+"""Assignment of cases to train, val and test.
 
-Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML 2011) over cases in place of single
-images: the rarest class is dealt first, each of its cases to the split that still lacks most of it.
-Only splits that still lack images are asked, so that none exceeds its share by a whole case.
+Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML 2011) over cases in place of single images:
+the cases of the rarest class come first, each to the split with the largest deficit of it. Only splits with a
+deficit of images receive cases, so that none exceeds its fraction by a whole case.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from medrov_cli.core.settings.choices import SPLITS, Split
 from medrov_cli.core.settings.data_split import Shares
 
 Case = tuple[str, str]
-"""What must stay together: a patient, an image without one, or a group of them."""
+"""Key of images that stay together: a patient, an image without one, or a group of them."""
 
 IMAGES = "#"
-"""Counts the images of a case, among the counts of those that show a class."""
+"""Key of the number of images of a case."""
 
 SHOWS = "="
-"""Stands before a class name there; alone, it counts images without a box: they are dealt evenly, too."""
+"""Prefix of class names in the keys; the prefix alone is the key of images without a box."""
 
 _TIES: tuple[Split, ...] = ("test", "val", "train")
-"""Who is served first where two splits lack the same."""
+"""Order of splits with equal deficits."""
 
 
 def assign_splits(
@@ -40,10 +40,10 @@ def assign_splits(
     Parameters
     ----------
     images_by_class
-        For each case the number of its images, under ``IMAGES``, and of those that show each class,
-        under ``SHOWS + name``.
+        For each case the number of its images, with the key ``IMAGES``, and of its images with each class,
+        with the key ``SHOWS + name``.
     kept
-        Cases whose split is given.
+        Cases with a given split.
     """
     shares = {"train": 1 - config.val - config.test, "val": config.val, "test": config.test}
     table = {key: dict(own) for key, own in sorted(images_by_class.items())}
@@ -76,7 +76,7 @@ def assign_splits(
 
 
 def _rarest(table: Mapping[Case, Mapping[str, int]], left: Sequence[Case]) -> str:
-    """Return the class that the fewest of the cases show; the count of images itself comes last."""
+    """Return the class with the fewest cases; the number of images itself comes last."""
     shown = Counter(name for key in left for name in table[key] if name != IMAGES)
     return min(shown, key=lambda name: (shown[name], name)) if shown else IMAGES
 

@@ -1,4 +1,4 @@
-"""Mend splits that leak: whatever stands in several goes wholly into one, and all else stays."""
+"""Repair of splits: a group of images in several splits moves to one of them, and the rest stays."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from medrov_cli.core.curation.split_assignment import Case
 from medrov_cli.core.settings.choices import Split
 
 _STRONGEST: tuple[Split, ...] = ("test", "val", "train")
-"""What has been measured on must never be trained on; nothing leaves the test split."""
+"""Priority of splits in a repair: no image leaves the test split, as evaluated images must not be trained
+on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An image whose split has changed.
+    """Image with a changed split.
 
     Attributes
     ----------
     file_name
-        Below ``images/``.
+        Path below ``images/``.
     before, after
-        Its splits.
+        Its splits before and after the repair.
     reason
-        ``case_in_two_splits``: its own case was there already; ``near_duplicate``: a near-copy was.
+        ``case_in_two_splits`` if its case is in the new split already; ``near_duplicate`` if a near-copy is.
     """
 
     file_name: str
@@ -43,14 +44,14 @@ class Moved:
 
 
 def repaired(groups: Sequence[Case], splits: Sequence[Split]) -> list[Split]:
-    """Return the new split of each image: that of its group that must be guarded most.
+    """Return the new split of each image: the split of its group with the highest priority.
 
     Parameters
     ----------
     groups
-        Of each image, what must stay together.
+        Group of each image.
     splits
-        Of each image, as they are.
+        Current split of each image.
     """
     strongest: dict[Case, Split] = {}
     for group, split in zip(groups, splits, strict=True):
@@ -61,7 +62,7 @@ def repaired(groups: Sequence[Case], splits: Sequence[Split]) -> list[Split]:
 def movements(
     names: Sequence[str], cases: Sequence[Case], before: Sequence[Split], after: Sequence[Split]
 ) -> tuple[Moved, ...]:
-    """Return the images whose split changes, in their order, each with the reason."""
+    """Return the images with changed splits, in their order, each with the reason."""
     already = set(zip(cases, before, strict=True))
     return tuple(
         Moved(

@@ -1,4 +1,4 @@
-"""Count what a dataset holds: images, boxes and their sizes, by source, class and split."""
+"""Statistics of a dataset: images, boxes and their sizes, by source, class and split."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from medrov_cli.core.settings.choices import SPLITS
 SCHEMA = "medrov.data.stats/1"
 
 PLACES: tuple[str, ...] = (*SPLITS, UNSPLIT)
-"""Splits, and where images without one are counted."""
+"""Splits, and the key for images without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassStats:
-    """One class in one source.
+    """Statistics of one class in one source.
 
     Attributes
     ----------
     images, boxes
-        Images that show it and boxes, by split.
+        Numbers of images with the class, and of boxes, by split.
     side_px
-        Least, median and greatest side of its boxes: the root of the area inside the image, in pixels
-        of the stored image; null without boxes.
+        Smallest, median and largest side of its boxes: the square root of the area inside the image, in
+        pixels of the stored image; null without boxes.
     share
         Median share of the image's area that a box covers, 0 to 1; null without boxes.
     """
@@ -58,16 +58,16 @@ class ClassStats:
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """One source.
+    """Statistics of one source.
 
     Attributes
     ----------
     images, cases
-        Numbers by split; an image whose patient is unknown counts as a case.
+        Numbers by split; an image of an unknown patient counts as a case.
     empty
-        Images without a box.
+        Number of images without a box.
     size_px
-        Least and greatest side of its images.
+        Smallest and largest side of its images, in pixels.
     """
 
     name: str
@@ -95,7 +95,7 @@ class SourceStats:
 
 @dataclass(frozen=True, slots=True)
 class DatasetStats:
-    """A whole dataset."""
+    """Statistics of a dataset."""
 
     name: str
     sources: tuple[SourceStats, ...]
@@ -128,7 +128,7 @@ class DatasetStats:
 
 
 def stats_of(opened: SourceSet) -> DatasetStats:
-    """Return what the opened sources hold."""
+    """Return the statistics of opened sources."""
     return DatasetStats(opened.name, tuple(_source_stats(source) for source in opened.sources))
 
 

@@ -1,4 +1,4 @@
-"""Statistics of a dataset, and their page with pictures of some boxes of each class."""
+"""Statistics of a dataset, and their HTML page with example boxes of each class."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from medrov_cli.core.settings.data import StatsSettings
 _JPEG_QUALITY = 80
 
 Shown = tuple[OpenSource, int, Box]
-"""A source, the row of its image, and a box in it."""
+"""Source, row of an image, and a box of the image."""
 
 
 def count_dataset(settings: StatsSettings, progress: Progress = no_progress) -> DatasetStats:
-    """Return what a dataset yaml or source folders hold, and write the page if it is asked for.
+    """Return the statistics of a dataset yaml or of source folders, and write the page on request.
 
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``: a source cannot be opened. ``USAGE``, ``OUTPUT_FAILED``.
+        ``DATASET_INVALID`` if a source cannot be opened; ``USAGE``; ``OUTPUT_FAILED``.
     """
     opened = open_inputs(settings.inputs, settings.data_root)
     if opened.failures:
@@ -50,14 +50,14 @@ def write_stats_page(
     seed: int,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the page; the same dataset and seed give the same bytes.
+    """Write the page; equal datasets and seeds give equal bytes.
 
     Parameters
     ----------
     per_class
-        Pictures of each class, from its sources in turn.
+        Number of boxes per class, from its sources in turn.
     seed
-        Of the choice of boxes.
+        Seed of the selection of boxes.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def write_stats_page(
 
 
 def choose(sources: Sequence[OpenSource], name: str, count: int, seed: int) -> list[Shown]:
-    """Return some boxes of a class: drawn at random within each source, the sources taking turns."""
+    """Return boxes of a class, drawn at random within each source, from the sources in turn."""
     by_source = []
     for source in sources:
         if name not in source.classes:

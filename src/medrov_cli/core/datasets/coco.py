@@ -14,7 +14,9 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.documents import read_json
+from medrov_cli.core.base.files import open_text, whole_file
+from medrov_cli.core.base.text_files import DocumentError, is_encodable
 from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
     CocoCategory,
@@ -22,16 +24,14 @@ from medrov_cli.core.datasets.coco_records import (
     CocoError,
     CocoImage,
     CocoRecord,
-    CocoResult,
-    is_box,
-    is_number,
 )
+from medrov_cli.core.datasets.coco_result import CocoResult
 
 _R = TypeVar("_R", bound=CocoRecord)
 
 
 class NotJsonError(CocoError):
-    """The file is not JSON in UTF-8."""
+    """The file is no JSON text within the limits of `medrov_cli.core.base.documents`."""
 
 
 class Layout(Enum):
@@ -98,7 +98,8 @@ def parse_document(value: object, *, check_records: bool = True) -> CocoDocument
     if not isinstance(document.info.fields, dict):
         raise CocoError("'info' is not an object")
     for category in categories:
-        category.require("name")
+        if not is_encodable(str(category.require("name"))):
+            raise CocoError(f"category {category.id} has a name that is not valid text")
     known = {"image_id": _unique_ids(images, "images"), "category_id": _unique_ids(categories, "categories")}
     for own in document.annotations:
         for key, ids in known.items():
@@ -182,11 +183,10 @@ def write_results(path: Path, results: Iterable[CocoResult]) -> None:
 
 
 def _read_json(path: Path) -> Any:
-    content = path.read_bytes()
     try:
-        return json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise NotJsonError(str(error)) from error
+        return read_json(path, allow_nan=True)  # programs write them, and a wrong box costs one image
+    except DocumentError as error:
+        raise NotJsonError(f"it {error}") from None
 
 
 def _records(document: Mapping[str, Any], key: str, kind: type[_R]) -> tuple[_R, ...]:
@@ -222,17 +222,8 @@ def is_inside(file_name: str) -> bool:
 
 
 def _results(document: Mapping[str, Any], key: str) -> tuple[CocoResult, ...]:
-    return tuple(_result(number, own) for number, own in enumerate(_records(document, key, CocoRecord), 1))
-
-
-def _result(number: int, record: CocoRecord) -> CocoResult:
-    ids = record.require_id("image_id"), record.require_id("category_id")
-    box, score = record.require("bbox"), record.require("score")
-    if not is_box(box) or min(box[2:]) < 0:
-        raise CocoError(f"result {number} has the bbox {box!r}, not x, y, width, height")
-    if not is_number(score) or not 0 <= score <= 1:
-        raise CocoError(f"result {number} has the score {score!r}, not from 0 to 1")
-    return CocoResult(*ids, tuple(map(float, box)), float(score))
+    records = _records(document, key, CocoRecord)
+    return tuple(CocoResult.of_record(own, number) for number, own in enumerate(records, 1))
 
 
 def _array(
@@ -246,5 +237,5 @@ def _array(
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+    with whole_file(path) as temporary, open_text(temporary) as stream:
         stream.writelines(pieces)

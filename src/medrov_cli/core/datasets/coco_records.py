@@ -6,13 +6,20 @@ kept when the document is written again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from medrov_cli.core.datasets.coco_values import is_box, is_flag_set, is_number
+from medrov_cli.core.datasets.segmentations import Extent, segmentation_extent
+
 Ids = tuple[Any, Any, Any]
 """Identifiers of an annotation, of its image and of its category."""
+
+
+CROWD_FLAGS = frozenset({"crowd", "iscrowd", "is_crowd", "difficult", "ignore", "ignored"})
+"""Names of an annotation's flags (VOC's ``difficult``, COCO's ``iscrowd`` and ``ignore``): an object with one
+is neither learned nor counted as found or missed, as COCO treats a crowd."""
 
 
 class CocoError(ValueError):
@@ -87,6 +94,15 @@ class CocoImage(CocoRecord):
         """Pixels."""
         return self._pixels("width")
 
+    @property
+    def stated_size(self) -> tuple[int, int] | None:
+        """Height and width; None where the record states none, or zeros."""
+        try:
+            size = self.height, self.width
+        except CocoError:
+            return None
+        return size if min(size) > 0 else None
+
     def _pixels(self, key: str) -> int:
         value = self.require(key)
         try:
@@ -130,12 +146,37 @@ class CocoAnnotation(CocoRecord):
 
     @property
     def box_xywh(self) -> tuple[float, float, float, float]:
-        """Left, top, width, height in pixels of the stored image."""
-        box = self.require("bbox")
-        if not is_box(box):
-            raise CocoError(f"annotation {self.fields.get('id')} has no box of four numbers")
-        left, top, width, height = map(float, box)
-        return left, top, width, height
+        """Left, top, width, height in pixels of the image.
+
+        An annotation whose box is missing, empty or without an area has that of its segmentation.
+        """
+        box = self.fields.get("bbox")
+        if is_box(box):
+            extent = None if box[2] * box[3] else self._readable_extent
+            left, top, width, height = map(float, box)
+            return (left, top, width, height) if extent is None else extent.box_xywh
+        extent = self.extent if box in (None, []) else None
+        if extent is not None:
+            return extent.box_xywh
+        self.require("bbox")
+        raise CocoError(f"annotation {self.fields.get('id')} has no box of four numbers")
+
+    @property
+    def _readable_extent(self) -> Extent | None:
+        try:
+            return self.extent
+        except CocoError:
+            return None
+
+    @property
+    def extent(self) -> Extent | None:
+        """Outer box and area of the segmentation; None if there is none."""
+        try:
+            return segmentation_extent(self.fields.get("segmentation"))
+        except ValueError as error:
+            raise CocoError(
+                f"annotation {self.fields.get('id')} has a segmentation that cannot be read: {error}"
+            ) from None
 
     @property
     def area(self) -> float | None:
@@ -143,12 +184,15 @@ class CocoAnnotation(CocoRecord):
         value = self.fields.get("area")
         if value is not None and not is_number(value):
             raise CocoError(f"annotation {self.fields.get('id')} has an area that is no number")
+        extent = None if value is not None or is_box(self.fields.get("bbox")) else self.extent
+        if extent is not None:
+            return extent.area
         return None if value is None else float(value)
 
     @property
     def is_crowd(self) -> bool:
-        """Whether the box holds several objects that are not told apart."""
-        return bool(self.fields.get("iscrowd"))
+        """Whether the box has several objects, or one that training and scores leave out."""
+        return is_flag_set(self.fields.get("iscrowd")) or is_flag_set(self.fields.get("ignore"))
 
     def with_category(self, category_id: Any) -> CocoAnnotation:
         """Return the annotation in another category."""
@@ -156,41 +200,13 @@ class CocoAnnotation(CocoRecord):
 
     def with_ids(self, ids: Ids) -> CocoAnnotation:
         """Return the annotation with other identifiers, and with its area and whether it is a crowd."""
-        _, _, width, height = self.box_xywh
+        box, area = self.box_xywh, self.area
         fields = {**self.fields}
-        fields.setdefault("area", width * height)
+        if fields.get("bbox") != list(box):
+            fields["bbox"] = list(box)
+        if fields.get("area") is None:
+            fields["area"] = box[2] * box[3] if area is None else area
         return CocoAnnotation(_with_ids(ids, {**fields, "iscrowd": int(self.is_crowd)}))
-
-
-@dataclass(frozen=True, slots=True)
-class CocoResult:
-    """One detection.
-
-    Attributes
-    ----------
-    image_id, category_id
-        Identifiers of the image and of the category.
-    box_xywh
-        Left, top, width, height in pixels of the stored image.
-    score
-        0 to 1.
-    """
-
-    image_id: Any
-    category_id: Any
-    box_xywh: Sequence[float]
-    score: float
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The JSON object."""
-        ids = {"image_id": self.image_id, "category_id": self.category_id}
-        return {**ids, "bbox": list(self.box_xywh), "score": self.score}
-
-    def as_annotation(self, annotation_id: int, area: float | None = None) -> CocoAnnotation:
-        """Return the result with an identifier, and where an area is given as an object of that area."""
-        more = {} if area is None else {"area": area, "iscrowd": 0}
-        return CocoAnnotation({"id": annotation_id, **self.fields, **more})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,19 +241,6 @@ class CocoDocument:
 def numbered_categories(names: Iterable[str]) -> tuple[CocoCategory, ...]:
     """Return a category for each name; identifiers count from 1."""
     return tuple(CocoCategory({"id": number, "name": name}) for number, name in enumerate(names, 1))
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a JSON value is a finite number in the range of float64."""
-    try:
-        return isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:  # an integer of more than 308 digits
-        return False
-
-
-def is_box(value: object) -> bool:
-    """Tell whether a JSON value is a list of four finite numbers."""
-    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
 def _with_ids(ids: Ids, fields: Mapping[str, Any]) -> dict[str, Any]:

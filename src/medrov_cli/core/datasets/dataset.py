@@ -7,12 +7,17 @@ A yaml names the sources, each a folder with ``annotations.json`` (COCO; every i
     root: omnis-mini            # relative to the yaml
     sources:
       - bccd                    # a folder below the root
-      - {path: busi, name: BUSI, modality: ultrasound}
+      - {path: busi, name: BUSI, modality: ultrasound, kind: breast ultrasound}
+      - {path: monuseg, mpp: 0.25}    # optional: micrometres per pixel of its images
       - {path: labels/cxr, images: cxr/images}    # optional: a folder of images elsewhere below the root
+      - {path: cases, slides: geojson, modality: histopathology}    # for eval alone: annotated slides, see
+                                # core/datasets/slides/region_samples.py
     classes:                    # optional: synonyms by class; default: the categories' names
       lung nodule: pulmonary nodule/nodule in the lung
     presence: presence.csv      # optional, relative to the yaml: see core/datasets/presence.py;
                                 # or omnis, the shipped table: see core/datasets/omnis.py
+    kinds: kinds.csv            # optional, relative to the yaml, in place of the key "kind" of each source:
+                                # see core/datasets/source_kinds.py
     novel: [colon polyp]        # optional: classes that count as unseen in an evaluation
 """
 
@@ -24,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.datasets.omnis import OMNIS, presence_from_omnis
 from medrov_cli.core.datasets.presence import (
     POSSIBLE,
@@ -33,7 +38,10 @@ from medrov_cli.core.datasets.presence import (
     presence_from_annotations,
     read_presence,
 )
+from medrov_cli.core.datasets.source_kinds import check_source_kinds, kind_entries, read_source_kinds
 from medrov_cli.core.datasets.sources import Sample, Source, invalid, read_source
+from medrov_cli.core.datasets.yaml_files import read_yaml
+from medrov_cli.core.records.image_kinds import KindEntry
 from medrov_cli.core.settings.choices import SPLITS, Modality, Split
 
 TAUGHT: tuple[Split, ...] = ("train",)
@@ -60,6 +68,8 @@ class Dataset:
         int8, (sources, classes): 1 annotated, 0 possible but not annotated, -1 impossible.
     novel
         Rows of the classes that count as unseen in an evaluation; training does not look at it.
+    kinds
+        Kind of the images of each source; empty if the yaml does not state kinds.
     """
 
     name: str
@@ -69,6 +79,13 @@ class Dataset:
     samples: Mapping[Split, tuple[Sample, ...]]
     presence: PresenceTable
     novel: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def kind_entries(self) -> tuple[KindEntry, ...]:
+        """Return the kinds in the order of their names, with the classes that they can show."""
+        modalities = [source.modality for source in self.sources]
+        return kind_entries(self.kinds, modalities, self.classes, self.presence)
 
     def modalities_of(self, class_id: int) -> tuple[Modality, ...]:
         """Return the modalities in which the class is annotated, in the order of ``Modality``."""
@@ -82,6 +99,7 @@ def load_dataset(
     *,
     presence: str | None = None,
     pseudo: Collection[Split] = TAUGHT,
+    slides: bool = False,
 ) -> Dataset:
     """Read a dataset yaml and all its sources.
 
@@ -96,6 +114,8 @@ def load_dataset(
     pseudo
         Splits whose samples have the boxes that a detector added (``"source": "pseudo"``), too. They may
         teach; they are no truth to judge by.
+    slides
+        Whether sources of slides are read; else they are refused.
 
     Raises
     ------
@@ -111,7 +131,10 @@ def load_dataset(
     samples: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
     for entry in document["sources"]:
         settings = {"path": entry} if isinstance(entry, str) else dict(entry)
-        source, found = read_source(base, settings, len(sources), classes, pseudo)
+        if "slides" in settings:
+            source, found = _read_slides(yaml_path, base, settings, len(sources), classes, slides)
+        else:
+            source, found = read_source(base, settings, len(sources), classes, pseudo)
         if any(s.name == source.name for s in sources):
             raise invalid(
                 f"{yaml_path}: source {source.name!r} is listed twice", "Give each source its own name."
@@ -129,7 +152,22 @@ def load_dataset(
         samples={split: tuple(items) for split, items in samples.items()},
         presence=_read_presence(yaml_path, document, sources, classes),
         novel=_read_novel(yaml_path, document.get("novel") or [], classes),
+        kinds=_read_kinds(yaml_path, document, sources),
     )
+
+
+def _read_slides(
+    path: Path, base: Path, settings: dict[str, Any], source_id: int, classes: list[str], is_allowed: bool
+) -> tuple[Source, dict[Split, list[Sample]]]:
+    if not is_allowed:
+        name = settings.get("name") or settings.get("path")
+        raise invalid(
+            f"{path}: source {name!r} has slides: eval alone reads them",
+            "Cut tiles out of them: medrov data convert --from geojson or ann.",
+        )
+    from medrov_cli.core.datasets.slides.region_samples import read_slide_source
+
+    return read_slide_source(base, settings, source_id, classes)
 
 
 def read_dataset_yaml(path: Path) -> dict[str, Any]:
@@ -141,11 +179,11 @@ def read_dataset_yaml(path: Path) -> dict[str, Any]:
         ``DATASET_INVALID``: it cannot be read, or has no sources.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(path)
     except OSError as error:
         raise invalid(f"{path}: {error.strerror or error}", "Give the path of a dataset yaml.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise invalid(f"{path} is not a yaml file", "See examples/phantoms.yaml for the form.") from error
+    except DocumentError as error:
+        raise invalid(f"{path} {error}", "See examples/phantoms.yaml for the form.") from error
     if (
         not isinstance(document, dict)
         or not isinstance(document.get("sources"), list)
@@ -157,7 +195,7 @@ def read_dataset_yaml(path: Path) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     document = read_dataset_yaml(path)
-    known = {"name", "root", "sources", "classes", "presence", "novel"}
+    known = {"name", "root", "sources", "classes", "presence", "kinds", "novel"}
     unknown = sorted(set(document) - known)
     if unknown:
         raise invalid(f"{path}: unknown key {unknown[0]!r}", f"Known keys: {', '.join(sorted(known))}.")
@@ -213,6 +251,19 @@ def _read_novel(path: Path, given: Any, classes: list[str]) -> tuple[int, ...]:
     if not isinstance(given, list):
         raise invalid(f"{path}: 'novel' is not a list", "Write 'novel: [class name, class name]'.")
     return tuple(sorted({_row_of(path, name, classes) for name in given}))
+
+
+def _read_kinds(path: Path, document: dict[str, Any], sources: list[Source]) -> tuple[str, ...]:
+    names = [source.name for source in sources]
+    if "kinds" in document:
+        path = path.parent / str(document["kinds"])
+        kinds = read_source_kinds(path, names)
+    else:
+        own = [str(entry.get("kind", "")) if isinstance(entry, dict) else "" for entry in document["sources"]]
+        kinds = tuple(own) if any(own) else ()
+    if kinds:
+        check_source_kinds(path, names, kinds, [source.modality for source in sources])
+    return kinds
 
 
 def _row_of(path: Path, name: Any, classes: list[str]) -> int:

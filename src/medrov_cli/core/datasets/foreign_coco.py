@@ -17,29 +17,32 @@ import numpy as np
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.coco import Layout, NotJsonError, read_results, write_document
+from medrov_cli.core.datasets.box_forms import StatedBox, as_box, judge_form
+from medrov_cli.core.datasets.coco import Layout, read_results, write_document
 from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
     CocoCategory,
     CocoError,
     CocoImage,
-    CocoResult,
     MissingFieldError,
     numbered_categories,
 )
+from medrov_cli.core.datasets.coco_result import CocoResult
 from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.datasets.prediction_images import (
+    Position,
+    image_name,
+    known_value,
+    positions_by_file_name,
+    shown_orientations,
+)
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.records.boxes import xywh_to_xyxy, xyxy_to_xywh
 from medrov_cli.core.records.detections import Detections
+from medrov_cli.core.records.orientation import box_to_stored
 from medrov_cli.core.settings.choices import SPLITS, Split
 
 _HINT = "See docs/evaluation.md for the form; --export-truth writes the ids that are expected."
-
-
-def image_name(dataset: Dataset, sample: Sample) -> str:
-    """Return the name of an image in COCO files: ``SOURCE/images/FILE``."""
-    source = dataset.sources[sample.source_id]
-    return f"{source.name}/images/{sample.image_path.relative_to(source.images).as_posix()}"
 
 
 def write_truth(path: Path, dataset: Dataset, split: Split) -> None:
@@ -118,16 +121,40 @@ def read_predictions(path: Path, dataset: Dataset, split: Split) -> tuple[list[D
         if file.images is None or file.categories is None:
             image_of, row_of = _by_id(dataset, split)
         else:
-            image_of = _by_file_name(file.images, dataset, split)
+            image_of = positions_by_file_name(file.images, dataset, split)
             row_of = _by_category_name(file.categories, dataset)
+        orientations = shown_orientations(file.images or (), image_of, dataset.samples[split])
         for result in file.results:
             position = image_of(result.image_id)
             label = row_of(result.category_id)
             if position is None:
                 elsewhere += 1
             else:
-                by_position[position].append((result.box_xywh, result.score, label))
+                box = as_box(result.box_xywh)
+                if position in orientations:
+                    sample = dataset.samples[split][position]
+                    box = box_to_stored(box, orientations[position], (sample.height, sample.width))
+                by_position[position].append((box, result.score, label))
+        _check_form(by_position, dataset.samples[split])
     return [_found(rows) for rows in by_position], elsewhere
+
+
+def _check_form(
+    rows: Sequence[Sequence[tuple[Sequence[float], float, int]]], samples: Sequence[Sample]
+) -> None:
+    """Refuse boxes that are no left, top, width, height in pixels, by their range and where they lie."""
+    boxes = [
+        StatedBox(as_box(box), (sample.height, sample.width))
+        for own, sample in zip(rows, samples, strict=True)
+        for box, _, _ in own
+        if box[2] and box[3]
+    ]
+    try:
+        form = judge_form(boxes)
+    except ValueError as error:
+        raise CocoError(str(error)) from None
+    if form.are_fractions:
+        raise CocoError("all boxes lie inside the first pixel: they are fractions of the image, not pixels")
 
 
 def _found(rows: list[tuple[Sequence[float], float, int]]) -> Detections:
@@ -139,11 +166,7 @@ def _found(rows: list[tuple[Sequence[float], float, int]]) -> Detections:
     )
 
 
-_Position = Callable[[Any], int | None]
-"""From an image id to its position in the split; null for an image of another split."""
-
-
-def _by_id(dataset: Dataset, split: Split) -> tuple[_Position, Callable[[Any], int]]:
+def _by_id(dataset: Dataset, split: Split) -> tuple[Position, Callable[[Any], int]]:
     """Return the ids of a bare list: the file's own for a single source, else those of the truth file."""
     single = len(dataset.sources) == 1
     positions: dict[Any, int | None] = {}
@@ -155,39 +178,9 @@ def _by_id(dataset: Dataset, split: Split) -> tuple[_Position, Callable[[Any], i
                 positions[number + 1] = number
     rows = dataset.sources[0].category_rows if single else {r + 1: r for r in range(len(dataset.classes))}
     return (
-        lambda image_id: _known(positions, image_id, "image id"),
-        lambda category: _known(dict(rows), category, "category id"),
+        lambda image_id: known_value(positions, image_id, "image id"),
+        lambda category: known_value(dict(rows), category, "category id"),
     )
-
-
-def _by_file_name(images: Sequence[CocoImage], dataset: Dataset, split: Split) -> _Position:
-    names: dict[str, list[int | None]] = {}
-    for other in SPLITS:
-        for number, sample in enumerate(dataset.samples[other]):
-            for name in _endings(image_name(dataset, sample)):
-                names.setdefault(name, []).append(number if other == split else None)
-    positions: dict[Any, int | None] = {}
-    for image in images:
-        name = image.file_name.replace("\\", "/")
-        matches = next((names[end] for end in _endings(name) if end in names), None)
-        if matches is None:
-            raise CocoError(f"the dataset has no image {name!r}")
-        if len(matches) > 1:
-            raise CocoError(f"several sources have an image {name!r}; write SOURCE/images/FILE")
-        positions[image.id] = matches[0]
-    used = [position for position in positions.values() if position is not None]
-    if len(used) != len(set(used)):
-        raise CocoError("an image is listed twice")
-    return lambda image_id: _known(positions, image_id, "image id")
-
-
-def _endings(name: str) -> Iterator[str]:
-    """Yield a path and its endings, longest first; ``images`` folders may be left out."""
-    parts = name.split("/")
-    for start in range(len(parts)):
-        yield "/".join(parts[start:])
-    if len(parts) >= 3 and parts[-2] == "images":
-        yield "/".join([parts[-3], parts[-1]])
 
 
 def _by_category_name(categories: Sequence[CocoCategory], dataset: Dataset) -> Callable[[Any], int]:
@@ -211,8 +204,6 @@ def _complaints(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _invalid(path, error.strerror or str(error)) from error
-    except NotJsonError as error:
-        raise _invalid(path, "it is not JSON") from error
     except MissingFieldError as error:
         raise _invalid(path, f"a field {error.field!r} is missing") from error
     except CocoError as error:
@@ -221,9 +212,3 @@ def _complaints(path: Path) -> Iterator[None]:
 
 def _invalid(path: Path, what: str) -> MedrovError:
     return MedrovError(ErrorCode.PREDICTIONS_INVALID, f"{path}: {what}", _HINT)
-
-
-def _known(table: dict[Any, Any], key: Any, what: str) -> Any:
-    if key not in table:
-        raise CocoError(f"unknown {what} {key!r}")
-    return table[key]

@@ -17,7 +17,9 @@ from typing import Any
 
 import yaml
 
+from medrov_cli.core.base.documents import read_json
 from medrov_cli.core.base.files import bring_file, sha256_of_file, whole_file
+from medrov_cli.core.base.name_collisions import collision_key
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
@@ -71,6 +73,7 @@ def write_folder(
                 "name": source.name,
                 "modality": source.modality.value,
                 "images": _way(source.images, folder),
+                **({"kind": dataset.kinds[row]} if dataset.kinds else {}),
             }
         )
     names = [source.name for source in dataset.sources]
@@ -117,7 +120,7 @@ class LabelledFolder:
         """
         path = folder / MANIFEST
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = read_json(path)
             outputs = dict(manifest["outputs"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise invalid(
@@ -149,12 +152,12 @@ def possible_classes(dataset: Dataset, row: int) -> list[str]:
 
 
 def folder_names(sources: Sequence[Source]) -> list[str]:
-    """Return a folder name for each source: its own name, plain, and never the same for two."""
+    """Return a folder name for each source: its own name, plain, and different from all other names there."""
     names: list[str] = []
     for source in sources:
         plain = re.sub(r"[^\w.-]+", "_", source.name).strip(".") or "source"
         name, number = plain, 2
-        while name.casefold() in (other.casefold() for other in names):
+        while collision_key(name) in map(collision_key, (DATASET, MANIFEST, PRESENCE, *names)):
             name, number = f"{plain}-{number}", number + 1
         names.append(name)
     return names

@@ -6,15 +6,15 @@ that uses some of them; what the yaml has, the table must have.
 
 from __future__ import annotations
 
-import csv
 import difflib
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 
+from medrov_cli.core.base.csv_files import read_table
 from medrov_cli.core.datasets.presence import PresenceTable, contradiction
 from medrov_cli.core.datasets.sources import invalid
 
@@ -33,11 +33,12 @@ def omnis_presence() -> tuple[tuple[str, ...], tuple[str, ...], PresenceTable]:
 
     A class ``a/b`` has the synonyms a and b.
     """
-    text = files("medrov_cli").joinpath("assets", TABLE).read_text(encoding="utf-8")
-    header, *rows = csv.reader(text.splitlines())
+    with as_file(files("medrov_cli").joinpath("assets", TABLE)) as path:
+        found = read_table(path)
+    rows = [row for _, row in found.rows]
     table = np.array([row[1:] for row in rows]).astype(np.int8)
     table.setflags(write=False)  # all callers share it
-    return tuple(row[0] for row in rows), tuple(header[1:]), table
+    return tuple(row[0] for row in rows), found.columns[1:], table
 
 
 def presence_from_omnis(

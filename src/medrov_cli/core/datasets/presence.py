@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from medrov_cli.core.base.csv_cells import cell_text, plain_cells
+from medrov_cli.core.base.csv_files import read_table
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.text_files import DocumentError
 
 ANNOTATED = 1
 POSSIBLE = 0
@@ -48,8 +51,8 @@ def presence_csv(sources: Sequence[str], classes: Sequence[str], table: Sequence
     """Return a presence table in the form that :func:`read_presence` reads."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("dataset", *classes))
-    rows.writerows((source, *values) for source, values in zip(sources, table, strict=True))
+    rows.writerow(plain_cells(("dataset", *classes)))
+    rows.writerows(plain_cells((source, *values)) for source, values in zip(sources, table, strict=True))
     return text.getvalue()
 
 
@@ -74,17 +77,21 @@ def read_presence(
         1, 0 or -1, or a 0 or -1 for a class that the source annotates.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            header, *rows = [row for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise _invalid(path, "it cannot be read as a table") from error
+        found = read_table(path, str)
+    except OSError as error:
+        raise _invalid(path, error.strerror or str(error)) from error
+    except DocumentError as error:
+        raise _invalid(path, f"it {error}") from error
+    header = found.columns
     if header[0] != "dataset":
         raise _invalid(path, f"its first column is {header[0]!r}, not 'dataset'")
     table = annotated.copy()
     columns = [_index(path, name, classes, "class") for name in header[1:]]
     seen = set()
-    for row in rows:
+    for number, row in found.rows:
         source = _index(path, row[0], sources, "source")
+        if source in seen:
+            raise _invalid(path, f"it has a second row for the source {row[0]!r} in line {number}")
         if len(row) != len(header):
             raise _invalid(path, f"the row of {row[0]!r} has {len(row)} fields, the header {len(header)}")
         seen.add(source)
@@ -125,9 +132,10 @@ def _value(path: Path, source: str, name: str, text: str, annotated: int) -> int
 
 
 def _index(path: Path, name: str, known: Sequence[str], what: str) -> int:
-    if name not in known:
-        raise _invalid(path, f"the dataset has no {what} {name!r}")
-    return known.index(name)
+    for own in (cell_text(name), name):
+        if own in known:
+            return known.index(own)
+    raise _invalid(path, f"the dataset has no {what} {name!r}")
 
 
 def _invalid(path: Path, what: str) -> MedrovError:

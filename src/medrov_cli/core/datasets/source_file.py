@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,10 @@ import numpy as np
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage, numbered_categories
+from medrov_cli.core.datasets.volume_records import OBJECT, VOLUME, volume_slice_to_json
+from medrov_cli.core.pixels.metadata_removal import without_metadata
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation, Pixels
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.choices import Split
 
 _SLACK_PX = 0.01
@@ -41,6 +43,10 @@ class WrittenImage:
         See :class:`medrov_cli.core.datasets.sources.Sample`.
     clipped, dropped, repeated
         Boxes that were cut to the image, that had no area in it, and that stood there already.
+    warnings, mpp
+        Those of the image.
+    volume
+        Slice of a volume that the image is; null if it is none.
     """
 
     file_name: str | None
@@ -52,6 +58,9 @@ class WrittenImage:
     clipped: int
     dropped: int
     repeated: int = 0
+    warnings: tuple[str, ...] = ()
+    mpp: float | None = None
+    volume: VolumeSlice | None = None
 
 
 class Images:
@@ -67,13 +76,24 @@ class Images:
         Whether a file that is there already is taken for whole.
     drop_repeats
         Whether of equal boxes of a class on an image only the first is kept.
+    keep_metadata
+        Whether PNG and JPEG files are copied with everything that they contain beside the pixels.
     """
 
-    def __init__(self, folder: Path, split: Split, *, keep: bool, drop_repeats: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        split: Split,
+        *,
+        keep: bool,
+        drop_repeats: bool = False,
+        keep_metadata: bool = False,
+    ) -> None:
         self._folder = folder / "images"
         self._split = split
         self._keep = keep
         self._drop_repeats = drop_repeats
+        self._keep_metadata = keep_metadata
 
     def add(self, image: AnnotatedImage, *, skip_empty: bool) -> WrittenImage:
         """Write an image, and return what is to be said of it.
@@ -92,13 +112,34 @@ class Images:
                 once.setdefault((box.class_name, box.crowd, box.box_xywh), box)
             repeated = len(boxes) - len(once)
             boxes = tuple(once.values())
-        name = None if skip_empty and not boxes else _file_name(image)
-        if name is not None and not (self._keep and (self._folder / name).exists()):
-            _write_image(self._folder / name, image)
+        name = None
+        if boxes or not skip_empty:
+            content = self._copied(image)
+            name = _file_name(image, is_copied=content is not None)
+            if not (self._keep and (self._folder / name).exists()):
+                _write_image(self._folder / name, image, content)
         split = image.split or self._split
         return WrittenImage(
-            name, image.height, image.width, boxes, image.case, split, clipped, dropped, repeated
+            name,
+            image.height,
+            image.width,
+            boxes,
+            image.case,
+            split,
+            clipped,
+            dropped,
+            repeated,
+            image.warnings,
+            image.mpp,
+            image.volume,
         )
+
+    def _copied(self, image: AnnotatedImage) -> bytes | None:
+        """Return the content of the written file; null if the pixels have to be encoded."""
+        if image.original is None:
+            return None
+        content = image.original.read_bytes()
+        return content if self._keep_metadata else without_metadata(content)
 
 
 def source_parts(
@@ -119,21 +160,29 @@ def source_parts(
     boxes = ((image_id, box) for image_id, image in enumerate(images, 1) for box in image.boxes)
     return {
         "info": dict(info),
-        "images": (
-            CocoImage.make(number, own.file_name, own.width, own.height, split=own.split, case=own.case)
-            for number, own in enumerate(images, 1)
-        ),
+        "images": (_image_record(number, own) for number, own in enumerate(images, 1)),
         "annotations": (
-            CocoAnnotation.make(
-                (number, image_id, category_ids[box.class_name]),
-                [_short(value) for value in box.box_xywh],
-                _short(box.area or 0.0),
-                is_crowd=box.crowd,
-            )
+            _annotation_record((number, image_id, category_ids[box.class_name]), box)
             for number, (image_id, box) in enumerate(boxes, 1)
         ),
         "categories": numbered_categories(class_names),
     }
+
+
+def _image_record(number: int, own: WrittenImage) -> CocoImage:
+    more: dict[str, Any] = {} if own.mpp is None else {"mpp": round(own.mpp, 6)}
+    if own.volume is not None:
+        more[VOLUME] = volume_slice_to_json(own.volume)
+    return CocoImage.make(
+        number, own.file_name, own.width, own.height, split=own.split, case=own.case, **more
+    )
+
+
+def _annotation_record(ids: tuple[int, int, int], box: Annotation) -> CocoAnnotation:
+    record = CocoAnnotation.make(
+        ids, [_short(value) for value in box.box_xywh], _short(box.area or 0.0), is_crowd=box.crowd
+    )
+    return record if box.object_number is None else record.replaced(**{OBJECT: box.object_number})
 
 
 def _inside(image: AnnotatedImage) -> tuple[tuple[Annotation, ...], int, int]:
@@ -160,18 +209,18 @@ def _short(value: float) -> float:
     return int(value) if float(value).is_integer() else value
 
 
-def _file_name(image: AnnotatedImage) -> str:
+def _file_name(image: AnnotatedImage, *, is_copied: bool) -> str:
     if not re.fullmatch(r"\w[\w.-]*", image.name, re.ASCII):  # readers make safe names; a path would be a bug
         raise MedrovError(
             ErrorCode.INTERNAL,
             "a dataset reader returned an unsafe file name",
             "This is a bug: please report it.",
         )
-    suffix = ".png" if image.original is None else image.original.suffix.lower()
+    suffix = image.original.suffix.lower() if image.original is not None and is_copied else ".png"
     return image.name + _SUFFIXES.get(suffix, suffix)
 
 
-def _write_image(target: Path, image: AnnotatedImage) -> None:
+def _write_image(target: Path, image: AnnotatedImage, content: bytes | None) -> None:
     pixels = image.read()
     if pixels.shape[:2] != (image.height, image.width):
         raise MedrovError(
@@ -181,10 +230,7 @@ def _write_image(target: Path, image: AnnotatedImage) -> None:
             "Export it again.",
         )
     with whole_file(target) as temporary:
-        if image.original is not None:
-            shutil.copyfile(image.original, temporary)
-        else:
-            temporary.write_bytes(png_bytes(pixels))
+        temporary.write_bytes(png_bytes(pixels) if content is None else content)
 
 
 def png_bytes(pixels: Pixels) -> bytes:

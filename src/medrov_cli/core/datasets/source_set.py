@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import MedrovError, usage_error
+from medrov_cli.core.base.text_files import escaped
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoImage
 from medrov_cli.core.datasets.dataset import read_dataset_yaml
@@ -183,7 +184,7 @@ def open_source(
         raise invalid(f"{file} is not a usable COCO file: {error}", _FORM) from error
     class_of = {category.id: category.name for category in document.categories}
     return OpenSource(
-        name=str(name or folder.resolve().name),
+        name=str(name or escaped(folder.resolve().name)),
         folder=folder,
         images_folder=folder / IMAGES if images is None else images,
         modality=own,

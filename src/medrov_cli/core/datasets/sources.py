@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.text_files import escaped
+from medrov_cli.core.datasets.annotation_arrays import annotation_arrays, object_numbers
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
@@ -18,9 +18,13 @@ from medrov_cli.core.datasets.coco_records import (
     CocoImage,
     CocoRecord,
 )
+from medrov_cli.core.datasets.pixel_sizes import mpp_of_entry, mpp_of_record
+from medrov_cli.core.datasets.volume_records import read_volume_slice
 from medrov_cli.core.pixels.stored import stored_pixels
-from medrov_cli.core.records.boxes import IntArray, box_areas, clip_boxes, xywh_to_xyxy
+from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.frame import Float32Array, Frame, UInt8Array
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.choices import SPLITS, Modality, Split
 
 ANNOTATIONS = "annotations.json"
@@ -51,6 +55,8 @@ class Source:
         As the source states it.
     category_rows
         From the category ids of its file to rows of the dataset's classes.
+    mpp
+        Micrometres per pixel of its images, as the dataset yaml states it; null if it does not.
     """
 
     name: str
@@ -60,6 +66,7 @@ class Source:
     class_ids: tuple[int, ...]
     licence: str
     category_rows: Mapping[Any, int]
+    mpp: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +95,12 @@ class Sample:
         Boxes of many objects that are not told apart (COCO's ``iscrowd``), (k, 4) and (k,).
     left_out
         Annotations whose box has no area inside the image.
+    mpp
+        Micrometres per pixel, as the record of the image states it; null if it does not.
+    volume
+        Slice of a volume that the image is; null if it is none.
+    object_numbers
+        int64, (n,): number of each object in the volume, unique within its class; -1 or null: unknown.
     """
 
     source_id: int
@@ -102,11 +115,18 @@ class Sample:
     crowd_xyxy: Float32Array
     crowd_labels: IntArray
     left_out: int = 0
+    mpp: float | None = None
+    volume: VolumeSlice | None = None
+    object_numbers: IntArray | None = None
 
     @property
     def path(self) -> str:
         """Return the name of the file."""
         return str(self.image_path)
+
+    def localize(self, detections: Detections) -> Detections:
+        """Return the detections that count, in pixels of the sample: all of an image."""
+        return detections
 
     def frames(self) -> Iterator[Frame]:
         """Yield the image; the errors are those of :meth:`read_pixels`."""
@@ -165,13 +185,14 @@ def read_source(
             "It needs info.modality, categories, annotations, and images with a split (train, val or test).",
         ) from error
     source = Source(
-        name=str(settings.get("name") or folder.name),
+        name=str(settings.get("name") or escaped(folder.name)),
         folder=folder,
         images=images,
         modality=modality,
         class_ids=tuple(sorted(annotated)),
         category_rows=category_rows,
         licence=licence_of(document),
+        mpp=mpp_of_entry(str(settings.get("name") or folder.name), settings.get("mpp")),
     )
     return source, samples
 
@@ -189,8 +210,7 @@ def modality_of(document: CocoDocument, given: str | None = None) -> Modality:
 
 def licence_of(document: CocoDocument) -> str:
     """Return the licence of a source as the document states it."""
-    info = document.info.fields
-    return str(info.get("licence") or info.get("license") or "unstated")
+    return str(document.info.fields.get("licence") or document.info.fields.get("license") or "unstated")
 
 
 def is_pseudo(record: CocoRecord) -> bool:
@@ -227,8 +247,10 @@ def _read_sample(
 ) -> Sample:
     size_hw = (image.height, image.width)
     case = image.fields.get("case")
-    boxes, labels, areas = _arrays([a for a in annotations if not a.is_crowd], size_hw, category_rows)
-    crowd_xyxy, crowd_labels, _ = _arrays([a for a in annotations if a.is_crowd], size_hw, category_rows)
+    objects = [a for a in annotations if not a.is_crowd]
+    boxes, labels, areas = annotation_arrays(objects, size_hw, category_rows)
+    crowds = [a for a in annotations if a.is_crowd]
+    crowd_xyxy, crowd_labels, _ = annotation_arrays(crowds, size_hw, category_rows)
     return Sample(
         source_id=source_id,
         image_id=int(image.id),
@@ -242,21 +264,10 @@ def _read_sample(
         crowd_xyxy=crowd_xyxy,
         crowd_labels=crowd_labels,
         left_out=len(annotations) - len(labels) - len(crowd_labels),
+        mpp=mpp_of_record(image.fields.get("mpp")),
+        volume=read_volume_slice(image),
+        object_numbers=object_numbers(objects, size_hw),
     )
-
-
-def _arrays(
-    annotations: Sequence[CocoAnnotation], size_hw: tuple[int, int], category_rows: Mapping[Any, int]
-) -> tuple[Float32Array, IntArray, Float32Array]:
-    """Return boxes, labels and areas of the annotations whose box has an area inside the image."""
-    boxes = xywh_to_xyxy(np.asarray([a.box_xywh for a in annotations], dtype=np.float32).reshape(-1, 4))
-    boxes = clip_boxes(boxes, *size_hw).astype(np.float32)
-    labels = np.asarray([category_rows[a.category_id] for a in annotations], dtype=np.int64)
-    own = box_areas(boxes)
-    given = [a.area for a in annotations]
-    areas = np.asarray([o if g is None else g for g, o in zip(given, own, strict=True)], dtype=np.float32)
-    solid = own > 0
-    return boxes[solid], labels[solid], areas[solid]
 
 
 def invalid(message: str, hint: str) -> MedrovError:

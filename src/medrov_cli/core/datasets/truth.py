@@ -11,6 +11,7 @@ import numpy as np
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.sample_images import unreadable_image
 from medrov_cli.core.datasets.sources import Sample
+from medrov_cli.core.datasets.volume_records import volume_slice_to_json
 from medrov_cli.core.metrics.detection_table import ImageResult
 from medrov_cli.core.records.detections import Detections, Failure
 
@@ -23,6 +24,10 @@ def truth_sha256(dataset: Dataset, samples: Sequence[Sample]) -> str:
         digest.update(json.dumps([name, sample.height, sample.width]).encode())
         for values in (sample.boxes_xyxy, sample.labels, sample.crowd_xyxy, sample.crowd_labels):
             digest.update(np.ascontiguousarray(values).tobytes())
+        if sample.volume is not None:
+            digest.update(json.dumps(volume_slice_to_json(sample.volume)).encode())
+            if sample.object_numbers is not None:
+                digest.update(np.ascontiguousarray(sample.object_numbers).tobytes())
     return digest.hexdigest()
 
 

@@ -1,72 +1,54 @@
-"""One pass over the inputs: read, search and write side by side, and go on where it was cut."""
+"""Pass over the inputs: parallel reading, detection and writing, continued after an interruption."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from medrov_cli.core.base.ordered import OrderedWriter
 from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.detection.cluster_search import ClusterSearch
+from medrov_cli.core.detection.input_file import picture_of, to_record, to_sources
+from medrov_cli.core.detection.open_detector import OpenedModel
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
+from medrov_cli.core.detection.shards import describe_inputs, describe_shard
 from medrov_cli.core.detection.summary import DetectionSummary, RunSummary
+from medrov_cli.core.detection.tile_journal import DetectTiles
+from medrov_cli.core.detection.volume_findings import FindingsCollector
+from medrov_cli.core.pixels.folders import SkippedFile
 from medrov_cli.core.pixels.inputs import Input
-from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.predictor import Predictor
-from medrov_cli.core.records.detect_json import item_to_record
 from medrov_cli.core.records.detections import Detections, Failure
-from medrov_cli.core.records.frame import Frame
-from medrov_cli.core.settings.choices import Phi
+from medrov_cli.core.records.findings_json import is_volume_record
+from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.detect import DetectSettings
-from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.record import results_record
+from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.writers.sink import OutputFolder
 
 RecordCallback = Callable[[dict[str, Any]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file, from one of its frames on; see :class:`medrov_cli.core.records.frame.ImageSource`.
-
-    Attributes
-    ----------
-    path
-        As it was given.
-    options
-        Window, slicing axis and limits.
-    phi
-        Which identifiers may leave the program.
-    first_frame
-        Number of the first frame that is yielded.
-    """
-
-    path: str
-    options: ReadSettings
-    phi: Phi
-    first_frame: int = 0
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield the frames."""
-        for frame in read_frames(self.path, self.options):
-            if frame.index >= self.first_frame:
-                identifiers = None if frame.identifiers is None else frame.identifiers.limit_to(self.phi)
-                yield replace(frame, path=self.path, identifiers=identifiers)
-
-
 class DetectRun:
-    """Search inputs, and write what is found.
+    """Detection on inputs, with output of the results.
 
     Parameters
     ----------
     config
         All settings.
-    predictor
-        What was opened for them.
+    model
+        Facts about the open predictor, here or in the workers.
+    search
+        The predictor, or the workers.
     inputs
-        What to search.
+        Inputs of the run, or of its shard.
+    every
+        Inputs of all shards.
+    skipped
+        Files that were left out, for the summary.
     on_record, on_progress
         See :func:`medrov_cli.core.detection.run.run_detection`.
     """
@@ -74,77 +56,115 @@ class DetectRun:
     def __init__(
         self,
         config: DetectSettings,
-        predictor: Predictor,
+        model: OpenedModel,
+        search: Predictor | ClusterSearch,
         inputs: Sequence[Input],
+        every: Sequence[Input],
+        skipped: Sequence[SkippedFile],
         on_record: RecordCallback | None,
         on_progress: Progress | None,
     ) -> None:
         self._config = config
-        self._predictor = predictor
+        self._model = model
+        self._search = search
         self._inputs = inputs
+        self._every = every
         self._on_record = on_record
         self._on_progress = on_progress
-        self._tally = RunSummary(len(inputs))
-        self._read_options = replace(config.read, patient=config.phi is Phi.KEEP)
+        self._skipped = skipped
+        self._tally = RunSummary(len(inputs), skipped)
         self._folder: OutputFolder | None = None
         if config.output.folder is not None:
-            self._folder = OutputFolder(config.output.folder, config.formats, predictor.classes.names)
+            names = model.names
+            paths = [item.path for item in every]
+            self._folder = OutputFolder(config.output.folder, config.formats, names, paths)
         self._draws = self._folder is not None and self._folder.needs_pixels
+        self._volumes = FindingsCollector(inputs, config.read, model.rules)
+        self._tiles = DetectTiles(config.output.folder, self._advance_tiles)
 
     def execute(self) -> DetectionSummary:
-        """Search what is not done yet; return what came of everything."""
+        """Process the remaining inputs; return the summary of all inputs."""
         position = (0, 0)
+        config = self._config
         if self._folder is not None:
-            config = self._config
             self._folder.claim(
                 self._description(), resume=config.output.resume, overwrite=config.output.overwrite
             )
             if self._folder.is_complete:
                 self._replay(self._folder)
                 return self._tally.summary()
-            self._folder.open(lambda records: count_kept(records, self._predictor.batch))
+            self._folder.open(lambda records: count_kept(records, self._model.batch))
             position = next_position(self._folder.records(), self._inputs)
             self._replay(self._folder)
-        stopped = self._search(*position)
+        stopped = self._process(*position)
+        if not stopped:
+            for volume in self._volumes.finish():
+                self._write_record(volume)
         summary = self._tally.summary(stopped=stopped)
         if self._folder is not None and not stopped:
-            self._folder.finish(summary.as_dict())
+            self._tiles.remove()
+            left_out = self._folder.finish(summary.as_dict(), config.phi)
+            summary = replace(summary, left_out=tuple(left_out))
         return summary
 
     def close(self) -> None:
-        """Let go of the output; what is written stays."""
+        """Release the output; written files stay."""
+        self._tiles.close()
         if self._folder is not None:
             self._folder.close()
 
-    def _search(self, first_input: int, first_frame: int) -> bool:
-        """Search the inputs from a position on; tell whether a failure ended the search early."""
+    def _process(self, first_input: int, first_frame: int) -> bool:
+        """Process the inputs from a position on; return whether a failure ended the run early."""
+        if isinstance(self._search, ClusterSearch):
+            return self._process_in_cluster(self._search, first_input, first_frame)
         config = self._config
-        sources = [
-            InputFile(item.path, self._read_options, config.phi) for item in self._inputs[first_input:]
-        ]
-        if sources:
-            sources[0] = replace(sources[0], first_frame=first_frame)
-        stream = self._predictor.stream(
-            sources,
+        stream = self._search.stream(
+            to_sources(config, self._inputs[first_input:], first_frame),
             threads=config.read.threads,
             on_failure="stop" if config.strict else "record",
             keep_pixels=self._draws,
+            tile_journal=self._tiles,
         )
         is_failure = False
-        with closing(stream), OrderedWriter(waiting=2 * self._predictor.batch) as writer:
+        with closing(stream), OrderedWriter(waiting=2 * self._model.batch) as writer:
             for item in stream:
                 writer.submit(partial(self._write, item))
                 is_failure = isinstance(item, Failure)
         return config.strict and is_failure
 
+    def _process_in_cluster(self, search: ClusterSearch, first_input: int, first_frame: int) -> bool:
+        names = {} if self._folder is None else self._folder.names
+        found = search.stream(self._inputs, first_input, first_frame, names)
+        with closing(found):
+            for record, files in found:
+                is_last = self._config.strict and "error" in record
+                if self._folder is not None and not is_last:
+                    self._folder.write_files(files)
+                self._add(record, is_kept=not is_last)
+                if is_last:
+                    return True
+        return False
+
     def _write(self, item: Detections | Failure) -> None:
-        """Write an item. A failure that stops the run is not kept: a resumed run tries that input again."""
+        """Write an item, except a failure that stops the run: a resumed run repeats that input."""
         pixels_rgb = None
-        if isinstance(item, Detections):
-            item = item if self._config.timings else replace(item, elapsed_ms=None)
-            pixels_rgb = item.frame.pixels_rgb if self._draws and item.frame is not None else None
-        record = item_to_record(item)
-        if self._folder is not None and not (self._config.strict and isinstance(item, Failure)):
+        if isinstance(item, Detections) and self._draws and item.frame is not None:
+            pixels_rgb = picture_of(item.frame)
+        record = to_record(item, timings=self._config.timings)
+        self._add(record, pixels_rgb, is_kept=not (self._config.strict and isinstance(item, Failure)))
+
+    def _add(
+        self, record: dict[str, Any], pixels_rgb: UInt8Array | None = None, *, is_kept: bool = True
+    ) -> None:
+        """Write a record after the volumes that end before it."""
+        for volume in self._volumes.add(record):
+            self._write_record(volume)
+        self._write_record(record, pixels_rgb, is_kept=is_kept)
+
+    def _write_record(
+        self, record: dict[str, Any], pixels_rgb: UInt8Array | None = None, *, is_kept: bool = True
+    ) -> None:
+        if self._folder is not None and is_kept:
             self._folder.write(record, pixels_rgb)
         self._tell(record)
 
@@ -153,21 +173,31 @@ class DetectRun:
         if self._on_record is not None:
             self._on_record(record)
         if self._on_progress is not None:
-            self._on_progress(self._tally.done, self._tally.expected, "detect")
+            self._on_progress(self._tally.done, self._tally.expected, self._stage)
+
+    def _advance_tiles(self, done: int, total: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(done, total, "tiles")
 
     def _replay(self, folder: OutputFolder) -> None:
-        """Tell of the records that an earlier run has written."""
+        """Report the records of an earlier run."""
         for record in folder.records():
+            if not is_volume_record(record):
+                for _ in self._volumes.add(record):  # these volumes are among the records
+                    pass
             self._tell(record)
 
     def _description(self) -> dict[str, Any]:
-        classes = self._predictor.classes
-        settings = {**results_record(self._config), "batch": self._predictor.batch}
-        named = [
-            {"name": name, "synonyms": list(synonyms)}
-            for name, synonyms in zip(classes.names, classes.synonyms, strict=True)
-        ]
-        identity = self._predictor.identity
-        if identity is None:
-            raise ValueError("a run needs a model file")
-        return describe_run(settings, named, identity.as_dict(), self._inputs)
+        model = self._model
+        settings = {**results_record(self._config), "batch": model.batch}
+        is_part = self._config.shard is not None and self._config.shard_by is ShardUnit.INPUTS
+        inputs = (
+            describe_shard(self._inputs, self._every, self._skipped)
+            if is_part
+            else describe_inputs(self._inputs)
+        )
+        return describe_run(settings, model.classes, model.identity.as_dict(), inputs)
+
+    @property
+    def _stage(self) -> str:
+        return self._search.stage if isinstance(self._search, ClusterSearch) else "detect"

@@ -1,17 +1,22 @@
-"""Detect: open what is needed once, then run over all inputs."""
+"""Procedure of ``medrov detect``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
+from medrov_cli.core.detection.cluster_search import ClusterSearch
 from medrov_cli.core.detection.detect_run import DetectRun, RecordCallback
+from medrov_cli.core.detection.open_detector import OpenedModel, open_detector
+from medrov_cli.core.detection.shards import select_shard
 from medrov_cli.core.detection.summary import DetectionSummary
-from medrov_cli.core.pixels.inputs import Input, expand_inputs
+from medrov_cli.core.pixels.early_decoder import start_needed_decoder
+from medrov_cli.core.pixels.inputs import Input, find_inputs
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.writers.sink import is_overlay, require_folder, require_free
@@ -24,7 +29,7 @@ def run_detection(
     on_record: RecordCallback | None = None,
     on_progress: Progress | None = None,
 ) -> DetectionSummary:
-    """Search all inputs for all classes.
+    """Detect all classes in all inputs.
 
     Parameters
     ----------
@@ -33,10 +38,11 @@ def run_detection(
     stdin
         Lines of standard input, for an input ``-``.
     on_record
-        Handed every record of schema ``medrov.detect/1``, in the order of the inputs; those of
-        an earlier run that is resumed come first. Calls never overlap.
+        Called with every record of schema ``medrov.detect/1``, in the order of the inputs, and with one of
+        schema ``medrov.findings/1`` after the slices of each volume; first those of an earlier run that is
+        resumed. Calls never overlap.
     on_progress
-        Handed the images that are done, the images that are expected, and a word.
+        Called with the number of processed images, of expected images, and the stage.
 
     Raises
     ------
@@ -50,33 +56,44 @@ def run_detection(
         require_folder(config.formats)
     elif not (config.output.resume or config.output.overwrite):
         require_free(config.output.folder)
-    inputs = _inputs(config, stdin)
+    found = find_inputs(
+        config.inputs,
+        stdin=stdin,
+        ends_with_null=config.ends_with_null,
+        offline=config.runtime.offline,
+    )
+    every = _inputs(config, found.inputs)
+    shard = None if config.shard_by is ShardUnit.TILES else config.shard
+    inputs = every if shard is None else list(select_shard(every, shard))
+    start_needed_decoder([item.path for item in inputs])
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
-    with (
-        _open_predictor(config, prompts) as predictor,
-        closing(DetectRun(config, predictor, inputs, on_record, on_progress)) as run,
-    ):
-        return run.execute()
+    with _open_search(config, prompts) as (model, search):
+        run = DetectRun(config, model, search, inputs, every, found.skipped, on_record, on_progress)
+        with closing(run):
+            return run.execute()
 
 
-def _open_predictor(config: DetectSettings, prompts: Sequence[Prompt]) -> Predictor:
-    return Predictor.open(
-        config.weights,
-        prompts,
-        config.runtime,
-        config.selection,
-        config.text_encoder,
-    )
+@contextmanager
+def _open_search(
+    config: DetectSettings, prompts: Sequence[Prompt]
+) -> Iterator[tuple[OpenedModel, Predictor | ClusterSearch]]:
+    """Yield a predictor in this process, or workers of a cluster, with facts about them."""
+    if config.cluster.on is None:
+        with open_detector(config, prompts) as predictor:
+            yield OpenedModel.from_predictor(predictor), predictor
+    else:
+        with ClusterSearch(config, prompts) as search:
+            yield search.model, search
 
 
-def _inputs(config: DetectSettings, stdin: Iterable[str] | None) -> list[Input]:
-    """Return what is to be searched: the run's share of what was given."""
-    inputs = expand_inputs(config.inputs, stdin=stdin)
-    if config.output.folder is not None:  # a folder that holds the output: what is written is no input
+def _inputs(config: DetectSettings, found: Sequence[Input]) -> list[Input]:
+    """Return the inputs of the run, also those of other shards."""
+    inputs = list(found)
+    if config.output.folder is not None:  # written files are not inputs, if the output is in an input folder
         inputs = [item for item in inputs if not is_overlay(config.output.folder, item.path)]
     if not inputs:
         raise MedrovError(
             ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."
         )
-    return inputs if config.shard is None else inputs[config.shard.number - 1 :: config.shard.count]
+    return inputs

@@ -1,31 +1,41 @@
-"""What came of a run so far, counted from its records."""
+"""Summary of a run, counted from its records."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from medrov_cli.core.base.errors import ExitCode
+from medrov_cli.core.pixels.folders import SkippedFile
+from medrov_cli.core.records.findings_json import is_volume_record
+from medrov_cli.core.writers.sink import LeftOut
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionSummary:
-    """What came of a run.
+    """Summary of a run.
 
     Attributes
     ----------
     inputs
-        Inputs of the run; with a shard, of the shard.
+        Number of inputs of the run; with a shard, of the shard.
     failed
-        Inputs that could not be used, or not to their end.
+        Number of inputs that failed completely or partly.
     images
-        Images and frames that were searched.
+        Number of processed images and frames.
     detections
-        By class name, most frequent first.
+        Number of detections by class name, most frequent first.
     stopped
-        A failed input ended the run early (``--strict``).
+        Whether a failed input ended the run early (``--strict``).
+    skipped
+        Files below folders and in archives that were not read, with the reason.
+    left_out
+        Images that an output format cannot contain, with the reason; the other formats contain them. Empty if
+        the run was complete before, because no format is written again.
+    volumes, findings
+        Number of volumes, and of their findings.
     """
 
     inputs: int
@@ -33,10 +43,14 @@ class DetectionSummary:
     images: int
     detections: Mapping[str, int]
     stopped: bool = False
+    skipped: tuple[SkippedFile, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    volumes: int = 0
+    findings: int = 0
 
     @property
     def exit_code(self) -> ExitCode:
-        """Return the exit code of a command that ends with this."""
+        """Return the exit code of a command with this summary."""
         if not self.failed:
             return ExitCode.OK
         return ExitCode.PARTIAL if self.images else ExitCode.NO_INPUT
@@ -49,35 +63,48 @@ class DetectionSummary:
             "images": self.images,
             "detections": sum(self.detections.values()),
             "detections_by_class": dict(self.detections),
+            **({"volumes": self.volumes, "findings": self.findings} if self.volumes else {}),
+            "skipped": [{"path": file.path, "reason": file.reason} for file in self.skipped],
+            **({"left_out": [item._asdict() for item in self.left_out]} if self.left_out else {}),
         }
 
 
 class RunSummary:
-    """Count records as they come.
+    """Counter of the records of a run.
 
     Parameters
     ----------
     inputs
         Inputs of the run.
+    skipped
+        Files that were not read.
 
     Attributes
     ----------
     done, expected
-        Images, for a progress bar: an input counts as one until its number of frames is known.
+        Numbers of images for a progress bar; an input counts as one until the number of its frames is
+        determined.
     """
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, skipped: Sequence[SkippedFile] = ()) -> None:
         self.done = 0
         self.expected = inputs
         self._inputs = inputs
+        self._skipped = tuple(skipped)
         self._failed = 0
         self._images = 0
+        self._volumes = 0
+        self._findings = 0
         self._detections: Counter[str] = Counter()
         self._path: str | None = None
         self._frames_left = 0
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Count one record of schema ``medrov.detect/1``."""
+        """Count one record of an image, a failed input, or a volume."""
+        if is_volume_record(record):
+            self._volumes += 1
+            self._findings += len(record["findings"])
+            return
         is_first = record["path"] != self._path
         self._path = record["path"]
         if "error" in record:
@@ -101,4 +128,13 @@ class RunSummary:
     def summary(self, *, stopped: bool = False) -> DetectionSummary:
         """Return the counts."""
         by_count = sorted(self._detections.items(), key=lambda item: (-item[1], item[0]))
-        return DetectionSummary(self._inputs, self._failed, self._images, dict(by_count), stopped)
+        return DetectionSummary(
+            self._inputs,
+            self._failed,
+            self._images,
+            dict(by_count),
+            stopped,
+            self._skipped,
+            volumes=self._volumes,
+            findings=self._findings,
+        )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from medrov_cli.core.base.scratch import scratch_folder
 from medrov_cli.core.doctor.report import Check, CheckGroup, CheckResult, probe
 from medrov_cli.core.records.frame import UInt8Array
 
@@ -23,17 +23,22 @@ def format_checks() -> Iterator[Check]:
     samples: dict[str, tuple[str, Writer]] = {
         "DICOM": (".dcm", _write_dicom),
         "NIfTI": (".nii.gz", _write_nifti),
+        "NRRD": (".nrrd", _write_nrrd),
+        "MetaImage": (".mha", _write_metaimage),
         "PNG": (".png", _write_image),
         "JPEG": (".jpg", _write_image),
         "BMP": (".bmp", _write_image),
         "WebP": (".webp", _write_image),
         "TIFF": (".tif", _write_tiff),
+        "PGM": (".pgm", _write_image),
+        "JPEG 2000": (".jp2", _write_jpeg2000),
+        "AVIF": (".avif", _write_avif),
         "video": (".mp4", _write_video),
     }
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         for name, (suffix, write) in samples.items():
-            action = partial(_round_trip, Path(folder) / f"sample{suffix}", write)
-            yield probe(CheckGroup.FORMATS, name, action, needed=True)
+            action = partial(_round_trip, folder / f"sample{suffix}", write)
+            yield probe(CheckGroup.FORMATS, name, action, needed=name != "AVIF")  # optional in Pillow
 
 
 def transfer_syntax_checks() -> list[Check]:
@@ -93,6 +98,28 @@ def _write_nifti(path: Path, pixels: UInt8Array) -> None:
 
     volume = nibabel.Nifti1Image(np.dstack([pixels] * 2), np.eye(4))  # type: ignore[no-untyped-call]
     nibabel.save(volume, path)
+
+
+def _write_nrrd(path: Path, pixels: UInt8Array) -> None:
+    head = f"NRRD0004\ntype: uchar\ndimension: 2\nsizes: {SIDE} {SIDE}\nencoding: raw\n\n"
+    path.write_bytes(head.encode() + pixels.tobytes())
+
+
+def _write_metaimage(path: Path, pixels: UInt8Array) -> None:
+    head = f"NDims = 2\nDimSize = {SIDE} {SIDE}\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
+    path.write_bytes(head.encode() + pixels.tobytes())
+
+
+def _write_jpeg2000(path: Path, pixels: UInt8Array) -> None:
+    import imagecodecs
+
+    path.write_bytes(imagecodecs.jpeg2k_encode(pixels))
+
+
+def _write_avif(path: Path, pixels: UInt8Array) -> None:
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path)
 
 
 def _write_video(path: Path, pixels: UInt8Array) -> None:

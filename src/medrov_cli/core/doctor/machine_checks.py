@@ -12,6 +12,13 @@ import numpy as np
 
 from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, DEFAULT_WEIGHTS, TEXT_WIDTH
 from medrov_cli.core.base.environment import cache_dir
+from medrov_cli.core.base.optional import (
+    OPEN_CLIP,
+    TORCH_NETWORK,
+    install_command,
+    is_installed,
+    require_packages,
+)
 from medrov_cli.core.doctor.report import Check, CheckGroup, CheckResult, probe
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.records.folded_text import FoldedText
@@ -21,11 +28,19 @@ _CACHE_HINT = "Set MEDROV_CACHE to a writable folder."
 
 
 def engine_checks() -> list[Check]:
-    """Return one check per inference engine, which builds and runs a detector; one engine is sufficient."""
+    """Return one check per inference engine, which builds and runs a detector; one engine is sufficient.
+
+    Torch is needed if it is installed: ``--device auto`` chooses it on a machine with a GPU. A lean
+    installation needs one of the other engines.
+    """
+    is_lean = not is_installed("torch")
+    openvino, onnx = (f"Run: {install_command([name])}" for name in ("openvino", "onnxruntime"))
+    fastest = probe(CheckGroup.ENGINES, "openvino", _try_openvino, needed=False, hint=openvino)
+    is_last = is_lean and not fastest.works
     return [
-        probe(CheckGroup.ENGINES, "openvino", _try_openvino, needed=False, hint="Run: pip install openvino"),
-        probe(CheckGroup.ENGINES, "onnx", _try_onnx, needed=False, hint="Run: pip install onnxruntime"),
-        probe(CheckGroup.ENGINES, "torch", _try_torch, needed=True),
+        fastest,
+        probe(CheckGroup.ENGINES, "onnx", _try_onnx, needed=is_last, hint=onnx),
+        probe(CheckGroup.ENGINES, "torch", _try_torch, needed=not is_lean),
     ]
 
 
@@ -89,10 +104,10 @@ def _try_openvino() -> CheckResult:
 
 
 def _try_onnx() -> CheckResult:
-    import onnxruntime
-
     from medrov_cli.core.engines.onnx_engine import OnnxEngine
+    from medrov_cli.core.engines.onnxruntime_import import load_onnxruntime
 
+    onnxruntime = load_onnxruntime()
     graph, text = _graph_and_text()
     threads = _searched(OnnxEngine(graph, text, _SIDE))
     facts = {"version": str(onnxruntime.__version__), "devices": ["cpu"], "threads": threads}
@@ -119,6 +134,7 @@ def _searched(engine: Engine) -> int:
 
 
 def _try_torch() -> CheckResult:
+    require_packages("--engine torch", TORCH_NETWORK)
     import torch
 
     from medrov_cli.core.model.network import Architecture, Detector
@@ -163,6 +179,7 @@ def _try_default_encoder() -> CheckResult:
 
 
 def _try_open_clip() -> CheckResult:
+    require_packages("text encoders of open_clip", OPEN_CLIP)
     found = {name: str(importlib.import_module(name).__version__) for name in ("open_clip", "transformers")}
     return CheckResult(", ".join(f"{name} {version}" for name, version in found.items()), {"versions": found})
 

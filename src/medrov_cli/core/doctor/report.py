@@ -74,11 +74,39 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Installation:
+    """Installed parts.
+
+    Attributes
+    ----------
+    unavailable
+        Packages that are missing, by the command or option that needs them.
+    """
+
+    unavailable: Mapping[str, tuple[str, ...]]
+
+    @property
+    def kind(self) -> str:
+        """Return ``whole``, ``lean`` (without torch), or ``partial``."""
+        missing = {package for packages in self.unavailable.values() for package in packages}
+        if not missing:
+            return "whole"
+        return "lean" if "torch" in missing else "partial"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        unavailable = {feature: list(packages) for feature, packages in self.unavailable.items()}
+        return {"kind": self.kind, "unavailable": unavailable}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Complete report.
 
     Attributes
     ----------
+    installation
+        Installed parts.
     versions
         Versions of medrov, Python, the platform and the packages; null for missing packages.
     offline
@@ -87,6 +115,7 @@ class Report:
         Checks in the order of the groups.
     """
 
+    installation: Installation
     versions: Mapping[str, str | None]
     offline: bool
     checks: tuple[Check, ...]
@@ -107,6 +136,7 @@ class Report:
         return {
             "schema": SCHEMA,
             "works": self.works,
+            "installation": self.installation.as_dict(),
             "versions": dict(self.versions),
             "offline": self.offline,
             **groups,

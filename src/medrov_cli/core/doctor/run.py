@@ -6,9 +6,10 @@ import platform
 from collections.abc import Callable, Iterable
 
 from medrov_cli.core.base.environment import is_offline
+from medrov_cli.core.base.optional import OPTIONAL_FEATURES, missing_packages
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.versions import versions_of
-from medrov_cli.core.doctor.report import Check, Report
+from medrov_cli.core.doctor.report import Check, Installation, Report
 
 PACKAGES = (
     "numpy",
@@ -26,7 +27,6 @@ PACKAGES = (
     "pylibjpeg-libjpeg",
     "pylibjpeg-openjpeg",
     "pyjpegls",
-    "python-gdcm",
     "nibabel",
     "tifffile",
     "imagecodecs",
@@ -58,7 +58,12 @@ def run_checks(*, offline: bool = False, progress: Progress = no_progress) -> Re
     for done, (name, check) in enumerate(groups.items()):
         progress(done, len(groups), name)
         checks += check()
-    return Report(_versions(), is_offline(offline), tuple(checks))
+    return Report(_installation(), _versions(), is_offline(offline), tuple(checks))
+
+
+def _installation() -> Installation:
+    missing = {name: missing_packages(packages) for name, packages in OPTIONAL_FEATURES.items()}
+    return Installation({name: packages for name, packages in missing.items() if packages})
 
 
 def _versions() -> dict[str, str | None]:

@@ -10,12 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from medrov_cli.core.base.constants import MAX_COMPILED
 from medrov_cli.core.base.environment import cache_dir
-from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.base.errors import MedrovError, warn_of_cache
 from medrov_cli.core.base.files import whole_file
 
-MOST_FILES = 16
-"""Maximum number of compiled models; the least recently used one is removed first."""
+COMPILED_FOLDER = "engines"
+"""Folder of compiled models in the cache."""
+
+COMPILED_SUFFIX = ".blob"
 
 Compiled = TypeVar("Compiled")
 
@@ -35,8 +38,10 @@ class CompiledModelCache:
 
     def __init__(self, engine: str, version: str, key: str, config: Mapping[str, Any]) -> None:
         known = json.dumps([engine, version, key, config, platform.machine(), _cpu_flags()], sort_keys=True)
-        self._folder = cache_dir() / "engines"
-        self._path = self._folder / f"{engine}-{hashlib.sha256(known.encode()).hexdigest()[:32]}.blob"
+        self._folder = cache_dir() / COMPILED_FOLDER
+        self._path = (
+            self._folder / f"{engine}-{hashlib.sha256(known.encode()).hexdigest()[:32]}{COMPILED_SUFFIX}"
+        )
 
     def load(self, read: Callable[[bytes], Compiled]) -> Compiled | None:
         """Return the result of ``read`` on the stored bytes; null without them, or if ``read`` fails."""
@@ -46,6 +51,9 @@ class CompiledModelCache:
             return None
         digest, blob = blob[:32], blob[32:]
         if hashlib.sha256(blob).digest() != digest:
+            warn_of_cache(f"the compiled model in {self._path} is damaged and is made again")
+            with suppress(OSError):
+                self._path.unlink()
             return None
         with suppress(OSError):
             self._path.touch()
@@ -63,8 +71,8 @@ class CompiledModelCache:
             self._trim()
 
     def _trim(self) -> None:
-        files = sorted(self._folder.glob("*.blob"), key=lambda path: path.stat().st_mtime)
-        for path in files[:-MOST_FILES]:
+        files = sorted(self._folder.glob(f"*{COMPILED_SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        for path in files[:-MAX_COMPILED]:
             path.unlink(missing_ok=True)
 
 

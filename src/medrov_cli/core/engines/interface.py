@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from medrov_cli.core.records.detections import Candidates
+from medrov_cli.core.records.boxes import FloatArray
+from medrov_cli.core.records.detections import Candidates, ClassCandidates
 from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
-from medrov_cli.core.settings.choices import Precision
+from medrov_cli.core.records.letterbox import Letterbox
+from medrov_cli.core.records.regions import RegionColumns, Regions
+from medrov_cli.core.settings.groups import RuntimeSettings
 
 ANCHORS_PER_PIXEL = 1 / 64 + 1 / 256 + 1 / 1024
 """Anchors per pixel of the three levels with strides 8, 16 and 32."""
@@ -23,7 +26,7 @@ class Loaders:
     Attributes
     ----------
     network
-        Function of the file to the torch network.
+        Function of the file to the torch network with folded classes as inputs.
     graph
         Function of the file and the side of the model input to an ONNX model of one image: uint8 (1, imgsz,
         imgsz, 3), folded classes as inputs, parts as outputs (:mod:`medrov_cli.core.engines.anchors`).
@@ -71,6 +74,55 @@ class Engine(Protocol):
         """
 
 
+class RegionEngine(Engine, Protocol):
+    """An engine of a weights file, which also returns region vectors."""
+
+    def regions(self, images_rgb: UInt8Array) -> list[Regions]:
+        """Return boxes and region vectors at all anchors of each image, uint8, (batch, imgsz, imgsz, 3)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SelectionRule:
+    """Thresholds and suppression that an engine applies before anything reaches the host.
+
+    Attributes
+    ----------
+    thresholds
+        float64, (classes,): lowest score of each class.
+    iou
+        IoU above which the pair with the lower score of two pairs of a class is removed.
+    """
+
+    thresholds: FloatArray
+    iou: float
+
+
+@runtime_checkable
+class SelectingEngine(Protocol):
+    """An engine that selects on its device.
+
+    Attributes
+    ----------
+    parallel_calls
+        Number of threads that may call ``select`` at a time: while one batch is computed, the next is copied.
+    imgsz, is_accelerator
+        See :class:`Engine`.
+    """
+
+    imgsz: int
+    is_accelerator: bool
+    parallel_calls: int
+
+    def place(self, image_rgb: UInt8Array, letterbox: Letterbox) -> Any:
+        """Return the square of an image as a tensor on the device; null if it is scaled on the host."""
+
+    def select(self, images_rgb: UInt8Array | Sequence[Any], rule: SelectionRule) -> list[ClassCandidates]:
+        """Return the candidates of each image, uint8, (batch, imgsz, imgsz, 3), by a rule.
+
+        ``images_rgb`` is an array, or a list of squares on the host or of :meth:`place`.
+        """
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EngineRequest:
     """Settings from which an engine is opened.
@@ -85,24 +137,24 @@ class EngineRequest:
         Side of the square model input, in pixels.
     loaders
         Functions that build the network from the file.
-    device
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    precision
-        Number format of the forward pass.
+    runtime
+        Device, engine and number format of the forward pass.
     streams
-        Number of images that are computed in parallel, for engines that support it.
+        Images in parallel, for engines that support it: 1 for one image, the number of cores for many.
+    learned
+        Learned classes, whose columns follow those of ``embeddings``; null: none.
     """
 
     weights: Path
     embeddings: Float32Array
     imgsz: int
     loaders: Loaders
-    device: str
-    precision: Precision
+    runtime: RuntimeSettings
     streams: int
+    learned: RegionColumns | None = None
 
 
-EngineOpener = Callable[[EngineRequest], Engine]
+EngineOpener = Callable[[EngineRequest], RegionEngine]
 """Function that opens an engine. It raises `MedrovError`: ``USAGE`` for a missing device or an unsupported
 number format, ``WEIGHTS_CORRUPT``."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.engines.anchors import PARTS, decode_anchors
+from medrov_cli.core.engines.anchors import PARTS, decode_anchors, regions_of
 from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
 from medrov_cli.core.engines.openvino_streams import OpenVinoStreams, computes_in_bf16
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.records.regions import RegionColumns, Regions
 from medrov_cli.core.settings.choices import Precision
 
 
@@ -35,6 +36,8 @@ class OpenVinoEngine:
         Number format of the forward pass.
     streams
         Number of images in parallel.
+    learned
+        Classes beside those of ``text``.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class OpenVinoEngine:
         imgsz: int,
         precision: Precision,
         streams: int,
+        learned: RegionColumns | None = None,
     ) -> None:
         if precision is Precision.BF16 and not computes_in_bf16():
             raise usage_error("--precision bf16: this CPU does not compute in bf16", "Use fp32.")
@@ -59,6 +63,7 @@ class OpenVinoEngine:
         self.imgsz = imgsz
         self.streams = streams
         self._text = text
+        self._learned = learned
         self._model = OpenVinoStreams(
             lambda core: core.read_model(graph()),
             key,
@@ -71,7 +76,15 @@ class OpenVinoEngine:
         """Return the candidates of each image, as in the interface."""
 
         def finish(parts: Mapping[str, Float32Array]) -> Candidates:
-            return decode_anchors(parts, self._text, floor, (self.imgsz, self.imgsz))
+            return decode_anchors(parts, self._text, floor, (self.imgsz, self.imgsz), self._learned)
+
+        return list(self._model.run(images_rgb, PARTS, finish))
+
+    def regions(self, images_rgb: UInt8Array) -> list[Regions]:
+        """Return boxes and region vectors, as in the interface."""
+
+        def finish(parts: Mapping[str, Float32Array]) -> Regions:
+            return regions_of(parts, (self.imgsz, self.imgsz))
 
         return list(self._model.run(images_rgb, PARTS, finish))
 
@@ -84,7 +97,13 @@ def open_openvino(request: EngineRequest) -> OpenVinoEngine:
     text = loaders.fold(weights, request.embeddings)
     key = f"{sha256_of(weights)} {imgsz} {loaders.version}"
     return OpenVinoEngine(
-        lambda: loaders.graph(weights, imgsz), key, text, imgsz, request.precision, request.streams
+        lambda: loaders.graph(weights, imgsz),
+        key,
+        text,
+        imgsz,
+        request.runtime.precision,
+        request.streams,
+        request.learned,
     )
 
 

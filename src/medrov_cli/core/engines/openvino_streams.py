@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from medrov_cli.core.base.processor import may_use_avx512
 from medrov_cli.core.engines.compiled_cache import CompiledModelCache
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.engines.signal_stack import kept_signal_stack
-from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
+
+Found = TypeVar("Found")
 
 
 class OpenVinoStreams:
@@ -74,8 +75,8 @@ class OpenVinoStreams:
         self,
         images_rgb: UInt8Array,
         outputs: tuple[str, ...],
-        finish: Callable[[Mapping[str, Float32Array]], Candidates],
-    ) -> Iterator[Candidates]:
+        finish: Callable[[Mapping[str, Float32Array]], Found],
+    ) -> Iterator[Found]:
         """Yield the result of ``finish`` on the outputs of each image, while the next images are computed.
 
         Parameters

@@ -1,19 +1,33 @@
-"""The report of schema ``medrov.eval/1``: all sections, computed in turn."""
+"""The report of schema ``medrov.eval/1``: its sections are in ``sections/``, one file each."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.evaluation import accuracy_sections, behaviour_sections
-from medrov_cli.core.evaluation.comparison import comparison_section, read_other
+from medrov_cli.core.evaluation.kind_section import kind_section
+from medrov_cli.core.evaluation.reference_ap import verify_with_pycocotools
 from medrov_cli.core.evaluation.scored_split import ScoredSplit
+from medrov_cli.core.evaluation.sections.absent_classes import absent_section
+from medrov_cli.core.evaluation.sections.ap50_interval import ap50_samples, macro_interval
+from medrov_cli.core.evaluation.sections.calibration_error import calibration_section
+from medrov_cli.core.evaluation.sections.coco_ap import coco_section
+from medrov_cli.core.evaluation.sections.comparison import comparison_section, read_other
+from medrov_cli.core.evaluation.sections.confusion import confusion_section
+from medrov_cli.core.evaluation.sections.froc_sensitivity import froc_section
+from medrov_cli.core.evaluation.sections.nms_ap import nms_section
+from medrov_cli.core.evaluation.sections.open_vocabulary import open_vocabulary_section
+from medrov_cli.core.evaluation.sections.operating_points import limit_warnings, operating_points
+from medrov_cli.core.evaluation.sections.precision_recall import precision_recall_section
+from medrov_cli.core.evaluation.sections.region_counts import regions_section
+from medrov_cli.core.evaluation.sections.sizes import sizes_section
+from medrov_cli.core.evaluation.sections.volumes import volume_section, volume_warnings
 from medrov_cli.core.metrics.error_analysis import Outcome, outcome_of
 from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.records.score_maps import CalibrationInfo
@@ -22,25 +36,25 @@ from medrov_cli.core.settings.record import results_record
 
 SCHEMA = "medrov.eval/1"
 
-_SECTIONS = 6
+_SECTIONS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedModel:
-    """What is evaluated, and how.
+    """Model and settings of an evaluation.
 
     Attributes
     ----------
     config
         All settings.
     truth_sha256
-        Identity of the truth.
+        SHA-256 of the ground truth.
     detector
-        Null where predictions are scored.
+        The model; null where predictions are scored.
     calibration
         Score maps and operating points; null without any.
     warnings
-        What a reader should know.
+        Warnings of the report.
     """
 
     config: EvaluateSettings
@@ -51,85 +65,102 @@ class EvaluatedModel:
 
 
 def build_document(
-    scene: ScoredSplit, subject: EvaluatedModel, progress: Callable[[int, int], None]
+    split: ScoredSplit, evaluated: EvaluatedModel, advance: Progress
 ) -> tuple[dict[str, Any], Outcome]:
-    """Return the report, and what became of each detection at the operating points.
+    """Return the report, and the result of each object and detection at the operating points.
 
-    The part on synonyms is null: it needs more detections.
+    The section on synonyms is null: it needs more detections.
+
+    Parameters
+    ----------
+    split
+        The scored split.
+    evaluated
+        Model and settings.
+    advance
+        Progress.
 
     Raises
     ------
     MedrovError
         ``USAGE``, ``PREDICTIONS_INVALID`` (``--compare``), ``INTERNAL`` (``--verify``).
     """
-    config = subject.config
-    drawn = scene.weights(config.bootstrap, config.seed)
+    config = evaluated.config
+    drawn = split.weights(config.bootstrap, config.seed)
     coco = {
-        "presence": accuracy_sections.coco_section(scene, scene.is_known),
-        "plain": accuracy_sections.coco_section(scene, scene.everything),
+        "presence": coco_section(split, split.is_known),
+        "plain": coco_section(split, split.everything),
     }
-    followed = coco["plain" if scene.plain else "presence"]
-    progress(1, _SECTIONS)
-    difference = accuracy_sections.verify_with_pycocotools(scene) if config.verify else None
-    progress(2, _SECTIONS)
-    samples = accuracy_sections.ap50_samples(scene, drawn)
-    progress(3, _SECTIONS)
-    froc = behaviour_sections.froc_section(scene, config.hit, drawn)
-    progress(4, _SECTIONS)
-    thresholds, points = behaviour_sections.operating_points(scene, subject.calibration)
-    outcome = outcome_of(scene.table, scene.scored, thresholds)
+    followed = coco["plain" if split.plain else "presence"]
+    advance(1, _SECTIONS, "scoring")
+    difference = verify_with_pycocotools(split) if config.verify else None
+    advance(2, _SECTIONS, "scoring")
+    samples = ap50_samples(split, drawn)
+    advance(3, _SECTIONS, "scoring")
+    froc = froc_section(split, config.hit, drawn)
+    advance(4, _SECTIONS, "scoring")
+    thresholds, points = operating_points(split, evaluated.calibration)
+    outcome = outcome_of(split.table, split.scored, thresholds)
+    volumes = volume_section(split, thresholds, evaluated.calibration, config.bootstrap, config.seed)
+    advance(5, _SECTIONS, "scoring")
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "notice": RESEARCH_NOTICE,
         "created_by": f"medrov {__version__}",
-        "dataset": _dataset(scene, subject),
-        "model": None if subject.detector is None else _model(subject.detector),
-        "predictions": _predictions(scene, subject),
+        "dataset": _dataset(split, evaluated),
+        "model": None if evaluated.detector is None else _model(evaluated.detector),
+        "predictions": _predictions(split, evaluated),
         "settings": results_record(config),
-        "warnings": list(subject.warnings),
+        "warnings": [*evaluated.warnings, *limit_warnings(points), *volume_warnings(volumes)],
         "coco": {
             **coco,
-            "map50_interval": accuracy_sections.macro_interval(samples),
+            "map50_interval": macro_interval(samples),
             "difference_from_pycocotools": difference,
         },
-        "open_vocabulary": accuracy_sections.open_vocabulary_section(scene, followed["classes"]),
-        "nms_ap": accuracy_sections.nms_section(scene, followed["macro"]),
+        "open_vocabulary": open_vocabulary_section(split, followed["classes"]),
+        "nms_ap": nms_section(split, followed["macro"]),
         "synonyms": None,
         "froc": froc,
-        "calibration": behaviour_sections.calibration_section(scene, subject.calibration),
-        "absent": behaviour_sections.absent_section(scene, thresholds),
+        "volumes": volumes,
+        "calibration": calibration_section(split, evaluated.calibration),
+        "absent": absent_section(split, thresholds),
         "operating_points": points,
-        "curves": {"pr": accuracy_sections.precision_recall_section(scene)},
-        **behaviour_sections.error_sections(scene, outcome, points["origin"]),
+        "kinds": kind_section(split, evaluated.detector, thresholds),
+        "curves": {"pr": precision_recall_section(split)},
+        "confusion": confusion_section(split, outcome, points["origin"]),
+        "sizes": sizes_section(split, outcome),
         "comparison": None,
     }
-    progress(5, _SECTIONS)
+    regions = regions_section(split, thresholds)
+    if regions is not None:
+        document["regions"] = regions
+    advance(6, _SECTIONS, "scoring")
     if config.compare is not None:
-        other = read_other(config.compare, scene, config.data.split, subject.truth_sha256)
-        document["comparison"] = comparison_section((document, scene), other, drawn, str(config.compare))
-    progress(6, _SECTIONS)
+        other = read_other(config.compare, split, config.data.split, evaluated.truth_sha256)
+        document["comparison"] = comparison_section((document, split), other, drawn, str(config.compare))
+    advance(7, _SECTIONS, "scoring")
     return document, outcome
 
 
-def _dataset(scene: ScoredSplit, subject: EvaluatedModel) -> dict[str, Any]:
+def _dataset(split: ScoredSplit, evaluated: EvaluatedModel) -> dict[str, Any]:
     return {
-        "name": scene.dataset.name,
-        "path": str(subject.config.data.dataset),
-        "split": subject.config.data.split,
-        "images": len(scene.samples),
-        "boxes": int((~scene.table.is_crowd).sum()),
-        "cases": len(np.unique(scene.units)) if scene.unit == "case" else None,
-        "sources": len(np.unique(scene.sources)),
-        "classes": len(scene.dataset.classes),
-        "truth_sha256": subject.truth_sha256,
+        "name": split.dataset.name,
+        "path": str(evaluated.config.data.dataset),
+        "split": evaluated.config.data.split,
+        "images": len(split.samples),
+        "boxes": int((~split.table.is_crowd).sum()),
+        "cases": len(np.unique(split.units)) if split.unit == "case" else None,
+        "sources": len(np.unique(split.sources)),
+        "classes": len(split.dataset.classes),
+        "truth_sha256": evaluated.truth_sha256,
     }
 
 
-def _predictions(scene: ScoredSplit, subject: EvaluatedModel) -> dict[str, Any]:
-    path = subject.config.predictions
+def _predictions(split: ScoredSplit, evaluated: EvaluatedModel) -> dict[str, Any]:
+    path = evaluated.config.predictions
     return {
         "path": None if path is None else str(path),
-        "detections": len(scene.table.label),
+        "detections": len(split.table.label),
         "sha256": None if path is None else hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 

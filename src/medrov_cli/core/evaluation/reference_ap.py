@@ -1,4 +1,4 @@
-"""The same figures by pycocotools, the reference: slower, and for one set of images and classes."""
+"""Average precision by pycocotools, the reference: slower, and for one set of images and classes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoResult
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.coco_records import CocoAnnotation
+from medrov_cli.core.datasets.coco_result import CocoResult
+from medrov_cli.core.evaluation.scored_split import ScoredSplit
+from medrov_cli.core.evaluation.sections.coco_ap import figures
 from medrov_cli.core.metrics.average_precision import AveragePrecision
 from medrov_cli.core.metrics.detection_table import DetectionTable
 from medrov_cli.core.metrics.matching import MAX_DETECTIONS
 from medrov_cli.core.records.boxes import FloatArray, xyxy_to_xywh
+
+VERIFY_TOLERANCE = 1e-9
+"""Largest difference of a figure from pycocotools."""
 
 
 def coco_documents(
@@ -94,3 +101,32 @@ def _figures(precision: FloatArray, recall: FloatArray) -> AveragePrecision:
         ar_10=ar_10,
         ar_max=ar_max,
     )
+
+
+def verify_with_pycocotools(split: ScoredSplit) -> float:
+    """Compare the figures of all classes, every class scored on every image, with pycocotools.
+
+    Return the largest difference.
+
+    Raises
+    ------
+    MedrovError
+        ``INTERNAL``: they differ by more than 1e-9.
+    """
+    labels = range(len(split.dataset.classes))
+    reference = reference_scores(split.table, labels, split.max_det)
+    apart = 0.0
+    for label in labels:
+        ours = figures(split.scorer.of_class(label, split.everything[:, label]))
+        theirs = figures(reference.get(label))
+        for key, value in ours.items():
+            other = theirs[key]
+            both = value is not None and other is not None
+            apart = max(apart, abs((value or 0) - (other or 0)) if both else float(value is not other))
+    if apart > VERIFY_TOLERANCE:
+        raise MedrovError(
+            ErrorCode.INTERNAL,
+            f"--verify: our average precision and pycocotools' differ by {apart:.2g}",
+            "Please report this with the predictions.",
+        )
+    return apart

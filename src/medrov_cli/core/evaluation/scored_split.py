@@ -1,8 +1,8 @@
-"""Truth, detections and what may be scored where: what all sections of a report are computed from."""
+"""Ground truth and detections of a split, and the classes that are scored on each image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,18 +27,18 @@ from medrov_cli.core.settings.values import HitRule
 
 @dataclass(frozen=True, eq=False)
 class ScoredSplit:
-    """A split with the detections on it.
+    """A split with detections: all sections of the report are computed from it.
 
     Attributes
     ----------
     dataset, samples
-        What is scored.
+        The dataset, and the samples of the split.
     detections
         Detections, image by image.
     max_det
-        Detections an image and class that count.
+        Largest number of detections per image and class that is scored.
     plain
-        Score every class on every image, whatever the presence table says.
+        Score every class on every image, without the presence table.
     """
 
     dataset: Dataset
@@ -48,12 +48,12 @@ class ScoredSplit:
     plain: bool = False
 
     def with_detections(self, detections: Sequence[Detections]) -> ScoredSplit:
-        """Return the scene with other detections."""
+        """Return the split with other detections."""
         return ScoredSplit(self.dataset, self.samples, detections, self.max_det, self.plain)
 
     @cached_property
     def table(self) -> DetectionTable:
-        """Return truth and detections as arrays."""
+        """Return ground truth and detections as arrays."""
         return DetectionTable.from_images(list(map(with_truth, self.samples, self.detections)))
 
     @cached_property
@@ -68,49 +68,49 @@ class ScoredSplit:
 
     @property
     def scored(self) -> BoolArray:
-        """Return which classes are scored on which images, bool, (images, classes)."""
+        """Return whether a class is scored on an image, bool, (images, classes)."""
         return self.everything if self.plain else self.is_known
 
     @cached_property
     def is_known(self) -> BoolArray:
-        """Return of which classes it is known whether they are in which images, bool, (images, classes).
+        """Return whether the presence of a class in an image is known, bool, (images, classes).
 
-        A class that is possible but not annotated in an image's source is not of them: in the
-        presence-aware protocol its detections there are neither right nor wrong.
+        It is not known where the source of the image can show the class without annotating it. In the
+        presence-aware protocol, detections of the class there are neither right nor wrong.
         """
         return np.asarray(self.dataset.presence[self.sources] != POSSIBLE)
 
     @cached_property
     def absent(self) -> BoolArray:
-        """Return which scored classes are not in which images, bool, (images, classes)."""
+        """Return whether a scored class is absent from an image, bool, (images, classes)."""
         return absent_mask(self.table, self.scored)
 
     @cached_property
     def annotated(self) -> BoolArray:
-        """Return on which images FROC scores which classes, bool, (images, classes)."""
+        """Return whether FROC scores a class on an image, bool, (images, classes)."""
         if self.plain:
             return self.everything
         return np.asarray(self.dataset.presence[self.sources] == ANNOTATED)
 
     @cached_property
     def everything(self) -> BoolArray:
-        """Return that every class is scored everywhere: the plain protocol."""
+        """Return the mask of the plain protocol, all True, bool, (images, classes)."""
         return np.ones_like(self.is_known)
 
     @cached_property
     def units(self) -> IntArray:
-        """Return the bootstrap unit of each image: its case, or itself."""
+        """Return the bootstrap unit of each image, int64, (images,): its case, or the image."""
         return units_of([s.case if s.case is None else f"{s.source_id}/{s.case}" for s in self.samples])
 
     @property
     def unit(self) -> str:
-        """Return what the bootstrap draws."""
+        """Return the unit of the bootstrap: ``case`` or ``image``."""
         return "case" if any(sample.case is not None for sample in self.samples) else "image"
 
     def folds(self, count: int, seed: int = 0) -> list[BoolArray]:
-        """Return parts of the images, bool, (images,) each.
+        """Return disjoint parts of the images, bool, (images,) each; none with fewer than two units.
 
-        Every unit is in one of them; with fewer than two units there are none.
+        A unit is in one part.
         """
         units = int(self.units.max(initial=-1)) + 1
         count = min(count, units)
@@ -120,7 +120,7 @@ class ScoredSplit:
         return [part_of[self.units] == part for part in range(count)]
 
     def weights(self, samples: int, seed: int) -> FloatArray:
-        """Return how often each image counts in each bootstrap sample, (samples, images)."""
+        """Return the counts of the images in each bootstrap sample, (samples, images)."""
         return draw_weights(self.units, samples, seed)
 
     def froc(self, rule: HitRule) -> FrocScorer:
@@ -128,19 +128,19 @@ class ScoredSplit:
         return FrocScorer(self.table, rule, self.max_det)
 
     def images_of(self, modality: Modality) -> BoolArray:
-        """Return which images are of a modality, bool, (images,)."""
+        """Return whether an image is of a modality, bool, (images,)."""
         own = np.array([source.modality is modality for source in self.dataset.sources])
         return np.asarray(own[self.sources])
 
     def class_scores(self, label: int, on: BoolArray | None = None) -> ClassScores:
-        """Return the detections of a class where it is scored, at IoU 0.5, but what only crowds explain.
+        """Return the detections of a class where it is scored, matched at IoU 0.5, without those on crowds.
 
         Parameters
         ----------
         label
             Row of the class.
         on
-            bool, (images,): images that count; null: all.
+            bool, (images,): images that are scored; null: all.
         """
         matches, table = self.scorer.matches, self.table
         counts = self.scored[:, label] if on is None else self.scored[:, label] & on
@@ -155,7 +155,3 @@ class ScoredSplit:
             int(here.sum()),
             self.absent[table.image[rows], label],
         )
-
-
-Report = Callable[[str], None]
-"""Called with what is being computed."""

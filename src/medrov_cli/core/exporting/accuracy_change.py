@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +14,8 @@ from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.truth import require_readable, with_truth
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.metrics.source_scores import SourceScore, score_sources
-from medrov_cli.core.prediction.dataset_model import ABSENT, ColumnEngine, columns_of
+from medrov_cli.core.prediction.column_engine import ABSENT, ColumnEngine
+from medrov_cli.core.prediction.dataset_model import columns_of
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.settings.choices import Split
 from medrov_cli.core.settings.groups import COCO_BATCH, COCO_SELECTION
@@ -52,11 +53,7 @@ def map50_change(
     columns = columns_of(classes, dataset.classes)
     scores = {}
     for what, engine in (("mAP50 of the weights", reference), ("mAP50 of the export", exported)):
-
-        def step(done: int, total: int, what: str = what) -> None:
-            progress(done, total, what)
-
-        by_source = _score(ColumnEngine(engine, columns), dataset, split, step)
+        by_source = _score(ColumnEngine(engine, columns), dataset, split, what, progress)
         scores[what] = [
             score.ap50
             for source in by_source.values()
@@ -79,7 +76,7 @@ def map50_change(
 
 
 def _score(
-    engine: Engine, dataset: Dataset, split: Split, advance: Callable[[int, int], None]
+    engine: Engine, dataset: Dataset, split: Split, stage: str, progress: Progress
 ) -> dict[str, SourceScore]:
     """Return the scores of the dataset's classes, in their order, source by source."""
     samples = dataset.samples[split]
@@ -89,6 +86,6 @@ def _score(
         for sample, item in zip(samples, stream, strict=True):
             results.append(with_truth(sample, require_readable(item)))
             if len(results) % COCO_BATCH == 0 or len(results) == len(samples):
-                advance(len(results), len(samples))
+                progress(len(results), len(samples), stage)
     sources = [(source.name, source.class_ids) for source in dataset.sources]
     return score_sources(results, [sample.source_id for sample in samples], sources, dataset.classes)

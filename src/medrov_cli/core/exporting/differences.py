@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.engines.exported.export_metadata import Suppression
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.records.boxes import FloatArray
@@ -91,7 +92,7 @@ class Parity:
 
 
 def compare(
-    reference: Engine, exported: Engine, squares_rgb: UInt8Array, advance: Callable[[int], None]
+    reference: Engine, exported: Engine, squares_rgb: UInt8Array, progress: Progress = no_progress
 ) -> Parity:
     """Run both on images, uint8, (n, imgsz, imgsz, 3), and return their differences."""
     totals = _Totals()
@@ -99,7 +100,7 @@ def compare(
         part = squares_rgb[start : start + _BATCH]
         for expected, found in zip(reference.infer(part), exported.infer(part), strict=True):
             totals.add(expected, found)
-        advance(min(start + _BATCH, len(squares_rgb)))
+        progress(min(start + _BATCH, len(squares_rgb)), len(squares_rgb), "comparison with torch")
     return totals.parity()
 
 
@@ -190,8 +191,10 @@ def _without_match(these: FloatArray, others: FloatArray) -> int:
     return int((gaps.min(1) >= 1).sum())
 
 
-def judge(figures: Sequence[tuple[str, float, float | None]], precision: ExportPrecision) -> None:
-    """Raise an error for figures above their limits.
+def require_within_limits(
+    figures: Sequence[tuple[str, float, float | None]], precision: ExportPrecision
+) -> None:
+    """Check that figures do not exceed their limits.
 
     Parameters
     ----------

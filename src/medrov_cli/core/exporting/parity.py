@@ -1,4 +1,4 @@
-"""Compare an exported model with torch on the same images, and refuse it above the limits."""
+"""Comparison of an exported model with torch on the same images, with limits of the differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.accuracy_change import map50_change
 from medrov_cli.core.exporting.check_images import CheckImages
-from medrov_cli.core.exporting.differences import LIMITS, compare, judge, suppressed_share
+from medrov_cli.core.exporting.differences import LIMITS, compare, require_within_limits, suppressed_share
+from medrov_cli.core.exporting.learned_columns import AlignedEngine
 from medrov_cli.core.exporting.request import ConvertedModel, ExportRequest
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName, ExportPrecision
@@ -20,9 +21,9 @@ from medrov_cli.core.weights.metadata import ClassEntry
 
 
 def require_parity(
-    draft: ConvertedModel,
+    converted: ConvertedModel,
     path: Path,
-    subject: ExportRequest,
+    request: ExportRequest,
     images: CheckImages,
     metadata: ExportMetadata,
     progress: Progress,
@@ -34,16 +35,12 @@ def require_parity(
     MedrovError
         ``PARITY_FAILED``.
     """
-    plain = draft.open(path, plain=True)
+    plain = converted.open(path, plain=True)
     if plain is None:
         return None
-    reference = _reference(subject, subject.imgsz)
+    reference = _reference(request, request.imgsz)
     limits = LIMITS[metadata.precision]
-
-    def step(done: int) -> None:
-        progress(done, len(images.squares_rgb), "comparison with torch")
-
-    parity = compare(reference, plain, images.squares_rgb, step)
+    parity = compare(reference, plain, images.squares_rgb, progress)
     figures = [
         ("largest difference of a score", parity.score_max, limits.score_max),
         ("mean difference of scores", parity.score_mean, limits.score_mean),
@@ -54,19 +51,19 @@ def require_parity(
         "against": reference.name,
         "engine": plain.name,
         "images_of": images.source,
-        "imgsz": subject.imgsz,
+        "imgsz": request.imgsz,
         **parity.as_dict(),
     }
-    if subject.config.dynamic:
-        other = subject.imgsz - GRID if subject.imgsz > GRID else 2 * GRID
-        also = draft.open(path, plain=True, imgsz=other)
+    if request.config.dynamic:
+        other = request.imgsz - GRID if request.imgsz > GRID else 2 * GRID
+        also = converted.open(path, plain=True, imgsz=other)
         if also is not None:
-            smaller = compare(_reference(subject, other), also, images.at(other), lambda _: None)
+            smaller = compare(_reference(request, other), also, images.at(other))
             document["other_imgsz"] = {"imgsz": other, **smaller.as_dict()}
             figures.append((f"largest difference of a score at {other}", smaller.score_max, limits.score_max))
             figures.append((f"mean difference of scores at {other}", smaller.score_mean, limits.score_mean))
     if metadata.suppression is not None:
-        suppressed = draft.open(path)
+        suppressed = converted.open(path)
         if suppressed is not None:
             count, share = suppressed_share(plain, suppressed, metadata.suppression, images.squares_rgb)
             document["nms"] = {"detections": count, "differing": round(share, 4)}
@@ -74,19 +71,23 @@ def require_parity(
     if images.dataset is not None:
         entries = [
             ClassEntry(name, synonyms)
-            for name, synonyms in zip(subject.classes.names, subject.classes.synonyms, strict=True)
+            for name, synonyms in zip(request.classes.names, request.classes.synonyms, strict=True)
         ]
-        change = map50_change(reference, plain, images.dataset, subject.config.split, entries, progress)
+        change = map50_change(reference, plain, images.dataset, request.config.split, entries, progress)
         document |= change
         lost = change["map50_weights"] - change["map50"]
         if metadata.precision is ExportPrecision.FP32:
             lost = abs(lost)
         figures.append(("loss of mAP50", lost, limits.map50_drop))
-    judge(figures, metadata.precision)
+    require_within_limits(figures, metadata.precision)
     return document
 
 
-def _reference(subject: ExportRequest, imgsz: int) -> Engine:
+def _reference(request: ExportRequest, imgsz: int) -> Engine:
     runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
-    weights = WeightsFile.read(subject.path)
-    return weights.open(subject.classes.embeddings, runtime, imgsz=imgsz, streams=1)
+    weights = WeightsFile.read(request.path)
+    embeddings, columns = request.classes.embeddings, request.columns
+    if columns is None:
+        return weights.open(embeddings, runtime, imgsz=imgsz, streams=1)
+    engine = weights.open(embeddings, runtime, imgsz=imgsz, streams=1, learned=columns.learned)
+    return AlignedEngine(engine, len(embeddings), columns.columns)

@@ -6,12 +6,12 @@ import contextlib
 import io
 import logging
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.optional import require_packages
+from medrov_cli.core.engines.onnxruntime_import import forbid_onnxruntime_telemetry
 from medrov_cli.core.engines.openvino_import import forbid_telemetry
 from medrov_cli.core.engines.signal_stack import kept_signal_stack
 from medrov_cli.core.exporting.request import ExportRequest
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     import onnx
 
 _FLOAT_TYPES = {
-    "openvino": ("MatMul", "Multiply", "ReduceMax", "ReduceSum", "Add", "Subtract"),
-    "onnx": ("MatMul", "Mul", "ReduceMax", "ReduceSum", "Add", "Sub"),
+    "openvino": ("MatMul", "Multiply", "ReduceMax", "ReduceMean", "ReduceSum", "Add", "Subtract"),
+    "onnx": ("MatMul", "Mul", "ReduceMax", "ReduceMean", "ReduceSum", "Add", "Sub"),
 }
-"""Operators that stay in float: logits and similarities (MatMul, ReduceMax), gates and SiLU (Multiply), and
-the operators from distances to boxes. The convolutions remain, which take most of the time. docs/export.md
-contains the measurements of this choice."""
+"""Operators that stay in float: logits and similarities (MatMul, ReduceMax), products of attention
+and SiLU (Multiply), pooled features (ReduceMean), and the operators from distances to boxes. The convolutions
+remain, which take most of the time. docs/export.md contains the measurements of this choice."""
 
 
 def check_nncf() -> None:
@@ -37,16 +37,11 @@ def check_nncf() -> None:
     MedrovError
         ``DEPENDENCY_MISSING``.
     """
-    if find_spec("nncf") is None:
-        raise MedrovError(
-            ErrorCode.DEPENDENCY_MISSING,
-            "--precision int8: nncf is not installed",
-            "Run: pip install 'medrov[export]'",
-        )
+    require_packages("--precision int8", ("nncf",))
 
 
 def quantised(
-    model: Any, graph: onnx.ModelProto, kind: str, subject: ExportRequest
+    model: Any, graph: onnx.ModelProto, kind: str, request: ExportRequest
 ) -> tuple[Any, dict[str, Any]]:
     """Return a model in int8, and the settings of the quantisation for its metadata.
 
@@ -58,7 +53,7 @@ def quantised(
         ONNX model of its origin, which determines the convolutions that stay in float.
     kind
         ``openvino`` or ``onnx``.
-    subject
+    request
         Request whose images are used for calibration.
 
     Raises
@@ -68,10 +63,11 @@ def quantised(
     """
     check_nncf()
     forbid_telemetry()
+    forbid_onnxruntime_telemetry()
     nncf = import_module("nncf")
     names = ends_in_float(graph)
     suffix = "/WithoutBiases" if kind == "openvino" else ""
-    images = [_inputs(image, subject.embeddings) for image in subject.squares_rgb]
+    images = [_inputs(image, request.embeddings) for image in request.squares_rgb]
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)

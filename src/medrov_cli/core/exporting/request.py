@@ -7,17 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
-from medrov_cli.core.engines.exported.open_exported import encode_vocabulary, open_exported, read_exported
+from medrov_cli.core.engines.exported.export_metadata import (
+    KINDS_KEY,
+    METADATA_KEY,
+    VOCABULARY_KEY,
+    ExportMetadata,
+)
+from medrov_cli.core.engines.exported.open_exported import open_exported
+from medrov_cli.core.engines.exported.read_exported import encode_kinds, encode_vocabulary, read_exported
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.records.image_kinds import KindTensors
 from medrov_cli.core.settings.choices import EngineName, ExportPrecision
 from medrov_cli.core.settings.export import ExportSettings
+from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights import container
 
 if TYPE_CHECKING:
     import onnx
+
+    from medrov_cli.core.model.graph.detector import GraphColumns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +49,10 @@ class ExportRequest:
         model.
     squares_rgb
         Images for int8, uint8, (n, imgsz, imgsz, 3).
+    kinds
+        Tensors of the classifier of image kinds, stored in the model; null if the weights have none.
+    columns
+        Learned classes, and the columns that ``classes`` names; null: all are texts.
     """
 
     config: ExportSettings
@@ -47,6 +61,8 @@ class ExportRequest:
     vocabulary: Float32Array
     imgsz: int
     squares_rgb: UInt8Array
+    kinds: KindTensors | None = None
+    columns: GraphColumns | None = None
 
     @property
     def embeddings(self) -> Float32Array | None:
@@ -82,7 +98,7 @@ class ConvertedModel(Protocol):
         """
 
 
-def plain_graph(subject: ExportRequest) -> onnx.ModelProto:
+def plain_graph(request: ExportRequest) -> onnx.ModelProto:
     """Return the detector as a graph in float32, without suppression.
 
     Raises
@@ -92,17 +108,17 @@ def plain_graph(subject: ExportRequest) -> onnx.ModelProto:
     """
     from medrov_cli.core.model.graph.detector import GraphForm, TextForm, build_graph
 
-    config = subject.config
+    config = request.config
     form = GraphForm(
         TextForm.EMBEDDINGS if config.is_open else TextForm.FIXED,
-        imgsz=None if config.dynamic else subject.imgsz,
+        imgsz=None if config.dynamic else request.imgsz,
+        pooled=request.kinds is not None,
     )
     try:
-        return build_graph(
-            container.load_tensors(subject.path), form, None if config.is_open else subject.classes.embeddings
-        )
+        embeddings = None if config.is_open else request.classes.embeddings
+        return build_graph(container.load_tensors(request.path), form, embeddings, request.columns)
     except (KeyError, ValueError, IndexError) as error:
-        raise container.misfit(subject.path, error) from error
+        raise container.misfit(request.path, error) from error
 
 
 def plain_twin(path: Path) -> Path:
@@ -111,18 +127,21 @@ def plain_twin(path: Path) -> Path:
 
 
 def open_converted(
-    subject: ExportRequest, path: Path, engine: EngineName, *, plain: bool, imgsz: int | None
+    request: ExportRequest, path: Path, engine: EngineName, *, plain: bool, imgsz: int | None
 ) -> Engine:
     """Return an engine for a written model; see :meth:`ConvertedModel.open`."""
     model = read_exported(plain_twin(path) if plain and plain_twin(path).exists() else path)
-    return open_exported(model, subject.embeddings, imgsz=imgsz or subject.imgsz, engine=engine)
+    runtime = RuntimeSettings(engine=engine)
+    return open_exported(model, request.embeddings, runtime, imgsz=imgsz or request.imgsz, is_own=True)
 
 
-def slots_of(subject: ExportRequest, metadata: ExportMetadata) -> dict[str, str]:
+def slots_of(request: ExportRequest, metadata: ExportMetadata) -> dict[str, str]:
     """Return the metadata entries of a model file."""
     slots = {METADATA_KEY: metadata.to_json()}
     if metadata.classes is None:
-        slots[VOCABULARY_KEY] = encode_vocabulary(subject.vocabulary)
+        slots[VOCABULARY_KEY] = encode_vocabulary(request.vocabulary)
+    if request.kinds is not None:
+        slots[KINDS_KEY] = encode_kinds(request.kinds)
     return slots
 
 

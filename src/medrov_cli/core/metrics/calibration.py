@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medrov_cli.core.metrics.detection_table import BoolArray
+from medrov_cli.core.metrics.expected_f1 import FIT_FLOOR, ClassThresholds, above_floor
 from medrov_cli.core.metrics.operating import (
     SMOOTHING,
     ClassScores,
     Fitted,
-    best_f1,
     join_scores,
     limit_absent,
     logits,
@@ -26,20 +26,10 @@ from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
 BINS = 15
 """Number of equally wide bins of the reliability diagram."""
 
-FIT_FLOOR = 0.01
-"""Lowest score of a fit: lower ones are thousands per image, nearly all wrong, and never shown."""
-
 MIN_DETECTIONS = 20
 MIN_TRUTHS = 5
-"""Smallest number of objects of a class with its own fit; others use the fit of all classes together."""
-
-MIN_F1 = 0.2
-"""Smallest F1 of a class with its own threshold. A class with a lower F1 has its best F1 at very low
-thresholds: it uses the threshold of all classes together, if that is higher."""
-
-F1_SLACK = 0.01
-"""Largest loss of F1 at an operating point. The exact optimum depends on few objects; the lowest threshold
-of equal quality misses the fewest objects on other images."""
+"""Smallest numbers of detections and objects of a class with its own score map; others use the map of all
+classes together."""
 
 _KNOTS = 65
 _STRENGTH = 1.0
@@ -183,8 +173,11 @@ def fit_calibration(
 ) -> CalibrationInfo:
     """Return score maps and operating points of every class.
 
-    A class with fewer than 20 detections or 5 objects takes the map and the threshold of all
-    classes together, and is left out of ``classes``.
+    The threshold of a class is the lowest with the largest expected F1 on other images. Its detections are
+    spread by `SMOOTHING`, and one object of the typical class is added, so that the threshold of a class with
+    few objects does not depend on one of them. The threshold of all classes has the largest mean F1 of
+    classes; it is that of classes without objects, which are left out of ``classes``. A class with fewer than
+    20 detections or 5 objects has the score map of all classes together.
 
     Parameters
     ----------
@@ -204,12 +197,18 @@ def fit_calibration(
     dataset, split, imgsz
         Stored in the record.
     """
-    everything = _fit_class("", join_scores(found), method, 0.25)
-    by_name = {
-        name: _fit_class(name, own, method, everything.threshold)
-        for name, own in zip(names, found, strict=True)
-        if own.truths >= MIN_TRUTHS and (own.scores >= FIT_FLOOR).sum() >= MIN_DETECTIONS
-    }
+    points = ClassThresholds.fit(found)
+    joined = join_scores(found)
+    everything = fit_class("", joined, method, points.pooled)
+    by_name = {}
+    for name, own, threshold in zip(names, found, points.by_class, strict=True):
+        if threshold is None:
+            continue
+        has_map = own.truths >= MIN_TRUTHS and (own.scores >= FIT_FLOOR).sum() >= MIN_DETECTIONS
+        fitted = fit_class(name, own, method, threshold)
+        by_name[name] = (
+            fitted if has_map else replace(fitted, raw=everything.raw, calibrated=everything.calibrated)
+        )
     if absent_limit is not None:
         alone = [row for row, name in enumerate(names) if name in by_name]
         rest = sum(own.absent_from(everything.threshold) for row, own in enumerate(found) if row not in alone)
@@ -231,8 +230,10 @@ def fit_calibration(
             ],
         )
         for row, threshold in zip(alone, limited, strict=True):
-            own = found[row]
-            by_name[names[row]] = replace(by_name[names[row]], threshold=threshold, f1=own.f1_from(threshold))
+            free = by_name[names[row]]
+            if threshold > free.threshold:
+                f1 = found[row].f1_from(threshold)
+                by_name[names[row]] = replace(free, threshold=threshold, f1=f1, free_threshold=free.threshold)
     return CalibrationInfo(method, dataset, split, imgsz, tuple(by_name.values()), everything)
 
 
@@ -240,25 +241,18 @@ def _without_limit(
     found: Sequence[ClassScores], rows: Sequence[int], images: int, smoothing: float
 ) -> Fitted:
     """Return classes with their operating points on these images, without a limit."""
-    otherwise = _operating_point(join_scores(found), 0.25)[0]
-    own = [found[row] for row in rows]
-    return Fitted(own, [_operating_point(scores, otherwise)[0] for scores in own], images, smoothing)
+    points = ClassThresholds.fit(found)
+    own = [points.by_class[row] for row in rows]
+    thresholds = [points.pooled if threshold is None else threshold for threshold in own]
+    return Fitted([found[row] for row in rows], thresholds, images, smoothing)
 
 
-def _operating_point(own: ClassScores, otherwise: float) -> tuple[float, float]:
-    """Return threshold and F1 of a class; ``otherwise`` is its threshold if it has too few detections."""
-    kept = own.scores >= FIT_FLOOR
-    point = best_f1(own.scores[kept], own.is_right[kept], own.truths, F1_SLACK)
-    if point is None:
-        return otherwise, 0.0
-    return point.threshold if point.f1 >= MIN_F1 else max(point.threshold, otherwise), point.f1
-
-
-def _fit_class(name: str, own: ClassScores, method: str, otherwise: float) -> ClassCalibration:
-    kept = own.scores >= FIT_FLOOR
+def fit_class(name: str, own: ClassScores, method: str, threshold: float) -> ClassCalibration:
+    """Return the map of a class and its F1 at a threshold."""
+    kept = above_floor(own)
     fit = fit_isotonic if method == "isotonic" else fit_platt
-    raw, calibrated = fit(own.scores[kept], own.is_right[kept])
-    return ClassCalibration(name, *_operating_point(own, otherwise), raw, calibrated)
+    raw, calibrated = fit(kept.scores, kept.is_right)
+    return ClassCalibration(name, threshold, own.f1_from(threshold), raw, calibrated)
 
 
 def _knots(raw: FloatArray, calibrated: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -15,12 +15,13 @@ from medrov_cli.core.metrics.detection_table import BoolArray
 from medrov_cli.core.records.boxes import FloatArray
 
 SMOOTHING = 0.5
-"""Scale in logits by which false positives of absent classes are smoothed, so that thresholds hold for other
-patients. Without smoothing the best threshold is just above the highest score of a false positive, and other
-patients have higher ones. Chosen on val among 0.2, 0.5 and 1."""
+"""Scale in logits by which detections are smoothed, so that thresholds hold for other patients. Without
+smoothing the best threshold is just above the highest score of a false positive, and other patients have
+higher ones. Chosen on val among 0.2 to 1 (``benchmarks/threshold_rules.py``)."""
 
 _ROUNDS = 40  # of a bisection over 20 powers of ten
-_GRID = np.linspace(-14.0, 14.0, 561)  # logits
+GRID = np.linspace(-14.0, 14.0, 561)
+"""Thresholds as logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,8 @@ def join_scores(classes: Sequence[ClassScores]) -> ClassScores:
     )
 
 
-def best_f1(
-    scores: FloatArray, is_right: BoolArray, truths: int, slack: float = 0.0
-) -> OperatingPoint | None:
-    """Return the threshold with the largest F1; null without objects.
+def best_f1(scores: FloatArray, is_right: BoolArray, truths: int) -> OperatingPoint | None:
+    """Return the highest threshold with the largest F1; null without objects.
 
     Detections at the threshold count. Detections of equal score are not separated.
 
@@ -85,16 +84,13 @@ def best_f1(
         float and bool, (n,).
     truths
         Number of objects.
-    slack
-        Largest loss of F1: the lowest threshold within it is returned; 0: the highest of the best. It
-        applies only if the best F1 is larger than the slack.
     """
     if not len(scores) or not truths:
         return None
     order = np.argsort(-scores, kind="stable")
     ordered, right, last = scores[order], np.cumsum(is_right[order]), _ends(scores[order])
     f1 = 2 * right[last] / (last + 1 + truths)
-    place = int(np.flatnonzero(f1 >= f1.max() - slack)[-1]) if 0 < slack < f1.max() else int(f1.argmax())
+    place = int(f1.argmax())
     shown = int(last[place]) + 1
     found = int(right[shown - 1])
     return OperatingPoint(float(ordered[shown - 1]), float(f1[place]), found / shown, found / truths)
@@ -202,13 +198,17 @@ def _choices(
 
 def _smoothed_above(scores: FloatArray, thresholds: FloatArray, scale: float) -> FloatArray:
     """Return the number of scores at or above each threshold, smoothed over their logits."""
+    return np.asarray(np.interp(logits(thresholds), GRID, counts_above(scores, scale)))
+
+
+def counts_above(scores: FloatArray, scale: float) -> FloatArray:
+    """Return the number of scores at or above each logit of the grid, each spread by ``scale``; float64."""
     from scipy.special import expit
 
-    place = np.searchsorted((_GRID[1:] + _GRID[:-1]) / 2, logits(scores))
-    counts = np.bincount(place, minlength=len(_GRID))
+    place = np.searchsorted((GRID[1:] + GRID[:-1]) / 2, logits(scores))
+    counts = np.bincount(place, minlength=len(GRID))
     used = np.flatnonzero(counts)
-    above = expit((_GRID[used] - _GRID[:, None]) / scale) @ counts[used]
-    return np.asarray(np.interp(logits(thresholds), _GRID, above))
+    return np.asarray(expit((GRID[used] - GRID[:, None]) / scale) @ counts[used], dtype=np.float64)
 
 
 def logits(scores: FloatArray) -> FloatArray:

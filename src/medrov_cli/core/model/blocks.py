@@ -6,9 +6,14 @@ auto-install are switched off, and its settings are moved to medrov's cache fold
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
+from typing import cast
+
+from torch import nn
 
 from medrov_cli.core.base.environment import cache_dir
 
@@ -22,8 +27,8 @@ def _isolate_ultralytics() -> None:
     except OSError:
         writable = False
     if not writable:
-        folder = Path(tempfile.gettempdir()) / f"medrov-ultralytics-{os.getuid()}"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="medrov-ultralytics-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["YOLO_CONFIG_DIR"] = str(folder)
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_AUTOINSTALL"] = "false"
@@ -39,4 +44,11 @@ from ultralytics.nn.modules.conv import Conv  # noqa: E402
 if not _threads:  # ultralytics sets it to 1, for this process and all child processes
     os.environ.pop("OMP_NUM_THREADS", None)
 
-__all__ = ["DFL", "SPPF", "BNContrastiveHead", "C2f", "C2fAttn", "Conv"]
+__all__ = ["DFL", "BNContrastiveHead", "C2f", "C2fAttn", "Conv", "pooling_layer"]
+
+
+def pooling_layer(channels: int) -> nn.Module:
+    """Return YOLOv8's pooling layer, whose first convolution has an activation, unlike in newer versions."""
+    layer = cast(nn.Module, SPPF(channels, channels, 5))
+    cast(Conv, layer.cv1).act = nn.SiLU()
+    return layer

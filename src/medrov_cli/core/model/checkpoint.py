@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from medrov_cli.core.model.network import Architecture, Detector
-from medrov_cli.core.weights.container import EMBEDDINGS, load_tensors, misfit, read_metadata
+from medrov_cli.core.weights.container import is_of_network, load_tensors, misfit, read_metadata
 from medrov_cli.core.weights.metadata import ArchitectureInfo
 
 Tensors = dict[str, np.ndarray]
@@ -40,7 +40,7 @@ def load_detector(path: Path) -> Detector:
     tensors = {
         name: torch.from_numpy(np.ascontiguousarray(value)).float()
         for name, value in load_tensors(path).items()
-        if name != EMBEDDINGS
+        if is_of_network(name)
     }
     try:
         missing, unexpected = detector.load_state_dict(tensors, strict=False)

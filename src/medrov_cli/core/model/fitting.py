@@ -6,23 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
-import torch
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.model.checkpoint import build_detector
-from medrov_cli.core.weights.container import EMBEDDINGS
+from medrov_cli.core.model.scales import tensor_shapes
+from medrov_cli.core.weights.container import is_of_network
 from medrov_cli.core.weights.metadata import ArchitectureInfo
 
 _COUNTER = "num_batches_tracked"  # counter of a batch norm, used in training only, so that a file may omit it
 
 
 def check_fit(tensors: Mapping[str, npt.NDArray[Any]], architecture: ArchitectureInfo, where: str) -> None:
-    """Compare names and shapes of tensors with those of the network, without building it.
+    """Compare names and shapes of tensors with those of the network, without torch.
 
     Parameters
     ----------
     tensors
-        Tensors by the names of a state dict, with or without the class embeddings.
+        Tensors by the names of a state dict, with or without class embeddings and classifier of kinds.
     architecture
         Architecture of the network.
     where
@@ -33,10 +32,8 @@ def check_fit(tensors: Mapping[str, npt.NDArray[Any]], architecture: Architectur
     MedrovError
         ``weights_corrupt`` with the first tensor that is missing, unknown or of another shape.
     """
-    with torch.device("meta"):
-        network = build_detector(architecture)
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: value.shape for name, value in tensors.items() if name != EMBEDDINGS}
+    expected = tensor_shapes(architecture)
+    found = {name: value.shape for name, value in tensors.items() if is_of_network(name)}
     for name in sorted(expected.keys() | found.keys()):
         if name not in found and name.endswith(_COUNTER):
             continue

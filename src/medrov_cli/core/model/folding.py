@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.records.regions import RegionColumns
 
 ATTENTIONS = ("12", "15", "18", "21")
 """Layers with text-guided attention, in YOLO-World's numbering."""
@@ -41,18 +43,49 @@ def fold_text(tensors: Tensors, embeddings: Float32Array) -> FoldedText:
         Class embeddings.
     """
     guides = _adapted(tensors, embeddings)
-    asked = guides[: len(embeddings)]
+    adapted = guides[: len(embeddings)]
     kernels, constants = [], []
     for level in range(LEVELS):
         to_features, shift, bias = head_terms(tensors, level)
-        kernels.append(asked @ to_features.astype(np.float32))
-        constants.append((asked @ shift.astype(np.float32) + np.float32(bias))[:, None])
+        kernels.append(adapted @ to_features.astype(np.float32))
+        constants.append((adapted @ shift.astype(np.float32) + np.float32(bias))[:, None])
     by_layer = []
     for layer in ATTENTIONS:
         weight, offset, heads = guide_terms(tensors, layer)
         rows = guides @ weight.astype(np.float32) + offset.astype(np.float32)
         by_layer.append(np.ascontiguousarray(rows.reshape(len(guides), heads, -1).transpose(1, 0, 2)))
     return FoldedText(tuple(kernels), tuple(constants), tuple(by_layer))
+
+
+def join_columns(
+    text: FoldedText, learned: RegionColumns, columns: IntArray
+) -> tuple[FoldedText, tuple[int, ...]]:
+    """Return texts and learned classes as one set of kernels, and the number of kernels of each class.
+
+    The guides stay those of the texts.
+
+    Parameters
+    ----------
+    text
+        Texts.
+    learned
+        Learned classes.
+    columns
+        int64, (classes,): the chosen classes, counted over the texts and then the learned classes.
+    """
+    count = len(text.kernels[0])
+    owners = np.concatenate((np.arange(count), count + learned.classes))
+    rows = [np.flatnonzero(owners == column) for column in columns.tolist()]
+    order = np.concatenate(rows)
+    kernels = [
+        np.concatenate((own, more))[order] for own, more in zip(text.kernels, learned.kernels, strict=True)
+    ]
+    constants = [
+        np.concatenate((own, more[:, None]))[order]
+        for own, more in zip(text.constants, learned.constants, strict=True)
+    ]
+    joined = FoldedText(tuple(kernels), tuple(constants), text.guides)
+    return joined, tuple(len(own) for own in rows)
 
 
 def head_terms(tensors: Tensors, level: int) -> tuple[Float64Array, Float64Array, float]:

@@ -9,6 +9,7 @@ computed exactly from the mean and covariance of ``h``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -17,9 +18,7 @@ from torch import Tensor, nn
 from medrov_cli.core.base.constants import REG_MAX, TEXT_WIDTH
 from medrov_cli.core.model.blocks import DFL, BNContrastiveHead, Conv
 from medrov_cli.core.model.learning.distributed import mean_over_processes, process_count
-
-_NOMINAL_CLASSES = 80
-"""Class count that sets the hidden width of the embedding branch (ultralytics' yaml)."""
+from medrov_cli.core.model.scales import head_widths
 
 
 class ContrastiveDetectionHead(nn.Module):
@@ -36,8 +35,7 @@ class ContrastiveDetectionHead(nn.Module):
     def __init__(self, channels: tuple[int, ...], strides: tuple[int, ...]) -> None:
         super().__init__()
         self.strides = strides
-        box_width = max(16, channels[0] // 4, REG_MAX * 4)
-        text_width = max(channels[0], min(_NOMINAL_CLASSES, 100))
+        box_width, text_width = head_widths(channels[0])
         self.cv2 = nn.ModuleList(
             nn.Sequential(
                 Conv(c, box_width, 3), Conv(box_width, box_width, 3), nn.Conv2d(box_width, 4 * REG_MAX, 1)
@@ -67,15 +65,22 @@ class ContrastiveDetectionHead(nn.Module):
         """
         distances = []
         logits = []
-        for box_branch, text_branch, contrast, x in zip(self.cv2, self.cv3, self.cv4, levels, strict=True):
+        for hidden, box_branch, branch, contrast, x in zip(
+            self.hidden(levels), self.cv2, self.cv3, self.cv4, levels, strict=True
+        ):
             distances.append(box_branch(x).flatten(2).transpose(1, 2))
-            *hidden, projection = cast(nn.Sequential, text_branch)
-            h = x
-            for layer in hidden:
-                h = layer(h)
-            rows = h.flatten(2).transpose(1, 2)  # (b, hw, c)
-            logits.append(_similarity(rows, text, cast(nn.Conv2d, projection), contrast))
+            projection = cast(nn.Conv2d, cast(nn.Sequential, branch)[-1])
+            logits.append(_similarity(hidden, text, projection, contrast))
         return torch.cat(distances, 1), torch.cat(logits, 1)
+
+    def hidden(self, levels: tuple[Tensor, ...]) -> Iterator[Tensor]:
+        """Yield the features of each level before the product with the text, (b, anchors, c)."""
+        for branch, x in zip(self.cv3, levels, strict=True):
+            *layers, _ = cast(nn.Sequential, branch)
+            h = x
+            for layer in layers:
+                h = layer(h)
+            yield h.flatten(2).transpose(1, 2)
 
     def anchors(self, grid_hw: tuple[tuple[int, int], ...], like: Tensor) -> tuple[Tensor, Tensor]:
         """Return anchor centres in model pixels (a, 2), x before y, and their strides (a, 1)."""

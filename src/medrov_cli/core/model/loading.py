@@ -10,7 +10,7 @@ from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.weights.container import load_tensors, misfit
 
-GRAPH_VERSION = 3
+GRAPH_VERSION = 4
 """Version of the graphs of :func:`load_graph`; each change increases it and invalidates compiled models."""
 
 
@@ -28,6 +28,19 @@ def load_network(path: Path) -> Any:
     return fuse(load_detector(path))
 
 
+def load_folded_network(path: Path) -> Any:
+    """Return the torch network of a weights file with folded classes as inputs, for engines.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_corrupt``.
+    """
+    from medrov_cli.core.model.folded_network import FoldedNetwork
+
+    return FoldedNetwork(load_network(path)).eval().requires_grad_(requires_grad=False)
+
+
 def load_graph(path: Path, imgsz: int) -> bytes:
     """Return the ONNX model of a weights file for engines: one image, folded classes, parts as outputs.
 
@@ -38,7 +51,7 @@ def load_graph(path: Path, imgsz: int) -> bytes:
     """
     from medrov_cli.core.model.graph.detector import GraphForm, OutputForm, TextForm, build_graph
 
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=imgsz, batch=1, bytes_in=True)
+    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=imgsz, batch=1, bytes_in=True, pooled=True)
     try:
         return bytes(build_graph(load_tensors(path), form).SerializeToString())
     except (KeyError, ValueError, IndexError) as error:

@@ -7,7 +7,6 @@ guided by the text, and a contrastive head. Parameter names equal those of ultra
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -16,17 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medrov_cli.core.base.constants import STRIDES, TEXT_WIDTH
-from medrov_cli.core.model.blocks import SPPF, C2f, C2fAttn, Conv
+from medrov_cli.core.model.blocks import C2f, C2fAttn, Conv, pooling_layer
 from medrov_cli.core.model.head import ContrastiveDetectionHead
-
-SCALES: dict[str, tuple[float, float, int]] = {
-    "n": (0.33, 0.25, 1024),
-    "s": (0.33, 0.50, 1024),
-    "m": (0.67, 0.75, 768),
-    "l": (1.00, 1.00, 512),
-    "x": (1.00, 1.25, 512),
-}
-"""Depth factor, width factor and channel cap of each scale (ultralytics' yolov8-worldv2.yaml)."""
+from medrov_cli.core.model.pooling import pool
+from medrov_cli.core.model.scales import LayerSizes
 
 _BATCH_NORM_EPS = 1e-3
 _BATCH_NORM_MOMENTUM = 0.03
@@ -83,17 +75,11 @@ class Detector(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        depth, width, cap = SCALES[architecture.scale]
-
-        def channels(nominal: int) -> int:
-            return math.ceil(min(nominal, cap) * width / 8) * 8
-
-        def repeats(nominal: int) -> int:
-            return max(round(nominal * depth), 1)
+        sizes = LayerSizes(architecture.scale)
+        channels, repeats = sizes.channels, sizes.repeats
 
         def attention(inputs: int, nominal: int, heads: int) -> nn.Module:
-            count = int(max(round(min(heads, cap // 2 // 32)) * width, 1))
-            outputs = channels(nominal)
+            count, outputs = sizes.heads(heads), channels(nominal)
             return cast(
                 nn.Module,
                 C2fAttn(inputs, outputs, n=repeats(3), ec=outputs // 2, nh=count, gc=TEXT_WIDTH),
@@ -112,7 +98,7 @@ class Detector(nn.Module):
                 "6": C2f(c512, c512, repeats(6), True),
                 "7": Conv(c512, c1024, 3, 2),
                 "8": C2f(c1024, c1024, repeats(3), True),
-                "9": _pooling(c1024),
+                "9": pooling_layer(c1024),
                 "12": attention(c1024 + c512, 512, 8),
                 "15": attention(c512 + c256, 256, 4),
                 "16": Conv(c256, c256, 3, 2),
@@ -196,21 +182,19 @@ class Detector(nn.Module):
             text = self.text_adapter(text)
         return functional.normalize(text.float(), dim=-1)
 
-    def features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the three levels of text-guided features.
-
-        Parameters
-        ----------
-        images
-            float, (batch, 3, height, width), RGB, 0 to 1, sides divisible by 32.
-        text
-            Adapted class embeddings, float, (batch, classes, 512).
-        """
+    def stages(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the features of the backbone with strides 8, 16 and 32, before any text; see `forward`."""
         layers = self.model
         x = layers["2"](layers["1"](layers["0"](images)))
         p3 = layers["4"](layers["3"](x))
         p4 = layers["6"](layers["5"](p3))
-        p5 = layers["9"](layers["8"](layers["7"](p4)))
+        return p3, p4, layers["8"](layers["7"](p4))
+
+    def guide(self, stages: tuple[Tensor, Tensor, Tensor], text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the three text-guided levels from the backbone's and adapted text, (batch, classes, 512)."""
+        layers = self.model
+        p3, p4, deepest = stages
+        p5 = layers["9"](deepest)
         top4 = layers["12"](torch.cat((_double(p5), p4), 1), text)
         level3 = layers["15"](torch.cat((_double(top4), p3), 1), text)
         level4 = layers["18"](torch.cat((layers["16"](level3), top4), 1), text)
@@ -227,25 +211,29 @@ class Detector(nn.Module):
         text
             Class embeddings, float, (classes, 512) or (batch, classes, 512), L2 norm 1.
         """
+        return self.predict(self.stages(images), text)
+
+    def predict(self, stages: tuple[Tensor, Tensor, Tensor], text: Tensor) -> RawPredictions:
+        """Return the raw predictions from the features of the backbone; see :meth:`forward`."""
+        return self._predict(stages, text)[1]
+
+    def _predict(
+        self, stages: tuple[Tensor, Tensor, Tensor], text: Tensor
+    ) -> tuple[tuple[Tensor, ...], RawPredictions]:
         if text.ndim == 2:
             text = text.unsqueeze(0)
         if self.architecture.background:
             rest = cast(Tensor, self.background).to(text).expand(text.shape[0], 1, -1)
             text = torch.cat((text, rest), 1)
-        adapted = self.adapt_text(text).expand(images.shape[0], -1, -1)
-        levels = self.features(images, adapted)
+        adapted = self.adapt_text(text).expand(stages[0].shape[0], -1, -1)
+        levels = self.guide(stages, adapted)
         distances, logits = self.head(levels, adapted)
-        return RawPredictions(distances, logits, tuple((f.shape[2], f.shape[3]) for f in levels))
+        return levels, RawPredictions(distances, logits, tuple((f.shape[2], f.shape[3]) for f in levels))
 
     def decode(self, raw: RawPredictions) -> tuple[Tensor, Tensor]:
         """Return boxes and scores at every anchor.
 
-        Returns
-        -------
-        boxes_xyxy
-            float32, (batch, anchors, 4), in model pixels.
-        scores
-            float32, (batch, anchors, classes), 0 to 1.
+        Boxes are float32, (batch, anchors, 4), in model pixels; scores float32, (batch, anchors, classes).
         """
         logits = raw.logits[..., :-1] if self.architecture.background else raw.logits
         return self.head.decode(raw.distances, raw.grid_hw), logits.float().sigmoid()
@@ -254,12 +242,16 @@ class Detector(nn.Module):
         """Return boxes and scores at every anchor, by :meth:`forward` and :meth:`decode`."""
         return self.decode(self(images, text))
 
+    def detect_and_pool(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the boxes and scores of :meth:`detect`, and the pooled features of :func:`pool`."""
+        stages = self.stages(images)
+        return *self.decode(self.predict(stages, text)), pool(stages)
 
-def _pooling(channels: int) -> nn.Module:
-    """Return YOLOv8's pooling layer, whose first convolution has an activation, unlike in newer versions."""
-    layer = cast(nn.Module, SPPF(channels, channels, 5))
-    cast(Conv, layer.cv1).act = nn.SiLU()
-    return layer
+    def detect_regions(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the results of :meth:`detect_and_pool`, and the region vectors, (batch, anchors, c)."""
+        stages = self.stages(images)
+        levels, raw = self._predict(stages, text)
+        return *self.decode(raw), pool(stages), torch.cat(list(self.head.hidden(levels)), 1)
 
 
 def _double(x: Tensor) -> Tensor:

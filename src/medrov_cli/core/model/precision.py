@@ -7,18 +7,18 @@ import torch
 from medrov_cli.core.base.processor import PrecisionChoice, cpu_precision
 
 
-def choose_precision(asked: str, device: str) -> PrecisionChoice:
+def choose_precision(requested: str, device: str) -> PrecisionChoice:
     """Return the number format of the forward and backward pass.
 
     Parameters
     ----------
-    asked
+    requested
         ``auto``, or a format. ``auto`` is bf16 if the device computes in it, else fp32.
     device
         ``auto``, or torch's type of the device: ``cpu``, ``cuda``, ``mps``.
     """
-    if asked != "auto":
-        return PrecisionChoice(asked, "as asked for")
+    if requested != "auto":
+        return PrecisionChoice(requested, "as asked for")
     if device in ("auto", "cuda") and torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         if torch.cuda.is_bf16_supported(including_emulation=False):

@@ -105,35 +105,35 @@ def acquire(
     return np.clip(np.rint(blur(hu, rng.uniform(0.5, 0.8)) + noise), -1024, 3071).astype(np.int16)
 
 
-def draw_table(draft: CtSlice, half_height: float) -> None:
+def draw_table(ct: CtSlice, half_height: float) -> None:
     """Draw the curved couch below the patient."""
-    top, radius = half_height + draft.rng.uniform(42, 52), draft.rng.uniform(300, 600)
+    top, radius = half_height + ct.rng.uniform(42, 52), ct.rng.uniform(300, 600)
     for offset, hu in ((19.5, 20.0), (18.0, -850.0), (1.8, 90.0), (0.0, float(AIR_HU))):
-        draft.paint(draft.blob(0, top + offset - radius, radius, radius), hu)
+        ct.paint(ct.blob(0, top + offset - radius, radius, radius), hu)
 
 
-def draw_wall(draft: CtSlice, half_width: float, half_height: float) -> None:
+def draw_wall(ct: CtSlice, half_width: float, half_height: float) -> None:
     """Draw skin, fat, and the muscles around the trunk's cavity."""
-    rng, background = draft.rng, draft.hu.copy()
+    rng, background = ct.rng, ct.hu.copy()
     fat = rng.uniform(6, 22)
-    body = draft.blob(0, 2, half_width + 26 + fat, half_height + 22 + fat * 0.7, exponent=2.35, wobble=0.015)
-    window, depth = body.patch(draft.hu.shape)
-    draft.hu[window] = FAT_HU
-    draft.paint(draft.blob(0, 3, half_width + 17, half_height + 15, exponent=2.3, wobble=0.02), MUSCLE_HU, 4)
+    body = ct.blob(0, 2, half_width + 26 + fat, half_height + 22 + fat * 0.7, exponent=2.35, wobble=0.015)
+    window, depth = body.patch(ct.hu.shape)
+    ct.hu[window] = FAT_HU
+    ct.paint(ct.blob(0, 3, half_width + 17, half_height + 15, exponent=2.3, wobble=0.02), MUSCLE_HU, 4)
     for side in (-1, 1):
-        front = draft.blob(side * 62, -half_height - 8, 52, 8, angle=side * 0.25, wobble=0.1)
-        back = draft.blob(side * 32, half_height + 13, 26, 14, angle=-side * 0.1, wobble=0.1)
-        flank = draft.blob(side * (half_width + 12), 30, 10, 42, angle=side * 0.1, wobble=0.1)
+        front = ct.blob(side * 62, -half_height - 8, 52, 8, angle=side * 0.25, wobble=0.1)
+        back = ct.blob(side * 32, half_height + 13, 26, 14, angle=-side * 0.1, wobble=0.1)
+        flank = ct.blob(side * (half_width + 12), 30, 10, 42, angle=side * 0.1, wobble=0.1)
         for muscle in (front, back, flank):
-            draft.paint(muscle, MUSCLE_HU, 4)
-    skin = coverage(2 / draft.spacing_mm - depth, 1.5)
-    blend(draft.hu[window], 20, skin)
-    blend(draft.hu[window], background[window], 1 - coverage(depth, 1.5))
+            ct.paint(muscle, MUSCLE_HU, 4)
+    skin = coverage(2 / ct.spacing_mm - depth, 1.5)
+    blend(ct.hu[window], 20, skin)
+    blend(ct.hu[window], background[window], 1 - coverage(depth, 1.5))
 
 
-def draw_ribs(draft: CtSlice, half_width: float, half_height: float, start: float, count: int) -> None:
+def draw_ribs(ct: CtSlice, half_width: float, half_height: float, start: float, count: int) -> None:
     """Draw ``count`` rib sections on each side, from the angle ``start`` (0 is lateral) to the back."""
-    rng = draft.rng
+    rng = ct.rng
     for side in (-1, 1):
         first = start + rng.uniform(-0.1, 0.1)
         for step in range(count):
@@ -141,24 +141,24 @@ def draw_ribs(draft: CtSlice, half_width: float, half_height: float, start: floa
             x = side * (half_width + 7) * np.abs(np.cos(theta)) ** 0.9
             y = (half_height + 6) * np.sign(np.sin(theta)) * np.abs(np.sin(theta)) ** 0.9
             slope = np.arctan2(half_height * np.cos(theta), -side * half_width * np.sin(theta))
-            rib = draft.blob(x, y, rng.uniform(8, 19), rng.uniform(3.2, 4.6), angle=slope)
-            draft.paint_bone(rib, 1.4)
+            rib = ct.blob(x, y, rng.uniform(8, 19), rng.uniform(3.2, 4.6), angle=slope)
+            ct.paint_bone(rib, 1.4)
 
 
-def draw_spine(draft: CtSlice, half_height: float) -> None:
+def draw_spine(ct: CtSlice, half_height: float) -> None:
     """Draw one vertebra: body, arch around the canal, transverse and spinous processes."""
-    rng = draft.rng
+    rng = ct.rng
     top = half_height - rng.uniform(14, 20)
-    body = draft.blob(0, top, rng.uniform(16, 19), rng.uniform(13, 16), exponent=2.5, wobble=0.04)
-    canal = draft.blob(0, top + 23, 9.5, 8)
-    arch = draft.blob(0, top + 24, 15, 13)
-    spinous = draft.blob(rng.uniform(-1, 1), top + 43, 3.6, 14, angle=rng.uniform(-0.06, 0.06))
-    processes = [draft.blob(s * 25, top + 24, 16, 4.5, angle=s * rng.uniform(-0.2, 0.35)) for s in (-1, 1)]
+    body = ct.blob(0, top, rng.uniform(16, 19), rng.uniform(13, 16), exponent=2.5, wobble=0.04)
+    canal = ct.blob(0, top + 23, 9.5, 8)
+    arch = ct.blob(0, top + 24, 15, 13)
+    spinous = ct.blob(rng.uniform(-1, 1), top + 43, 3.6, 14, angle=rng.uniform(-0.06, 0.06))
+    processes = [ct.blob(s * 25, top + 24, 16, 4.5, angle=s * rng.uniform(-0.2, 0.35)) for s in (-1, 1)]
     bones = [*processes, spinous, arch, body]
-    mask = np.zeros(draft.hu.shape, dtype=np.bool_)
+    mask = np.zeros(ct.hu.shape, dtype=np.bool_)
     for bone in bones:
-        draft.paint_bone(bone, 1.6)
-        mask |= draft.mask(bone)
-    draft.paint(canal, 25)
-    draft.hide(mask)
-    draft.add("vertebra", mask & ~draft.mask(canal))
+        ct.paint_bone(bone, 1.6)
+        mask |= ct.mask(bone)
+    ct.paint(canal, 25)
+    ct.hide(mask)
+    ct.add("vertebra", mask & ~ct.mask(canal))

@@ -13,20 +13,18 @@ LUNG_HU = -860
 """Mean HU of aerated lung at full inspiration."""
 
 
-def lung_masks(
-    draft: CtSlice, half_width: float, half_height: float, mediastinum: BoolArray
-) -> list[BoolArray]:
+def lung_masks(ct: CtSlice, half_width: float, half_height: float, mediastinum: BoolArray) -> list[BoolArray]:
     """Return the patient's right and left lung: the chest cavity without the mediastinum."""
-    rng = draft.rng
-    cavity = draft.mask(draft.blob(0, 0, half_width, half_height, exponent=2.2, wobble=0.025))
-    middle = mediastinum | draft.mask(
-        draft.blob(0, 0, rng.uniform(17, 25), half_height * 1.3, exponent=3.0, wobble=0.08)
+    rng = ct.rng
+    cavity = ct.mask(ct.blob(0, 0, half_width, half_height, exponent=2.2, wobble=0.025))
+    middle = mediastinum | ct.mask(
+        ct.blob(0, 0, rng.uniform(17, 25), half_height * 1.3, exponent=3.0, wobble=0.08)
     )
-    middle |= draft.mask(draft.blob(0, half_height - 4, 34, 30, wobble=0.05))
-    middle |= draft.mask(draft.blob(0, -half_height, rng.uniform(12, 34), rng.uniform(20, 38)))
-    smooth = blur((cavity & ~middle).astype(np.float64), 4.5 / draft.spacing_mm) > 0.5
+    middle |= ct.mask(ct.blob(0, half_height - 4, 34, 30, wobble=0.05))
+    middle |= ct.mask(ct.blob(0, -half_height, rng.uniform(12, 34), rng.uniform(20, 38)))
+    smooth = blur((cavity & ~middle).astype(np.float64), 4.5 / ct.spacing_mm) > 0.5
     _, labels = cv2.connectedComponents(smooth.astype(np.uint8))
-    column = int(draft.center_px[0])
+    column = int(ct.center_px[0])
     lungs = []
     for half in (labels[:, :column], labels[:, column:]):
         largest = int(np.bincount(half[half > 0]).argmax())
@@ -34,62 +32,62 @@ def lung_masks(
     return lungs
 
 
-def draw_lungs(draft: CtSlice, lungs: list[BoolArray]) -> BoolArray:
+def draw_lungs(ct: CtSlice, lungs: list[BoolArray]) -> BoolArray:
     """Fill the lungs with parenchyma and vessels; return the pixels of the larger vessels."""
-    rng, shape = draft.rng, (draft.size, draft.size)
-    gradient = np.linspace(-25, 35, draft.size)[:, None]
-    texture = LUNG_HU + rng.uniform(-40, 40) + gradient + 14 * smooth_noise(rng, shape, 6 / draft.spacing_mm)
+    rng, shape = ct.rng, (ct.size, ct.size)
+    gradient = np.linspace(-25, 35, ct.size)[:, None]
+    texture = LUNG_HU + rng.uniform(-40, 40) + gradient + 14 * smooth_noise(rng, shape, 6 / ct.spacing_mm)
     large = np.zeros(shape, dtype=np.bool_)
     for side, lung, name in zip((-1, 1), lungs, ("right lung", "left lung"), strict=True):
         inside = blur(lung.astype(np.float64), 0.8)
-        blend(draft.hu, texture, inside)
+        blend(ct.hu, texture, inside)
         vessels = np.zeros(shape, dtype=np.uint8)
-        hilum = (draft.center_px[0] + side * 34 / draft.spacing_mm, draft.center_px[1] + 2 / draft.spacing_mm)
+        hilum = (ct.center_px[0] + side * 34 / ct.spacing_mm, ct.center_px[1] + 2 / ct.spacing_mm)
         for _ in range(int(rng.integers(5, 10))):
             spread = rng.uniform(-1.35, 1.35)
-            _grow(draft, vessels, hilum, spread if side > 0 else np.pi - spread, rng.uniform(1.5, 3.4))
+            _grow(ct, vessels, hilum, spread if side > 0 else np.pi - spread, rng.uniform(1.5, 3.4))
         large |= cv2.erode(vessels, np.ones((3, 3), dtype=np.uint8)) > 100
-        _sprinkle(draft, vessels, lung)
+        _sprinkle(ct, vessels, lung)
         opacity = blur(vessels / 255.0, 0.5) * inside
-        blend(draft.hu, rng.uniform(-20, 40) + (draft.blood_hu - BLOOD_HU) * 0.5, np.clip(opacity, 0, 1))
-        draft.hide(lung)
-        draft.add(name, lung)
+        blend(ct.hu, rng.uniform(-20, 40) + (ct.blood_hu - BLOOD_HU) * 0.5, np.clip(opacity, 0, 1))
+        ct.hide(lung)
+        ct.add(name, lung)
     return large
 
 
 def _grow(
-    draft: CtSlice,
+    ct: CtSlice,
     canvas: npt.NDArray[np.uint8],
     start: tuple[float, float],
     heading: float,
     radius_mm: float,
 ) -> None:
     """Draw one vessel as a bending, thinning line, with its branches."""
-    rng = draft.rng
-    (x, y), step = start, 3.5 / draft.spacing_mm
+    rng = ct.rng
+    (x, y), step = start, 3.5 / ct.spacing_mm
     while radius_mm > 0.4:
         heading += rng.normal(0, 0.13)
         nx, ny = x + step * np.cos(heading), y + step * np.sin(heading)
-        fine_line(canvas, (x, y), (nx, ny), 2 * radius_mm / draft.spacing_mm)
+        fine_line(canvas, (x, y), (nx, ny), 2 * radius_mm / ct.spacing_mm)
         x, y, radius_mm = nx, ny, radius_mm * rng.uniform(0.89, 0.975)
         if rng.random() < 0.2 and radius_mm > 0.7:
             turn = rng.choice([-1, 1]) * rng.uniform(0.35, 0.9)
-            _grow(draft, canvas, (x, y), heading + turn, radius_mm * rng.uniform(0.5, 0.85))
+            _grow(ct, canvas, (x, y), heading + turn, radius_mm * rng.uniform(0.5, 0.85))
         if rng.random() < 0.03:
             return
 
 
-def _sprinkle(draft: CtSlice, canvas: npt.NDArray[np.uint8], lung: BoolArray) -> None:
+def _sprinkle(ct: CtSlice, canvas: npt.NDArray[np.uint8], lung: BoolArray) -> None:
     """Draw vessels that cross the slice: small dots, thinner towards the pleura."""
-    rng = draft.rng
+    rng = ct.rng
     rows, columns = np.nonzero(lung)
-    rim_mm = cv2.distanceTransform(lung.astype(np.uint8), cv2.DIST_L2, 5) * draft.spacing_mm
+    rim_mm = cv2.distanceTransform(lung.astype(np.uint8), cv2.DIST_L2, 5) * ct.spacing_mm
     for pick in rng.integers(0, len(rows), int(rng.integers(25, 80))):
         row, column = int(rows[pick]), int(columns[pick])
         radius_mm = rng.uniform(0.3, 0.6) + min(1.0, 0.025 * rim_mm[row, column]) * rng.random() ** 2
-        heading, length = rng.uniform(0, 2 * np.pi), rng.exponential(1.5) / draft.spacing_mm
+        heading, length = rng.uniform(0, 2 * np.pi), rng.exponential(1.5) / ct.spacing_mm
         end = (column + length * np.cos(heading), row + length * np.sin(heading))
-        fine_line(canvas, (column, row), end, 2 * radius_mm / draft.spacing_mm)
+        fine_line(canvas, (column, row), end, 2 * radius_mm / ct.spacing_mm)
 
 
 def fine_line(

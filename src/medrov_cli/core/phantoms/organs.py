@@ -38,7 +38,7 @@ class Organ:
     drift_xy: tuple[float, float] = (0.0, 0.0)
     harmonics: tuple[tuple[int, float, float], ...] = ()
 
-    def section(self, z: float, draft: CtSlice) -> Blob | None:
+    def section(self, z: float, ct: CtSlice) -> Blob | None:
         """Return the outline at one level; null outside the organ."""
         dz = z - self.center_xyz[2]
         shrink = 1 - (dz / self.radii_xyz[2]) ** 2
@@ -47,7 +47,7 @@ class Organ:
         scale = np.sqrt(shrink)
         x = self.center_xyz[0] + self.drift_xy[0] * dz
         y = self.center_xyz[1] + self.drift_xy[1] * dz
-        blob = draft.blob(x, y, self.radii_xyz[0] * scale, self.radii_xyz[1] * scale, angle=self.angle)
+        blob = ct.blob(x, y, self.radii_xyz[0] * scale, self.radii_xyz[1] * scale, angle=self.angle)
         return Blob(blob.center_xy, blob.radii_xy, blob.angle, self.harmonics)
 
 

@@ -46,8 +46,8 @@ def skin_lesion(seed: int, *, size: int = 420) -> Phantom:
     _draw_skin(picture)
     is_malignant = rng.random() < 0.4
     radius = size * np.exp(rng.uniform(np.log(0.11), np.log(0.3)))
-    room = max(0.0, 0.44 * size - radius)
-    center = tuple(size / 2 + rng.uniform(-0.6, 0.6) * room for _ in range(2))
+    margin = max(0.0, 0.44 * size - radius)
+    center = tuple(size / 2 + rng.uniform(-0.6, 0.6) * margin for _ in range(2))
     flat = rng.uniform(0.6, 0.85) if is_malignant else rng.uniform(0.78, 1.0)
     orders = (2, 3, 4, 5, 6, 7) if is_malignant else (2, 3)
     outline = random_harmonics(rng, 0.3 if is_malignant else 0.07, orders)

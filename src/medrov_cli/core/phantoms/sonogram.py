@@ -147,7 +147,7 @@ def _scan(picture: Picture, shade: Field) -> np.ndarray:
     for _ in range(2):
         noise = blur(rng.standard_normal((height, width)), 0.9)
         waves.append(blur(np.repeat(noise[:, ::2], 2, axis=1)[:, :width], 0.8))
-    speckle = np.hypot(*waves) ** 0.7  # several looks are averaged
+    speckle = np.hypot(*waves) ** 0.7  # several speckle patterns are averaged
     speckle /= speckle.mean()
     depth = np.arange(height)[:, None] / height
     gain = np.exp(-rng.uniform(0.2, 0.9) * depth)

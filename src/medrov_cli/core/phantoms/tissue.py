@@ -90,7 +90,7 @@ def _draw_ground(section: _Section, nests: Field) -> BoolArray:
 
 
 def _draw_nucleus(section: _Section, nests: Field, tissue: BoolArray, radius: float) -> None:
-    """Draw a round nucleus of a nest or a spindle of the stroma, where there is room."""
+    """Draw a round nucleus of a nest or a spindle of the stroma at a free place."""
     rng, size = section.rng, section.size
     for _ in range(12):
         x, y = rng.uniform(-0.5 * radius, size + 0.5 * radius, 2)

@@ -24,7 +24,9 @@ NO_TAG_WARNING = "This format contains no window; 'auto' was used."
 COLOR_WARNING = "A window does not apply to a colour image and was ignored."
 
 
-def deep_to_rgb(values: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, tuple[str, ...]]:
+def deep_to_rgb(
+    values: Values, spec: WindowSpec, missing: float | None = None
+) -> tuple[UInt8Array, Window, tuple[str, ...]]:
     """Scale the values of an image between their 0.5th and 99.5th percentile to 0..255.
 
     The percentiles are computed over all channels together, so that the colour balance is kept. If both are
@@ -36,6 +38,8 @@ def deep_to_rgb(values: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, t
         Integers of more than 8 bits or floats, (height, width), (height, width, 1) or (height, width, 3).
     spec
         The user's choice of a window.
+    missing
+        Value of missing pixels, which does not count for the percentiles; null if there is none.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def deep_to_rgb(values: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, t
         function = VoiFunction.LINEAR_EXACT if exact else VoiFunction.LINEAR
         pixels = map_values(grey_or_rgb, lambda part: apply_window(part, center, width, function))
         return to_rgb(pixels), Window("custom", center=center, width=width), ()
-    low, high = percentile_range(values)
+    low, high = percentile_range(values if missing is None else values[values != missing])
     pixels = map_values(grey_or_rgb, lambda part: apply_range(part, low, high))
     center, width = center_width(low, high)
     window = Window("percentile", center=center, width=width)

@@ -20,7 +20,24 @@ Values = npt.NDArray[Any]
 """Stored or rescaled values of any real dtype and any shape."""
 
 PERCENTILES = (0.5, 99.5)
-"""Percentiles of an image's values that become 0 and 255 (16-bit PNG and TIFF, NIfTI)."""
+"""Percentiles of an image's values that become 0 and 255, in every format."""
+
+_HU_AIR = (-1200.0, -700.0)
+_HU_SOFT = (-200.0, 300.0)
+_HU_SHARE = 0.01
+"""Values are treated as HU if at least this fraction of them is air or lung, and the same fraction is fat or
+soft tissue (ranges in HU, chosen here and checked on CT and MR volumes)."""
+
+_HU_TISSUE = (10.0, 70.0)
+_HU_SPREAD = 45.0
+_HU_BONE = (300.0, 3100.0)
+_HU_BONE_SHARE = 0.005
+_HU_FLAT_SHARE = 0.1
+"""Without air, values are treated as HU if their median is that of soft tissue, half of them lie within this
+spread, some are bone, none is above bone or below air, and there is no flat background as in MR."""
+
+_MISSING = 1e30
+"""Absolute value from which a float stands for a missing pixel; programs use -1e30 or the lowest float."""
 
 _TABLE_ENTRIES = 1 << 17
 """Maximum range of integers for a conversion once per value instead of once per pixel."""
@@ -120,24 +137,48 @@ def center_width(low: float, high: float) -> tuple[float, float]:
 
 
 def full_range(values: Values) -> tuple[float, float]:
-    """Return the smallest and the largest finite value; zeros without any."""
-    finite = _finite(values)
+    """Return the smallest and the largest real value; zeros without any."""
+    finite = _real(values)
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def percentile_range(values: Values) -> tuple[float, float]:
     """Return the values at `PERCENTILES`, or the full range if these are equal."""
-    finite = _finite(values)
+    finite = _real(values)
     if not finite.size:
         return 0.0, 0.0
     low, high = (float(value) for value in np.percentile(finite, PERCENTILES))
     return (low, high) if high > low else full_range(finite)
 
 
-def _finite(values: Values) -> Values:
+def looks_like_hu(values: Values) -> bool:
+    """Return whether values of any shape are Hounsfield units: of air and soft tissue, or of tissue alone."""
+    if not values.size:
+        return False
+    shares = [_share(values, *_HU_AIR), _share(values, *_HU_SOFT)]
+    return min(shares) >= _HU_SHARE or _is_tissue_alone(values)
+
+
+def _is_tissue_alone(values: Values) -> bool:
+    low, high = full_range(values)
+    if low < _HU_AIR[0] or high > _HU_BONE[1] or _share(values, *_HU_BONE) < _HU_BONE_SHARE:
+        return False
+    lower, middle, upper = (float(value) for value in np.percentile(_real(values), (25, 50, 75)))
+    is_tissue = _HU_TISSUE[0] <= middle <= _HU_TISSUE[1] and upper - lower <= _HU_SPREAD
+    return is_tissue and _share(values, low, low) <= _HU_FLAT_SHARE
+
+
+def _share(values: Values, low: float, high: float) -> float:
+    return float(np.count_nonzero((values >= low) & (values <= high)) / values.size)
+
+
+def _real(values: Values) -> Values:
+    """Return values without those that stand for missing pixels: not finite, or above `_MISSING`."""
     if not np.issubdtype(values.dtype, np.inexact):
         return values
-    return values[np.isfinite(values)]
+    limit = min(_MISSING, float(np.finfo(values.dtype).max))
+    with np.errstate(invalid="ignore"):
+        return values[np.abs(values) < limit]
 
 
 def map_values(stored: Values, chain: Callable[[Values], UInt8Array]) -> UInt8Array:

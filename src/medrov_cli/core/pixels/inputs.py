@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.pixels.sniff import Kind, kind_of_name, sniff
+from medrov_cli.core.pixels.detached import data_files_of, is_detached_header
+from medrov_cli.core.pixels.folder_walk import walk_folders
+from medrov_cli.core.pixels.folders import FolderSearch, FoundFile, SkippedFile
+from medrov_cli.core.pixels.names import natural_key
+from medrov_cli.core.pixels.object_store import check_address, is_address, list_folders, match_addresses
+from medrov_cli.core.pixels.path_lists import read_paths
+from medrov_cli.core.pixels.remote_members import PREFIX
+from medrov_cli.core.records.slice_plane import PlacedSlice
 
 STDIN = "-"
 """Argument for a list of paths on standard input."""
-
-_SKIPPED_FOLDERS = frozenset({"__MACOSX"})
-_SKIPPED_NAMES = frozenset({"dicomdir"})
-"""Names of files that are skipped: a DICOMDIR is the index of a medium, whose images are separate files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,132 +30,174 @@ class Input:
     Attributes
     ----------
     path
-        As given by the user, or as found below a given folder. It need not exist:
+        As given by the user, or as found below a given folder or archive. It need not exist:
         reading then fails with ``not_found``.
+    series
+        Paths of all files of its DICOM series in the same folder, in order; empty outside of folders.
+    warnings
+        Warnings about the file among the others.
+    placed
+        Place of a slice of a DICOM series in the patient; null outside of folders.
     """
 
     path: str
+    series: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    placed: PlacedSlice | None = None
 
 
-def expand_inputs(arguments: Sequence[str], *, stdin: Iterable[str] | None = None) -> list[Input]:
+@dataclass(frozen=True, slots=True)
+class FoundInputs:
+    """Files of the arguments.
+
+    Attributes
+    ----------
+    inputs
+        Files to read.
+    skipped
+        Files below folders and in archives that could be expected among them, with the reason.
+    """
+
+    inputs: tuple[Input, ...]
+    skipped: tuple[SkippedFile, ...]
+
+
+def expand_inputs(
+    arguments: Sequence[str], *, stdin: Iterable[str] | None = None, ends_with_null: bool = False
+) -> list[Input]:
+    """Return the files of the arguments; see `find_inputs`."""
+    return list(find_inputs(arguments, stdin=stdin, ends_with_null=ends_with_null).inputs)
+
+
+def find_inputs(
+    arguments: Sequence[str],
+    *,
+    stdin: Iterable[str] | None = None,
+    ends_with_null: bool = False,
+    offline: bool = False,
+) -> FoundInputs:
     """List the files of the arguments, each once, in a deterministic order.
 
     - A file, or a name that does not exist, is kept: reading it succeeds or fails later.
-    - A folder is searched recursively, in natural order of names. DICOM files of one folder are
+    - A folder is searched recursively, in natural order of names, links to folders included; each folder
+      is searched once. DICOM files of one folder are
       grouped by series and ordered by position. Hidden files, and files that are images neither
       by content nor by name (``.json``, ``.txt``, ...), are left out. A folder
       without any image is one input, which then fails.
+    - An archive (zip, tar) is searched like a folder. One without any image is one input, which then fails.
+    - DICOM objects that are no images, and second copies of an instance, are skipped below folders and in
+      archives.
     - A pattern (``*``, ``?``, ``[...]``, ``**``) that names no existing file is expanded.
     - ``-`` means the paths in ``stdin``, one per line, without patterns.
+    - ``dicomweb:URL/studies/UID`` is retrieved into a temporary archive, which is searched. A series, or an
+      instance of it, can follow.
+    - ``s3://``, ``gs://``, ``file://`` and ``memory://`` are addresses of object stores: of an object, of a
+      folder, or a pattern. They are read where they are.
+    - A file with the voxels of a header (``.hdr``, ``.nhdr``, ``.mhd``) that is read, too, is left out.
 
     Parameters
     ----------
     arguments
         As given on the command line.
     stdin
-        Lines of standard input; required only if ``-`` is among the arguments.
+        Standard input, or its lines; required only if ``-`` is among the arguments.
+    ends_with_null
+        Whether a null character ends each path on standard input, instead of a line end.
+    offline
+        Whether the network is forbidden.
 
     Raises
     ------
     MedrovError
-        ``usage`` if ``-`` is given without a ``stdin``.
+        ``usage`` if ``-`` is given without a ``stdin``; errors of the network for ``dicomweb:``.
     """
-    found: dict[str, Input] = {}
+    search = FolderSearch(InputLimits())
+    found: dict[str, FoundFile] = {}
     for argument in arguments:
-        for path in _expand(argument, stdin):
-            found.setdefault(os.path.normpath(path), Input(path))
-    return list(found.values())
+        if is_address(argument):
+            check_address(argument, offline=offline)
+        expanded = (
+            search.members(_retrieve(argument, offline))
+            if argument.startswith(PREFIX)
+            else _expand(argument, stdin, search, ends_with_null=ends_with_null, offline=offline)
+        )
+        for file in expanded:
+            found.setdefault(os.path.normpath(file.path), file)
+    for path in [path for path in found if is_detached_header(path)]:
+        for data in data_files_of(path):
+            found.pop(os.path.normpath(data), None)
+    files = search.without_copies(list(found.values()))
+    inputs = tuple(Input(file.path, file.series, file.warnings, file.placed) for file in files)
+    return FoundInputs(inputs, tuple(search.skipped))
 
 
-def _expand(argument: str, stdin: Iterable[str] | None) -> Iterator[str]:
+def _retrieve(argument: str, offline: bool) -> list[str]:
+    from medrov_cli.core.pixels.dicomweb.retrieve import retrieve
+
+    return retrieve(argument, offline=offline)
+
+
+def _expand(
+    argument: str,
+    stdin: Iterable[str] | None,
+    search: FolderSearch,
+    *,
+    ends_with_null: bool,
+    offline: bool,
+) -> Iterator[FoundFile]:
     if argument != STDIN:
-        yield from _expand_path(argument, patterns=True)
+        yield from _expand_path(argument, search, patterns=True)
         return
     if stdin is None:
         raise usage_error(
             "'-' was given, but there is no standard input to read paths from.",
             "Pipe a list of paths into the command, one a line.",
         )
-    for line in stdin:
-        path = line.rstrip("\r\n")
-        if path.strip():
-            yield from _expand_path(path, patterns=False)
+    for path in read_paths(stdin, ends_with_null=ends_with_null):
+        if is_address(path):
+            check_address(path, offline=offline)
+        yield from _expand_path(path, search, patterns=False)
 
 
-def _expand_path(path: str, *, patterns: bool) -> Iterator[str]:
+def _expand_path(path: str, search: FolderSearch, *, patterns: bool) -> Iterator[FoundFile]:
     if "\0" in path:
-        yield path
+        yield FoundFile(path)
+    elif is_address(path):
+        yield from _expand_address(path, search, patterns=patterns)
     elif os.path.isdir(path):  # noqa: PTH112 - Path() would rewrite the name that the user gave
-        yield from _walk(path)
+        yield from search.folder(path)
     elif patterns and glob.has_magic(path) and not os.path.lexists(path):
         matches = sorted(glob.glob(path, recursive=True), key=natural_key)  # noqa: PTH207 - keeps the user's spelling
         for match in matches:
-            yield from _expand_path(match, patterns=False)
+            yield from _expand_path(match, search, patterns=False)
         if not matches:
-            yield path
+            yield FoundFile(path)
     else:
-        yield path
+        yield from search.named_file(path)
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """Yield the image files below ``folder``; the folder itself if there are none."""
-    empty = True
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted((name for name in folders if _is_shown(name)), key=natural_key)
-        files = sorted((name for name in names if _is_shown(name)), key=natural_key)
-        for path in _ordered([os.path.join(parent, name) for name in files]):  # noqa: PTH118 - user's spelling
-            empty = False
-            yield path
-    if empty:
-        yield folder
-
-
-def _is_shown(name: str) -> bool:
-    return not name.startswith(".") and name not in _SKIPPED_FOLDERS and name.casefold() not in _SKIPPED_NAMES
-
-
-def _ordered(paths: Sequence[str]) -> list[str]:
-    """Return the image files of one folder, with each DICOM series in the order of its slices."""
-    kinds = {path: _kind(path) for path in paths}
-    dicom = [path for path in paths if kinds[path] is Kind.DICOM]
-    if len(dicom) < 2:
-        return [path for path in paths if kinds[path]]
-    from medrov_cli.core.pixels.dicom.series import group_series
-
-    rank = {path: number for number, path in enumerate(dicom)}
-    series_at = {min(series, key=rank.__getitem__): series for series in group_series(dicom)}
-    ordered: list[str] = []
-    for path in paths:
-        if kinds[path] is Kind.DICOM:
-            ordered.extend(series_at.get(path, ()))
-        elif kinds[path]:
-            ordered.append(path)
-    return ordered
-
-
-def _kind(path: str) -> Kind | None:
-    """Return the kind by content, else by name; null for a special file (pipe, device)."""
-    try:
-        by_content = sniff(path) if Path(path).is_file() else None
-    except OSError:
-        by_content = None
-    return by_content or kind_of_name(path)
+def _expand_address(address: str, search: FolderSearch, *, patterns: bool) -> Iterator[FoundFile]:
+    """Yield the objects of an address: of a folder those below it, in natural order."""
+    if patterns and glob.has_magic(address):
+        for match in match_addresses(address):
+            yield from _expand_address(match, search, patterns=False)
+        return
+    is_empty = True
+    for addresses in list_folders(address):
+        for file in search.members(addresses):
+            is_empty = False
+            yield file
+    if is_empty:
+        yield from search.named_file(address)
 
 
 def visible_files(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
     """Return selected files below a folder, relative to it, in natural order.
 
-    Hidden files and hidden folders are left out.
+    Hidden files and hidden folders are left out; links to folders are followed.
     """
     found = []
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if wanted(path) and not any(part.startswith(".") for part in relative.parts):
-            found.append(relative.as_posix())
+    for parent, names in walk_folders(str(folder), lambda name: not name.startswith(".")):
+        paths = (Path(parent, name) for name in names if not name.startswith("."))
+        found += [path.relative_to(folder).as_posix() for path in paths if wanted(path)]
     return sorted(found, key=natural_key)
-
-
-def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Return a sort key that places ``slice_2`` before ``slice_10``, without regard to case."""
-    parts = re.split(r"(\d+)", text.casefold())
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), text

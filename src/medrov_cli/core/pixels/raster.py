@@ -1,4 +1,4 @@
-"""Reader of PNG, JPEG, WebP, BMP and GIF.
+"""Reader of PNG, JPEG, WebP, AVIF, HEIC, BMP and GIF.
 
 Pixels are read as stored, so that boxes refer to the pixel grid of the file: an EXIF orientation is not
 applied, with a warning. An alpha channel is removed. Eight-bit images keep their values; 16-bit PNGs are
@@ -8,38 +8,37 @@ scaled between percentiles of their values.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from io import BytesIO
-
-import numpy as np
-from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
-from PIL.ImageFile import ImageFile
+from collections.abc import Iterator
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.pixels.deep import deep_to_rgb
+from medrov_cli.core.pixels.budget import read_whole, require_plausible, reserve
+from medrov_cli.core.pixels.channels import WINDOW_WARNING, count_images, render_all
+from medrov_cli.core.pixels.deep_raster import decode_deep, deep_size
+from medrov_cli.core.pixels.greyscale import Values
+from medrov_cli.core.pixels.image_size import check_size, check_total
+from medrov_cli.core.pixels.isolated_stream import open_stream
+from medrov_cli.core.pixels.pillow_images import decode_frame, image_warnings, open_image
+from medrov_cli.core.pixels.png import needed_chunks
+from medrov_cli.core.pixels.protocol import ImageReader
 from medrov_cli.core.pixels.quiet import silence_python
-from medrov_cli.core.pixels.sniff import Kind
-from medrov_cli.core.records.frame import Frame, UInt8Array, Window
+from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
+from medrov_cli.core.records.frame import Frame, Window
+from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
 
-_OPENERS: dict[Kind, Callable[[BytesIO], ImageFile]] = {
-    Kind.PNG: PngImagePlugin.PngImageFile,
-    Kind.JPEG: JpegImagePlugin.JpegImageFile,
-    Kind.WEBP: WebPImagePlugin.WebPImageFile,
-    Kind.BMP: BmpImagePlugin.BmpImageFile,
-    Kind.GIF: GifImagePlugin.GifImageFile,
-}
-"""Pillow reader of each kind, which reads only the header until pixels are requested."""
+_ONE_BYTE_MODES = frozenset({"1", "L", "P"})
+_CODEC_BYTES = 8
+"""Bytes per pixel inside the decoders of WebP, AVIF and HEIC, and in the copy that they return."""
 
-_EXIF_ORIENTATION = 0x0112
+_ISOLATED_KINDS = frozenset({Kind.WEBP, Kind.AVIF, Kind.HEIC})
+"""Kinds that are decoded in another process."""
 
-EXIF_WARNING = "The EXIF orientation was not applied: boxes refer to the pixels as they are stored."
-ALPHA_WARNING = "The transparency of the image was left out."
-WINDOW_WARNING = "A window does not apply to an 8-bit image and was ignored."
+_CODEC_KINDS = _ISOLATED_KINDS | {Kind.GIF}
+_KINDS = _ISOLATED_KINDS | {Kind.PNG, Kind.JPEG, Kind.BMP, Kind.GIF}
 
 
-def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: InputLimits) -> Iterator[Frame]:
+def read_raster(path: str, options: ReadSettings) -> Iterator[Frame]:
     """Yield the image of a file, or each frame of an animated one.
 
     Raises
@@ -48,101 +47,133 @@ def read_raster(path: str, kind: Kind, spec: WindowSpec, limits: InputLimits) ->
         ``too_large`` by the size in the header, before decoding; ``truncated``; ``decode_failed``.
     """
     silence_python()
-    with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
-        data = file.read()
+    data = read_whole(path)
+    file_bytes = len(data)
+    kind = _kind_of(data)
     if _ends_early(kind, data):
         raise EOFError
-    if kind is Kind.PNG and _png_bit_depth(data) == 16:
-        yield _deep_png(path, data, spec, limits)
+    notes: tuple[str, ...] = ()
+    if kind is Kind.PNG:
+        data, notes = needed_chunks(data)
+    deep = deep_size(kind, data, options.limits)
+    if deep is not None:
+        require_plausible(deep.height * deep.width, file_bytes)
+        with reserve(deep.need_bytes):
+            values = decode_deep(kind, data)
+            yield from _value_frames(path, values, kind is Kind.PNG, options.window, notes)
         return
-    with _opened(kind, data) as image:
-        check_size(image.height, image.width, limits)
-        count = int(getattr(image, "n_frames", 1))
-        if count > limits.frames:
-            raise MedrovError(
-                ErrorCode.TOO_LARGE,
-                f"The file has {count} frames; the limit is {limits.frames}.",
-                "Split the animation.",
-            )
-        for index in range(count):
-            pixels = _decoded(image, index)
-            yield Frame(pixels, path, index, count, window=Window("none"), warnings=_warnings(image, spec))
+    if kind in _ISOLATED_KINDS:
+        yield from _isolated_frames(path, kind, data, options)
+        return
+    with open_image(kind, data) as image:
+        check_size(image.height, image.width, options.limits)
+        require_plausible(image.height * image.width, file_bytes)
+        with reserve(_need_bytes((image.height, image.width), image.mode, kind)):
+            count = int(getattr(image, "n_frames", 1))
+            _check_frames(count, (image.height, image.width), options.limits, file_bytes)
+            for index in range(count):
+                pixels = decode_frame(image, index)
+                warnings = (*notes, *image_warnings(image), *_window_warnings(options.window))
+                yield Frame(pixels, path, index, count, window=Window("none"), warnings=warnings)
 
 
-def check_size(height: int, width: int, limits: InputLimits) -> None:
-    """Check that the size in a header is not empty and within the limits.
+def _isolated_frames(path: str, kind: Kind, data: bytes, options: ReadSettings) -> Iterator[Frame]:
+    """Yield the frames of a file whose header and pixels are read in a decoder process."""
+    canvas_height, canvas_width = _webp_canvas(data) if kind is Kind.WEBP else (0, 0)
+    check_size(max(canvas_height, 1), max(canvas_width, 1), options.limits)
+    require_plausible(canvas_height * canvas_width, len(data))
+    opening_bytes = canvas_height * canvas_width * _CODEC_BYTES
+    with open_stream("images", data, opening_bytes, kind=kind.value) as stream:
+        stated = stream.head
+        size_hw = int(stated["height"]), int(stated["width"])
+        count = int(stated["count"])
+        check_size(*size_hw, options.limits)
+        require_plausible(size_hw[0] * size_hw[1], len(data))
+        need_bytes = _need_bytes(size_hw, str(stated["mode"]), kind)
+        with reserve(need_bytes):
+            _check_frames(count, size_hw, options.limits, len(data))
+            for index in range(count):
+                decoded = stream.next(need_bytes, 3 * size_hw[0] * size_hw[1])
+                if decoded is None:
+                    raise EOFError
+                warnings = (*decoded.extra["warnings"], *_window_warnings(options.window))
+                yield Frame(decoded.values, path, index, count, window=Window("none"), warnings=warnings)
+
+
+def _webp_canvas(data: bytes) -> tuple[int, int]:
+    """Return height and width in the header of a WebP file (RFC 9649); zero if it is damaged.
+
+    The decoder allocates the canvas before it reports its size.
+    """
+    chunk = data[12:16]
+    if len(data) < 30:
+        return 0, 0
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(data[27:30], "little"), 1 + int.from_bytes(data[24:27], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF)
+    if chunk == b"VP8 ":
+        width, height = struct.unpack("<HH", data[26:30])
+        return height & 0x3FFF, width & 0x3FFF
+    return 0, 0
+
+
+def _check_frames(count: int, size_hw: tuple[int, int], limits: InputLimits, file_bytes: int) -> None:
+    """Check the number of frames of an animation, and that of all their pixels."""
+    if count > limits.frames:
+        raise MedrovError(
+            ErrorCode.TOO_LARGE,
+            f"The file has {count} frames; the limit is {limits.frames}.",
+            "Split the animation.",
+        )
+    pixels = count * size_hw[0] * size_hw[1]
+    check_total(3 * pixels, file_bytes, limits)
+    require_plausible(pixels, file_bytes)
+
+
+def _need_bytes(size_hw: tuple[int, int], mode: str, kind: Kind) -> int:
+    """Return what decoding of one frame allocates: the image, its conversion, and two copies as bytes."""
+    stored = 1 if mode in _ONE_BYTE_MODES else 4
+    converted = 0 if mode == "RGB" else 4
+    codec = _CODEC_BYTES if kind in _CODEC_KINDS else 0
+    return size_hw[0] * size_hw[1] * (stored + converted + codec + 6)
+
+
+def _window_warnings(spec: WindowSpec) -> tuple[str, ...]:
+    return () if spec.kind is WindowKind.AUTO else (WINDOW_WARNING,)
+
+
+def _kind_of(data: bytes) -> Kind:
+    """Return the kind of a file by its content.
 
     Raises
     ------
     MedrovError
-        ``too_large`` or ``bad_metadata``.
+        ``unsupported_format``.
     """
-    if height < 1 or width < 1:
-        raise MedrovError(ErrorCode.BAD_METADATA, "The image has no pixels.", "Export it again.")
-    if height * width > limits.pixels_per_frame:
+    kind = sniff_head(data[:HEAD_BYTES])
+    if kind is None or kind not in _KINDS:
         raise MedrovError(
-            ErrorCode.TOO_LARGE,
-            f"The image has {height} x {width} pixels; the limit is {limits.pixels_per_frame} pixels.",
-            "Crop it into tiles or downsample it.",
+            ErrorCode.UNSUPPORTED_FORMAT, "The content is no known image format.", "Export the file again."
         )
+    return kind
 
 
 def _ends_early(kind: Kind, data: bytes) -> bool:
-    """Return whether the file is truncated by its own structure: no final chunk, or below its size field."""
-    if kind is Kind.PNG:
-        return data.rfind(b"IEND") < 0
+    """Return whether the file is below the size that it states."""
     return kind is Kind.WEBP and struct.unpack("<I", data[4:8])[0] + 8 > len(data)
 
 
-def _opened(kind: Kind, data: bytes) -> ImageFile:
-    try:
-        return _OPENERS[kind](BytesIO(data))
-    except (SyntaxError, OSError, ValueError, struct.error, IndexError):
-        raise MedrovError(
-            ErrorCode.DECODE_FAILED,
-            f"The {kind.value} header is damaged or incomplete.",
-            "Copy or export the file again.",
-        ) from None
+def _value_frames(
+    path: str, values: Values, has_alpha: bool, spec: WindowSpec, notes: tuple[str, ...]
+) -> Iterator[Frame]:
+    channels = values.shape[2] if values.ndim == 3 else 1
+    colors = 3 if channels >= 3 else 1
+    is_alpha = [has_alpha] * (channels - colors)
+    count = count_images(colors, is_alpha)
+    for index, (pixels, window, warnings) in enumerate(render_all(values, colors, is_alpha, spec)):
+        yield Frame(pixels, path, index, count, window=window, warnings=(*notes, *warnings))
 
 
-def _decoded(image: ImageFile, index: int) -> UInt8Array:
-    try:
-        if index:
-            image.seek(index)
-        image.load()
-    except OSError as error:
-        if "truncated" in str(error) and image.format != "PNG":  # Pillow has no exception class for this
-            raise EOFError from None
-        raise
-    return np.ascontiguousarray(image.convert("RGB"), dtype=np.uint8)
-
-
-def _warnings(image: ImageFile, spec: WindowSpec) -> tuple[str, ...]:
-    warnings = []
-    if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-        warnings.append(EXIF_WARNING)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        warnings.append(ALPHA_WARNING)
-    if spec.kind is not WindowKind.AUTO:
-        warnings.append(WINDOW_WARNING)
-    return tuple(warnings)
-
-
-def _png_bit_depth(data: bytes) -> int:
-    """Return bits per channel, the ninth byte of the IHDR chunk, which is the first chunk."""
-    return data[24] if len(data) > 24 else 0
-
-
-def _deep_png(path: str, data: bytes, spec: WindowSpec, limits: InputLimits) -> Frame:
-    import imagecodecs
-
-    if data[12:16] != b"IHDR":
-        raise MedrovError(ErrorCode.DECODE_FAILED, "The PNG header is damaged.", "Export the file again.")
-    width, height = struct.unpack(">II", data[16:24])
-    check_size(height, width, limits)
-    values = imagecodecs.png_decode(data)
-    alpha = values.ndim == 3 and values.shape[2] in (2, 4)
-    if alpha:
-        values = values[:, :, :-1]
-    pixels, window, warnings = deep_to_rgb(values, spec)
-    return Frame(pixels, path, window=window, warnings=(*warnings, *([ALPHA_WARNING] if alpha else [])))
+READER: ImageReader = read_raster

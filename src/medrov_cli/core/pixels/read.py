@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, kind_of_name, sniff_head
+from medrov_cli.core.base.plugins import Entry, load
+from medrov_cli.core.pixels.archive_kinds import is_archive_head
+from medrov_cli.core.pixels.archives import open_archive, split_member
+from medrov_cli.core.pixels.compression import Compression, compression_of
+from medrov_cli.core.pixels.input_errors import input_errors
+from medrov_cli.core.pixels.protocol import ImageReader, StudyReader
+from medrov_cli.core.pixels.registry import RASTER, READERS
+from medrov_cli.core.pixels.slides.find_slide import frames_by_regions
+from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, kind_of_name, sniff, sniff_head
+from medrov_cli.core.pixels.source import SourceBytes, local_path, open_source
 from medrov_cli.core.records.frame import Frame
 from medrov_cli.core.settings.io_groups import ReadSettings
 
 _FORMATS_HINT = (
-    "Give DICOM, NIfTI (.nii, .nii.gz), PNG, JPEG, TIFF, WebP, BMP, GIF, "
-    "or a video (mp4, avi, mkv, mov, ...)."
+    "Give DICOM, NIfTI, NRRD, MetaImage, Analyze, PNG, JPEG, JPEG 2000, TIFF, PGM, PPM, WebP, AVIF, BMP, "
+    "GIF, or a video (mp4, avi, mkv, mov, ...)."
 )
 
+_VOXEL_SUFFIXES = (".img", ".raw", ".zraw", ".img.gz", ".raw.gz")
 
-def read_frames(path: str | Path, options: ReadSettings | None = None) -> Iterator[Frame]:
+
+def read_frames(
+    path: str | Path, options: ReadSettings | None = None, *, series: Sequence[str] = ()
+) -> Iterator[Frame]:
     """Yield the frames, slices or pages of one file, decoding each on request.
 
     The format is determined by the file's content, not by its name. Memory contains one frame at a
@@ -31,9 +43,11 @@ def read_frames(path: str | Path, options: ReadSettings | None = None) -> Iterat
     Parameters
     ----------
     path
-        A regular file; as text, it becomes `Frame.path`.
+        A regular file, or a member of an archive (``study.zip/slice.dcm``); as text, it becomes `Frame.path`.
     options
         Window, slicing axis and limits.
+    series
+        Paths of all files of a DICOM series: MR, PET and NM slices have one grey range by them.
 
     Yields
     ------
@@ -52,7 +66,8 @@ def read_frames(path: str | Path, options: ReadSettings | None = None) -> Iterat
     name = str(path)
     with input_errors():
         is_empty = True
-        for frame in _frames(name, _kind_of(name), options or ReadSettings()):
+        _require_file(name)
+        for frame in _frames(name, options or ReadSettings(), series):
             is_empty = False
             yield frame
         if is_empty:
@@ -61,35 +76,50 @@ def read_frames(path: str | Path, options: ReadSettings | None = None) -> Iterat
             )
 
 
-def _frames(path: str, kind: Kind, options: ReadSettings) -> Iterator[Frame]:
+def _frames(path: str, options: ReadSettings, series: Sequence[str]) -> Iterator[Frame]:
+    """Yield the frames of a file, of a member of an archive, or of the content of a compressed file."""
+    is_member = split_member(path) is not None
+    kind = None if is_member else sniff(path)
+    if not is_member and kind is not Kind.DICOM:
+        frames = frames_by_regions(path, kind, options)
+        if frames is not None:
+            yield from frames
+            return
+    if kind is not None and kind is not Kind.DICOM:
+        yield from _frames_of_file(path, kind, options)
+        return
+    with open_source(path, options.limits) as source:
+        kind = _kind_of(path, source, options.limits)
+        if kind is Kind.DICOM:
+            study_reader: StudyReader = load(_entry_of(kind))
+            yield from study_reader(path, source.file, options, series)
+            return
+        with local_path(source, path) as local:
+            for frame in _frames_of_file(local, kind, options):
+                yield frame if local == path else replace(frame, path=path)
+
+
+def _frames_of_file(path: str, kind: Kind, options: ReadSettings) -> Iterator[Frame]:
     """Return the frames by the reader of a kind, which is imported on use."""
-    if kind is Kind.DICOM:
-        from medrov_cli.core.pixels.dicom.frames import read_dicom
-
-        return read_dicom(path, options.window, options.limits, patient=options.patient)
-    if kind is Kind.NIFTI:
-        from medrov_cli.core.pixels.nifti.slices import read_nifti
-
-        return read_nifti(path, options.window, options.axis, options.limits)
-    if kind is Kind.TIFF:
-        from medrov_cli.core.pixels.tiff import read_tiff
-
-        return read_tiff(path, options.window, options.limits)
-    if kind is Kind.VIDEO:
-        from medrov_cli.core.pixels.video import read_video
-
-        return read_video(path, options.window, options.limits)
-    from medrov_cli.core.pixels.raster import read_raster
-
-    return read_raster(path, kind, options.window, options.limits)
+    reader: ImageReader = load(_entry_of(kind))
+    return reader(path, options)
 
 
-def _kind_of(path: str) -> Kind:
-    mode = os.stat(path).st_mode if "\0" not in path else 0  # noqa: PTH116 - the path is used unchanged
-    if not mode:
+def _entry_of(kind: Kind) -> Entry:
+    return next(entry for entry in READERS if entry.name in (kind.value, RASTER))
+
+
+def _require_file(path: str) -> None:
+    """Check that a path is a regular file or a member of an archive."""
+    if "\0" in path:
         raise MedrovError(
-            ErrorCode.NOT_FOUND, "The path contains a null character.", "Check the list of paths."
+            ErrorCode.NOT_FOUND,
+            "The path contains a null character.",
+            "Give --null for a list that find -print0 wrote.",
         )
+    if split_member(path) is not None:
+        return
+    mode = os.stat(path).st_mode  # noqa: PTH116 - the path is used unchanged
     if stat.S_ISDIR(mode):
         raise MedrovError(
             ErrorCode.UNREADABLE,
@@ -102,65 +132,38 @@ def _kind_of(path: str) -> Kind:
             "This is a pipe or a device, not a regular file.",
             "Save the image to a file first.",
         )
-    with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
-        head = file.read(HEAD_BYTES)
+
+
+def _kind_of(path: str, source: SourceBytes, limits: InputLimits) -> Kind:
+    head = source.file.read(HEAD_BYTES)
+    source.file.seek(0)
     if not head:
         raise MedrovError(ErrorCode.TRUNCATED, "The file is empty (0 bytes).", "Copy or export it again.")
     kind = sniff_head(head)
+    if kind is None and is_archive_head(head):
+        open_archive(path, limits)  # says what is wrong with it
+        raise MedrovError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            "This is an archive without images, or one whose images are read one by one.",
+            "Give an archive with images to a command, or the path of one of them (ARCHIVE/NAME).",
+        )
+    if kind is None and compression_of(head) is not Compression.NONE:
+        raise MedrovError(
+            ErrorCode.UNSUPPORTED_FORMAT, "The compressed file contains no image.", "Give an image."
+        )
     if kind is None:
-        raise MedrovError(ErrorCode.UNSUPPORTED_FORMAT, _unknown_content(path), _FORMATS_HINT)
+        raise _unknown_content(path)
     return kind
 
 
-def _unknown_content(path: str) -> str:
+def _unknown_content(path: str) -> MedrovError:
+    if path.casefold().endswith(_VOXEL_SUFFIXES):
+        return MedrovError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            "The file contains voxels without their header.",
+            "Give the header (.hdr, .nhdr, .mhd), in the folder of this file.",
+        )
     promised = kind_of_name(path)
-    if promised is None:
-        return "The content is no known image format."
-    return f"The file name indicates {promised.value}, but the content is no known image format."
-
-
-@contextmanager
-def input_errors() -> Iterator[None]:
-    """Convert exceptions of decoders to input errors without content of the file."""
-    try:
-        yield
-    except MedrovError:
-        raise
-    except (FileNotFoundError, NotADirectoryError):
-        raise MedrovError(
-            ErrorCode.NOT_FOUND,
-            "The file does not exist.",
-            "Check the spelling, and that the folder is mounted.",
-        ) from None
-    except PermissionError:
-        raise MedrovError(
-            ErrorCode.UNREADABLE, "The file cannot be read (permission denied).", "Check its permissions."
-        ) from None
-    except MemoryError:
-        raise MedrovError(
-            ErrorCode.TOO_LARGE,
-            "The image exceeds the available memory.",
-            "Split or downsample it, or use a larger machine.",
-        ) from None
-    except EOFError:
-        raise MedrovError(ErrorCode.TRUNCATED, "The file is truncated.", "Copy or export it again.") from None
-    except Exception as error:  # noqa: BLE001 - decoders raise any exception
-        raise _translated(error) from None
-
-
-def _translated(error: Exception) -> MedrovError:
-    if isinstance(error, OSError) and error.errno is not None:
-        return MedrovError(
-            ErrorCode.UNREADABLE,
-            f"The operating system could not read the file ({os.strerror(error.errno)}).",
-            "Check the disk or the network share, then try again.",
-        )
-    if isinstance(error, (zlib.error, gzip.BadGzipFile)):
-        return MedrovError(
-            ErrorCode.DECODE_FAILED, "The compressed data is damaged.", "Copy or export the file again."
-        )
-    return MedrovError(
-        ErrorCode.DECODE_FAILED,
-        f"The file is corrupt or breaks its format's rules ({type(error).__name__}).",
-        "Open it in another viewer; if that works, report it with a file without patient data.",
-    )
+    name = "" if promised is None else f"The file name indicates {promised.value}, but the content"
+    message = f"{name or 'The content'} is no known image format."
+    return MedrovError(ErrorCode.UNSUPPORTED_FORMAT, message, _FORMATS_HINT)

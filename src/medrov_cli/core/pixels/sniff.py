@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
-import zlib
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import PurePath
+
+from medrov_cli.core.pixels.companions import header_of
+from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head
+from medrov_cli.core.pixels.nifti.recognition import nifti_version
 
 HEAD_BYTES = 1024
 """Number of bytes for `sniff_head`: including the NIfTI magic and three MPEG-TS packets."""
@@ -24,15 +28,24 @@ class Kind(StrEnum):
     BMP = "BMP"
     GIF = "GIF"
     TIFF = "TIFF"
+    NRRD = "NRRD"
+    METAIMAGE = "MetaImage"
+    NETPBM = "Netpbm"
+    JPEG2000 = "JPEG 2000"
+    AVIF = "AVIF"
+    HEIC = "HEIC"
     VIDEO = "video"
 
 
-_SUFFIXES = {
+SUFFIXES = {
     ".dcm": Kind.DICOM,
     ".dicom": Kind.DICOM,
     ".ima": Kind.DICOM,
     ".nii": Kind.NIFTI,
-    ".nii.gz": Kind.NIFTI,
+    ".nrrd": Kind.NRRD,
+    ".nhdr": Kind.NRRD,
+    ".mha": Kind.METAIMAGE,
+    ".mhd": Kind.METAIMAGE,
     ".png": Kind.PNG,
     ".apng": Kind.PNG,
     ".jpg": Kind.JPEG,
@@ -43,6 +56,12 @@ _SUFFIXES = {
     ".gif": Kind.GIF,
     ".tif": Kind.TIFF,
     ".tiff": Kind.TIFF,
+    **dict.fromkeys((".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm"), Kind.NETPBM),
+    **dict.fromkeys((".jp2", ".j2k", ".jpc", ".j2c", ".jpf", ".jpx", ".jph", ".jhc"), Kind.JPEG2000),
+    ".avif": Kind.AVIF,
+    ".heic": Kind.HEIC,
+    ".heif": Kind.HEIC,
+    ".hif": Kind.HEIC,
     ".mp4": Kind.VIDEO,
     ".m4v": Kind.VIDEO,
     ".mov": Kind.VIDEO,
@@ -53,6 +72,7 @@ _SUFFIXES = {
     ".mpeg": Kind.VIDEO,
     ".wmv": Kind.VIDEO,
 }
+"""Kinds by the ending of a name, in lower case; compressed NIfTI has two endings."""
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x89PNG\r\n\x1a\n", Kind.PNG),
@@ -61,6 +81,9 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"GIF89a", Kind.GIF),
     (b"II*\x00", Kind.TIFF),
     (b"MM\x00*", Kind.TIFF),
+    (b"NRRD000", Kind.NRRD),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", Kind.JPEG2000),
+    (b"\xff\x4f\xff\x51", Kind.JPEG2000),  # a codestream without a file around it
     (b"II+\x00", Kind.TIFF),
     (b"MM\x00+", Kind.TIFF),
     (b"\x1aE\xdf\xa3", Kind.VIDEO),  # Matroska, WebM
@@ -70,8 +93,13 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"FLV\x01", Kind.VIDEO),
 )
 
-_STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
-"""ISO base media brands of still images (HEIC, AVIF), which are not videos and not supported."""
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"})
+"""ISO base media brands of still images, which are not videos."""
+
+_COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
+_BZIP2_BYTES = 2_000_000
+"""Bytes of a bzip2 file that hold its first block, before which nothing is decompressed."""
 
 _VR_CODES = "AEASATCSDADSDTFDFLISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV"
 _DICOM_VRS = frozenset(_VR_CODES[at : at + 2] for at in range(0, len(_VR_CODES), 2))
@@ -86,14 +114,23 @@ def sniff(path: str) -> Kind | None:
     OSError
         If the file cannot be opened or read.
     """
+    header = header_of(path)
+    if header is not None and sniff(header) is Kind.NIFTI:
+        return Kind.NIFTI
     with open(path, "rb") as file:  # noqa: PTH123 - a path may contain undecodable bytes
-        return sniff_head(file.read(HEAD_BYTES))
+        head = file.read(HEAD_BYTES)
+        if compression_of(head) is Compression.BZIP2:
+            head += file.read(_BZIP2_BYTES)
+    return sniff_head(head)
 
 
 def kind_of_name(path: str | os.PathLike[str]) -> Kind | None:
     """Return the kind of a file by its name, or null."""
     name = PurePath(path).name.casefold()
-    return _SUFFIXES.get(".nii.gz" if name.endswith(".nii.gz") else PurePath(name).suffix)
+    plain = next((name.removesuffix(end) for end in _COMPRESSED_ENDINGS if name.endswith(end)), None)
+    if plain is not None:
+        return Kind.NIFTI if plain.endswith(".nii") else None
+    return SUFFIXES.get(PurePath(name).suffix)
 
 
 def sniff_head(head: bytes) -> Kind | None:
@@ -112,22 +149,34 @@ def sniff_head(head: bytes) -> Kind | None:
     return next((kind for test, kind in _TESTS if test(head)), None)
 
 
-def _inflate_head(head: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
-    except zlib.error:
-        return b""
-
-
-def _is_any_nifti(head: bytes) -> bool:
-    return _is_nifti(_inflate_head(head) if head[:2] == b"\x1f\x8b" else head)
-
-
 def _is_nifti(head: bytes) -> bool:
-    if len(head) < 348:
-        return False
-    sizes = struct.unpack("<i", head[:4]) + struct.unpack(">i", head[:4])
-    return (348 in sizes and head[344:348] == b"n+1\x00") or (540 in sizes and head[4:8] == b"n+2\x00")
+    return nifti_version(inflate_head(head, HEAD_BYTES)) is not None
+
+
+_META_LINE = re.compile(rb"\s*[A-Za-z]\w*[ \t]*=[^\r\n]*[\r\n]")
+_META_DIMENSIONS = re.compile(rb"(?:^|[\r\n])[ \t]*NDims[ \t]*=[ \t]*\d")
+
+
+def _is_metaimage(head: bytes) -> bool:
+    return _META_LINE.match(head) is not None and _META_DIMENSIONS.search(head) is not None
+
+
+_NETPBM = re.compile(rb"P(?:[1-6](?:\s+|#[^\n]*\n)+\d|7\n|[Ff]\s+\d)")
+
+
+def _is_netpbm(head: bytes) -> bool:
+    return _NETPBM.match(head) is not None
+
+
+def _still_kind(head: bytes) -> Kind | None:
+    """Return the kind of a still image in an ISO base media file by its brands; null for others."""
+    if head[4:8] != b"ftyp":
+        return None
+    end = min(struct.unpack(">I", head[:4])[0], len(head))
+    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+    if head[8:12] not in _AVIF_BRANDS | _HEIC_BRANDS:
+        return None
+    return Kind.AVIF if brands & _AVIF_BRANDS else Kind.HEIC
 
 
 def _is_webp(head: bytes) -> bool:
@@ -146,7 +195,7 @@ def _is_video(head: bytes) -> bool:
     if head[:4] == b"RIFF":
         return head[8:12] == b"AVI "
     if head[4:8] == b"ftyp":
-        return head[8:12] not in _STILL_BRANDS
+        return _still_kind(head) is None
     if head[4:8] in (b"moov", b"mdat", b"wide"):  # QuickTime before brands existed
         return True
     return len(head) > 376 and all(head[at] == 0x47 for at in (0, 188, 376))  # MPEG transport stream
@@ -157,13 +206,18 @@ def _is_bare_dicom(head: bytes) -> bool:
     return any(_is_element_pair(head, order) for order in "<>")
 
 
+def is_vr(code: bytes) -> bool:
+    """Return whether two bytes are the code of a DICOM value representation."""
+    return code.decode("latin-1") in _DICOM_VRS
+
+
 def _is_element_pair(head: bytes, order: str) -> bool:
     if len(head) < 12:
         return False
     group, element, length = struct.unpack(f"{order}HHI", head[:8])
     if group not in _FIRST_GROUPS or element > 0x0020:
         return False
-    if head[4:6].decode("latin-1") in _DICOM_VRS:
+    if is_vr(head[4:6]):
         length = struct.unpack(f"{order}H", head[6:8])[0]
     second = head[8 + length : 10 + length]
     return len(second) == 2 and struct.unpack(f"{order}H", second)[0] in _FIRST_GROUPS
@@ -173,9 +227,13 @@ _FIRST_GROUPS = (0x0002, 0x0008)
 """Groups of the first elements of a DICOM file without preamble (PS3.10, 7.1)."""
 
 _TESTS: tuple[tuple[Callable[[bytes], bool], Kind], ...] = (
-    (_is_any_nifti, Kind.NIFTI),
+    (_is_nifti, Kind.NIFTI),
     (_is_webp, Kind.WEBP),
     (_is_bmp, Kind.BMP),
+    (lambda head: _still_kind(head) is Kind.AVIF, Kind.AVIF),
+    (lambda head: _still_kind(head) is Kind.HEIC, Kind.HEIC),
+    (_is_netpbm, Kind.NETPBM),
+    (_is_metaimage, Kind.METAIMAGE),
     (_is_video, Kind.VIDEO),
     (_is_bare_dicom, Kind.DICOM),
 )

@@ -14,7 +14,7 @@ import numpy as np
 
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import MedrovError, usage_error
-from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.records.boxes import BoolArray, IntArray
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.weights import container
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _NO_EMBEDDINGS = np.zeros((0, TEXT_WIDTH), dtype=np.float32)
 
-_NAMED_AT_MOST = 5  # classes in a warning
+_NAMED_AT_MOST = 5  # largest number of classes in a warning
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,21 @@ class ClassList:
     Attributes
     ----------
     names
-        As they are shown in results; each once.
+        Unique names, as in the results.
     synonyms
-        Of each class: the texts that were averaged, null where it was the name alone.
+        Texts of each class whose embeddings are averaged; empty if it is the name alone.
     modalities
-        Of each class: where it can be seen; empty where that is not known.
+        Modalities that can show each class; empty if not known.
     embeddings
         float32, (classes, 512), L2 norm 1; (0, 512) where the engine has the classes already.
     asked
-        The user named them. Otherwise they are the vocabulary of the weights.
+        Whether the user requested the classes. Otherwise they are the vocabulary of the weights.
     text_encoder
         Spec of the text encoder that computed the embeddings, for the record.
+    learned
+        bool, (classes,): classes of learned vectors, not of a text; null: none.
+    learned_sha256
+        SHA-256 of the learned vectors and their calibrations; empty: none.
     """
 
     names: tuple[str, ...]
@@ -54,12 +58,14 @@ class ClassList:
     embeddings: Float32Array
     asked: bool
     text_encoder: str
+    learned: BoolArray | None = None
+    learned_sha256: str = ""
 
     @classmethod
     def from_prompts(
         cls, prompts: Sequence[Prompt], metadata: WeightsMetadata, *, encoder: str | None, offline: bool
     ) -> ClassList:
-        """Return the classes that the user named, embedded.
+        """Return the requested classes with their embeddings.
 
         Parameters
         ----------
@@ -113,7 +119,11 @@ class ClassList:
         *,
         asked: bool = False,
     ) -> ClassList:
-        """Return the classes that metadata describe; without embeddings, those that an engine has already."""
+        """Return the default classes of metadata; all if none is one, or if an engine has the vectors."""
+        if embeddings is not None:
+            rows = [row for row, entry in enumerate(entries) if entry.is_default]
+            rows = rows or list(range(len(entries)))
+            entries, embeddings = [entries[row] for row in rows], embeddings[rows]
         return cls(
             names=tuple(entry.name for entry in entries),
             synonyms=tuple(entry.synonyms for entry in entries),
@@ -132,18 +142,18 @@ class ClassList:
         synonyms: Sequence[Sequence[str]] = (),
         text_encoder: str = "none",
     ) -> ClassList:
-        """Return classes by their vectors; all of them are searched in every image.
+        """Return classes from their embeddings; all of them are searched in every image.
 
         Parameters
         ----------
         names
-            As they are shown in results; each once.
+            Unique names, as in the results.
         embeddings
-            float32, (classes, 512), L2 norm 1; null where the engine has the classes already.
+            float32, (classes, 512), L2 norm 1; null where the engine contains the classes.
         synonyms
-            Of each class: the texts that the vector stands for.
+            Texts of each class whose embeddings were averaged.
         text_encoder
-            Spec of the text encoder that computed the vectors, for the record.
+            Spec of the text encoder that computed the embeddings, for the record.
         """
         return cls(
             names=tuple(names),
@@ -161,38 +171,48 @@ class ClassList:
 
     @cached_property
     def sha256(self) -> str:
-        """Return the identity of names, synonyms and text encoder; not of the embeddings' last bits."""
-        identity = json.dumps([self.text_encoder, self.names, self.synonyms])
+        """Return the SHA-256 of names, synonyms, text encoder and learned vectors, without the embeddings."""
+        own = [self.learned_sha256] if self.learned_sha256 else []
+        identity = json.dumps([self.text_encoder, self.names, self.synonyms, *own])
         return hashlib.sha256(identity.encode("ascii")).hexdigest()
 
     def columns(self, modality: Modality | None) -> IntArray:
-        """Return the columns that count for an image.
+        """Return the columns that are scored on an image of a modality, int64, (k,).
 
-        Classes that the user named always do; of a vocabulary, those that the modality can
-        show, and those of which it is not known.
+        Requested classes are scored on every image. A class of a vocabulary is scored where the modality can
+        show it, or where its modalities are not known.
         """
         if self.asked or modality is None:
             return np.arange(len(self.names))
         return np.flatnonzero([not seen or modality in seen for seen in self.modalities])
 
     def warnings(self, modality: Modality | None) -> tuple[str, ...]:
-        """Return a sentence if the user asked for what an image of this modality cannot show."""
+        """Return a warning if requested classes cannot be seen in an image of this modality."""
         if not self.asked or modality is None:
             return ()
-        impossible = [
-            name
-            for name, seen in zip(self.names, self.modalities, strict=True)
-            if seen and modality not in seen
-        ]
-        if not impossible:
-            return ()
-        named = ", ".join(repr(name) for name in impossible[:_NAMED_AT_MOST])
-        more = f" and {len(impossible) - _NAMED_AT_MOST} more" if len(impossible) > _NAMED_AT_MOST else ""
-        return (f"requested, but not expected in {modality.value}: {named}{more}",)
+        return named_in_warning(
+            modality.value,
+            [
+                name
+                for name, seen in zip(self.names, self.modalities, strict=True)
+                if seen and modality not in seen
+            ],
+        )
+
+
+def named_in_warning(image: str, impossible: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence that names the requested classes that a modality or kind cannot show, if any."""
+    return (f"requested, but not expected in {image}: {list_names(impossible)}",) if impossible else ()
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return names of classes for a warning; of many, the first and the number of the others."""
+    named = ", ".join(repr(name) for name in names[:_NAMED_AT_MOST])
+    return named + (f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else "")
 
 
 def without_vocabulary(what_comes: str) -> MedrovError:
-    """Return the error of a model whose classes have to be named."""
+    """Return the error of a model without a vocabulary, for which ``--classes`` is required."""
     return usage_error(
         f"{what_comes} no vocabulary, so --classes is required",
         'Give classes: --classes "lung nodule, liver".',
@@ -200,7 +220,7 @@ def without_vocabulary(what_comes: str) -> MedrovError:
 
 
 def _modalities_by_text(metadata: WeightsMetadata) -> dict[str, set[Modality]]:
-    """Return where the weights' vocabulary says that its texts can be seen, by text without case."""
+    """Return the modalities of each text of the vocabulary, by text in lower case."""
     seen: dict[str, set[Modality]] = {}
     for entry in metadata.vocabulary:
         for text in (entry.name, *entry.synonyms):
@@ -209,7 +229,7 @@ def _modalities_by_text(metadata: WeightsMetadata) -> dict[str, set[Modality]]:
 
 
 def _modalities(prompt: Prompt, seen: Mapping[str, set[Modality]]) -> frozenset[Modality]:
-    """Return where a class can be seen, as far as the weights' vocabulary or the lexicon knows."""
+    """Return the modalities of a class in the vocabulary of the weights and in the lexicon."""
     from medrov_cli.core.text.lexicon import modalities_of
 
     own = (seen.get(text.casefold(), ()) for text in (prompt.name, *prompt.synonyms))

@@ -1,36 +1,35 @@
-"""A model file on the classes of a dataset."""
+"""A model file with the classes of a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.datasets.dataset import Dataset
-from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.classes import ClassList, list_names
+from medrov_cli.core.prediction.column_engine import ABSENT, ColumnEngine
+from medrov_cli.core.prediction.learned_classes import JoinedClasses, LearnedClasses
 from medrov_cli.core.prediction.model_file import ModelFile
 from medrov_cli.core.prediction.open_predictor import PredictorParts, count_streams, identify
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.prediction.scoring import Scoring
+from medrov_cli.core.prediction.tile_rule import class_scales
 from medrov_cli.core.records.boxes import IntArray
-from medrov_cli.core.records.detections import Candidates
-from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
+from medrov_cli.core.settings.tile_groups import TileJob
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import synonyms_of
 from medrov_cli.core.weights.metadata import ClassEntry
 
-ABSENT = -1
-"""The column of a class that a model does not have."""
-
 
 @dataclass(frozen=True)
 class DatasetModel:
-    """A model file, and how its classes relate to those of a dataset.
+    """A model file, and the columns of a dataset's classes in it.
 
     Attributes
     ----------
@@ -39,14 +38,16 @@ class DatasetModel:
     classes
         Names of the dataset's classes.
     columns
-        Of each class of the dataset, its column in a model with fixed classes, or `ABSENT`; null for a
-        model of any classes.
+        Column of each class of the dataset in a model with fixed classes, or `ABSENT`; null for a model
+        without fixed classes.
     text_encoder
         Spec of the text encoder of the class embeddings.
     runtime
-        Where and how the network runs.
+        Device, engine, precision, size of the input and batch.
     warnings
-        Sentences for the reader of a report.
+        Warnings for reports.
+    learned
+        Learned classes, which replace the texts of their names; null: none.
     """
 
     file: ModelFile
@@ -55,18 +56,25 @@ class DatasetModel:
     text_encoder: str
     runtime: RuntimeSettings
     warnings: tuple[str, ...] = ()
+    learned: LearnedClasses | None = None
 
     @classmethod
     def bind(
-        cls, file: ModelFile, dataset: Dataset, runtime: RuntimeSettings, *, text_encoder: str | None
+        cls,
+        file: ModelFile,
+        dataset: Dataset,
+        runtime: RuntimeSettings,
+        *,
+        text_encoder: str | None,
+        learned: LearnedClasses | None = None,
     ) -> DatasetModel:
-        """Return a model file with the dataset's classes found in it.
+        """Find the classes of a dataset in a model file.
 
         Raises
         ------
         MedrovError
-            ``USAGE`` for another text encoder than that of fixed classes, or classes of which the model has
-            none.
+            ``USAGE`` for another text encoder than that of fixed classes, or if the model or the learned
+            classes have no class of the dataset.
         """
         columns, warnings = None, list(file.warnings)
         if file.classes is not None:
@@ -74,8 +82,23 @@ class DatasetModel:
                 raise fixed_classes_error("--text-encoder", file)
             columns = tuple(columns_of(file.classes, dataset.classes))
             warnings = [*_absent_classes(file, columns, dataset), *warnings]
+        if learned is not None:
+            own = {name.casefold() for name in dataset.classes}
+            shared = [name for name in learned.names if name.casefold() in own]
+            if not shared:
+                raise usage_error(
+                    f"--learned: {dataset.name} has none of the classes {list_names(learned.names)}",
+                    "Name the learned classes as in the dataset.",
+                )
+            imgsz = runtime.imgsz or file.imgsz
+            warnings += [f"learned, not searched by text: {list_names(shared)}", *learned.warnings(imgsz)]
         encoder = text_encoder or file.text_encoder
-        return cls(file, dataset.classes, columns, encoder, runtime, tuple(warnings))
+        return cls(file, dataset.classes, columns, encoder, runtime, tuple(warnings), learned)
+
+    @property
+    def learned_identity(self) -> list[str]:
+        """Return what identifies the learned classes in the record of a run; empty: none."""
+        return [] if self.learned is None else [self.learned.sha256]
 
     @property
     def imgsz(self) -> int:
@@ -84,28 +107,35 @@ class DatasetModel:
 
     @cached_property
     def engine_name(self) -> str:
-        """Return the name of the engine that the settings choose."""
+        """Return the name of the engine that the settings select."""
         return self.file.choose_engine(self.runtime).value
 
     @property
     def class_ids(self) -> IntArray:
-        """Return the class that each column of the predictor finds, int64, (classes,); -1 where none."""
+        """Return the class of each column of the predictor, int64, (classes,); -1: none."""
         own = np.arange(len(self.classes))
         return own if self.columns is None else np.where(np.array(self.columns) == ABSENT, -1, own)
 
     def open(
-        self, names: Sequence[Sequence[str]], selection: SelectionSettings, *, imgsz: int | None = None
+        self,
+        names: Sequence[Sequence[str]],
+        selection: SelectionSettings,
+        *,
+        imgsz: int | None = None,
+        tiles: TileJob | None = None,
     ) -> Predictor:
         """Open a predictor of the dataset's classes, in their order.
 
         Parameters
         ----------
         names
-            Of each class: the texts whose embeddings are averaged; not used by a model with fixed classes.
+            Texts of each class whose embeddings are averaged; not used by a model with fixed classes.
         selection
-            Which detections are kept.
+            Thresholds, calibration and suppression.
         imgsz
             Side of the square model input, in pixels; that of the settings where null.
+        tiles
+            Tiles of slides and large images; null: every image is searched whole.
 
         Raises
         ------
@@ -115,60 +145,36 @@ class DatasetModel:
         embeddings = None
         if self.columns is None:
             embeddings = embed_names(names, self.text_encoder, offline=self.runtime.offline)
-        engine = self.file.open(
-            embeddings, self.runtime, imgsz=imgsz or self.imgsz, streams=count_streams(many=True)
-        )
-        if self.columns is not None:
-            engine = ColumnEngine(engine, self.columns)
+        side, streams = imgsz or self.imgsz, count_streams(many=True)
         classes = ClassList.from_embeddings(
             self.classes, embeddings, synonyms=names, text_encoder=self.text_encoder
         )
         scoring = Scoring.from_metadata(
             names, self.file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
         )
+        if self.learned is None:
+            engine = self.file.open(embeddings, self.runtime, imgsz=side, streams=streams)
+            if self.columns is not None:
+                engine = ColumnEngine(engine, self.columns)
+        else:
+            columns = self.learned.open_columns(selection, alone=False)
+            engine = self.file.open(embeddings, self.runtime, imgsz=side, streams=streams, learned=columns)
+            joined = JoinedClasses.join([(name,) for name in self.classes], self.learned, keeps_order=True)
+            engine = ColumnEngine(engine, joined.columns.tolist())
+            classes = joined.classes(classes, self.learned)
+            scoring = joined.scoring(scoring, self.learned, selection)
         identity = identify(self.file, engine, classes, scoring)
-        return Predictor(PredictorParts(engine, classes, scoring, selection, identity=identity))
-
-
-class ColumnEngine:
-    """An engine of other classes, in another order; an absent class has the score 0 everywhere.
-
-    See :class:`medrov_cli.core.engines.interface.Engine`.
-
-    Parameters
-    ----------
-    engine
-        The engine.
-    columns
-        Of each class, its column in the engine; `ABSENT` where there is none.
-    """
-
-    def __init__(self, engine: Engine, columns: Sequence[int]) -> None:
-        self.name = engine.name
-        self.imgsz = engine.imgsz
-        self.is_accelerator = engine.is_accelerator
-        self.streams = engine.streams
-        self._engine = engine
-        self._absent = np.array(columns) == ABSENT
-        self._columns = np.where(self._absent, 0, columns)
-
-    def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
-        found = []
-        for candidates in self._engine.infer(images_rgb, floor):
-            scores = candidates.scores[:, self._columns]
-            scores[:, self._absent] = 0
-            found.append(Candidates(candidates.boxes_xyxy, scores))
-        return found
+        parts = PredictorParts(engine, classes, scoring, selection, identity=identity, kinds=self.file.kinds)
+        return Predictor(replace(parts, tiles=tiles, scales=class_scales(names, self.file.metadata)))
 
 
 def columns_of(classes: Sequence[ClassEntry], names: Sequence[str]) -> list[int]:
-    """Return a model's column of each name, in any case of its letters; `ABSENT` where there is none.
+    """Return the column of each name in a model, without regard to case, or `ABSENT`.
 
     Parameters
     ----------
     classes
-        Of the model, in the order of its columns; their synonyms count as names of theirs.
+        Classes of the model, in the order of its columns, with their synonyms.
     names
         Classes of a dataset.
     """
@@ -180,7 +186,7 @@ def columns_of(classes: Sequence[ClassEntry], names: Sequence[str]) -> list[int]
 
 
 def names_of_classes(dataset: Dataset) -> list[tuple[str, ...]]:
-    """Return the names of each class: its own parts first, then the yaml's synonyms or the lexicon's."""
+    """Return the names of each class: the parts of its name, then the synonyms of the yaml or the lexicon."""
     return [
         tuple(
             dict.fromkeys(
@@ -207,7 +213,7 @@ def embed_names(names: Sequence[Sequence[str]], text_encoder: str, *, offline: b
 
 
 def fixed_classes_error(flag: str, file: ModelFile) -> MedrovError:
-    """Return the error of an option that a model with fixed classes does not have."""
+    """Return the error of an option that a model with fixed classes does not support."""
     return usage_error(
         f"{flag}: the classes of {file.path.name} are fixed",
         "Leave it out, or export again with --open for any classes.",
@@ -215,7 +221,7 @@ def fixed_classes_error(flag: str, file: ModelFile) -> MedrovError:
 
 
 def _absent_classes(file: ModelFile, columns: Sequence[int], dataset: Dataset) -> list[str]:
-    """Return a warning of the classes that a model does not have, if there are any."""
+    """Return a warning if a model does not have some of the classes."""
     absent = [name for name, column in zip(dataset.classes, columns, strict=True) if column == ABSENT]
     if len(absent) == len(columns):
         raise usage_error(

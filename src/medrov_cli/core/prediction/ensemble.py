@@ -11,6 +11,7 @@ from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.prediction.predictor import THREADS, Predictor
+from medrov_cli.core.prediction.prepared import apply_letterbox
 from medrov_cli.core.prediction.selection import one_per_object, suppress_over_classes
 from medrov_cli.core.prediction.stream import BatchBy, Image, OnFailure, Stages, run_stream
 from medrov_cli.core.records.boxes import IntArray, iou_matrix
@@ -30,9 +31,9 @@ class View:
     predictor
         The network, for one side of its input.
     class_ids
-        int64, (columns,): the class of the image that each column finds; -1: none.
+        int64, (columns,): class of each column in the image; -1: none.
     is_mirrored
-        It is given the mirror image.
+        Whether the input is the mirror image.
     """
 
     predictor: Predictor
@@ -47,14 +48,14 @@ class View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
-    """A frame, letterboxed for each side of the views."""
+    """A frame after the letterbox for each input size of the views."""
 
     frame: Frame
     by_side: dict[int, tuple[Letterbox, UInt8Array]]
 
 
 class Ensemble:
-    """Find one object a place in images, by the vote of several views.
+    """Detector of one object per place, by the vote of several views.
 
     Parameters
     ----------
@@ -83,12 +84,12 @@ class Ensemble:
         Parameters
         ----------
         models
-            The models, on the classes of one dataset. All its classes are searched, so that an annotated
-            one can have the best score.
+            Models with the classes of one dataset. All its classes are searched: an annotated class can
+            have the highest score at a place.
         given
-            Their names, as the user gave them.
+            Names of the models in the settings, for messages.
         names
-            Of each class: the texts whose embeddings are averaged.
+            Texts of each class whose embeddings are averaged.
         rule
             Lowest score, sizes, mirror images.
 
@@ -122,7 +123,7 @@ class Ensemble:
         on_failure: OnFailure = "record",
         batch_by: BatchBy = "position",
     ) -> Generator[Detections | Failure, None, None]:
-        """Yield what comes of each frame; see :meth:`medrov_cli.core.prediction.predictor.Predictor.stream`.
+        """Yield the result of each frame; see :meth:`medrov_cli.core.prediction.predictor.Predictor.stream`.
 
         Each image is read once, for all views.
         """
@@ -133,7 +134,7 @@ class Ensemble:
 
     def _prepare(self, frame: Frame) -> _Prepared:
         boxes = {view.side: Letterbox.fit((frame.height, frame.width), view.side) for view in self._views}
-        squares = {side: (box, box.apply(frame.pixels_rgb)) for side, box in boxes.items()}
+        squares = {side: (box, apply_letterbox(box, frame)) for side, box in boxes.items()}
         return _Prepared(frame.without_pixels(), squares)
 
     def _infer(self, images: Sequence[_Prepared]) -> list[tuple[Candidates, ...]]:
@@ -141,7 +142,9 @@ class Ensemble:
         by_view = []
         for view in self._views:
             squares = np.stack([image.by_side[view.side][1] for image in images])
-            by_view.append(view.predictor.infer(squares[:, :, ::-1] if view.is_mirrored else squares))
+            by_view.append(
+                view.predictor.infer_all_classes(squares[:, :, ::-1] if view.is_mirrored else squares)
+            )
         return list(zip(*by_view, strict=True))
 
     def _finish(self, image: _Prepared, candidates: Sequence[Candidates], elapsed_ms: float) -> Detections:
@@ -165,7 +168,7 @@ class Ensemble:
 
 
 def vote(views: Sequence[Detections], needed: IntArray, agree_iou: float, nms_iou: float) -> Detections:
-    """Return the detections that enough views share, one an object, best score first.
+    """Return the detections that enough views share, one per object, highest score first.
 
     Parameters
     ----------
@@ -182,14 +185,14 @@ def vote(views: Sequence[Detections], needed: IntArray, agree_iou: float, nms_io
     labels = np.concatenate([view.labels for view in views])
     seen_by = np.repeat(np.arange(len(views)), [len(view) for view in views])
     same = (labels[:, None] == labels[None]) & (iou_matrix(boxes, boxes) >= agree_iou)
-    np.fill_diagonal(same, True)  # a box without an area overlaps not even itself
+    np.fill_diagonal(same, True)  # the IoU of a box without an area with itself is 0
     votes = sum(same[:, seen_by == view].any(1).astype(np.int64) for view in range(len(views)))
     shared = votes >= needed[labels]
     return suppress_over_classes(boxes[shared], scores[shared], labels[shared], nms_iou)
 
 
 def count_needed_votes(agree: int | None, able: Sequence[IntArray], class_count: int) -> IntArray:
-    """Return how many views must see an object of each class, int64, (classes,), at least 1.
+    """Return the number of views that must find an object of each class, int64, (classes,), at least 1.
 
     Parameters
     ----------

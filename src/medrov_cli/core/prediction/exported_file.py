@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.engines.exported.open_exported import ExportedModel, chosen_engine, open_exported
+from medrov_cli.core.engines.exported.open_exported import chosen_engine, open_exported
+from medrov_cli.core.engines.exported.read_exported import ExportedModel
 from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.pixels.budget import limit_memory
 from medrov_cli.core.prediction.classes import ClassList, without_vocabulary
 from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.records.image_kinds import KindClassifier
+from medrov_cli.core.records.regions import RegionColumns
 from medrov_cli.core.settings.choices import EngineName
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
@@ -38,13 +42,18 @@ class ExportedFile:
 
     @property
     def content_sha256(self) -> str:
-        """Return the SHA-256 of what decides the detections."""
+        """Return the SHA-256 of the graph, without metadata."""
         return self.model.metadata.content_sha256
 
     @property
     def metadata(self) -> WeightsMetadata:
         """Return the metadata of the weights from which the model was exported."""
         return self.model.metadata.weights
+
+    @property
+    def kinds(self) -> KindClassifier | None:
+        """Return the classifier of image kinds; null if the model has none."""
+        return self.model.kinds
 
     @property
     def imgsz(self) -> int:
@@ -73,24 +82,24 @@ class ExportedFile:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return a sentence about suppression within the model."""
+        """Return a warning if the model contains suppression."""
         if self.model.metadata.suppression is None:
             return ()
         own = f"{self.path.name} contains suppression: detections below its thresholds are missing"
         return (f"{own}, which lowers AP",)
 
     def find_classes(self, prompts: Sequence[Prompt], *, encoder: str | None, offline: bool) -> ClassList:
-        """Return the classes of some prompts, or the model's own; see the protocol."""
+        """Return the requested classes, or those of the model; see the protocol."""
         if self.classes is None and prompts:
             return ClassList.from_prompts(prompts, self.metadata, encoder=encoder, offline=offline)
         own = self._own_classes()
         if not prompts:
             return own
-        asked = [(prompt.name, prompt.synonyms) for prompt in prompts]
+        requested = [(prompt.name, prompt.synonyms) for prompt in prompts]
         has = [
             (name, tuple(synonyms) or (name,)) for name, synonyms in zip(own.names, own.synonyms, strict=True)
         ]
-        if asked != has or encoder not in (None, own.text_encoder):
+        if requested != has or encoder not in (None, own.text_encoder):
             raise usage_error(
                 f"--classes: {self.path.name} has other classes, which are fixed in the model",
                 "Leave --classes out, or export again with these classes, or with --open for any classes.",
@@ -110,18 +119,19 @@ class ExportedFile:
 
     def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
         """Return the engine that :meth:`open` takes; see the protocol."""
-        return chosen_engine(self.model, runtime.device, runtime.engine, runtime.precision)
+        return chosen_engine(self.model, runtime)
 
     def open(
-        self, embeddings: Float32Array | None, runtime: RuntimeSettings, *, imgsz: int, streams: int
+        self,
+        embeddings: Float32Array | None,
+        runtime: RuntimeSettings,
+        *,
+        imgsz: int,
+        streams: int,
+        learned: RegionColumns | None = None,
     ) -> Engine:
         """Load the model into an engine; see the protocol."""
-        return open_exported(
-            self.model,
-            embeddings,
-            imgsz=imgsz,
-            device=runtime.device,
-            engine=runtime.engine,
-            precision=runtime.precision,
-            streams=streams,
-        )
+        limit_memory(runtime.max_memory)
+        if learned is not None:
+            raise ValueError("an exported model has no region vectors")
+        return open_exported(self.model, embeddings, runtime, imgsz=imgsz, streams=streams)

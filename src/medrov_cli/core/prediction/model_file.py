@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
-from medrov_cli.core.engines.interface import Engine, Loaders
+from medrov_cli.core.engines.interface import Engine, EngineRequest, Loaders, RegionEngine
 from medrov_cli.core.engines.open_engine import choose_engine, open_engine
-from medrov_cli.core.model.loading import GRAPH_VERSION, load_folded, load_graph, load_network
+from medrov_cli.core.model.loading import GRAPH_VERSION, load_folded, load_folded_network, load_graph
+from medrov_cli.core.pixels.budget import limit_memory
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.records.image_kinds import KindClassifier
+from medrov_cli.core.records.regions import RegionColumns
 from medrov_cli.core.settings.choices import EngineName
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights import container, resolution
@@ -22,7 +25,7 @@ from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 if TYPE_CHECKING:
     from medrov_cli.core.settings.values import Prompt
 
-LOADERS = Loaders(load_network, load_graph, load_folded, GRAPH_VERSION)
+LOADERS = Loaders(load_folded_network, load_graph, load_folded, GRAPH_VERSION)
 
 
 class ModelFile(Protocol):
@@ -33,23 +36,27 @@ class ModelFile(Protocol):
     path
         The file.
     sha256
-        Of the file.
+        SHA-256 of the file.
     content_sha256
-        Of what decides the detections: a calibration that is added later does not.
+        SHA-256 of the tensors or the graph; a calibration does not change it.
     metadata
-        Of the weights, or of those from which the model was exported.
+        Metadata of the weights, or of those from which the model was exported.
     imgsz
         Side of the square model input, in pixels: the only one, or the one of the training.
     text_encoder
         Spec of the text encoder of the class embeddings.
     classes
-        Fixed classes, in the order of the columns; null for a model of any classes.
+        Fixed classes, in the order of the columns; null for a model without fixed classes.
     exported
         Format and precision of an export; null for weights.
     warnings
-        Sentences for the reader of a report.
+        Warnings for reports.
+    kinds
+        Classifier of image kinds; null if the model has none.
     """
 
+    @property
+    def kinds(self) -> KindClassifier | None: ...  # noqa: D102
     @property
     def path(self) -> Path: ...  # noqa: D102
     @property
@@ -70,22 +77,28 @@ class ModelFile(Protocol):
     def warnings(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def find_classes(self, prompts: Sequence[Prompt], *, encoder: str | None, offline: bool) -> ClassList:
-        """Return the classes of some prompts, or the model's own where there are none.
+        """Return the requested classes, or those of the model without a request.
 
         Raises
         ------
         MedrovError
-            ``USAGE`` where the model has fixed classes and they are others, or none and no vocabulary; the
-            codes of text encoders.
+            ``USAGE`` if the fixed classes of the model differ, or if no classes are requested and the model
+            has no vocabulary; the codes of text encoders.
         """
 
     def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
-        """Return the engine that :meth:`open` takes; the same errors."""
+        """Return the engine that :meth:`open` uses; the errors are the same."""
 
     def open(
-        self, embeddings: Float32Array | None, runtime: RuntimeSettings, *, imgsz: int, streams: int
+        self,
+        embeddings: Float32Array | None,
+        runtime: RuntimeSettings,
+        *,
+        imgsz: int,
+        streams: int,
+        learned: RegionColumns | None = None,
     ) -> Engine:
-        """Load the network into an engine.
+        """Load the network into an engine, and set the budget of memory for reading images.
 
         Parameters
         ----------
@@ -96,12 +109,14 @@ class ModelFile(Protocol):
         imgsz
             Side of the square model input, in pixels.
         streams
-            Images that are computed side by side.
+            Number of images that are computed in parallel.
+        learned
+            Learned classes, whose columns follow the others; null for an exported model.
         """
 
 
 def read_model_file(name: str | Path) -> ModelFile:
-    """Return the weights, or the exported model, that a name of the manifest or a path stands for.
+    """Return the weights or the exported model of a name in the manifest or a path.
 
     Raises
     ------
@@ -111,7 +126,7 @@ def read_model_file(name: str | Path) -> ModelFile:
     path = resolution.resolve(str(name), exported=True)
     if path.suffix.lower() not in EXPORTED_SUFFIXES:
         return WeightsFile.read(path)
-    from medrov_cli.core.engines.exported.open_exported import read_exported
+    from medrov_cli.core.engines.exported.read_exported import read_exported
     from medrov_cli.core.prediction.exported_file import ExportedFile
 
     return ExportedFile(read_exported(path))
@@ -145,6 +160,11 @@ class WeightsFile:
         """Return the SHA-256 of the tensors."""
         return container.sha256_of_tensors(self.path)
 
+    @cached_property
+    def kinds(self) -> KindClassifier | None:
+        """Return the classifier of image kinds; null if the weights have none."""
+        return container.load_kinds(self.path)
+
     @property
     def imgsz(self) -> int:
         """Return the side of the square model input of the training, in pixels."""
@@ -157,42 +177,40 @@ class WeightsFile:
 
     @property
     def classes(self) -> None:
-        """Nothing: weights find any classes."""
+        """Return null: weights have no fixed classes."""
         return None
 
     @property
     def exported(self) -> None:
-        """Nothing: these are weights."""
+        """Return null: the file is not exported."""
         return None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Nothing to warn of."""
+        """Return no warning."""
         return ()
 
     def find_classes(self, prompts: Sequence[Prompt], *, encoder: str | None, offline: bool) -> ClassList:
-        """Return the classes of some prompts, or the vocabulary; see the protocol."""
+        """Return the requested classes, or the vocabulary; see the protocol."""
         if prompts:
             return ClassList.from_prompts(prompts, self.metadata, encoder=encoder, offline=offline)
         return ClassList.from_weights(self.path, self.metadata)
 
     def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
-        """Return the engine that :meth:`open` takes; see the protocol."""
-        return choose_engine(runtime.engine, runtime.device, runtime.precision)
+        """Return the engine that :meth:`open` uses; see the protocol."""
+        return choose_engine(runtime)
 
     def open(
-        self, embeddings: Float32Array | None, runtime: RuntimeSettings, *, imgsz: int, streams: int
-    ) -> Engine:
+        self,
+        embeddings: Float32Array | None,
+        runtime: RuntimeSettings,
+        *,
+        imgsz: int,
+        streams: int,
+        learned: RegionColumns | None = None,
+    ) -> RegionEngine:
         """Load the network into an engine; see the protocol."""
+        limit_memory(runtime.max_memory)
         if embeddings is None:
             raise ValueError("weights need class embeddings")
-        return open_engine(
-            self.path,
-            embeddings,
-            imgsz=imgsz,
-            loaders=LOADERS,
-            device=runtime.device,
-            engine=runtime.engine,
-            precision=runtime.precision,
-            streams=streams,
-        )
+        return open_engine(EngineRequest(self.path, embeddings, imgsz, LOADERS, runtime, streams, learned))

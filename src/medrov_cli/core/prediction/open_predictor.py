@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.engines.interface import Engine, score_bytes
 from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.column_engine import ColumnEngine
+from medrov_cli.core.prediction.learned_classes import JoinedClasses, LearnedClasses
 from medrov_cli.core.prediction.model_file import ModelFile
 from medrov_cli.core.prediction.scoring import Scoring
+from medrov_cli.core.prediction.tile_rule import ClassScale, class_scales
 from medrov_cli.core.records.frame import ModelIdentity
+from medrov_cli.core.records.image_kinds import KindClassifier
 from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
+from medrov_cli.core.settings.tile_groups import TileJob
 from medrov_cli.core.settings.values import Prompt
 
 ACCELERATOR_BATCH = 8
-"""Images a forward pass on a GPU. Torch on a CPU is as fast with one: it has parallel work enough in it."""
+"""Images per forward pass on a GPU. On a CPU, torch is as fast with one image: it parallelises within it."""
 
 MAX_STREAMS = 16
-"""Images side by side on a CPU. Beyond this, streams get several cores each: each one takes memory."""
+"""Largest number of parallel images on a CPU: each needs memory. With more cores, each gets several."""
 
 IMAGES_A_STREAM = 4
-"""So many images are handed over together for each stream, so that one that is slow holds up none."""
+"""Images per batch and stream, so that a slow image does not delay the other streams."""
 
 SCORE_BUDGET_BYTES = 256 * 1024**2
-"""Batches are cut so that their scores stay below this: a thousand classes must not fill the memory."""
+"""Largest size of the scores of a batch, in bytes; it limits the batch for many classes."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +40,23 @@ class PredictorParts:
     Attributes
     ----------
     engine
-        The network, for the classes.
+        The network with its classes.
     classes
-        Of the engine's columns.
+        Classes of the columns of the engine.
     scoring
         Threshold and calibration of each class.
     selection
         IoU of the suppression, and the largest number of detections.
     batch
-        Images in a forward pass.
+        Images per forward pass.
     identity
-        Weights, vocabulary and engine, for the records; null for a network that is no file.
+        Weights, vocabulary and engine, for the records; null for a network without a file.
+    kinds
+        Classifier of image kinds; null if the model has none.
+    tiles
+        Tiles of slides and large images; null: no image is cut.
+    scales
+        Scale of each class at training; empty: unknown.
     """
 
     engine: Engine
@@ -54,6 +65,9 @@ class PredictorParts:
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     batch: int = 1
     identity: ModelIdentity | None = None
+    kinds: KindClassifier | None = None
+    tiles: TileJob | None = None
+    scales: tuple[ClassScale, ...] = ()
 
 
 def open_parts(
@@ -64,6 +78,7 @@ def open_parts(
     *,
     text_encoder: str | None = None,
     many: bool = True,
+    learned: LearnedClasses | None = None,
 ) -> PredictorParts:
     """Open a model file with its classes in an engine.
 
@@ -72,33 +87,76 @@ def open_parts(
     file
         Weights or an exported model.
     classes
-        Names (``a``, or ``a/b`` with synonyms), prompts or vectors; null: the model's own.
+        Names (``a``, or ``a/b`` with synonyms), prompts or vectors; null: those of the model.
     runtime
         Device, engine, precision, size of the input, batch, network.
     selection
-        Which detections are kept.
+        Thresholds, calibration and suppression.
     text_encoder
         Spec of the text encoder of the classes; that of the model where null.
     many
-        For many images, several side by side; otherwise for one at a time.
+        Whether several images are computed in parallel.
+    learned
+        Learned classes, which follow the others; without ``classes`` they are alone.
 
     Raises
     ------
     MedrovError
         ``USAGE``, or a code of weights, exported models, engines and text encoders.
     """
-    found = _class_list(file, classes, text_encoder, runtime.offline)
-    engine = file.open(
-        found.embeddings if file.classes is None else None,
-        runtime,
-        imgsz=runtime.imgsz or file.imgsz,
-        streams=count_streams(many=many),
-    )
+    imgsz, streams = runtime.imgsz or file.imgsz, count_streams(many=many)
+    alone = learned is not None and not isinstance(classes, ClassList) and not classes
+    found = guiding_classes(file) if alone else _class_list(file, classes, text_encoder, runtime.offline)
+    embeddings = found.embeddings if file.classes is None else None
     scoring = Scoring.from_metadata(
         found.texts, file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
     )
+    engine: Engine
+    if learned is None:
+        engine = file.open(embeddings, runtime, imgsz=imgsz, streams=streams)
+    else:
+        columns = learned.open_columns(selection, alone=alone)
+        engine = file.open(embeddings, runtime, imgsz=imgsz, streams=streams, learned=columns)
+        engine, found, scoring = _with_learned(engine, found, scoring, learned, selection, alone=alone)
     batch = choose_batch(engine, len(found.names), runtime.batch)
-    return PredictorParts(engine, found, scoring, selection, batch, identify(file, engine, found, scoring))
+    identity = identify(file, engine, found, scoring)
+    scales = class_scales(found.texts, file.metadata)
+    return PredictorParts(engine, found, scoring, selection, batch, identity, file.kinds, scales=scales)
+
+
+def _with_learned(
+    engine: Engine,
+    text: ClassList,
+    scoring: Scoring,
+    learned: LearnedClasses,
+    selection: SelectionSettings,
+    *,
+    alone: bool,
+) -> tuple[Engine, ClassList, Scoring]:
+    """Return engine, classes and scoring of texts and learned classes, or of the latter alone."""
+    if alone:
+        text, scoring = (
+            replace(text, names=(), synonyms=(), modalities=(), asked=True),
+            scoring.without_classes(),
+        )
+    joined = JoinedClasses.join(text.texts, learned, keeps_order=False)
+    if joined.replaced:
+        engine = ColumnEngine(engine, joined.columns.tolist())
+    scoring = joined.scoring(scoring, learned, selection)
+    scoring = replace(scoring, warnings=(*scoring.warnings, *learned.warnings(engine.imgsz)))
+    return engine, joined.classes(text, learned), scoring
+
+
+def guiding_classes(file: ModelFile) -> ClassList:
+    """Return the vocabulary of weights, which guides the attention where learned classes are alone.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if the weights have none.
+    """
+    found = file.find_classes([], encoder=None, offline=True)
+    return replace(found, asked=True)
 
 
 def _class_list(
@@ -119,13 +177,28 @@ def _class_list(
 
 
 def count_streams(*, many: bool) -> int:
-    """Return the number of images that an engine computes side by side."""
+    """Return the number of images that an engine computes in parallel."""
     return min(usable_cores(), MAX_STREAMS) if many else 1
 
 
-def choose_batch(engine: Engine, classes: int, batch: int | None) -> int:
-    """Return the number of images in a forward pass: as asked for, or by engine; less for many classes."""
-    side_by_side = IMAGES_A_STREAM * engine.streams if engine.streams > 1 else 1
+def choose_batch(engine: Engine, classes: int, batch: int | None, streams: int | None = None) -> int:
+    """Return the number of images per forward pass: as given, or by engine; less for many classes.
+
+    Parameters
+    ----------
+    engine
+        The open engine.
+    classes
+        Number of classes.
+    batch
+        As given.
+    streams
+        Images in parallel of the machine whose batches are repeated, for an engine that supports it; null:
+        those of the engine.
+    """
+    if streams is None or not engine.name.startswith("openvino"):
+        streams = engine.streams
+    side_by_side = IMAGES_A_STREAM * streams if streams > 1 else 1
     batch = batch or (ACCELERATOR_BATCH if engine.is_accelerator else side_by_side)
     return min(batch, max(1, SCORE_BUDGET_BYTES // score_bytes(engine.imgsz, classes)))
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -16,55 +14,43 @@ import numpy as np
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.engine_calls import EngineCalls
+from medrov_cli.core.prediction.kind_rule import KindRule
+from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.open_predictor import PredictorParts, open_parts
-from medrov_cli.core.prediction.scoring import DEFAULT_CONF, Scoring
+from medrov_cli.core.prediction.prepared import PreparedImage, TiledFrame, stack_squares
+from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.prediction.selection import per_class
 from medrov_cli.core.prediction.stream import (
     BatchBy,
     Image,
     OnFailure,
     Stages,
+    group_items,
     list_images,
     run_stream,
     to_source,
 )
-from medrov_cli.core.records.detections import Candidates, Detections, Failure
+from medrov_cli.core.prediction.tile_search import TileJournal
+from medrov_cli.core.prediction.tiles import TileSearch
+from medrov_cli.core.records.detections import AnyCandidates, Candidates, Detections, Failure
 from medrov_cli.core.records.frame import Frame, UInt8Array
-from medrov_cli.core.records.letterbox import Letterbox
-from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
+from medrov_cli.core.settings.groups import DEFAULT_CONF, RuntimeSettings, SelectionSettings
+from medrov_cli.core.settings.tile_groups import TileJob, TileSettings
 
 if TYPE_CHECKING:
     from medrov_cli.core.settings.values import Prompt
 
 THREADS = 4
-"""Files that are read at once."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedImage:
-    """A frame as the input of the network.
-
-    Attributes
-    ----------
-    frame
-        The frame, without its pixels unless they are to be kept.
-    letterbox
-        The transform from source to model pixels.
-    square_rgb
-        uint8, (imgsz, imgsz, 3).
-    """
-
-    frame: Frame
-    letterbox: Letterbox
-    square_rgb: UInt8Array
+"""Number of files that are read in parallel."""
 
 
 class Predictor:
-    """Find classes in images.
+    """Detector of a list of classes in images.
 
-    ``predict`` may be called from several threads: images are prepared side by side, the engine is called
-    under a lock. ``close``, and each iterator of ``stream``, belong to one thread.
+    ``predict`` may be called from several threads: images are prepared in parallel, and the engine is
+    called under a lock. ``close`` and each iterator of ``stream`` must be used by one thread.
 
     Parameters
     ----------
@@ -78,8 +64,8 @@ class Predictor:
         self.batch = parts.batch
         self.identity = parts.identity
         self._selection = parts.selection
-        self._engine: Engine | None = parts.engine
-        self._lock = threading.Lock()
+        self._kind_rule = KindRule(parts.classes, parts.kinds)
+        self._calls: EngineCalls | None = EngineCalls(parts)
         self._streams: weakref.WeakSet[Generator[Detections | Failure, None, None]] = weakref.WeakSet()
 
     @classmethod
@@ -90,6 +76,8 @@ class Predictor:
         runtime: RuntimeSettings | None = None,
         selection: SelectionSettings | None = None,
         text_encoder: str | None = None,
+        learned: Sequence[Path] = (),
+        tiles: TileJob | TileSettings | None = None,
     ) -> Self:
         """Open weights, or an exported model, with classes in an engine.
 
@@ -98,33 +86,40 @@ class Predictor:
         model
             Name in the manifest, weights file, or exported model.
         classes
-            What to find: names (``a``, or ``a/b`` with synonyms), prompts, or vectors; null: the model's own.
+            Names (``a``, or ``a/b`` with synonyms), prompts, or embeddings; null: those of the model.
         runtime
             Device, engine, precision, size of the input, batch; no network.
         selection
             Lowest score, calibration, suppression, number of detections.
         text_encoder
             Spec of the text encoder of the classes; that of the model where null.
+        learned
+            Files of ``medrov learn``, whose classes follow the others; without ``classes`` they are alone.
+        tiles
+            Tiles of slides and large images; null: every image is searched whole.
 
         Raises
         ------
         MedrovError
             ``USAGE``, or a code of weights, exported models, engines and text encoders.
         """
+        file = read_model_file(model)
         parts = open_parts(
-            read_model_file(model),
+            file,
             classes,
             runtime or RuntimeSettings(),
             selection or SelectionSettings(),
             text_encoder=text_encoder,
+            learned=LearnedClasses.read(learned, file),
         )
-        return cls(parts)
+        job = TileJob(settings=tiles) if isinstance(tiles, TileSettings) else tiles
+        return cls(replace(parts, tiles=job))
 
     @classmethod
     def from_engine(cls, engine: Engine, classes: Sequence[str], selection: SelectionSettings) -> Self:
         """Return a predictor of an engine (a network in training) and the names of its columns.
 
-        Scores are shown raw.
+        Scores are not calibrated.
         """
         conf = DEFAULT_CONF if selection.conf is None else selection.conf
         scoring = Scoring(np.full(len(classes), conf))
@@ -139,12 +134,16 @@ class Predictor:
         ValueError
             The predictor is closed.
         """
-        if self._engine is None:
+        return self._opened.engine
+
+    @property
+    def _opened(self) -> EngineCalls:
+        if self._calls is None:
             raise ValueError("the predictor is closed")
-        return self._engine
+        return self._calls
 
     def predict(self, images: Image | Iterable[Image]) -> list[Detections]:
-        """Return the detections of some images, one result a frame, in order.
+        """Return the detections of images, one result per frame, in order.
 
         Parameters
         ----------
@@ -157,13 +156,16 @@ class Predictor:
             The input error of the first image that cannot be read.
         """
         stages = self._stages(keep_pixels=False)
-        prepared = (
-            stages.prepare(frame) for image in list_images(images) for frame in to_source(image).frames()
-        )
+        frames = (frame for image in list_images(images) for frame in to_source(image).frames())
+        prepared = map(stages.prepare, frames)
         results: list[Detections] = []
-        while group := list(islice(prepared, self.batch)):
-            found, elapsed_ms = stages.run_batch(group)
-            results += [stages.finish(*pair, elapsed_ms) for pair in zip(group, found, strict=True)]
+        for group in group_items(prepared, self.batch, "readable", ends_at_failure=False):
+            if isinstance(group, TiledFrame):
+                results.append(stages.search(group))
+                continue
+            whole = [item for item in group if not isinstance(item, Failure)]
+            found, elapsed_ms = stages.run_batch(whole)
+            results += [stages.finish(*pair, elapsed_ms) for pair in zip(whole, found, strict=True)]
         return results
 
     def stream(
@@ -175,8 +177,9 @@ class Predictor:
         batch: int | None = None,
         batch_by: BatchBy = "readable",
         keep_pixels: bool = False,
+        tile_journal: TileJournal | None = None,
     ) -> Generator[Detections | Failure, None, None]:
-        """Yield what comes of each frame of many images, in order, with bounded memory.
+        """Yield the result of each frame of many images, in order, with bounded memory.
 
         Files are read and prepared ahead, and the network runs on the next batch while the caller uses this
         one. The iterator holds threads until its end: to end it early, close it or the predictor.
@@ -186,16 +189,18 @@ class Predictor:
         images
             Paths, frames, arrays, or sources.
         threads
-            Files that are read at once.
+            Number of files that are read in parallel.
         on_failure
             ``record``: an input that fails is a `Failure` in its place. ``stop``: it is the last item.
             ``raise``: its error is raised in its place.
         batch
-            Images in a forward pass; that of the predictor where null.
+            Images per forward pass; null: that of the predictor.
         batch_by
             ``readable``: an input that fails takes no place in a batch. ``position``: it takes one.
         keep_pixels
             Leave the pixels in ``frame`` of the detections.
+        tile_journal
+            Store of the tiles of an image, from which an interrupted search continues.
 
         Raises
         ------
@@ -203,7 +208,7 @@ class Predictor:
             The input error of an image, with ``raise``.
         """
         stream = run_stream(
-            self._stages(keep_pixels=keep_pixels),
+            self._stages(keep_pixels=keep_pixels, threads=threads, journal=tile_journal),
             images,
             batch=batch or self.batch,
             threads=threads,
@@ -215,40 +220,32 @@ class Predictor:
 
     def prepare(self, frame: Frame, *, keep_pixels: bool = False) -> PreparedImage:
         """Return the input of the network for a frame: the first of the three steps."""
-        letterbox = Letterbox.fit((frame.height, frame.width), self.engine.imgsz)
-        square = letterbox.apply(frame.pixels_rgb)
-        kept = frame if keep_pixels else frame.without_pixels()
-        kept = replace(kept, warnings=frame.warnings + self.classes.warnings(frame.modality))
-        return PreparedImage(kept, letterbox, square)
+        return self._opened.prepare(frame, keep_pixels=keep_pixels, on_host=True)
 
-    def infer(self, squares_rgb: UInt8Array) -> list[Candidates]:
+    def infer(self, squares_rgb: UInt8Array) -> Sequence[AnyCandidates]:
         """Return the candidates of each input, uint8, (n, imgsz, imgsz, 3): the second step, under a lock."""
-        engine = self.engine
-        with self._lock:
-            return engine.infer(squares_rgb, self.scoring.floor)
+        return self._opened.select(squares_rgb)
+
+    def infer_all_classes(self, squares_rgb: UInt8Array) -> list[Candidates]:
+        """Return the candidates of each input with a score for every class."""
+        return self._opened.infer(squares_rgb)
 
     def finish(
-        self, image: PreparedImage, candidates: Candidates, elapsed_ms: float | None = None
+        self, image: PreparedImage, candidates: AnyCandidates, elapsed_ms: float | None = None
     ) -> Detections:
         """Return the detections of a frame from its candidates: the third step."""
-        selection = self._selection
-        found = per_class(
-            candidates,
-            image.letterbox,
-            self.scoring,
-            self.classes.columns(image.frame.modality),
-            iou=selection.iou,
-            max_det=selection.max_det,
-        )
-        return replace(
-            found, classes=self.classes.names, frame=image.frame, model=self.identity, elapsed_ms=elapsed_ms
-        )
+        limits, learned = self._selection, self.classes.learned
+        frame, kind, columns = self._kind_rule.apply(image.frame, image.letterbox, candidates.pooled)
+        box, scoring = image.letterbox, self.scoring
+        found = per_class(candidates, box, scoring, columns, learned, iou=limits.iou, max_det=limits.max_det)
+        found = replace(found, classes=self.classes.names, frame=frame, kind=kind)
+        return replace(found, model=self.identity, elapsed_ms=elapsed_ms)
 
     def close(self) -> None:
         """End all streams and release the engine; the predictor cannot be used afterwards."""
         for stream in list(self._streams):
             stream.close()
-        self._engine = None
+        self._calls = None
 
     def __enter__(self) -> Self:
         """Return the predictor."""
@@ -260,11 +257,19 @@ class Predictor:
         """Close the predictor."""
         self.close()
 
-    def _stages(self, *, keep_pixels: bool) -> Stages[PreparedImage, Candidates]:
-        def prepare(frame: Frame) -> PreparedImage:
-            return self.prepare(frame, keep_pixels=keep_pixels)
+    def _stages(
+        self, *, keep_pixels: bool, threads: int = THREADS, journal: TileJournal | None = None
+    ) -> Stages[PreparedImage, AnyCandidates]:
+        calls = self._opened
+        tiles = TileSearch(calls.parts, self._kind_rule, self.infer)
 
-        def infer(images: Sequence[PreparedImage]) -> list[Candidates]:
-            return self.infer(np.stack([image.square_rgb for image in images]))
+        def prepare(frame: Frame) -> PreparedImage | TiledFrame:
+            return tiles.plan(frame) or calls.prepare(frame, keep_pixels=keep_pixels)
 
-        return Stages(prepare, infer, self.finish)
+        def infer(images: Sequence[PreparedImage]) -> Sequence[AnyCandidates]:
+            return self.infer(stack_squares(images))
+
+        def search(item: TiledFrame) -> Detections:
+            return tiles.run(item, threads=threads, keep_pixels=keep_pixels, journal=journal)
+
+        return Stages(prepare, infer, self.finish, search, calls.parallel)

@@ -1,4 +1,4 @@
-"""From the network's scores to those that are shown: thresholds and calibration by class."""
+"""Thresholds and calibration by class: from scores of the network to scores of detections."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medrov_cli.core.prediction.classes import list_names
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.score_maps import ClassCalibration
+from medrov_cli.core.settings.groups import DEFAULT_CONF
 from medrov_cli.core.weights.metadata import WeightsMetadata
-
-DEFAULT_CONF = 0.25
-"""Lowest score where weights have no operating points (ultralytics' ``predict``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scoring:
-    """What a score must be to be shown, and as what it is shown.
+    """Threshold and calibration of each class.
 
     Attributes
     ----------
@@ -25,20 +24,30 @@ class Scoring:
         float, (classes,): the lowest raw score of each.
     maps
         The calibration of each class; null: raw scores are shown.
+    warnings
+        Sentence about the classes that the weights do not know, and so have no operating point of.
+    lowest
+        Lowest threshold of the texts of the engine; null: that of all classes.
     """
 
     thresholds: FloatArray
     maps: tuple[ClassCalibration, ...] | None = None
+    warnings: tuple[str, ...] = ()
+    lowest: float | None = None
 
     @property
     def floor(self) -> float:
-        """Return the lowest score that any class is shown with."""
-        return float(self.thresholds.min())
+        """Return the lowest threshold of the texts of the engine; learned classes have their own floor."""
+        return float(self.thresholds.min()) if self.lowest is None else self.lowest
 
     @property
     def kind(self) -> str:
         """Return ``calibrated`` or ``raw``."""
         return "raw" if self.maps is None else "calibrated"
+
+    def without_classes(self) -> Scoring:
+        """Return the scoring of no class, calibrated or not as this one."""
+        return Scoring(self.thresholds[:0], None if self.maps is None else (), lowest=0.0)
 
     @classmethod
     def from_metadata(
@@ -54,14 +63,15 @@ class Scoring:
         Parameters
         ----------
         names
-            Of each class: its name and synonyms. One that weights know takes that class's
-            calibration, any other text that of all classes together.
+            Of each class: its name and synonyms. A class of the weights takes its own calibration and
+            threshold, or those of all classes together if it was too rare for a fit. Any other text takes
+            the calibration of all classes together and the raw threshold `DEFAULT_CONF`.
         metadata
-            Of the weights.
+            Metadata of the weights.
         conf
-            Lowest score as it is shown; null: each class's operating point.
+            Lowest score of a detection; null: the operating point of each class.
         raw_scores
-            Show scores as the network gives them.
+            Whether scores are not calibrated.
         """
         calibration = metadata.calibration
         if calibration is None:
@@ -71,20 +81,25 @@ class Scoring:
             for entry in metadata.vocabulary
             for text in (*entry.synonyms, entry.name)
         }
-        own = tuple(
-            calibration.for_name([*texts, *(known[t.casefold()] for t in texts if t.casefold() in known)])
-            for texts in names
-        )
+        known |= {own.name.casefold(): own.name for own in calibration.classes}
+        own_names = [[known[t.casefold()] for t in texts if t.casefold() in known] for texts in names]
+        maps = tuple(calibration.for_name(own) for own in own_names)
+        warnings: tuple[str, ...] = ()
         if conf is None:
-            thresholds = [one.threshold for one in own]
+            thresholds = [
+                one.threshold if own else DEFAULT_CONF for one, own in zip(maps, own_names, strict=True)
+            ]
+            warnings = _without_operating_point(
+                [t[0] for t, own in zip(names, own_names, strict=True) if not own]
+            )
         elif raw_scores:
-            thresholds = [conf] * len(own)
+            thresholds = [conf] * len(maps)
         else:
-            thresholds = [one.raw_threshold(conf) for one in own]
-        return cls(np.array(thresholds), None if raw_scores else own)
+            thresholds = [one.raw_threshold(conf) for one in maps]
+        return cls(np.array(thresholds), None if raw_scores else maps, warnings)
 
     def shown(self, scores: FloatArray, labels: IntArray) -> FloatArray:
-        """Return the scores of detections as they are shown, (n,), given their classes, (n,)."""
+        """Return the calibrated scores of detections, (n,), given their classes, (n,)."""
         if self.maps is None:
             return scores
         values = scores.copy()
@@ -92,3 +107,9 @@ class Scoring:
             own = labels == label
             values[own] = self.maps[label].apply(scores[own])
         return values
+
+
+def _without_operating_point(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    return (f"no operating point; shown from a raw score of {DEFAULT_CONF}: {list_names(names)}",)

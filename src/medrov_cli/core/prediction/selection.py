@@ -6,11 +6,13 @@ each class. ``one_per_object`` suppresses in source pixels, over all classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from medrov_cli.core.prediction.scoring import Scoring
-from medrov_cli.core.records.boxes import FloatArray, IntArray, clip_boxes, flip_boxes
-from medrov_cli.core.records.detections import Candidates, Detections
+from medrov_cli.core.records.boxes import BoolArray, FloatArray, IntArray, clip_boxes, flip_boxes
+from medrov_cli.core.records.detections import Candidates, ClassCandidates, Detections
 from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.records.suppression import MAX_CANDIDATES, nms, select
 
@@ -19,15 +21,18 @@ MAX_OBJECTS = 300
 
 
 def per_class(
-    candidates: Candidates,
+    candidates: Candidates | ClassCandidates,
     letterbox: Letterbox,
     scoring: Scoring,
     columns: IntArray,
+    learned: BoolArray | None = None,
     *,
     iou: float,
     max_det: int,
 ) -> Detections:
-    """Return detections, several of an object where several classes claim it, best shown score first.
+    """Return detections, highest score first; an object has one per class that reaches its threshold.
+
+    ``max_det`` counts the learned classes on their own, so that they displace no detection of a text.
 
     Parameters
     ----------
@@ -38,21 +43,57 @@ def per_class(
     scoring
         Thresholds on raw scores, and calibration.
     columns
-        int64, (k,): the classes that count for the image.
+        int64, (k,): classes that are scored on the image; none: there are no detections.
+    learned
+        bool, (classes,): learned classes; null: none.
     iou, max_det
         See :func:`medrov_cli.core.records.suppression.nms`.
     """
-    scores = candidates.scores
-    if len(columns) < scores.shape[1]:
-        scores = scores[:, columns]
-    boxes, raw, labels = select(
-        candidates.boxes_xyxy, scores, conf=scoring.thresholds[columns], iou=iou, max_det=max_det
-    )
-    shown = scoring.shown(raw, columns[labels])
-    order = np.argsort(-shown, kind="stable")  # calibration may change which class is surer
+    if learned is not None and learned[columns].any() and not learned[columns].all():
+        parts = [
+            per_class(candidates, letterbox, scoring, own, iou=iou, max_det=max_det)
+            for own in (columns[~learned[columns]], columns[learned[columns]])
+        ]
+        return _by_score(parts)
+    if not len(columns):
+        return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
+    if isinstance(candidates, ClassCandidates):
+        boxes, raw, labels = _select_pairs(candidates, scoring.thresholds, columns, iou, max_det)
+    else:
+        scores = candidates.scores
+        if len(columns) < scores.shape[1]:
+            scores = scores[:, columns]
+        boxes, raw, labels = select(
+            candidates.boxes_xyxy, scores, conf=scoring.thresholds[columns], iou=iou, max_det=max_det
+        )
+        labels = columns[labels]
+    shown = scoring.shown(raw, labels)
+    order = np.argsort(-shown, kind="stable")  # calibration can change the order of classes
     boxes, shown, labels = boxes[order], shown[order], labels[order]
     boxes = clip_boxes(letterbox.to_source(boxes), *letterbox.source_hw)
-    return Detections(boxes, shown, columns[labels])
+    return Detections(boxes, shown, labels)
+
+
+def _select_pairs(
+    candidates: ClassCandidates, thresholds: FloatArray, columns: IntArray, iou: float, max_det: int
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return boxes, scores and classes of pairs, highest score first, after suppression where it is due."""
+    counts = np.isin(candidates.labels, columns) & (candidates.scores >= thresholds[candidates.labels])
+    boxes, scores = candidates.boxes_xyxy[counts], candidates.scores[counts]
+    labels = candidates.labels[counts]
+    if candidates.is_suppressed:
+        kept = np.argsort(-scores, kind="stable")[:max_det]
+    else:
+        kept = nms(boxes, scores, labels, iou, max_det)
+    return boxes[kept], scores[kept], labels[kept]
+
+
+def _by_score(parts: Sequence[Detections]) -> Detections:
+    """Return the detections of several selections, highest score first."""
+    boxes = np.concatenate([part.boxes_xyxy for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    return Detections(boxes, scores, labels).subset(np.argsort(-scores, kind="stable"))
 
 
 def one_per_object(
@@ -64,7 +105,7 @@ def one_per_object(
     is_mirrored: bool,
     iou: float,
 ) -> Detections:
-    """Return one detection an object, whatever its class, best score first.
+    """Return one detection per object over all classes, highest score first.
 
     Parameters
     ----------
@@ -75,9 +116,9 @@ def one_per_object(
     scoring
         Thresholds on raw scores, and calibration.
     class_ids
-        int64, (columns,): the class of the image that each column finds; -1: none.
+        int64, (columns,): class of each column in the image; -1: none.
     is_mirrored
-        The engine was given the mirror image.
+        Whether the input of the engine was the mirror image.
     iou
         See :func:`suppress_over_classes`.
     """
@@ -94,9 +135,9 @@ def one_per_object(
 def suppress_over_classes(
     boxes_xyxy: FloatArray, scores: FloatArray, labels: IntArray, iou: float
 ) -> Detections:
-    """Return one detection an object, best score first: suppression ignores the class.
+    """Return one detection per object, highest score first: suppression ignores the class.
 
-    So an object of an annotated class, or of an impossible one, is not taken for another one.
+    An object of an annotated or an impossible class thus gives no detection of another class.
     """
     best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
     boxes_xyxy, scores, labels = boxes_xyxy[best], scores[best], labels[best]

@@ -1,12 +1,14 @@
 """The ordered pipeline of a predictor: read ahead in threads, infer in batches, finish in order.
 
-No library does this: several inputs are open at once, one input gives a number of frames that is not known
-before, an input that fails costs itself alone, and the composition of batches is reproducible.
+It is written by hand because no library combines its properties: several inputs are read in parallel, the
+number of frames of an input is not known in advance, an input that fails does not affect the others, and the
+composition of batches is reproducible.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,9 +19,12 @@ import numpy as np
 
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.ordered import OrderedReader
+from medrov_cli.core.pixels.input_errors import out_of_memory
 from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.prediction.prepared import TiledFrame
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.records.frame import Frame, ImageSource, UInt8Array
+from medrov_cli.core.settings.io_groups import ReadSettings
 
 Image: TypeAlias = str | Path | Frame | UInt8Array | ImageSource
 """An input of a predictor: a path, a frame, pixels as uint8 (height, width, 3) RGB, or a source."""
@@ -38,6 +43,10 @@ Found = TypeVar("Found")
 _Result: TypeAlias = Future[tuple[Sequence[Found], float]]
 
 
+def _refuse_tiles(item: TiledFrame) -> Detections:
+    raise ValueError(f"{item.frame.path}: this procedure searches no tiles")
+
+
 @dataclass(frozen=True, slots=True)
 class Stages(Generic[Prepared, Found]):
     """The steps of an image.
@@ -45,27 +54,33 @@ class Stages(Generic[Prepared, Found]):
     Attributes
     ----------
     prepare
-        From a frame to the input of the network; called in several threads.
+        Function of a frame to the input of the network, or to an image in tiles; called in several threads.
     infer
-        From the inputs of a batch to the output for each.
+        Function of the inputs of a batch to the output of each.
     finish
-        From input, output and milliseconds an image to detections.
+        Function of input, output and milliseconds per image to detections.
+    search
+        Function of an image in tiles to its detections.
+    parallel_calls
+        Number of threads that may call ``infer`` at a time.
     """
 
-    prepare: Callable[[Frame], Prepared]
+    prepare: Callable[[Frame], Prepared | TiledFrame]
     infer: Callable[[Sequence[Prepared]], Sequence[Found]]
     finish: Callable[[Prepared, Found, float], Detections]
+    search: Callable[[TiledFrame], Detections] = _refuse_tiles
+    parallel_calls: int = 1
 
     def run_batch(self, images: Sequence[Prepared]) -> tuple[Sequence[Found], float]:
-        """Return the network's output for each image, and the milliseconds that one took."""
+        """Return the output of each image, and the milliseconds per image."""
         if not images:
             return (), 0.0
         started = time.perf_counter()
         found = self.infer(images)
         return found, round((time.perf_counter() - started) * 1000 / len(images), 1)
 
-    def read(self, source: ImageSource) -> Iterator[Prepared | Failure]:
-        """Yield the prepared frames of a source, and the input error that it ended with."""
+    def read(self, source: ImageSource) -> Iterator[Prepared | TiledFrame | Failure]:
+        """Yield the prepared frames of a source, and the input error at its end."""
         try:
             for frame in source.frames():
                 yield self.prepare(frame)
@@ -73,11 +88,13 @@ class Stages(Generic[Prepared, Found]):
             if not error.is_input_error:
                 raise
             yield Failure(source.path, error)
+        except MemoryError:
+            yield Failure(source.path, out_of_memory())
 
     def finish_group(
         self, group: Sequence[Prepared | Failure], result: _Result[Found], on_failure: OnFailure
     ) -> Iterator[Detections | Failure]:
-        """Yield what comes of a batch and of the failures in it, in order."""
+        """Yield the detections of a batch and the failures in it, in order."""
         found, elapsed_ms = result.result()
         outputs = iter(found)
         for item in group:
@@ -88,6 +105,15 @@ class Stages(Generic[Prepared, Found]):
             else:
                 yield item
 
+    def search_item(self, item: TiledFrame, on_failure: OnFailure) -> Detections | Failure:
+        """Return the detections of an image in tiles, or its failure."""
+        try:
+            return self.search(item)
+        except MedrovError as error:
+            if not error.is_input_error or on_failure == "raise":
+                raise
+            return Failure(item.frame.path, error)
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -96,12 +122,12 @@ class _File:
     path: str
 
     def frames(self) -> Iterator[Frame]:
-        return read_frames(self.path)
+        return read_frames(self.path, ReadSettings(by_region=True))
 
 
 @dataclass(frozen=True, slots=True)
 class _OneFrame:
-    """A frame that is in memory; see :class:`medrov_cli.core.records.frame.ImageSource`."""
+    """A frame in memory; see :class:`medrov_cli.core.records.frame.ImageSource`."""
 
     frame: Frame
 
@@ -133,7 +159,7 @@ def to_source(image: Image) -> ImageSource:
 
 
 def list_images(images: Image | Iterable[Image]) -> Iterable[Image]:
-    """Return one image or several as several; an array of four axes is several images."""
+    """Return one or several images as an iterable; an array with four axes is several images."""
     if isinstance(images, np.ndarray):
         return [images] if images.ndim == 3 else images
     if isinstance(images, Iterable) and not isinstance(images, str):
@@ -150,35 +176,51 @@ def run_stream(
     on_failure: OnFailure,
     batch_by: BatchBy,
 ) -> Generator[Detections | Failure, None, None]:
-    """Yield what comes of each frame, in order; see ``stream`` of the predictor.
+    """Yield the result of each frame, in order; see ``stream`` of the predictor.
 
-    The network runs in a thread of its own, on the next batch while the caller uses this one.
+    The network computes the next batches in its own threads while the caller uses the current one.
     """
-    ahead: tuple[Sequence[Prepared | Failure], _Result[Found]] | None = None
+    ahead: deque[tuple[Sequence[Prepared | Failure], _Result[Found]]] = deque()
+    calls = stages.parallel_calls
     with (
         OrderedReader(map(to_source, images), stages.read, threads) as reader,
-        ThreadPoolExecutor(1, "medrov-engine") as engine,
+        ThreadPoolExecutor(calls, "medrov-engine") as engine,
     ):
         items = (item for _, item in reader if not isinstance(item, MedrovError))
-        for group in _groups(items, batch, batch_by, ends_at_failure=on_failure != "record"):
+        for group in group_items(items, batch, batch_by, ends_at_failure=on_failure != "record"):
+            if isinstance(group, TiledFrame):
+                while ahead:
+                    yield from stages.finish_group(*ahead.popleft(), on_failure)
+                found = stages.search_item(group, on_failure)
+                yield found
+                if isinstance(found, Failure) and on_failure == "stop":
+                    return
+                continue
             readable = [item for item in group if not isinstance(item, Failure)]
-            behind, ahead = ahead, (group, engine.submit(stages.run_batch, readable))
-            if behind is not None:
-                yield from stages.finish_group(*behind, on_failure)
-        if ahead is not None:
-            yield from stages.finish_group(*ahead, on_failure)
+            ahead.append((group, engine.submit(stages.run_batch, readable)))
+            if len(ahead) > calls:
+                yield from stages.finish_group(*ahead.popleft(), on_failure)
+        while ahead:
+            yield from stages.finish_group(*ahead.popleft(), on_failure)
 
 
-def _groups(
-    items: Iterable[Prepared | Failure], batch: int, batch_by: BatchBy, *, ends_at_failure: bool
-) -> Iterator[list[Prepared | Failure]]:
-    """Yield runs of items, each a batch with the failures in between; the last may be smaller.
+def group_items(
+    items: Iterable[Prepared | TiledFrame | Failure], batch: int, batch_by: BatchBy, *, ends_at_failure: bool
+) -> Iterator[list[Prepared | Failure] | TiledFrame]:
+    """Yield groups of items, each a batch with the failures in between; the last can be smaller.
 
-    By ``readable``, a run has ``batch`` images, so that a batch does not depend on where a run was cut.
+    With ``readable``, a group has ``batch`` images, so that a batch does not depend on an interruption. An
+    image in tiles ends the group before it, and is a group by itself.
     """
     group: list[Prepared | Failure] = []
     counted = 0
     for item in items:
+        if isinstance(item, TiledFrame):
+            if group:
+                yield group
+            group, counted = [], 0
+            yield item
+            continue
         group.append(item)
         is_failure = isinstance(item, Failure)
         counted += batch_by == "position" or not is_failure

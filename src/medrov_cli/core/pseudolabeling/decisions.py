@@ -1,31 +1,30 @@
-"""Merge what a person has decided on added labels: accepted, rejected, relabelled."""
+"""Decisions of a reviewer on added labels or detections (accept, reject, relabel), as a new dataset."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.documents import read_json
+from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.base.files import sha256_of_file
+from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument
-from medrov_cli.core.datasets.labelled_documents import ids_by_name, undecided, with_categories
+from medrov_cli.core.datasets.labelled_documents import undecided
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
 from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.pseudolabeling.detection_review import apply_to_detections
+from medrov_cli.core.pseudolabeling.label_decisions import KINDS, RELABEL, Decision, applied
+from medrov_cli.core.reports.detection_report import DECISIONS_SCHEMA as RUN_DECISIONS_SCHEMA
 from medrov_cli.core.reports.review import DECISIONS_SCHEMA
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.kind import RunKind
+from medrov_cli.core.settings.choices import Modality
 
 SCHEMA = "medrov.pseudolabel.apply/1"
-
-ACCEPT = "accept"
-REJECT = "reject"
-RELABEL = "relabel"
 
 _REVIEWED = RunKind(
     taken=Refusal("--output {folder} already contains labels", "Add --overwrite, or give another --output."),
@@ -33,46 +32,27 @@ _REVIEWED = RunKind(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person has decided on one label.
-
-    Attributes
-    ----------
-    source
-        Name of the source.
-    annotation_id
-        Id of the label in the source's COCO file.
-    kind
-        ``accept``, ``reject`` or ``relabel``.
-    class_name
-        The new class of ``relabel``.
-    """
-
-    source: str
-    annotation_id: int
-    kind: str
-    class_name: str | None = None
-
-
 def apply_decisions(
-    decisions: Path, labels: Path, output: Path, *, overwrite: bool = False
+    decisions: Path, labels: Path, output: Path, *, overwrite: bool = False, modality: Modality | None = None
 ) -> dict[str, Any]:
-    """Write the labels of a folder as a person wants them; return the new manifest.
+    """Apply the decisions of a review to the labels or detections of a folder; return the new manifest.
 
-    Rejected labels are gone, relabelled ones have their new class, and those and the accepted ones
-    are marked ``reviewed``. What nobody has decided on stays as it is.
+    Rejected labels are removed, and relabelled ones get their new class. Relabelled and accepted labels
+    are marked ``reviewed``. Labels without a decision are unchanged. Of a detection run, the images with a
+    decision are copied, and all of their detections become labels.
 
     Parameters
     ----------
     decisions
-        The file that the review page saves.
+        File that the review page of labels, or the report of detections, saves.
     labels
-        The folder that was reviewed.
+        The folder that was reviewed: of ``pseudolabel``, or of ``detect``.
     output
         Folder of the new dataset.
     overwrite
-        Whether to replace an earlier one there.
+        Whether to replace an earlier dataset there.
+    modality
+        Modality of images of a detection run whose modality is unknown.
 
     Raises
     ------
@@ -84,21 +64,27 @@ def apply_decisions(
         raise usage_error("--output is the folder that was reviewed", "Give a new folder.")
     if output.exists() and not output.is_dir():
         raise usage_error(f"--output {output} is a file", "Give a folder.")
-    RunFolder(output, _REVIEWED).require_free(resume=False, overwrite=overwrite)
+    place = RunFolder(output, _REVIEWED)
+    place.check(None, resume=False, overwrite=overwrite)
+    document = _read_document(decisions)
+    if document["schema"] == RUN_DECISIONS_SCHEMA:
+        with place:
+            place.claim(None, resume=False, overwrite=overwrite)
+            return apply_to_detections(document, decisions, labels, output, SCHEMA, modality)
     folder = LabelledFolder.open(labels)
-    by_source = _read_decisions(decisions, folder)
+    by_source = _read_decisions(document, decisions, folder)
     documents, sources = {}, {}
     for row, source in enumerate(folder.dataset.sources):
-        document = folder.document(source)
+        labelled = folder.document(source)
         own = by_source.get(source.name, {})
-        _check(decisions, own, {a.id for a in undecided(document)}, folder.possible(row))
-        left = sum(1 for _ in undecided(document)) - len(own)
+        _check(decisions, own, {a.id for a in undecided(labelled)}, folder.possible(row))
+        left = sum(1 for _ in undecided(labelled)) - len(own)
         sources[source.name] = {
-            **{key: sum(d.kind == kind for d in own.values()) for key, kind in _COUNTED.items()},
+            **{key: sum(d.kind == kind for d in own.values()) for key, kind in KINDS.items()},
             "undecided": left,
         }
         if own:
-            documents[row] = _applied(document, own)
+            documents[row] = applied(labelled, own)
     manifest = {
         "schema": SCHEMA,
         "notice": RESEARCH_NOTICE,
@@ -108,50 +94,41 @@ def apply_decisions(
         "labels_sha256": folder.sha256,
         "versions": {"medrov": __version__},
     }
-    return write_folder(output, folder.dataset, documents.get, manifest)
+    with place:
+        place.claim(None, resume=False, overwrite=overwrite)
+        return write_folder(output, folder.dataset, documents.get, manifest)
 
 
-_COUNTED = {"accepted": ACCEPT, "rejected": REJECT, "relabelled": RELABEL}
-
-
-def _applied(document: CocoDocument, decisions: Mapping[int, Decision]) -> CocoDocument:
-    """Return a document with the decisions on its labels; everything else stays as it is."""
-    renamed = [d.class_name for d in decisions.values() if d.class_name is not None]
-    categories = with_categories(document, renamed)
-    id_of = ids_by_name(categories)
-    name_of = {category.id: category.name for category in categories}
-    annotations: list[CocoAnnotation] = []
-    asked = {annotation.id for annotation in undecided(document)}
-    for annotation in document.annotations:
-        own: Any = annotation.fields.get("id")
-        decision = decisions.get(own) if own in asked else None
-        if decision is None:
-            annotations.append(annotation)
-        elif decision.class_name is not None:
-            was = name_of[annotation.category_id]
-            relabelled = annotation.with_category(id_of[decision.class_name])
-            annotations.append(relabelled.replaced(reviewed=True, was=was))
-        elif decision.kind == ACCEPT:
-            annotations.append(annotation.replaced(reviewed=True))
-    return replace(document, categories=categories, annotations=tuple(annotations))
-
-
-def _read_decisions(path: Path, folder: LabelledFolder) -> dict[str, dict[int, Decision]]:
-    """Return the decisions by source and id."""
+def _read_document(path: Path) -> Mapping[str, Any]:
+    """Return the content of a file of decisions, with a known schema."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != DECISIONS_SCHEMA:
+        document: Mapping[str, Any] = read_json(path)
+        if document["schema"] not in (DECISIONS_SCHEMA, RUN_DECISIONS_SCHEMA):
             raise ValueError("schema")
-        made = [_decision(entry) for entry in document["decisions"]]
-        about = str(document["labels"])
     except OSError as error:
         raise invalid(
             f"{path}: {error.strerror or error}", "Give the file that the review page saved."
         ) from error
+    except DocumentError as error:
+        raise invalid(f"{path} {error}", "Give the file that the review page saved.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise invalid(
-            f"{path} is not a file of decisions", "Give the file that the review page saved."
-        ) from error
+        raise _no_decisions(path) from error
+    return document
+
+
+def _no_decisions(path: Path) -> MedrovError:
+    return invalid(f"{path} is not a file of decisions", "Give the file that the review page saved.")
+
+
+def _read_decisions(
+    document: Mapping[str, Any], path: Path, folder: LabelledFolder
+) -> dict[str, dict[int, Decision]]:
+    """Return the decisions by source and id."""
+    try:
+        made = [_decision(entry) for entry in document["decisions"]]
+        about = str(document["labels"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_decisions(path) from error
     if about != folder.sha256:
         raise invalid(
             f"{path} does not belong to the labels in {folder.folder}",
@@ -172,7 +149,7 @@ def _read_decisions(path: Path, folder: LabelledFolder) -> dict[str, dict[int, D
 def _decision(entry: Mapping[str, Any]) -> Decision:
     """Return a decision, or raise ``ValueError``."""
     kind, name = entry["decision"], entry.get("class")
-    if kind not in _COUNTED.values() or (kind == RELABEL) != isinstance(name, str):
+    if kind not in KINDS.values() or (kind == RELABEL) != isinstance(name, str):
         raise ValueError("decision")
     if type(entry["id"]) is not int or not isinstance(entry["source"], str):
         raise ValueError("id")
@@ -180,7 +157,7 @@ def _decision(entry: Mapping[str, Any]) -> Decision:
 
 
 def _check(path: Path, own: Mapping[int, Decision], asked: set[Any], possible: list[str]) -> None:
-    """Refuse decisions on what was not asked, and classes that cannot be."""
+    """Refuse decisions on labels that are not undecided, and classes that are not possible."""
     for decision in own.values():
         if decision.annotation_id not in asked:
             raise invalid(f"{path}: {_called(decision)} is not a reviewed label", "Save the decisions again.")

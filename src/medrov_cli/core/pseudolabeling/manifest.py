@@ -1,15 +1,14 @@
-"""What a run of pseudo-labelling says about itself: model, rule, inputs, counts, versions. No dates."""
+"""Manifest of a pseudo-labelling run: model, rule, inputs, counts, versions. It contains no dates."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.files import sha256_of_file
-from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.base.versions import __version__, version_of
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.datasets.labelled_documents import ImageLabels, counts_of
 from medrov_cli.core.datasets.labelled_folder import possible_classes
@@ -29,7 +28,7 @@ def build_manifest(
     failures: Sequence[tuple[Sample, MedrovError]],
     labels: Mapping[int, Sequence[ImageLabels]],
 ) -> dict[str, Any]:
-    """Return what was done, by which model and rule, from what, and what came of it.
+    """Return the manifest: model, rule, inputs and counts.
 
     Parameters
     ----------
@@ -40,9 +39,9 @@ def build_manifest(
     detectors
         The weights.
     samples
-        The images that were looked at.
+        The searched images.
     failures
-        Those that could not be read, and why.
+        Images that could not be read, with their errors.
     labels
         By source.
     """
@@ -69,7 +68,7 @@ def build_manifest(
         "failures": [
             {"path": _path_of(sample, dataset), "error": error.as_dict()} for sample, error in failures
         ],
-        "versions": {"medrov": __version__, **{name: importlib.metadata.version(name) for name in packages}},
+        "versions": {"medrov": __version__, **{name: version_of(name) for name in packages}},
     }
 
 
@@ -81,7 +80,7 @@ def _path_of(sample: Sample, dataset: Dataset) -> str:
 
 
 def marks_of(config: PseudolabelSettings, detectors: Sequence[DatasetModel]) -> dict[str, Any]:
-    """Return what each label says of its origin: the model (``models`` for several) and the rule."""
+    """Return the fields of each label on its origin: the model (``models`` for several) and the rule."""
     models = [{"name": d.file.metadata.name, "sha256": d.file.sha256} for d in detectors]
     rule = config.rule
     views = len(detectors) * len(rule.scales) * (1 + rule.flip)

@@ -1,4 +1,4 @@
-"""Which detections in a whole image become labels: pure functions, in pixels of the stored image."""
+"""Rules by which detections in an image become labels: pure functions, in pixels of the stored image."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from medrov_cli.core.records.detections import Detections
 def labels_for(
     found: Detections, sample: Sample, presence: PresenceTable, max_truth_iou: float, least_score: float
 ) -> Detections:
-    """Return the detections that become labels: of classes that are possible but not annotated there.
+    """Return the detections of classes that are possible but not annotated in the source of the image.
 
     Parameters
     ----------
     found
-        One detection an object.
+        Detections, one per object.
     sample
-        The image, with all its boxes.
+        The image with all its annotations.
     presence
         int8, (sources, classes).
     max_truth_iou

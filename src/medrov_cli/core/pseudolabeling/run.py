@@ -1,11 +1,11 @@
-"""Add labels to a dataset: of classes that its sources may show without annotating them."""
+"""Add labels to a dataset, of classes that its sources can show but do not annotate."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,20 @@ from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.labelled_documents import ImageLabels, read_labelled, with_added
-from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
+from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, folder_names, write_folder
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
 from medrov_cli.core.datasets.truth import truth_sha256
 from medrov_cli.core.prediction.dataset_model import DatasetModel, names_of_classes
-from medrov_cli.core.prediction.detection_journal import DetectionJournal
 from medrov_cli.core.prediction.ensemble import Ensemble
+from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.pseudolabeling.manifest import build_manifest, marks_of
 from medrov_cli.core.pseudolabeling.rules import labels_for
-from medrov_cli.core.pseudolabeling.search import search_samples
+from medrov_cli.core.pseudolabeling.search import STAGE, search_samples
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.reports.review import write_review
+from medrov_cli.core.runs.detection_journal import DetectionJournal
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.journal import Journal, read_records
@@ -39,16 +40,16 @@ from medrov_cli.core.settings.values import Shard
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabelResult:
-    """What came of a run.
+    """Result of a run.
 
     Attributes
     ----------
     manifest
-        The document of schema ``medrov.pseudolabel/1``; as ``manifest.json`` where one was written.
+        The document of schema ``medrov.pseudolabel/1``: the content of ``manifest.json``.
     is_written
-        Whether there is a dataset.
+        Whether the dataset was written.
     waiting_for
-        Shards without which it cannot be written yet.
+        Shards that must be complete before the dataset can be written.
     """
 
     manifest: dict[str, Any]
@@ -57,17 +58,17 @@ class PseudoLabelResult:
 
 
 def run_pseudolabeling(config: PseudolabelSettings, advance: Progress = no_progress) -> PseudoLabelResult:
-    """Find what a dataset's sources may show without annotating it, and write a dataset with it.
+    """Search a dataset for classes that its sources can show but do not annotate; write a new dataset.
 
-    Images that cannot be read keep their annotations and are ``failures`` of the manifest; without any
-    that can, no dataset is written.
+    Images that cannot be read keep their annotations and are ``failures`` of the manifest. If no image can
+    be read, no dataset is written.
 
     Parameters
     ----------
     config
         All settings.
     advance
-        Called with the steps done, their total, and what is being done.
+        Called with the number of finished steps, their total and the stage.
 
     Raises
     ------
@@ -80,23 +81,21 @@ def run_pseudolabeling(config: PseudolabelSettings, advance: Progress = no_progr
         config.data.dataset, config.data.data_root, presence=config.presence, pseudo=SPLITS
     )
     samples = _searched(dataset, config)
+    folder = None
     if config.output.folder is not None and not config.dry_run:
-        folder = RunFolder(config.output.folder, _kind(config))
-        folder.require_free(resume=config.output.resume, overwrite=config.output.overwrite)
+        folder = RunFolder(config.output.folder, _kind(config, dataset))
+        folder.check(None, resume=config.output.resume, overwrite=config.output.overwrite)
+    files = [read_model_file(name) for name in config.weights]
+    learned = LearnedClasses.read_for_each(config.learned, files)
     detectors = [
-        DatasetModel.bind(read_model_file(name), dataset, config.runtime, text_encoder=config.text_encoder)
-        for name in config.weights
+        DatasetModel.bind(file, dataset, config.runtime, text_encoder=config.text_encoder, learned=own)
+        for file, own in zip(files, learned, strict=True)
     ]
     run = _Run(config, dataset, samples, detectors, advance)
-    if config.shard is None:
-        return run.finish(run.search(samples, _journal_path(config, None), None))
-    number, count = config.shard.number, config.shard.count
-    own = run.search(samples[number - 1 :: count], _journal_path(config, config.shard), config.shard)
-    shards = [Shard(other, count) for other in range(1, count + 1)]
-    missing = tuple(str(shard) for shard in shards if not run.is_done(shard))
-    if missing:
-        return PseudoLabelResult(run.manifest(own, run.labels(own)), waiting_for=missing)
-    return run.finish(run.joined(shards))
+    with nullcontext() if folder is None else folder:
+        if folder is not None:
+            folder.claim(None, resume=config.output.resume, overwrite=config.output.overwrite)
+        return run.execute()
 
 
 def _searched(dataset: Dataset, config: PseudolabelSettings) -> list[Sample]:
@@ -118,8 +117,8 @@ def _searched(dataset: Dataset, config: PseudolabelSettings) -> list[Sample]:
     return samples
 
 
-def _kind(config: PseudolabelSettings) -> RunKind:
-    """Return what a run keeps in its folder, which the runs of other shards share."""
+def _kind(config: PseudolabelSettings, dataset: Dataset) -> RunKind:
+    """Return the kind of the output folder, which several shards share."""
     journal = _journal_path(config, config.shard)
     return RunKind(
         taken=Refusal(
@@ -127,6 +126,8 @@ def _kind(config: PseudolabelSettings) -> RunKind:
             "Add --resume to continue, --overwrite, or give another --output.",
         ),
         marks=(MANIFEST, journal.name, Journal(journal).partial.name),
+        files=tuple(folder_names(dataset.sources)),
+        is_shared=config.shard is not None,
     )
 
 
@@ -136,12 +137,12 @@ def _journal_path(config: PseudolabelSettings, shard: Shard | None) -> Path:
 
 
 SearchedImage = tuple[Sample, Detections | Failure]
-"""An image, and what was found in it, or why it could not be read."""
+"""An image with its detections, or with the error that it could not be read with."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What the steps share."""
+    """Inputs and steps of one run."""
 
     config: PseudolabelSettings
     dataset: Dataset
@@ -149,33 +150,42 @@ class _Run:
     detectors: Sequence[DatasetModel]
     advance: Progress
 
+    def execute(self) -> PseudoLabelResult:
+        """Search all images or those of a shard, and write the dataset after the last shard."""
+        samples, shard = self.samples, self.config.shard
+        if shard is None:
+            return self.finish(self.search(samples, _journal_path(self.config, None), None))
+        own = self.search(samples[shard.number - 1 :: shard.count], _journal_path(self.config, shard), shard)
+        shards = [Shard(other, shard.count) for other in range(1, shard.count + 1)]
+        missing = tuple(str(other) for other in shards if not self.is_done(other))
+        if missing:
+            return PseudoLabelResult(self.manifest(own, self.labels(own)), waiting_for=missing)
+        return self.finish(self.joined(shards))
+
     def search(self, samples: Sequence[Sample], path: Path, shard: Shard | None) -> list[SearchedImage]:
-        """Look at some images; at those in the journal only if they could not be read then."""
+        """Search images; those in the journal only if the earlier run could not read them."""
         config = self.config
         kept_at = None if config.dry_run else path
-
-        def report(done: int, total: int) -> None:
-            self.advance(done, total, "looking")
 
         with closing(
             DetectionJournal(kept_at, self._identity(shard), resume=config.output.resume)
         ) as journal:
             if len(journal.items) == len(samples) and not journal.failures:
-                report(len(samples), len(samples))
+                self.advance(len(samples), len(samples), STAGE)
                 journal.finish()
             else:
                 names = names_of_classes(self.dataset)
                 ensemble = Ensemble.open(self.detectors, config.weights, names, config.rule)
-                search_samples(ensemble, samples, config, journal, report)
+                search_samples(ensemble, samples, config, journal, self.advance)
         return list(zip(samples, journal.items, strict=True))
 
     def is_done(self, shard: Shard) -> bool:
-        """Tell whether a shard with these settings is whole."""
+        """Return whether a shard with these settings is complete."""
         path = _journal_path(self.config, shard)
         return path.exists() and next(read_records(path), None) == self._identity(shard)
 
     def joined(self, shards: Sequence[Shard]) -> list[SearchedImage]:
-        """Return what came of all shards, in the order of the images."""
+        """Return the results of all shards, in the order of the images."""
         found: list[Detections | Failure | None] = [None] * len(self.samples)
         for shard in shards:
             part = slice(shard.number - 1, None, shard.count)
@@ -188,7 +198,7 @@ class _Run:
         return searched
 
     def labels(self, searched: Sequence[SearchedImage]) -> dict[int, list[ImageLabels]]:
-        """Return the labels of each source, in the order of its images, the best first in each."""
+        """Return the labels of each source, in the order of its images, highest score first in each image."""
         rule, classes = self.config.rule, self.dataset.classes
         labels: dict[int, list[ImageLabels]] = {}
         for sample, found in searched:
@@ -201,7 +211,7 @@ class _Run:
         return labels
 
     def finish(self, searched: Sequence[SearchedImage]) -> PseudoLabelResult:
-        """Write the dataset and the page for its review, unless nothing is to be written."""
+        """Write the dataset and its review page, except in a dry run."""
         config = self.config
         labels, output = self.labels(searched), config.output.folder
         manifest = self.manifest(searched, labels)
@@ -224,23 +234,24 @@ class _Run:
     def manifest(
         self, searched: Sequence[SearchedImage], labels: dict[int, list[ImageLabels]]
     ) -> dict[str, Any]:
-        """Return the manifest of what came of some images."""
+        """Return the manifest of the searched images."""
         samples = [sample for sample, found in searched if isinstance(found, Detections)]
         failures = [(sample, found.error) for sample, found in searched if isinstance(found, Failure)]
         return build_manifest(self.config, self.dataset, self.detectors, samples, failures, labels)
 
     def _identity(self, shard: Shard | None) -> dict[str, Any]:
-        """Return what must be equal for an earlier run's findings to be of use."""
+        """Return the record of the journal: a run is resumed if it is equal."""
         images = len(self.samples) if shard is None else len(self.samples[shard.number - 1 :: shard.count])
         config, rule = self.config, self.config.rule
-        asked = [[d.text_encoder for d in self.detectors], names_of_classes(self.dataset)]
+        searched = [[d.text_encoder for d in self.detectors], names_of_classes(self.dataset)]
+        searched += [d.learned_identity for d in self.detectors if d.learned_identity]
         engines = [d.engine_name for d in self.detectors]
         return {
             "weights": [d.file.sha256 for d in self.detectors],
             "images": images,
             "dataset": truth_sha256(self.dataset, self.samples),
             "imgsz": [rule.sides(d.imgsz) for d in self.detectors],
-            "names": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
+            "names": hashlib.sha256(json.dumps(searched).encode()).hexdigest(),
             "engine": engines[0] if len(set(engines)) == 1 else engines,
             "precision": config.runtime.precision.value,
             "batch": config.runtime.batch,

@@ -1,4 +1,4 @@
-"""Annotations of images: boxes of classes, as files of any format state them."""
+"""Annotations of images: boxes with class names, in the form of the file formats."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.choices import Split
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -18,7 +19,7 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One box of a class.
+    """Annotated box of a class.
 
     Attributes
     ----------
@@ -28,13 +29,16 @@ class Annotation:
         Left, top, width, height, in pixels of the stored image, origin at the outer corner of the first
         pixel: a mask whose only pixel is the first one has the box (0, 0, 1, 1).
     area
-        Square pixels of the object's mask; null where it has none.
+        Area of the object's mask in square pixels; null without a mask.
     crowd
-        Several objects that are not told apart (COCO's ``iscrowd``).
+        Whether the box contains several objects that are not separated (COCO's ``iscrowd``).
     annotator
-        Who drew the box; empty where the file does not state it.
+        Person who drew the box; empty if the file does not state it.
     record
-        The JSON object of the source, where the format has one; not compared.
+        JSON object of the source, if the format has one; not compared.
+    object_number
+        Number of the object in a volume of labels, unique within its class, equal on all slices; null if
+        unknown.
     """
 
     class_name: str
@@ -43,11 +47,12 @@ class Annotation:
     crowd: bool = False
     annotator: str = ""
     record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    object_number: int | None = None
 
     def inside(self, height: int, width: int) -> tuple[float, float, float, float] | None:
         """Return the part of the box inside an image, as left, top, width, height; None if there is none.
 
-        A box that lies in the image is returned as it is, to the last digit.
+        A box inside the image is returned unchanged.
         """
         x, y, w, h = self.box_xywh
         left, top = min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))
@@ -60,26 +65,31 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedImage:
-    """One image with its boxes; its pixels are read when they are asked for.
+    """Image with its boxes; the pixels are read on request.
 
     Attributes
     ----------
     name
-        Stem of the file that it becomes, unique within its source, the same in each run, without
-        anything that names a patient.
+        Stem of the written file, unique within its source, equal in all runs, without data of the patient.
     height, width
         Pixels.
     annotations
-        May be empty: an image without objects is a negative one.
+        Boxes of the image; empty for a negative image.
     read
-        Returns the pixels.
+        Function that returns the pixels.
     original
-        A PNG or JPEG file of 8 bits that holds just these pixels, to be copied byte for byte; null
-        where the pixels have to be written anew.
+        PNG or JPEG file of 8 bits with exactly these pixels, which is copied; null if the pixels have to be
+        encoded.
     case
-        Patient or volume, hashed by :func:`hashed_case`; null where unknown.
+        Patient or volume, hashed by :func:`hashed_case`; null if unknown.
     split
-        Where the source says it.
+        Split in the source; null if the source has none.
+    warnings
+        Sentences for the user about this image's annotations.
+    mpp
+        Micrometres per pixel; null if they are unknown.
+    volume
+        Slice of a volume that the image is; null if it is none.
     """
 
     name: str
@@ -90,3 +100,6 @@ class AnnotatedImage:
     original: Path | None = None
     case: str | None = None
     split: Split | None = None
+    warnings: tuple[str, ...] = ()
+    mpp: float | None = None
+    volume: VolumeSlice | None = None

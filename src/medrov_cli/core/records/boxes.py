@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def xywh_to_xyxy(boxes_xywh: FloatArray) -> FloatArray:
@@ -20,25 +21,25 @@ def xyxy_to_xywh(boxes_xyxy: FloatArray) -> FloatArray:
 
 
 def clip_boxes(boxes_xyxy: FloatArray, height: int, width: int) -> FloatArray:
-    """Return boxes cut to an image of ``height`` x ``width`` pixels, (n, 4)."""
+    """Return boxes clipped to an image of ``height`` x ``width`` pixels, (n, 4)."""
     limit = np.array([width, height, width, height], dtype=boxes_xyxy.dtype)
     return np.clip(boxes_xyxy, 0, limit)
 
 
 def flip_boxes(boxes_xyxy: FloatArray, width: int) -> FloatArray:
-    """Return boxes in the mirror image, left for right, of an image of ``width`` pixels, (n, 4)."""
+    """Return boxes in the horizontally flipped image of ``width`` pixels, (n, 4)."""
     left, top, right, bottom = boxes_xyxy.T
     return np.stack((width - right, top, width - left, bottom), axis=1)
 
 
 def box_areas(boxes_xyxy: FloatArray) -> FloatArray:
-    """Return the area of each box, (n,); 0 for a box that is turned inside out."""
+    """Return the area of each box, (n,); 0 for a box with reversed corners."""
     sides = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
     return np.asarray(sides[..., 0] * sides[..., 1])
 
 
 def overlaps_any(boxes_xyxy: FloatArray, others_xyxy: FloatArray, iou: float) -> npt.NDArray[np.bool_]:
-    """Return which boxes, (n, 4), have this IoU or more with one of the others, (m, 4); bool, (n,)."""
+    """Return a mask, bool, (n,), of boxes, (n, 4), with at least this IoU with one of the others, (m, 4)."""
     if not len(others_xyxy):
         return np.zeros(len(boxes_xyxy), dtype=bool)
     return np.asarray(iou_matrix(boxes_xyxy, others_xyxy).max(1) >= iou)
@@ -55,7 +56,7 @@ def iou_matrix(first_xyxy: FloatArray, second_xyxy: FloatArray) -> FloatArray:
     Returns
     -------
     ndarray
-        float, (n, m), 0 to 1; 0 where both boxes are empty.
+        float, (n, m), 0 to 1; 0 if both boxes are empty.
     """
     low = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
     high = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])

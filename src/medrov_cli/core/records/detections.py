@@ -10,6 +10,11 @@ import numpy.typing as npt
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.frame import Float32Array, Frame, ModelIdentity
+from medrov_cli.core.records.image_kinds import ImageKind
+from medrov_cli.core.records.tiling import Tiling
+
+NO_CANDIDATE = -1.0
+"""Score of a row for a class of which it is no candidate: it is below every threshold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +28,59 @@ class Candidates:
     boxes_xyxy
         float32, (n, 4), in model pixels.
     scores
-        float32, (n, classes), 0 to 1. The rows are those of anchors by level, row and column.
+        float32, (n, classes), 0 to 1; `NO_CANDIDATE` where a row is no candidate of a class. Rows are
+        anchors, ordered by level, row and column, first those of texts, then those of learned classes.
+    pooled
+        Pooled features of the image, float32, (2 * channels,): the mean of each channel of the backbone, then
+        the mean of its squares; null if the engine does not compute them.
     """
 
     boxes_xyxy: Float32Array
     scores: Float32Array
+    pooled: Float32Array | None = None
+
+    def beside(self, other: Candidates) -> Candidates:
+        """Return the rows and columns of both: a row has scores for its own columns alone."""
+        scores = np.full(
+            (len(self.scores) + len(other.scores), self.scores.shape[1] + other.scores.shape[1]),
+            NO_CANDIDATE,
+            dtype=np.float32,
+        )
+        scores[: len(self.scores), : self.scores.shape[1]] = self.scores
+        scores[len(self.scores) :, self.scores.shape[1] :] = other.scores
+        return Candidates(np.concatenate((self.boxes_xyxy, other.boxes_xyxy)), scores, self.pooled)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassCandidates:
+    """Output of an engine for one image as pairs of an anchor and a class, in model pixels.
+
+    Pairs below the threshold of their class were left out on the device, so that the number of classes does
+    not change the number of values that reach the host.
+
+    Attributes
+    ----------
+    boxes_xyxy
+        float32, (n, 4), in model pixels.
+    scores
+        float32, (n,), 0 to 1.
+    labels
+        int64, (n,): class of each pair. Pairs are ordered by anchor and class, or by score where suppressed.
+    pooled
+        Pooled features of the image; see :class:`Candidates`.
+    is_suppressed
+        Whether non-maximum suppression within each class was applied.
+    """
+
+    boxes_xyxy: Float32Array
+    scores: Float32Array
+    labels: IntArray
+    pooled: Float32Array | None = None
+    is_suppressed: bool = False
+
+
+AnyCandidates = Candidates | ClassCandidates
+"""Output of an engine for one image, in either form."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,23 +93,27 @@ class Detections:
         float, (n, 4): left, top, right, bottom in source pixels; the origin is the top-left corner of the
         top-left pixel.
     scores
-        float, (n,), 0 to 1, as shown: calibrated where the weights have a calibration.
+        float, (n,), 0 to 1: calibrated if the weights have a calibration.
     labels
         int64, (n,): indices of classes.
     classes
-        Names of the classes, by label; empty where the labels are indices of a dataset's classes.
+        Names of the classes, by label; empty if the labels are indices of a dataset's classes.
     frame
-        Path, size and metadata of the image, as a rule without its pixels; null for detections that were
-        read from a file.
+        Path, size and metadata of the image, usually without pixels; null for detections that were read from
+        a file.
     model
-        Weights, vocabulary and engine; null where they are not known.
+        Weights, vocabulary and engine; null if they are unknown.
     elapsed_ms
-        Time of the forward pass, per image of its batch; null where it was not measured.
+        Time of the forward pass per image of its batch, in ms; null if it was not measured.
+    kind
+        Kind of the image; null if the model does not classify kinds.
+    tiling
+        How the image was cut into tiles; null if it was searched whole.
 
     Raises
     ------
     ValueError
-        Shapes, lengths or dtypes are others, or a label has no name.
+        If shapes, lengths or dtypes differ from these, or a label has no name.
     """
 
     boxes_xyxy: FloatArray
@@ -66,6 +123,8 @@ class Detections:
     frame: Frame | None = None
     model: ModelIdentity | None = None
     elapsed_ms: float | None = None
+    kind: ImageKind | None = None
+    tiling: Tiling | None = None
 
     def __post_init__(self) -> None:
         """Check shapes, dtypes and lengths."""
@@ -103,12 +162,12 @@ class Detections:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An input that could not be used, wholly or from one of its frames on.
+    """Input that failed completely, or from one of its frames on.
 
     Attributes
     ----------
     path
-        The input, as it was given.
+        Path of the input, as it was given.
     error
         Code, message and hint.
     """

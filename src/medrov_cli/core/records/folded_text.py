@@ -9,14 +9,14 @@ from medrov_cli.core.records.frame import Float32Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedText:
-    """A set of classes as a network without torch takes it; see :mod:`medrov_cli.core.model.folding`.
+    """Set of classes as input of a network without torch; see :mod:`medrov_cli.core.model.folding`.
 
     Attributes
     ----------
     kernels, constants
-        Of each level, float32, (classes, c) and (classes, 1): logits are ``kernel @ h + constant``.
+        Arrays of each level, float32, (classes, c) and (classes, 1): logits are ``kernel @ h + constant``.
     guides
-        Of each text-guided attention, float32, (heads, texts, width).
+        Array of each text-guided attention, float32, (heads, texts, width).
     """
 
     kernels: tuple[Float32Array, ...]

@@ -1,16 +1,17 @@
-"""Frames and what describes them: grey-level window, identifiers, identity of the model."""
+"""Frames and their metadata: grey-level window, identifiers, identity of the model."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.settings.choices import Modality, Phi
+from medrov_cli.core.records.image_regions import RegionReader, resize
+from medrov_cli.core.settings.choices import Modality, ModalitySource, Phi
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -18,17 +19,17 @@ Float32Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The grey-level window that made 8-bit pixels out of stored values.
+    """Grey-level window that converted stored values to 8 bits.
 
     Attributes
     ----------
     source
-        ``tag`` (the file's own window or VOI LUT), ``preset``, ``custom``, ``range`` (the
-        values' own minimum and maximum), ``percentile``, or ``none`` (already 8 bit).
+        ``tag`` (window or VOI LUT of the file), ``preset``, ``custom``, ``range`` (minimum and maximum of the
+        values), ``percentile``, or ``none`` (already 8 bits).
     name
-        The preset's name or the file's own explanation, when there is one.
+        Name of the preset, or the explanation in the file, if there is one.
     center, width
-        In the units after the modality LUT (HU for CT); null where a LUT was applied.
+        Window in the units after the modality LUT (HU for CT); null if a LUT was applied.
     """
 
     source: str
@@ -50,7 +51,7 @@ class Identifiers:
     study_uid, series_uid, instance_uid
         UIDs, as in the file or hashed.
     patient_id, patient_name
-        Read only where the user asks for them (``--phi keep``).
+        Identifiers of the patient, read only with ``--phi keep``.
     """
 
     study_uid: str | None = None
@@ -60,7 +61,7 @@ class Identifiers:
     patient_name: str | None = None
 
     def as_dict(self) -> dict[str, str | None]:
-        """Return the fields of a JSON record; those of the patient only where they were read."""
+        """Return the fields of a JSON record, with those of the patient only if they were read."""
         uids = {
             "study_uid": self.study_uid,
             "series_uid": self.series_uid,
@@ -78,10 +79,10 @@ class Identifiers:
 
 
 def hash_uid(uid: str | None) -> str | None:
-    """Return a valid UID that stands for another: the same for the same one, on every machine.
+    """Return a valid UID that replaces another; equal UIDs have equal replacements on all machines.
 
-    It is ``2.25.`` and the first 128 bits of the SHA-256 (DICOM PS3.5 B.2). There is no salt, so
-    that shards and reruns agree: who has the original UIDs can match them.
+    It is ``2.25.`` and the first 128 bits of the SHA-256 (DICOM PS3.5 B.2). There is no salt, so that shards
+    and reruns agree; with the original UIDs they can be matched.
     """
     if uid is None:
         return None
@@ -89,29 +90,53 @@ def hash_uid(uid: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class SpacingRegion:
+    """Part of a frame with its own pixel spacing.
+
+    Attributes
+    ----------
+    box_xyxy
+        In source pixels.
+    spacing_mm
+        (row spacing, column spacing); null where pixels are no lengths, as in a Doppler curve.
+    """
+
+    box_xyxy: tuple[float, float, float, float]
+    spacing_mm: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded image, or one frame, slice or page of an input.
+    """Decoded image, or one frame, slice or page of an input.
 
     Attributes
     ----------
     pixels_rgb
-        uint8, (height, width, 3), C-contiguous; of a frame without pixels: all 0, in one byte of memory.
+        uint8, (height, width, 3), C-contiguous; in a frame without pixels all 0, in one byte of memory.
     path
-        The input as the user gave it (or as it was found below a given folder).
+        Path of the input as given, or below a given folder.
     index
         0-based frame, slice or page number within ``path``.
     frame_count
-        Number of frames of ``path``; null where it is not known (video).
+        Number of frames of ``path``; null if it is unknown (video).
     modality
-        One of the nine, or null where the file does not say.
+        One of nine modalities, or null if the file does not state it.
+    modality_source
+        Origin of the modality; null without a modality, or where the caller gave it.
     window
-        How stored values became 8 bit.
+        Conversion of stored values to 8 bits.
     pixel_spacing_mm
         (row spacing, column spacing): the distance in mm between rows, then columns.
+    spacing_regions
+        Parts with their own spacing; empty: ``pixel_spacing_mm`` holds for all of the frame.
     identifiers
         UIDs, for DICOM.
     warnings
         Sentences for the user, without patient data.
+    regions
+        Reader of parts of an image that is not decoded whole; ``pixels_rgb`` then has its size alone.
+    search_xyxy
+        Part whose objects are wanted, in source pixels; null: all of the frame.
     """
 
     pixels_rgb: UInt8Array
@@ -119,19 +144,49 @@ class Frame:
     index: int = 0
     frame_count: int | None = 1
     modality: Modality | None = None
+    modality_source: ModalitySource | None = None
     window: Window | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
+    spacing_regions: tuple[SpacingRegion, ...] = ()
     identifiers: Identifiers | None = None
     warnings: tuple[str, ...] = ()
+    regions: RegionReader | None = None
+    search_xyxy: tuple[int, int, int, int] | None = None
 
     @classmethod
     def of_size(cls, height: int, width: int, path: str, *, index: int, frame_count: int | None) -> Self:
         """Return a frame without pixels."""
         return cls(_no_pixels(height, width), path, index, frame_count)
 
+    def spacing_in(self, box_xyxy: Sequence[float]) -> tuple[float, float] | None:
+        """Return the (row spacing, column spacing) in mm that holds within a box.
+
+        With regions, it is that of the regions that contain the box; null if there are none, or if they
+        differ.
+        """
+        if not self.spacing_regions:
+            return self.pixel_spacing_mm
+        x1, y1, x2, y2 = box_xyxy
+        found = {
+            region.spacing_mm
+            for region in self.spacing_regions
+            if region.box_xyxy[0] <= x1
+            and region.box_xyxy[1] <= y1
+            and region.box_xyxy[2] >= x2
+            and region.box_xyxy[3] >= y2
+        }
+        return found.pop() if len(found) == 1 else None
+
     def without_pixels(self) -> Frame:
-        """Return the frame without its pixels: metadata and size stay."""
-        return replace(self, pixels_rgb=_no_pixels(self.height, self.width))
+        """Return the frame without its pixels and their reader, with its metadata and size."""
+        return replace(self, pixels_rgb=_no_pixels(self.height, self.width), regions=None)
+
+    def read_region(self, box_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> UInt8Array:
+        """Return a part of the image, scaled to a size; see :class:`RegionReader`."""
+        if self.regions is not None:
+            return self.regions.read(box_xyxy, size_hw)
+        left, top, right, bottom = box_xyxy
+        return resize(self.pixels_rgb[top:bottom, left:right], size_hw)
 
     @property
     def height(self) -> int:
@@ -145,14 +200,14 @@ class Frame:
 
 
 class ImageSource(Protocol):
-    """One input of a predictor: a file, a sample of a dataset, an array."""
+    """Input of a predictor: a file, a sample of a dataset, an array."""
 
     @property
     def path(self) -> str:
         """Return the name of the input, for results and errors."""
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames, decoding each when it is asked for.
+        """Yield the frames; each is decoded on request.
 
         Raises
         ------
@@ -167,7 +222,7 @@ def _no_pixels(height: int, width: int) -> UInt8Array:
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which weights, vocabulary and engine produced a record."""
+    """Weights, vocabulary and engine of a record."""
 
     name: str
     sha256: str

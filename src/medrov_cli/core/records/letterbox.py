@@ -1,22 +1,22 @@
-"""The one object that knows the way from source pixels to model pixels and back."""
+"""Transform from source pixels to model pixels, and its inverse."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.records.image_regions import resize
 
 PAD_VALUE = 114
-"""Grey of the border (ultralytics' letterbox)."""
+"""Grey value of the border (ultralytics' letterbox)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Fit an image into a square without changing its aspect, centred on grey.
+    """Placement of an image in a square with its aspect ratio, centred on grey.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Letterbox:
     size
         Side of the square, in model pixels.
     content_hw
-        Height and width that the image takes in the square.
+        Height and width of the image in the square, in model pixels.
     offset_yx
         Model pixels above and left of the image.
     """
@@ -42,17 +42,22 @@ class Letterbox:
         height, width = (max(1, round(side * scale)) for side in source_hw)
         return cls(source_hw, size, (height, width), ((size - height) // 2, (size - width) // 2))
 
+    @property
+    def content_share(self) -> float:
+        """Return the fraction of the square that the image covers."""
+        height, width = self.content_hw
+        return height * width / self.size**2
+
     def apply(self, image_rgb: UInt8Array) -> UInt8Array:
         """Return the square, uint8, (size, size, 3), of an image, uint8, (h, w, 3)."""
-        height, width = self.content_hw
-        shrinks = height < image_rgb.shape[0] or width < image_rgb.shape[1]
-        content = image_rgb
-        if (height, width) != image_rgb.shape[:2]:
-            how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            content = np.asarray(cv2.resize(image_rgb, (width, height), interpolation=how), dtype=np.uint8)
+        return self.place(resize(image_rgb, self.content_hw))
+
+    def place(self, content_rgb: UInt8Array) -> UInt8Array:
+        """Return the square, uint8, (size, size, 3), of an image that has the size ``content_hw`` already."""
         square = np.full((self.size, self.size, 3), PAD_VALUE, dtype=np.uint8)
+        height, width = self.content_hw
         top, left = self.offset_yx
-        square[top : top + height, left : left + width] = content
+        square[top : top + height, left : left + width] = content_rgb
         return square
 
     def to_model(self, boxes_xyxy: FloatArray) -> FloatArray:
@@ -64,7 +69,7 @@ class Letterbox:
         return (boxes_xyxy - self._offset_xyxy()) / self._scale_xyxy()
 
     def _scale_xyxy(self) -> FloatArray:
-        # Each axis has its own scale: rounding the content to whole pixels changes both a little.
+        # The axes have different scales, because the content is rounded to whole pixels.
         y, x = (content / source for content, source in zip(self.content_hw, self.source_hw, strict=True))
         return np.array([x, y, x, y])
 

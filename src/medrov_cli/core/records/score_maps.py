@@ -1,4 +1,4 @@
-"""Score calibration and operating points that weights carry: records, their use and strict reading."""
+"""Score calibration and operating points of weights: records, application and strict parser."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ METHODS = ("isotonic", "platt")
 
 @dataclass(frozen=True, slots=True)
 class ClassCalibration:
-    """The score map and the operating point of one class.
+    """Score map and operating point of one class.
 
     Attributes
     ----------
     name
-        The class; empty for all classes together.
+        Name of the class; empty for all classes pooled.
     threshold
-        Raw score from which detections are shown: the best F1, or nearly.
+        Raw score from which detections are shown, with the best or nearly the best F1.
     f1
         F1 at the threshold, on the images of the fit.
     raw, calibrated
-        Knots of a piecewise linear map that never falls; beyond its ends it is level.
+        Knots of a piecewise linear, non-decreasing map, which is constant beyond its ends.
+    free_threshold
+        The threshold before a limit on false positives of absent classes raised it; null if none did.
     """
 
     name: str
@@ -35,9 +37,10 @@ class ClassCalibration:
     f1: float
     raw: tuple[float, ...]
     calibrated: tuple[float, ...]
+    free_threshold: Annotated[float | None, Rule(may_be_absent=True)] = None
 
     def apply(self, scores: FloatArray) -> FloatArray:
-        """Return calibrated scores, float, the shape of ``scores``."""
+        """Return calibrated scores, float, in the shape of ``scores``."""
         return np.asarray(np.interp(scores, self.raw, self.calibrated), dtype=np.asarray(scores).dtype)
 
     def raw_threshold(self, calibrated: float) -> float:
@@ -54,20 +57,20 @@ class ClassCalibration:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationInfo:
-    """What ``medrov eval --fit`` found out.
+    """Result of ``medrov eval --fit``.
 
     Attributes
     ----------
     method
         ``isotonic`` or ``platt``.
     dataset, split
-        The images of the fit.
+        Dataset and split of the fit.
     imgsz
         Side of the square model input, in pixels.
     classes
-        The classes that were fitted.
+        Fitted classes.
     pooled
-        All classes together: for a text that is none of them.
+        Calibration of all classes pooled, for texts that are none of them.
     """
 
     method: Annotated[str, Rule(among=METHODS)]
@@ -78,13 +81,13 @@ class CalibrationInfo:
     pooled: ClassCalibration
 
     def for_name(self, names: Iterable[str]) -> ClassCalibration:
-        """Return the calibration of the first class that one of ``names`` names; else the pooled one."""
+        """Return the calibration of the first class in ``names``; else the pooled one."""
         known = {own.name.casefold(): own for own in self.classes}
         return next((known[n.casefold()] for n in names if n.casefold() in known), self.pooled)
 
 
 def parse_calibration(data: Any, where: str) -> CalibrationInfo | None:
-    """Return the record that the metadata's ``calibration`` holds; null where there is none.
+    """Return the record in the metadata's ``calibration``; null without one.
 
     Raises
     ------
@@ -97,12 +100,21 @@ def parse_calibration(data: Any, where: str) -> CalibrationInfo | None:
     return read_record(
         CalibrationInfo,
         fields,
-        classes=tuple(_class(child, may_be_empty=False) for child in fields.children("classes")),
-        pooled=_class(fields.child("pooled"), may_be_empty=True),
+        classes=tuple(
+            read_class_calibration(child, may_be_empty=False) for child in fields.children("classes")
+        ),
+        pooled=read_class_calibration(fields.child("pooled"), may_be_empty=True),
     )
 
 
-def _class(fields: Fields, *, may_be_empty: bool) -> ClassCalibration:
+def read_class_calibration(fields: Fields, *, may_be_empty: bool = False) -> ClassCalibration:
+    """Return the record of one class; ``may_be_empty``: its name may be.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_corrupt``.
+    """
     raw, calibrated = fields.shares("raw"), fields.shares("calibrated")
     rising = bool(raw) and all(np.diff(raw) > 0)
     fields.require(rising, "raw", "a list of rising numbers")

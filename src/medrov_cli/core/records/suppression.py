@@ -7,7 +7,7 @@ import numpy as np
 from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
 
 MAX_CANDIDATES = 30_000
-"""Candidates an image that enter suppression, best first (ultralytics' ``max_nms``)."""
+"""Maximum number of candidates per image before suppression, best first (ultralytics' ``max_nms``)."""
 
 
 def nms(
@@ -18,7 +18,7 @@ def nms(
     max_det: int,
     class_agnostic: bool = False,
 ) -> IntArray:
-    """Return the rows that greedy non-maximum suppression keeps, best score first.
+    """Return the rows kept by greedy non-maximum suppression, highest score first.
 
     Parameters
     ----------
@@ -29,15 +29,15 @@ def nms(
     labels
         int64, (n,). Boxes of different labels do not suppress each other.
     iou_threshold
-        A box whose IoU with a better, kept one is above this is dropped.
+        A box with a larger IoU with a kept box of higher score is removed.
     max_det
-        At most so many rows are returned.
+        Maximum number of rows.
     class_agnostic
-        Ignore the labels: one object, one box.
+        Whether labels are ignored, so that an object has one box.
     """
     order = np.argsort(-scores, kind="stable")
     groups = np.zeros_like(order) if class_agnostic else labels[order]
-    # Best first within each label, label after label: a box is held against the rest of its label alone.
+    # Best first within each label, label after label: a box is compared with boxes of its label only.
     by_label = np.argsort(groups, kind="stable")
     ends = np.searchsorted(groups[by_label], groups, side="right")
     places = np.empty_like(by_label)
@@ -70,16 +70,16 @@ def select(
     max_det: int,
     class_agnostic: bool = False,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Return the detections of one image, best score first.
+    """Return the detections of one image, highest score first.
 
     Parameters
     ----------
     boxes_xyxy
         float, (anchors, 4).
     scores
-        float, (anchors, classes). An anchor may answer for several classes.
+        float, (anchors, classes). An anchor may be a candidate of several classes.
     conf
-        Lower scores are left out; one number, or one a class, (classes,).
+        Minimum score; one number, or one per class, (classes,).
     iou, max_det, class_agnostic
         See :func:`nms`.
 

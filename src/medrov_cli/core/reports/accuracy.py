@@ -22,7 +22,7 @@ _AP = (
     ("ar_max", Column("AR max", hint="average recall, all detections")),
 )
 _PLAIN = Column("AP50 plain", hint="without the presence table: unlabelled images count as empty")
-_BESIDE = 2  # it stands behind the presence-aware AP50
+_BESIDE = 2  # position of this column: after the presence-aware AP50
 _COUNTS = (Column("Objects"), Column("Images"))
 
 _AVERAGES = {
@@ -147,13 +147,43 @@ def froc_classes(report: Report) -> Table:
     return Table("Sensitivity per class", [Column("Class"), *_COUNTS, *_rate_columns(report)], rows)
 
 
+def volume_classes(report: Report) -> Table:
+    """Return the figures of findings in volumes by class."""
+    columns = [
+        Column("Class"),
+        Column("Objects"),
+        Column("Volumes"),
+        Column("AP 0.1", hint="IoU in space of at least 0.1"),
+        Column("AP 0.5", hint="IoU in space of at least 0.5"),
+        Column("CPM", hint="mean sensitivity at 1/8 to 8 false positives per volume"),
+        Column("Interval"),
+        Column("Recall", hint="at the operating points"),
+        Column("Precision", hint="at the operating points"),
+    ]
+    rows = [
+        [
+            name,
+            at(value, "truths"),
+            at(value, "volumes"),
+            at(value, "ap", "0.1"),
+            at(value, "ap", "0.5"),
+            at(value, "cpm"),
+            at(value, "interval"),
+            at(value, "at_threshold", "recall"),
+            at(value, "at_threshold", "precision"),
+        ]
+        for name, value in table_at(report, "volumes", "classes").items()
+    ]
+    return Table("Findings per class", columns, rows)
+
+
 def _padded(values: Sequence[Any], length: int) -> Iterable[Any]:
-    """Return exactly ``length`` values, with null for those that lack."""
+    """Return exactly ``length`` values; missing ones are null."""
     return [*values[:length], *[None] * (length - len(values))]
 
 
 def open_vocabulary(report: Report) -> Table:
-    """Return base classes beside those that training never saw."""
+    """Return the figures of base and novel classes."""
     values = table_at(report, "open_vocabulary")
     rows = [
         [title, at(values, key, "classes"), at(values, key, "ap"), at(values, key, "ap50")]
@@ -164,7 +194,7 @@ def open_vocabulary(report: Report) -> Table:
 
 
 def synonym_averages(report: Report) -> Table:
-    """Return how much the result depends on the word that was chosen."""
+    """Return the AP50 of the first name, of all names and of the worst name, mean of the classes."""
     values = table_at(report, "synonyms")
     keys = ("canonical_ap50", "mean_ap50", "worst_ap50", "kept")
     columns = [
@@ -190,12 +220,3 @@ def synonym_classes(report: Report) -> Table:
 
 def _names(names: Mapping[str, Any]) -> str:
     return ", ".join(f"{text} {number(value)}" for text, value in names.items()) or ABSENT
-
-
-def nms_ap(report: Report) -> Table:
-    """Return average precision after suppression across classes."""
-    values = table_at(report, "nms_ap")
-    title = f"After suppression across classes at IoU {number(values.get('iou'), 2)}"
-    keys = ("ap", "ap50", "ap_drop", "ap50_drop")
-    columns = [Column(text) for text in ("Protocol", "AP", "AP50", "AP lost", "AP50 lost")]
-    return Table(title, columns, [["NMS-AP", *(values.get(key) for key in keys)]])

@@ -12,29 +12,10 @@ from medrov_cli.core.reports.tables import Column, Table
 
 Report = Mapping[str, Any]
 
-_FEW_LABELS = 14  # so many columns have room for counts; more show percent, and counts on hovering
+_FEW_LABELS = 14  # up to this number of labels, cells contain counts; otherwise percent, with counts as hints
 _MAX_THRESHOLDS = 8  # columns of the table of absent objects
 _TOP_CONFUSIONS = 10
-_STRONG_SHARE = 0.8  # from here on, white letters have more contrast
-
-
-def calibration_errors(report: Report) -> Table:
-    """Return the calibration error by class."""
-    rows = [
-        [name, at(value, "detections"), at(value, "d_ece")]
-        for name, value in table_at(report, "calibration", "classes").items()
-    ]
-    columns = [Column("Class"), Column("Detections"), Column("D-ECE")]
-    return Table("Calibration error per class", columns, rows)
-
-
-def operating_points(report: Report) -> Table:
-    """Return the thresholds with the best F1 by class."""
-    keys = ("threshold", "f1", "precision", "recall")
-    classes = table_at(report, "operating_points", "classes")
-    rows = [[name, *(at(value, key) for key in keys)] for name, value in classes.items()]
-    columns = [Column(title) for title in ("Class", "Threshold", "F1", "Precision", "Recall")]
-    return Table("Per class", columns, rows)
+_STRONG_SHARE = 0.8  # from this share on, white text has more contrast
 
 
 def absent_objects(report: Report) -> Table:
@@ -55,6 +36,14 @@ def absent_objects(report: Report) -> Table:
         for name, value in table_at(values, "classes").items()
     ]
     return Table("False positives per image by score", columns, rows)
+
+
+def confused_kinds(report: Report) -> Table:
+    """Return the most frequent wrong kinds of images."""
+    wrong = list_at(report, "kinds", "confused")[:_TOP_CONFUSIONS]
+    columns = [Column("Kind"), Column("Classified as"), Column("Images")]
+    rows = [[at(own, "kind"), at(own, "as"), at(own, "images")] for own in wrong]
+    return Table("Most frequent confusions of kinds", columns, rows)
 
 
 def _rates(values: Any, chosen: Sequence[int]) -> list[Any]:
@@ -82,7 +71,7 @@ class Heat:
 
 
 def confusion(report: Report) -> Heat | None:
-    """Return which class was taken for which, or null without counts."""
+    """Return the confusion matrix; null without counts."""
     labels, counts = _confusion_of(report)
     if not labels or not counts:
         return None
@@ -112,7 +101,7 @@ def _heat_cells(row: Sequence[Any], labels: Sequence[str], diagonal: int, few: b
 
 
 def largest_confusions(report: Report) -> Table:
-    """Return the pairs of classes that are taken for each other most often, background left out."""
+    """Return the most frequent confusions of classes, without background."""
     labels, counts = _confusion_of(report)
     pairs = []
     for truth, row in zip(labels[:-1], counts, strict=False):
@@ -128,7 +117,7 @@ def largest_confusions(report: Report) -> Table:
 
 
 def sizes(report: Report) -> Table:
-    """Return the objects that are found by their size."""
+    """Return the numbers of objects, found objects and false positives by size."""
     values = table_at(report, "sizes")
     parts = (list_at(values, key) for key in ("truths", "found", "false_positives"))
     rows = [
@@ -143,6 +132,15 @@ def sizes(report: Report) -> Table:
     ]
     columns = [Column(title) for title in ("Size (px)", "Objects", "Found", "Share found", "False positives")]
     return Table("By size of the box", columns, rows)
+
+
+def region_counts(report: Report) -> Table:
+    """Return the annotated and the counted objects of each class in regions of slides."""
+    found = table_at(table_at(report, "regions"), "classes")
+    keys = ("regions", "truths", "counted", "mean_error", "mean_absolute_error")
+    rows = [[name, *(table_at(found, name).get(key) for key in keys)] for name in found]
+    titles = ("Class", "Regions", "Objects", "Counted", "Mean error a region", "Mean absolute error a region")
+    return Table("Counts in regions of slides", [Column(title) for title in titles], rows)
 
 
 def size_labels(edges_px: Sequence[Any]) -> list[str]:

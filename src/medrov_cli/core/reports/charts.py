@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Report = Mapping[str, Any]
 
 _NAME_LENGTH = 30
-_COUNTS_UP_TO = 14  # so many labels leave room for numbers in the cells
-_LEVEL_UP_TO = 8  # more names of sizes would run into one another
-_STRONG_SHARE = 0.65  # from here on, white letters have more contrast
+_COUNTS_UP_TO = 14  # up to this number of labels, cells contain numbers
+_LEVEL_UP_TO = 8  # more labels would overlap
+_STRONG_SHARE = 0.65  # from this share on, white text has more contrast
 
 
 def reliability(report: Report) -> Figure | None:
@@ -88,7 +88,7 @@ def confusion(report: Report) -> Figure | None:
 
 
 def sizes(report: Report) -> Figure | None:
-    """Draw how many objects of each size there are and are found, and false positives below."""
+    """Draw the numbers of objects and found objects by size, and of false positives below."""
     from matplotlib.figure import Figure
 
     names = size_labels(list_at(report, "sizes", "edges_px"))

@@ -1,4 +1,4 @@
-"""Plots of curves, one line a class: precision-recall, FROC, false positives on absent objects."""
+"""Plots of curves, one line per class: precision-recall, FROC, false positives on absent objects."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 Report = Mapping[str, Any]
 FloatArray = npt.NDArray[np.float64]
 Line = tuple[str, FloatArray, FloatArray]
-"""A name, and the points: x and y, NaN where undefined."""
+"""Name of a line, and its points: x and y, NaN where undefined."""
 Dress = Callable[["Axes", bool], None]
-"""Sets scales and ticks, of a small plot if the second argument is true."""
+"""Function that sets scales and ticks; the second argument is true for a small plot."""
 
-_ONE_PLOT_UP_TO = 8  # more lines cannot be told apart: then one small plot a class
+_ONE_PLOT_UP_TO = 8  # more lines cannot be distinguished: one small plot per class
 _COLUMNS = 6
 _NAME_LENGTH = 30
 _SMALL_NAME_LENGTH = 25
 _TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 _SMALL_TICKS = (0, 0.5, 1)
-_SHARE_RANGE = (-0.02, 1.02)  # lines at 0 and 1 are seen too
+_SHARE_RANGE = (-0.02, 1.02)  # margin that shows lines at 0 and 1
 _FROC_RANGE = (1 / 16, 16.0)  # an octave beyond the rates of the CPM
-_FROC_POINTS = 161  # 20 an octave
+_FROC_POINTS = 161  # 20 per octave
 
 
 def precision_recall(report: Report) -> Figure | None:
@@ -154,7 +154,7 @@ def _apart(lines: list[Line], mean: Line, labels: tuple[str, str], dress: Dress)
     for axes in panels[len(lines) + 1 :]:
         axes.set_axis_off()
     for axes in panels[len(lines) + 1 - _COLUMNS : len(lines) + 1]:
-        axes.tick_params(labelbottom=True)  # the lowest of each column, also above an empty place
+        axes.tick_params(labelbottom=True)  # lowest plot of each column
     figure.supxlabel(labels[0], fontsize=9, y=0.08 / height)
     figure.supylabel(labels[1], fontsize=9, x=0.005)
     return figure
@@ -173,7 +173,7 @@ def _legend(name: str) -> str:
 
 
 def _steps(rates: FloatArray, sensitivity: FloatArray, grid: FloatArray) -> FloatArray:
-    """Return the best sensitivity with at most so many false positives, at each point of a grid."""
+    """Return the largest sensitivity up to each rate of false positives on a grid."""
     order = np.argsort(rates, kind="stable")
     best = np.concatenate([[0.0], np.maximum.accumulate(sensitivity[order])])
     return np.asarray(best[np.searchsorted(rates[order], grid, side="right")], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Reading a report's values, any of which may be null, and writing them for people."""
+"""Values of a report, any of which may be null, and their text on a page."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def rows_at(document: Any, *keys: str, width: int) -> list[Sequence[Any]]:
 
 
 def finite(value: Any) -> float | None:
-    """Return a number as it is, and None for what is no finite number."""
+    """Return a finite number as float, and None for other values."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         return None
     return float(value)
@@ -49,7 +49,7 @@ def finite(value: Any) -> float | None:
 def printable(text: str) -> str:
     """Return untrusted text without control characters and halves of surrogate pairs.
 
-    Neither may stand in HTML or SVG; file names can hold both. Line breaks become spaces.
+    HTML and SVG allow neither; file names can contain both. Line breaks become spaces.
     """
     if text.isprintable():
         return text
@@ -67,7 +67,7 @@ def shorten(text: str, length: int) -> str:
 
 
 def number(value: Any, digits: int = 3, *, signed: bool = False) -> str:
-    """Return a number with that many digits after the point, whole numbers with thousands, null as a dash."""
+    """Return the text of a number: ``digits`` decimals, or an integer with separators; null is a dash."""
     known = finite(value)
     if known is None:
         return ABSENT
@@ -92,6 +92,6 @@ def ends_of(value: Any) -> tuple[float, float] | None:
 
 
 def excludes_zero(value: Any) -> bool:
-    """Tell whether an interval lies wholly on one side of zero."""
+    """Return whether zero is outside an interval."""
     ends = ends_of(value)
     return ends is not None and (ends[0] > 0 or ends[1] < 0)

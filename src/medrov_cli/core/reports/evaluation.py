@@ -1,4 +1,4 @@
-"""The page of an evaluation: all of a report in one file."""
+"""HTML page of an evaluation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_report_html(path: Path, report: Mapping[str, Any], gallery: Sequence[G
     report
         The document ``medrov.eval/1``. Any value may be null, and any section may be absent.
     gallery
-        Pictures of what went wrong, in the order in which they are shown.
+        Pictures of errors, in the order of the page.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def write_report_html(path: Path, report: Mapping[str, Any], gallery: Sequence[G
 
 
 def _picture(item: GalleryItem) -> dict[str, Any]:
-    """Return what the page shows of one picture; its address is null where the image cannot be read."""
+    """Return the values of one picture; its address is null if the image cannot be read."""
     score = None if item.score is None else f"score {number(item.score, 2)}"
     alt = ", ".join(part for part in (f"{item.kind}: {item.class_name}", score, f"in {item.name}") if part)
     return {

@@ -1,4 +1,4 @@
-"""The parts of the page around its figures: subject, key figures, comparison, settings."""
+"""Parts of the page: title, evaluated model, key figures, comparison, settings."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from medrov_cli.core.reports.document_values import (
     table_at,
 )
 from medrov_cli.core.reports.tables import Cell, Column, Table
+from medrov_cli.core.settings.groups import DEFAULT_CONF
 
 Report = Mapping[str, Any]
-
-_DEFAULT_THRESHOLD = 0.25  # what `detect` uses where the weights have no thresholds of their own
 
 
 def title_of(report: Report) -> str:
     """Return the page's title."""
     name, split = at(report, "dataset", "name"), at(report, "dataset", "split")
-    subject = " ".join(str(part) for part in (name, split) if part)
-    return f"Evaluation on {subject or 'a dataset'}"
+    evaluated = " ".join(str(part) for part in (name, split) if part)
+    return f"Evaluation on {evaluated or 'a dataset'}"
 
 
 def counts(report: Report) -> str:
@@ -40,7 +39,7 @@ def counts(report: Report) -> str:
     )
 
 
-def subject(report: Report) -> str:
+def evaluated_model(report: Report) -> str:
     """Return the model that was evaluated."""
     model = table_at(report, "model")
     name = f"model {model['name']}" if model.get("name") else "predictions from a file"
@@ -75,11 +74,11 @@ def _absent_at_default(report: Report) -> tuple[float, float | None] | None:
     thresholds = list_at(report, "absent", "thresholds")
     rates = list_at(report, "absent", "false_positives_per_image")
     pairs = [(float(t), finite(rate)) for t, rate in zip(thresholds, rates, strict=False)]
-    return min(pairs, key=lambda pair: abs(pair[0] - _DEFAULT_THRESHOLD), default=None)
+    return min(pairs, key=lambda pair: abs(pair[0] - DEFAULT_CONF), default=None)
 
 
 def differences(report: Report, key: str) -> Table:
-    """Return this evaluation beside another one, for ``metrics`` or ``classes``."""
+    """Return the differences from another evaluation, of ``metrics`` or ``classes``."""
     caption, first = {"metrics": ("Metrics", "Metric"), "classes": ("Classes", "Class")}[key]
     columns = [Column(title) for title in (first, "This", "Other", "Difference", "Interval", "Excludes 0")]
     rows = []
@@ -98,7 +97,7 @@ def differences(report: Report, key: str) -> Table:
 
 
 def settings(report: Report) -> list[tuple[str, str]]:
-    """Return everything that the numbers depend on: names and values."""
+    """Return names and values of all settings."""
     pairs: list[tuple[str, str]] = []
     for part in ("dataset", "model", "predictions", "settings"):
         for key, value in table_at(report, part).items():

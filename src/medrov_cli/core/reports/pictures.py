@@ -1,8 +1,9 @@
-"""Thumbnails of what went wrong: an image, or the part around a box, with boxes drawn on it."""
+"""Thumbnails of errors: an image, or the part around a box, with boxes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.encode import jpeg_uri
 from medrov_cli.core.pixels.stored import stored_pixels
 from medrov_cli.core.records.frame import UInt8Array
@@ -18,40 +20,42 @@ Box = tuple[float, ...]
 Color = tuple[int, int, int]
 
 JPEG_QUALITY = 85
-"""Of thumbnails in a page."""
+"""Quality of the JPEG thumbnails."""
 
 MAX_SIDE_PX = 320
 """Longest side of a thumbnail."""
 ITEM_COLOR: Color = (255, 140, 0)
-"""RGB of the box that the item is about. The two are told apart by the colour-blind too."""
+"""RGB of the box of the error; colour-blind readers can distinguish the two colours."""
 OTHER_COLOR: Color = (64, 180, 255)
-"""RGB of the boxes around it."""
+"""RGB of the other boxes."""
 
-_CONTEXT = 4.0  # a crop is this many times as long as the box
-_WHOLE_FROM = 0.7  # a crop of this share of the image or more is not worth it
-_MIN_CROP_PX = 96  # tiny boxes need surroundings to be recognised
+_CONTEXT = 4.0  # ratio of the sides of a crop and its box
+_WHOLE_FROM = 0.7  # a crop of at least this share is replaced by the image
+_MIN_CROP_PX = 96  # smallest side of a crop, in pixels
 _MAX_ENLARGEMENT = 4.0
 _LINE_PX = 2
 _DASH_PX = 7
 _GAP_PX = 4
-_OUTLINE: Color = (0, 0, 0)  # under every line: visible on bright and on coloured tissue
+_OUTLINE: Color = (0, 0, 0)  # under each line: visible on bright and on coloured tissue
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryItem:
-    """One wrong detection or one object that was not found.
+    """A false positive or a missed object.
 
     Attributes
     ----------
     name
-        What the image is called in the report.
+        Name of the image in the report.
     score
-        Of a false positive; None for a miss.
+        Score of a false positive; None for a miss.
     box_xyxy
-        In source pixels.
+        Box in source pixels.
     others
         Class names and boxes to show beside it: true objects for a false positive, detections
         nearby for a miss.
+    read
+        Function that reads the pixels; null: they are those of the file.
     """
 
     kind: Literal["false positive", "miss"]
@@ -61,21 +65,31 @@ class GalleryItem:
     score: float | None
     box_xyxy: tuple[float, float, float, float]
     others: tuple[tuple[str, Box], ...]
+    read: Callable[[], UInt8Array] | None = None
 
 
 def thumbnail_uri(item: GalleryItem) -> str | None:
     """Return an item's picture as a ``data:`` address, or None if its image cannot be read."""
-    image = stored_pixels(item.image_path)
+    image = _pixels(item)
     if image is None:
         return None
     drawn = draw_thumbnail(image, item.box_xyxy, [box for _, box in item.others])
     return jpeg_uri(drawn, JPEG_QUALITY)
 
 
+def _pixels(item: GalleryItem) -> UInt8Array | None:
+    if item.read is None:
+        return stored_pixels(item.image_path)
+    try:
+        return item.read()
+    except MedrovError:
+        return None
+
+
 def draw_thumbnail(image_rgb: UInt8Array, box_xyxy: Box, others_xyxy: list[Box]) -> UInt8Array:
     """Return the image or the part around a box, no longer than 320 pixels, with boxes and no text.
 
-    The box is drawn in a whole line, the others in dashes.
+    The line of the box is solid, those of the others are dashed.
 
     Parameters
     ----------
@@ -113,7 +127,7 @@ def _crop(height: int, width: int, box_xyxy: Box) -> tuple[int, int, int, int]:
 
 
 def _span(center: float, side: float, limit: int) -> tuple[int, int]:
-    """Return a stretch of at most ``side`` pixels around a centre, pushed inside ``0..limit``."""
+    """Return an interval of at most ``side`` pixels around a centre, shifted into ``0..limit``."""
     length = min(round(side), limit)
     start = min(max(round(center - side / 2), 0), limit - length)
     return start, start + length
@@ -122,7 +136,7 @@ def _span(center: float, side: float, limit: int) -> tuple[int, int]:
 def _draw(
     canvas: UInt8Array, box_xyxy: Box, origin_xy: tuple[int, int], scale: float, color: Color, *, dashed: bool
 ) -> None:
-    """Draw a box, with a dark line under it; where it leaves the picture, its side is at the edge."""
+    """Draw a box with a dark line under it, clipped to the picture."""
     if len(box_xyxy) != 4 or not all(math.isfinite(value) for value in box_xyxy):
         return
     height, width = canvas.shape[:2]
@@ -141,7 +155,7 @@ def _draw(
 def _draw_dashes(
     canvas: UInt8Array, corner_xy: tuple[int, int], opposite_xy: tuple[int, int], color: Color
 ) -> None:
-    """Draw a box in dashes, each side from its left or upper end."""
+    """Draw a dashed box; each side starts at its left or upper end."""
     (x1, y1), (x2, y2) = corner_xy, opposite_xy
     for start in range(x1, x2 + 1, _DASH_PX + _GAP_PX):
         end = min(start + _DASH_PX, x2)

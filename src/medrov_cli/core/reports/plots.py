@@ -1,4 +1,4 @@
-"""The plots of a report: PNG and SVG files, and SVG inside the page. Same report, same bytes."""
+"""Plots of a report: PNG and SVG files, and SVG in the page. Equal reports give equal bytes."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ PLOT_TITLES = {
     "sizes": "Objects, found ones and false positives by size of the box.",
     "absent": "False positives per image without the object, by threshold.",
 }
-"""What each plot shows, also for those who cannot see it."""
+"""Description of each plot: its caption and its text for screen readers."""
 
 _DPI = 144
-_PX_PER_PT = 4 / 3  # of CSS
+_PX_PER_PT = 4 / 3  # CSS pixels
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -47,15 +47,15 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 10,
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same on every machine
+    "font.family": ["DejaVu Sans"],  # part of matplotlib: equal on all machines
     "font.size": 9,
     "grid.color": GRID,
     "grid.linewidth": 0.5,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
+    "svg.fonttype": "none",  # text is not converted to paths
     "svg.hashsalt": "medrov",
     "text.color": INK,
-    "text.parse_math": False,  # class names are no formulas
+    "text.parse_math": False,  # class names are not formulas
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -86,7 +86,7 @@ def write_plots(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
 
 
 def inline_plots(report: Mapping[str, Any]) -> dict[str, str]:
-    """Return the plots as ``svg`` elements for one page, which take the page's ink and no paper.
+    """Return the plots as ``svg`` elements of one page, in its text colour and without background.
 
     The confusion matrix is left out: the page has it as a table.
     """
@@ -103,11 +103,11 @@ def _figures(report: Mapping[str, Any], without: str = "") -> Iterator[tuple[str
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """Draw with our settings only, whatever the user's matplotlibrc says."""
+    """Draw with fixed settings, without the matplotlibrc of the user."""
     from matplotlib import rc_context, rcdefaults
 
     with rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in another script
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # glyphs that the font does not have
         rcdefaults()
         with rc_context(_STYLE):
             yield
@@ -127,7 +127,7 @@ def _svg(figure: Figure) -> str:
 
 
 def _inline(svg: str, name: str) -> str:
-    """Return a drawing as an element of a page: own ids, the page's ink, no paper, no namespaces."""
+    """Return a plot as an element of a page: unique ids, text colour of the page, no background."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]*>", lambda tag: _inline_tag(tag[0], name), svg)
@@ -140,6 +140,6 @@ def _inline(svg: str, name: str) -> str:
 
 
 def _inline_tag(tag: str, name: str) -> str:
-    """Return a tag with ids of its own and colours of the page. Attribute values hold no ``>``."""
+    """Return a tag with unique ids and the colours of the page. Attribute values contain no ``>``."""
     tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
     return tag.replace(INK, "currentColor").replace(f"fill: {PAPER}", "fill: none")

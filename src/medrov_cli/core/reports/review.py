@@ -1,7 +1,7 @@
-"""The page on which a person decides on added labels: one file that asks nothing of any other place.
+"""Review page of added labels: one HTML file without requests.
 
-Its decisions are saved by the browser as a file, which :mod:`medrov_cli.core.pseudolabeling.decisions`
-merges. Pictures stand in the page as text, and become pictures when they are shown.
+The browser saves the decisions as a file, which :mod:`medrov_cli.core.pseudolabeling.decisions` applies.
+Pictures are text in the page, and are decoded when they are displayed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DECISIONS_SCHEMA = "medrov.pseudolabel-decisions/1"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Picture:
-    """One label to decide on: what the page says of it, and how to draw it."""
+    """One undecided label: its values on the page, and its boxes."""
 
     facts: Mapping[str, Any]
     sample: Sample
@@ -40,7 +40,7 @@ class _Picture:
 
 
 def write_review(path: Path, folder: LabelledFolder, progress: Progress = no_progress) -> int:
-    """Write the page of all labels that nobody has decided on; return their number.
+    """Write the page of all undecided labels; return their number.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def write_review(path: Path, folder: LabelledFolder, progress: Progress = no_pro
     folder
         The labels.
     progress
-        Called with the pictures drawn, their total and the stage.
+        Called with the number of drawn pictures, their total and the stage.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _with_images(pictures: Sequence[_Picture]) -> Iterator[tuple[_Picture, UInt8
 
 
 def _pictures(folder: LabelledFolder) -> Iterator[_Picture]:
-    """Yield what is to be decided, image by image."""
+    """Yield the undecided labels, image by image."""
     samples = {
         (sample.source_id, sample.image_id): sample
         for split in folder.dataset.samples.values()

@@ -1,4 +1,4 @@
-"""The page of a dataset's statistics, with pictures of each class."""
+"""HTML page of the statistics of a dataset, with pictures of each class."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write_statistics_html(
     statistics
         The document ``medrov.data.stats/1``.
     pictures
-        Of each class.
+        Pictures of each class.
 
     Raises
     ------

@@ -1,14 +1,14 @@
-"""Tables of a page as plain data: captions, columns, and cells with the number that they sort by."""
+"""Tables of a page as plain data: captions, columns, and cells with sort keys."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medrov_cli.core.reports.document_values import ABSENT, ends_of, finite, interval, number
+from medrov_cli.core.reports.document_values import ABSENT, at, ends_of, finite, interval, number
 
-_SORTABLE_FROM = 3  # fewer rows are seen at a glance
+_SORTABLE_FROM = 3  # tables with fewer rows are not sortable
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Column:
     Attributes
     ----------
     title
-        Its header.
+        Header.
     digits
-        After the point, for numbers that are not whole.
+        Decimals of numbers that are not integers.
     hint
-        What the header means, shown on hovering.
+        Explanation of the header, shown on hovering.
     """
 
     title: str
@@ -32,18 +32,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell as it is shown.
+    """One cell of a table.
 
     Attributes
     ----------
     text
-        Its text.
+        Text.
     is_number
-        It stands on the right side.
+        Whether the text is right-aligned.
     sort_key
-        The number that it sorts by; null: by none.
+        Number by which the column is sorted; null: none.
     is_clear
-        It is emphasised.
+        Whether the text is emphasised.
     """
 
     text: str
@@ -59,9 +59,9 @@ class Table:
     Attributes
     ----------
     caption, columns
-        Its caption, and its columns with that of the names.
+        Caption, and columns with that of the names.
     rows
-        Cells: text, numbers, pairs of numbers (intervals), cells as they are shown, or None.
+        Cells: text, numbers, pairs of numbers (intervals), cells, or None.
     """
 
     caption: str
@@ -70,22 +70,44 @@ class Table:
 
     @property
     def is_sortable(self) -> bool:
-        """Tell whether the page's script makes it sortable."""
+        """Return whether the script of the page makes the table sortable."""
         return len(self.rows) >= _SORTABLE_FROM
 
     def holds_text(self, index: int) -> bool:
-        """Tell whether a column holds any text; its header stands on the left side then."""
+        """Return whether a column contains text; its header is then left-aligned."""
         values = [row[index] for row in self.rows]
         return any(isinstance(v, str) or (isinstance(v, Cell) and not v.is_number) for v in values)
 
     def cells(self, row: Sequence[Any]) -> list[Cell]:
-        """Return the cells of a row behind its name."""
+        """Return the cells of a row after its name."""
         pairs = zip(row[1:], self.columns[1:], strict=True)
         return [cell_of(value, column.digits) for value, column in pairs]
 
 
+def table_of(
+    caption: str, columns: Mapping[str, str], entries: Mapping[str, Any], first: str = "Class"
+) -> Table:
+    """Return a table with one row per entry of a section.
+
+    Parameters
+    ----------
+    caption
+        Caption of the table.
+    columns
+        Key of each column in the entries, by title; a dot separates the keys of nested objects.
+    entries
+        Objects of the report by name; any value may be null or absent.
+    first
+        Title of the column of names.
+    """
+    rows = [
+        [name, *(at(value, *key.split(".")) for key in columns.values())] for name, value in entries.items()
+    ]
+    return Table(caption, [Column(title) for title in (first, *columns)], rows)
+
+
 def cell_of(value: Any, digits: int = 3) -> Cell:
-    """Return a value of a report as it is shown."""
+    """Return the cell of a value of a report."""
     if isinstance(value, Cell):
         return value
     if isinstance(value, str):

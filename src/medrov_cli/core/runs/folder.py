@@ -1,47 +1,49 @@
-"""The output folder of a run: who may write there, what the run is, and how it ends."""
+"""Output folder of a run: lock, record, resumption and completion."""
 
 from __future__ import annotations
 
 import json
-import re
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from medrov_cli.core.base.claimed_folders import FolderClaim, link_error
+from medrov_cli.core.base.documents import read_json
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.files import UNFINISHED, remove_abandoned, whole_file
+from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.runs.identity import Refusal, require_equal
 from medrov_cli.core.runs.journal import Journal
 from medrov_cli.core.runs.kind import RunKind
 from medrov_cli.core.runs.locking import FolderLock
 
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-"""Names that :func:`medrov_cli.core.base.files.whole_file` gives to unfinished files."""
-
 
 class RunFolder:
-    """Claim a folder for one run, and end that run.
+    """Output folder of one run.
 
-    A kill leaves the record, whole files and the journal: the next run with the same record continues.
+    After a kill the folder contains the record, complete files and the journal, and a run with an equal
+    record can continue.
     As a context manager it releases the folder at the end.
 
     Parameters
     ----------
     path
-        The folder; made by :meth:`claim`.
+        Path of the folder, which :meth:`claim` creates.
     kind
-        What the command keeps there.
+        Kind of the runs of the command.
     journal
-        The last file, where that is a journal: it grows in a hidden file until the run is complete.
+        Journal that becomes the last file; until the run is complete it is a hidden file.
     """
 
     def __init__(self, path: Path, kind: RunKind, journal: Journal | None = None) -> None:
         self.path = path
         self.kind = kind
         self.journal = journal
-        self._lock = FolderLock(path)
+        self._lock = FolderLock(path, is_shared=kind.is_shared)
+        self._claim: FolderClaim | None = None
 
     def __enter__(self) -> Self:
         """Return the folder."""
@@ -55,16 +57,23 @@ class RunFolder:
 
     @property
     def is_complete(self) -> bool:
-        """Whether an earlier run has given its journal the final name: nothing is left to write."""
+        """Whether an earlier run is complete: its journal has the final name."""
         return self.journal is not None and self.journal.path.exists()
 
     @property
     def has_record(self) -> bool:
-        """Whether the folder holds the record of a run."""
+        """Whether the folder contains the record of a run."""
         return self.kind.record is not None and (self.path / self.kind.record.name).exists()
 
-    def require_free(self, *, resume: bool, overwrite: bool) -> None:
-        """Refuse a folder with an earlier run, unless it is to be resumed or replaced; write nothing.
+    def check(self, record: Mapping[str, Any] | None, *, resume: bool, overwrite: bool) -> None:
+        """Raise the errors of :meth:`claim`, except that of a lock; write nothing.
+
+        Parameters
+        ----------
+        record
+            See :meth:`claim`; None where it is not known yet: then any earlier run can be resumed.
+        resume, overwrite
+            See :meth:`claim`.
 
         Raises
         ------
@@ -73,16 +82,6 @@ class RunFolder:
         """
         if not (resume or overwrite) and self._holds_a_run():
             raise self._error(self.kind.taken)
-
-    def check(self, record: Mapping[str, Any] | None, *, resume: bool, overwrite: bool) -> None:
-        """Refuse what :meth:`claim` would refuse, but for a lock; write nothing.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE``.
-        """
-        self.require_free(resume=resume, overwrite=overwrite)
         own = self.kind.record
         if own is None or record is None:
             return
@@ -95,45 +94,55 @@ class RunFolder:
             require_equal(before, record, own.changed, ignored=own.ignored, whole=own.name, **places)
 
     def claim(self, record: Mapping[str, Any] | None, *, resume: bool, overwrite: bool = False) -> None:
-        """Lock the folder, and make it this run's or continue the same run.
+        """Lock the folder for a new run, or for the continuation of an equal run.
 
-        Unfinished files of dead runs are removed. A complete run is neither locked nor changed.
+        Unfinished files of killed runs are removed. From now on no symbolic link below the folder is followed
+        on write. A complete run is neither locked nor changed.
 
         Parameters
         ----------
         record
-            JSON that describes the run: equal runs have equal records. None for a kind without a record.
+            JSON that describes the run; equal runs have equal records. None for a kind without a record.
         resume
-            Continue the run that the folder holds.
+            Whether to continue the run in the folder.
         overwrite
-            Remove the files of the run that the folder holds.
+            Whether to remove the files of the run in the folder.
 
         Raises
         ------
         MedrovError
-            ``USAGE``: the folder holds a run and neither is given, the record of the run to be resumed
-            differs, the folder holds other files, or another process writes there. ``OUTPUT_FAILED``.
+            ``USAGE`` if the folder contains a run and neither is given, the record of the resumed run
+            differs, the folder contains other files, another process writes there, or a folder of the run
+            is a symbolic link; ``OUTPUT_FAILED``.
         """
         self.check(record, resume=resume, overwrite=overwrite)
         if self.is_complete and not overwrite:
             return
         self._acquire()
+        # Another process may have written a run since the first check.
         self.check(record, resume=resume, overwrite=overwrite)
+        if self.is_complete and not overwrite:
+            self._lock.release()
+            return
+        unfinished = self._unfinished_files()
+        if self.journal is not None:
+            self.journal.lock()
+        self._claim = FolderClaim(self.path)
         if overwrite and self.has_record:
             self._remove_former_run()
-        self._remove_temporary_files()
+        remove_abandoned(unfinished, is_exclusive=not self.kind.is_shared)
         if self.kind.record is not None and record is not None and not self.has_record:
             with whole_file(self.path / self.kind.record.name) as temporary:
                 temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="ascii", newline="\n")
 
     def finish(self, write: Callable[[Path], None] | None = None) -> None:
-        """Give the last file its name, when all others are written, and release the folder.
+        """Write or rename the last file after all others, and release the folder.
 
         Parameters
         ----------
         write
-            Writes the last file under the path that it is called with; None where that is a journal, or
-            where the kind has no last file.
+            Function that writes the last file to the given path; None if that is a journal, or the kind has
+            no last file.
 
         Raises
         ------
@@ -147,18 +156,20 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Release the folder; what is written stays, for a later ``resume``."""
+        """Release the folder; written files stay, for a later ``resume``."""
         if self.journal is not None:
             self.journal.close()
+        if self._claim is not None:
+            self._claim.release()
         self._lock.release()
 
     def _holds_a_run(self) -> bool:
         return any(next(self.path.glob(mark), None) is not None for mark in self.kind.marks)
 
     def _holds_other_files(self) -> bool:
-        """Tell whether there are files in a folder without a record that forbid a new run."""
+        """Return whether a folder without a record contains files that prevent a new run."""
         if self.kind.needs_empty and self.path.is_dir():
-            return any(_TEMPORARY.fullmatch(item.name) is None for item in self.path.iterdir())
+            return any(UNFINISHED.fullmatch(item.name) is None for item in self.path.iterdir())
         if self.kind.needs_empty:
             return self.path.exists()
         return self.kind.last is not None and (self.path / self.kind.last).exists()
@@ -173,11 +184,9 @@ class RunFolder:
                 f"cannot write {self.path}: {error.strerror or error}",
                 "Check the folder's permissions and the free space, then run again.",
             ) from error
-        if self.journal is not None:
-            self.journal.lock()
 
     def _remove_former_run(self) -> None:
-        """Remove what a run writes, and nothing else; after a kill the rest can be resumed or removed."""
+        """Remove only files that a run writes; after a kill the rest can be resumed or removed."""
         if self.journal is not None:
             self.journal.open(lambda _: 0)
         record = None if self.kind.record is None else self.kind.record.name
@@ -188,14 +197,24 @@ class RunFolder:
             else:
                 item.unlink(missing_ok=True)
 
-    def _remove_temporary_files(self) -> None:
-        """Remove the unfinished files of dead runs, in the places that this kind writes to."""
+    def _unfinished_files(self) -> list[Path]:
+        """Return the unfinished files in the places of this kind; refuse links to folders there.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``.
+        """
         found = [*self.path.glob(".*.tmp")]
-        for name in ["."] if self.kind.needs_empty else self.kind.files:
-            found += (self.path / name).rglob(".*.tmp")
-        for item in found:
-            if _TEMPORARY.fullmatch(item.name):
-                item.unlink(missing_ok=True)
+        for name in [""] if self.kind.needs_empty else self.kind.files:
+            top = self.path / name
+            if name and top.is_symlink() and not top.is_file():
+                raise link_error(self.path, top)
+            for place, folders, files in os.walk(top):
+                for link in (Path(place, own) for own in folders if os.path.islink(Path(place, own))):  # noqa: PTH114
+                    raise link_error(self.path, link)
+                found += [Path(place, own) for own in files if UNFINISHED.fullmatch(own)]
+        return found
 
     def _error(self, refusal: Refusal) -> MedrovError:
         return refusal.error(**self._places())
@@ -207,6 +226,6 @@ class RunFolder:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return read_json(path)
+    except (OSError, DocumentError):
         return None

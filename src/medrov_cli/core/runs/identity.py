@@ -1,4 +1,4 @@
-"""What a run is, as JSON: the first field in which two runs differ, and the refusals that name it."""
+"""Comparison of the records of two runs: the first different field, and the error that names it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from medrov_cli.core.base.errors import MedrovError, usage_error
 
 MAX_SHOWN_CHARACTERS = 80
-"""A longer value is cut in a message."""
+"""Maximum length of a value in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Refusal:
     Attributes
     ----------
     message
-        Fields: ``folder``, ``record`` (path of the file that describes the run). Where two runs differ
-        also ``name``, ``names`` (first field that differs, all fields), ``old``, ``new`` (its values as
+        Fields: ``folder``, ``record`` (path of the file that describes the run). If two runs differ also
+        ``name``, ``names`` (first field that differs, all fields), ``old``, ``new`` (its values as
         JSON) and ``before``, ``now`` (its values).
     hint
         One action in the imperative.
@@ -37,7 +37,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field in which two runs differ; nested names are joined with dots."""
+    """Field in which two runs differ; nested names are joined with dots."""
 
     name: str
     before: Any
@@ -58,7 +58,7 @@ def require_equal(
     Parameters
     ----------
     before
-        Record of the earlier run, read from JSON; None: unreadable.
+        Record of the earlier run from JSON; None: unreadable.
     now
         Record of this run.
     refusal
@@ -66,9 +66,9 @@ def require_equal(
     ignored
         Names at the top level of the records that may differ.
     whole
-        Name of the record, for a message about one that cannot be read.
+        Name of the record, for the message about an unreadable one.
     places
-        More fields of the message.
+        Further fields of the message.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the runs of one command keep in their output folder."""
+"""Kinds of runs: the files of a command in its output folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from medrov_cli.core.runs.identity import Refusal
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """The file that describes a run.
+    """File that describes a run.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class RecordFile:
     changed
         Refusal to resume a run with another record.
     ignored
-        Fields at the top level that may change.
+        Fields at the top level that may differ.
     """
 
     name: str
@@ -28,24 +28,27 @@ class RecordFile:
 
 @dataclass(frozen=True, slots=True)
 class RunKind:
-    """What the runs of one command keep in their folder.
+    """Files of the runs of one command, and the conditions of their folder.
 
     Attributes
     ----------
     taken
-        Refusal of a folder with an earlier run, where neither ``resume`` nor ``overwrite`` is given.
+        Refusal of a folder with an earlier run, without ``resume`` or ``overwrite``.
     marks
-        Names or patterns of files: one of them shows an earlier run.
+        Names or patterns of files that show an earlier run.
     record
         None: the first line of each journal describes the run.
     foreign
-        Refusal of a folder without a record whose files are of something else; None: any folder will do.
+        Refusal of a folder without a record that contains other files; None: any folder is allowed.
     needs_empty
-        Whether such a folder has to be empty. Otherwise only ``last`` must be absent.
+        Whether a folder without a record has to be empty. Otherwise only ``last`` must be absent.
     last
-        File that takes its name last; None: the kind has no such file.
+        File that is completed last; None: the kind has no last file.
     files
         Further files and folders that a run writes: ``overwrite`` removes them.
+    is_shared
+        Whether runs of this kind write in one folder at the same time, each to its own journal. They
+        share the lock of the folder, and leave unfinished files there.
     """
 
     taken: Refusal
@@ -55,17 +58,18 @@ class RunKind:
     needs_empty: bool = False
     last: str | None = None
     files: tuple[str, ...] = ()
+    is_shared: bool = False
 
 
 def exclusive_kind(record: str, last: str | None = None) -> RunKind:
-    """Return the kind of runs that need a new or empty folder, and cannot overwrite one.
+    """Return a kind of runs that need a new or empty folder, and cannot overwrite one.
 
     Parameters
     ----------
     record
         Name of the file that describes a run.
     last
-        File that takes its name last.
+        File that is completed last.
     """
     return RunKind(
         taken=Refusal(

@@ -1,8 +1,4 @@
-"""Locks that end with the process that holds them, however it ends.
-
-``flock`` is used rather than a lock file: a killed process leaves nothing behind that the next run would
-have to judge. On Windows, and on file systems without such locks, nothing is locked.
-"""
+"""Locks of output folders that end with their process, also after a kill."""
 
 from __future__ import annotations
 
@@ -11,23 +7,24 @@ import sys
 from pathlib import Path
 from weakref import WeakSet
 
-from medrov_cli.core.base.errors import MedrovError, usage_error
-
-if sys.platform != "win32":
-    import fcntl
+from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.base.locks import busy_error, try_lock
 
 
 class FolderLock:
-    """Exclusive lock of a folder; writes no file.
+    """Lock of a folder; writes no file.
 
     Parameters
     ----------
     path
         An existing folder.
+    is_shared
+        Whether other shared locks may be held at the same time.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_shared: bool = False) -> None:
         self._path = path
+        self._is_shared = is_shared
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
@@ -36,13 +33,13 @@ class FolderLock:
         Raises
         ------
         MedrovError
-            ``USAGE`` if another process, or another object of this one, holds it.
+            ``USAGE`` if another process, or another object of this one, holds a lock that excludes it.
         """
         if sys.platform == "win32" or self._descriptor is not None:
             return
         descriptor = os.open(self._path, os.O_RDONLY)
         try:
-            lock_descriptor(descriptor, self._path)
+            lock_descriptor(descriptor, self._path, is_shared=self._is_shared)
         except MedrovError:
             os.close(descriptor)
             raise
@@ -56,7 +53,7 @@ class FolderLock:
             self._descriptor = None
 
 
-def lock_descriptor(descriptor: int, folder: Path) -> None:
+def lock_descriptor(descriptor: int, folder: Path, *, is_shared: bool = False) -> None:
     """Lock an open file or folder.
 
     Parameters
@@ -65,23 +62,16 @@ def lock_descriptor(descriptor: int, folder: Path) -> None:
         Closing its last copy releases the lock.
     folder
         Output folder, for the message.
+    is_shared
+        Whether other shared locks may be held at the same time.
 
     Raises
     ------
     MedrovError
         ``USAGE`` if it is locked already.
     """
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise usage_error(
-            f"--output {folder}: another process is writing there",
-            "Wait for it, or give another --output (one per shard).",
-        ) from error
-    except OSError:
-        return  # a file system without locks
+    if try_lock(descriptor, is_shared=is_shared) is False:
+        raise busy_error(folder)
 
 
 _HELD: WeakSet[FolderLock] = WeakSet()

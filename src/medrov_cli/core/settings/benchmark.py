@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import excludes, usage_error
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
-from medrov_cli.core.settings.groups import MODEL_PANEL, ModelSettings, RuntimeSettings
+from medrov_cli.core.settings.groups import MODEL_PANEL, ClassSettings, ModelSettings, RuntimeSettings
 from medrov_cli.core.settings.io_groups import OutputSettings
 from medrov_cli.core.settings.values import Variant, parse_variants
 
@@ -15,7 +16,7 @@ FIGURES_PANEL = "What to measure"
 LENGTH_PANEL = "How long"
 
 ROUNDS = 5
-"""Rounds where neither their number nor a time is given."""
+"""Default number of rounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,21 +28,23 @@ class BenchmarkSettings:
     inputs
         Files, folders, patterns; empty: synthetic phantoms of nine modalities.
     fps
-        Time one engine.
+        Whether one engine is timed.
     compare
-        Time these side by side; the first is what the others are compared with.
+        Engines that are timed in turn; the first is the reference of the ratios.
     memory
-        Images of a run whose memory is watched; null: none.
+        Number of images of the memory measurement; null: none.
     images
-        Images of a round; files are taken again where there are fewer.
+        Images per round; files are repeated if there are fewer.
     rounds, seconds
-        So many rounds, or as many as fill this time; null: the default number.
+        Number of rounds, or time in seconds after which no further round starts; null: the default number.
     weights
         Name in the manifest, or a ``.safetensors`` file.
     classes
         Number of synthetic classes; null: the vocabulary of the weights.
+    learned
+        Files of learned classes, in addition to the other classes.
     runtime
-        Where and how the network runs; ``batch`` null: as ``detect`` chooses it.
+        Settings of the network; ``batch`` null: as in ``detect``.
     """
 
     inputs: tuple[str, ...] = argument(
@@ -105,30 +108,37 @@ class BenchmarkSettings:
         help="Number of synthetic classes (fixed seed). Default: the vocabulary of the weights.",
         panel=MODEL_PANEL,
     )
+    learned: tuple[Path, ...] = option_of(
+        ClassSettings,
+        "learned",
+        before="--device",
+        help="File of 'medrov learn' in addition to the other classes; may be repeated.",
+        panel=MODEL_PANEL,
+    )
     as_json: bool = option_of(OutputSettings, "as_json")
 
     @property
     def variant(self) -> Variant:
-        """Return the engine and the number format that are timed without ``--compare``."""
+        """Return the engine and number format that are timed without ``--compare``."""
         return Variant(self.runtime.engine, self.runtime.precision)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """Return what is timed side by side."""
+        """Return the engines that are timed in turn."""
         return self.compare or (self.variant,)
 
     @property
     def times_engines(self) -> bool:
-        """Tell whether engines are timed: asked for, or nothing else is asked for."""
+        """Return whether engines are timed: requested, or nothing else is requested."""
         return self.fps or bool(self.compare) or self.memory is None
 
     @property
     def rounds_or_default(self) -> int | None:
-        """Return the number of rounds; null where a time is given in its place."""
+        """Return the number of rounds; null if a time is given instead."""
         return None if self.seconds is not None else self.rounds or ROUNDS
 
     def check(self) -> None:
-        """Refuse bad values and contradictions.
+        """Refuse invalid values and contradictions.
 
         Raises
         ------

@@ -11,7 +11,7 @@ from medrov_cli.core.writers.registry import WRITERS
 
 
 class Modality(StrEnum):
-    """The nine imaging modalities of Omnis (arXiv 2511.20650)."""
+    """Imaging modalities of Omnis (arXiv 2511.20650)."""
 
     CT = "CT"
     MRI = "MRI"
@@ -25,7 +25,7 @@ class Modality(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> Modality:
-        """Return the modality that ``text`` names, whatever its case.
+        """Return the modality with the name ``text``, in upper or lower case.
 
         Raises
         ------
@@ -39,22 +39,30 @@ class Modality(StrEnum):
         raise ValueError(f"unknown modality {text!r}; known: {known}")
 
 
+class ModalitySource(StrEnum):
+    """Origin of the modality of an image."""
+
+    DICOM = "dicom"
+    FILE = "file"
+    IMAGE_KIND = "image_kind"
+
+
 class Appearance(StrEnum):
-    """How training images are changed without moving a box."""
+    """Kinds of changes of the pixels of training images."""
 
     PLAIN = "plain"
     MEDICAL = "medical"
 
 
 class TextStart(StrEnum):
-    """What the trained map on class embeddings is before its first step."""
+    """Initial values of the trained text adapter."""
 
     CENTRED = "centred"
     WHITENED = "whitened"
 
 
 class Balance(StrEnum):
-    """What training images are grouped by, so that those of rare groups are drawn more often."""
+    """Groups of training images, of which rare ones are drawn more often."""
 
     OFF = "off"
     SOURCE = "source"
@@ -63,21 +71,21 @@ class Balance(StrEnum):
 
 
 class OptimizerName(StrEnum):
-    """How weights are moved: by AdamW, or hidden convolutions by orthogonalised steps."""
+    """Optimizers: AdamW, or orthogonalised steps for hidden convolutions."""
 
     ADAMW = "adamw"
     MUON = "muon"
 
 
 class Teacher(StrEnum):
-    """Whose predictions become pseudo-labels: those of the weights' moving average, or as they are."""
+    """Networks that predict pseudo-labels: the moving average of the weights, or the current weights."""
 
     AVERAGE = "average"
     CURRENT = "current"
 
 
 class Part(StrEnum):
-    """What of the network can be kept as it is while the rest is trained."""
+    """Parts of the network that can be frozen."""
 
     BACKBONE = "backbone"
     NECK = "neck"
@@ -86,7 +94,7 @@ class Part(StrEnum):
 
 
 class Negative(StrEnum):
-    """What an image is asked for besides its own classes, in training."""
+    """Kinds of negative prompts of a training image."""
 
     RANDOM = "random"
     FEDERATED = "federated"
@@ -95,7 +103,7 @@ class Negative(StrEnum):
 
 
 class Tracker(StrEnum):
-    """Where a training run is also reported, by that library's own logger."""
+    """Trackers of a training run."""
 
     TENSORBOARD = "tensorboard"
     MLFLOW = "mlflow"
@@ -103,11 +111,11 @@ class Tracker(StrEnum):
 
 
 Axis = Literal["axial", "coronal", "sagittal"]
-"""The plane of the slices: across the body, front to back, or left to right."""
+"""Plane of the slices."""
 
 
 class EngineName(StrEnum):
-    """The engines that can be opened; ``auto`` takes the fastest that was measured and is there."""
+    """Inference engines; ``auto`` is the fastest measured one that is available."""
 
     AUTO = "auto"
     TORCH = "torch"
@@ -116,16 +124,18 @@ class EngineName(StrEnum):
 
 
 class Precision(StrEnum):
-    """Number format of the forward pass."""
+    """Number format of the forward pass; ``auto`` is the fastest one with a small known loss."""
 
     FP32 = "fp32"
+    FP16 = "fp16"
     BF16 = "bf16"
+    AUTO = "auto"
 
 
 class Phi(StrEnum):
-    """What of a DICOM header leaves the program, beside modality, size, spacing and frame.
+    """DICOM identifiers that leave the program, beside modality, size, spacing and frame.
 
-    ``drop``: the UIDs alone. ``hash``: the UIDs hashed. ``keep``: the UIDs, the patient's id and
+    ``drop``: the UIDs only. ``hash``: the UIDs hashed. ``keep``: the UIDs, the patient's id and
     name.
     """
 
@@ -141,7 +151,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class SplitName(StrEnum):
-    """A split, or the lack of one."""
+    """Split, or no split."""
 
     TRAIN = "train"
     VAL = "val"
@@ -153,7 +163,7 @@ CalibrationMethod = Literal["isotonic", "platt"]
 
 
 Annotators = Literal["keep", "merge"]
-"""What becomes of the boxes that several people have drawn."""
+"""Treatment of boxes of one object by several annotators."""
 
 
 PhantomFormat = Literal["png", "masks", "dicom", "nifti"]
@@ -161,7 +171,7 @@ PhantomFormat = Literal["png", "masks", "dicom", "nifti"]
 
 
 OUTPUT_FORMATS = tuple(entry.name for entry in WRITERS)
-"""What ``--format`` takes."""
+"""Values of ``--format``."""
 
 OUTPUT_FORMATS_HELP = ", ".join(entry.name + (f" ({entry.help})" if entry.help else "") for entry in WRITERS)
 
@@ -182,7 +192,7 @@ def parse_formats(values: Sequence[str]) -> tuple[str, ...]:
 
 
 class ExportFormat(StrEnum):
-    """The kinds of files that ``medrov export`` writes."""
+    """File formats of ``medrov export``."""
 
     ONNX = "onnx"
     OPENVINO = "openvino"

@@ -1,4 +1,4 @@
-"""Settings of the ``medrov data`` commands that have no file of their own here."""
+"""Settings of the ``medrov data`` commands ``check``, ``stats``, ``merge``, ``presence`` and ``phantom``."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PAGE_PANEL = "Page"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopySettings:
-    """What counts as nearly the same image: see :mod:`medrov_cli.core.curation.duplicates`.
+    """Rule of near-copies, see :mod:`medrov_cli.core.curation.duplicates`.
 
     Attributes
     ----------
     max_hamming
-        Bits in which the hashes of candidates may differ.
+        Maximum number of different bits of the hashes of candidates.
     min_correlation
-        Least correlation of the thumbnails.
+        Minimum correlation of the thumbnails.
     threads
-        Files that are read at once.
+        Number of files read in parallel.
     """
 
     max_hamming: int = option(
@@ -71,13 +71,13 @@ class StatsSettings:
     Attributes
     ----------
     inputs
-        A dataset yaml, or source folders.
+        Dataset yaml, or source folders.
     data_root
-        In place of the yaml's own ``root``.
+        Folder of the sources, instead of ``root`` in the yaml.
     html
         Page to write; null: none.
     per_class, seed
-        Boxes of each class on the page, and the seed of their choice.
+        Number of boxes of each class on the page, and the seed of their selection.
     """
 
     inputs: tuple[Path, ...] = option_of(CheckSettings, "inputs")
@@ -105,15 +105,17 @@ class MergeSettings:
     Attributes
     ----------
     sources
-        Folders; each becomes a source with the name of its folder.
+        Source folders; each becomes a source with the name of its folder.
     output
         Folder of the new dataset.
     class_map
         See :mod:`medrov_cli.core.curation.class_map`.
+    kinds
+        Table of image kinds, see :mod:`medrov_cli.core.datasets.source_kinds`; null: none.
     name
-        Of the dataset; null: that of the folder.
+        Name of the dataset; null: that of the folder.
     overwrite
-        Replace a dataset that is there already, and with it a presence table edited by hand.
+        Whether to replace an existing dataset, including a presence table edited by hand.
     """
 
     sources: tuple[Path, ...] = argument(
@@ -140,6 +142,13 @@ class MergeSettings:
         help="Name of the dataset. Default: name of the folder.",
         panel=OUTPUT_PANEL,
     )
+    kinds: Path | None = option(
+        "--kinds",
+        default=None,
+        metavar="FILE",
+        help="CSV with the columns source and kind: the image kind of each source.",
+        panel=CLASSES_PANEL,
+    )
     overwrite: bool = option_of(
         OutputSettings, "overwrite", help="Replace a dataset in the same folder, with its presence.csv."
     )
@@ -155,13 +164,13 @@ class PresenceSettings:
     dataset
         Dataset yaml.
     output
-        The table; null: ``presence.csv`` beside the yaml.
+        Table to write; null: ``presence.csv`` beside the yaml.
     reasons
-        CSV with a row a cell: source, class, value, reason, text; null: none.
+        CSV with one row per cell: source, class, value, reason, text; null: none.
     overwrite
-        Replace a table that is there already.
+        Whether to replace an existing table.
     data_root
-        In place of the yaml's own ``root``.
+        Folder of the sources, instead of ``root`` in the yaml.
     """
 
     dataset: Path = argument(metavar="DATASET.yaml", help="Dataset yaml.")
@@ -192,18 +201,18 @@ class PhantomSettings:
     Attributes
     ----------
     output
-        Folder for one folder a modality.
+        Output folder, with one folder per modality.
     count
-        Images (or volumes) a modality.
+        Number of images (or volumes) per modality.
     seed
-        Other seeds give other images.
+        Random seed.
     modalities
-        Which; none: all that the format can hold.
+        Modalities; none: all that the format can store.
     format
-        ``png``: source folders. ``masks``: PNG with a mask a class. ``dicom``: CT slices with a table of
-        boxes. ``nifti``: CT volumes with label volumes. The latter three are for ``data convert``.
+        ``png``: source folders. ``masks``: PNG with one mask per class. ``dicom``: CT slices with a table of
+        boxes. ``nifti``: CT volumes with label volumes. The latter three are input of ``data convert``.
     resume
-        Continue an interrupted run.
+        Whether to continue an interrupted run.
     """
 
     output: Path = option(

@@ -10,7 +10,7 @@ from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.readers.registry import READERS
 from medrov_cli.core.settings.choices import Annotators, Axis, Modality, Split
 from medrov_cli.core.settings.field import argument, group, option, option_of
-from medrov_cli.core.settings.groups import INPUT_PANEL, OUTPUT_PANEL
+from medrov_cli.core.settings.groups import INPUT_PANEL, OUTPUT_PANEL, RuntimeSettings
 from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings, ReadSettings
 from medrov_cli.core.settings.label_map import LabelMap, parse_labels
 from medrov_cli.core.settings.lists import parse_modality
@@ -19,7 +19,7 @@ from medrov_cli.core.settings.window import AUTO
 SOURCE_PANEL = "What the source says of itself"
 
 UNSTATED = "unstated"
-"""The source of data whose origin is not given."""
+"""Source of data without a stated origin."""
 
 
 def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
@@ -28,7 +28,7 @@ def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
     Raises
     ------
     MedrovError
-        ``usage`` if it is none.
+        ``usage`` if it is invalid.
     """
     if text is None:
         return None
@@ -43,37 +43,39 @@ def parse_case_pattern(text: str | None) -> re.Pattern[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class ReaderSettings:
-    """Settings of a reader; each uses those that concern its format.
+    """Settings of a reader; each reader uses those of its format.
 
     Attributes
     ----------
     path
-        The input: a file or a folder.
+        Input file or folder.
     case
-        Finds the case in an image's path below its folder; null: as the format has it.
+        Expression for the case in an image's path below its folder; null: the case of the format.
     images
-        Folder of the images, where they are not found beside the input.
+        Folder of the images, if they are not beside the input.
     labels
-        From mask values to class names.
+        Class names of mask values.
     components
         Whether each connected part of a mask is an object; else all pixels of a class are one.
     min_area
-        Objects with fewer mask pixels are left out.
+        Minimum number of mask pixels of an object.
     axis
-        Plane in which volumes are cut.
+        Plane of the slices of volumes.
     every
-        Take every n-th slice of a volume or a series, from the first.
+        Step between used slices of a volume or a series, from the first.
     window
-        Grey-level window for volumes and DICOM, as ``--window`` has it.
+        Grey-level window for volumes and DICOM, as for ``--window``.
     csv
         Table of boxes.
     readers
-        Whether boxes that several readers have drawn around one object are kept, or merged into one.
+        Whether boxes of one object by several annotators are kept, or merged into one.
+    tile
+        Side of the tiles of slides, in pixels.
     skip_empty
-        Whether images without objects are left out. The conversion does that; a reader need not, but may
-        to save work.
+        Whether images without objects are omitted. The conversion omits them; a reader may omit them, too, to
+        save time.
     source
-        What the source is called: names of patients that it has made up itself mean nothing in another one.
+        Name of the source, in which case names of the source are unique.
     """
 
     path: Path = argument(metavar="INPUT", help="Folder or file with masks or boxes; see docs/data.md.")
@@ -123,6 +125,7 @@ class ReaderSettings:
         help="Use every N-th slice of a volume or series, starting with the first.",
         panel=INPUT_PANEL,
     )
+    max_memory: int | None = option_of(RuntimeSettings, "max_memory")
     window: str = option_of(ReadSettings, "window", default=str(AUTO), parse=None, given_default=None)
     csv: Path | None = option(
         "--csv",
@@ -135,6 +138,14 @@ class ReaderSettings:
         "--readers",
         default="keep",
         help="Boxes of one object by several readers (column rad_id): keep all, or merge to the mean.",
+        panel=INPUT_PANEL,
+    )
+    tile: int = option(
+        "--tile",
+        default=512,
+        low=32,
+        metavar="PIXELS",
+        help="Side of the tiles that are cut out of slides, in pixels of the slide.",
         panel=INPUT_PANEL,
     )
     skip_empty: bool = option(
@@ -150,25 +161,27 @@ class ConvertSettings:
     Attributes
     ----------
     format
-        A name in `readers.registry.READERS`.
+        Name in `readers.registry.READERS`.
     output
         Folder of the new source.
     modality
-        One of the nine.
+        One of the nine modalities.
     licence
-        Of the data, in the user's words.
+        Licence of the data, as text.
     source
-        Where the data comes from, in the user's words; with `UNSTATED` the folder's name tells sources apart.
+        Origin of the data, as text; with `UNSTATED` the folder's name identifies the source.
     split
-        Of the images of which the input does not say it.
+        Split of images without a split in the input.
     reader
-        The input, and how to read it.
+        Settings of the reader.
     drop_repeats
-        Whether of equal boxes of a class on an image only the first is kept.
+        Whether only the first of equal boxes of a class on an image is kept.
+    keep_metadata
+        Whether EXIF, comments, text chunks and colour profiles are copied with PNG and JPEG files.
     workers
-        Units that are read at once.
+        Number of units read in parallel.
     resume
-        Whether images that are in ``output`` already are kept.
+        Whether existing images in ``output`` are kept.
     """
 
     format: str = option(
@@ -212,6 +225,12 @@ class ConvertSettings:
         help="Keep one of several equal boxes of a class on an image.",
         panel=INPUT_PANEL,
     )
+    keep_metadata: bool = option(
+        "--keep-metadata",
+        default=False,
+        help="Copy PNG and JPEG files with EXIF, comments and other texts, which may contain names.",
+        panel=OUTPUT_PANEL,
+    )
     workers: int = option(
         "--workers", default=2, low=1, help="Number of inputs read in parallel.", panel=INPUT_PANEL
     )
@@ -219,7 +238,7 @@ class ConvertSettings:
     as_json: bool = option_of(OutputSettings, "as_json")
 
     def check(self) -> None:
-        """Refuse a merge of annotators for a format that does not name them.
+        """Refuse a merge of annotators for a format without them.
 
         Raises
         ------

@@ -22,23 +22,23 @@ class DataExportSettings:
     Attributes
     ----------
     dataset
-        A dataset yaml or a source folder.
+        Dataset yaml or source folder.
     to
         Format of the other tool.
     output
         Folder to write to.
     data_root
-        In place of the yaml's ``root``.
+        Folder of the sources, instead of ``root`` in the yaml.
     sources
-        Only these sources of the yaml; none: all.
+        Exported sources of the yaml; none: all.
     splits
-        Only images of these splits; none: all.
+        Exported splits; none: all.
     image_url
         Text before ``images/...`` in the addresses of Label Studio's tasks; null: its local files.
     link_images
-        Hard links in place of copies, where the file system can.
+        Whether to make hard links instead of copies, where the file system supports them.
     resume
-        Continue an interrupted export.
+        Whether to continue an interrupted export.
     """
 
     dataset: Path = argument(metavar="DATASET", help="Dataset yaml, or one source folder.")
@@ -79,7 +79,7 @@ class DataExportSettings:
     as_json: bool = option_of(OutputSettings, "as_json")
 
     def check(self) -> None:
-        """Refuse an address for a format that has none.
+        """Refuse an image address for a format without addresses.
 
         Raises
         ------

@@ -14,21 +14,21 @@ from medrov_cli.core.settings.io_groups import OutputSettings
 SPLITS_PANEL = "Splits"
 
 VAL_SHARE, TEST_SHARE, SEED = 0.1, 0.2, 0
-"""Shares of the images, and the seed, where they are not given."""
+"""Default fractions of the images, and default seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How images are assigned.
+    """Fractions of the splits, and seed.
 
     Attributes
     ----------
     val, test
-        Shares of the images, 0 to 1; the rest is for training.
+        Fractions of the images, 0 to 1; the rest is for training.
     seed
-        Of the order in which equal cases are assigned.
+        Seed of the order in which equal cases are assigned.
     keep_test
-        Cases with an image in the test split stay there, nothing joins them, and ``test`` is not used.
+        Whether the given test split is kept: its cases stay, no case is added, and ``test`` is not used.
     """
 
     val: float = VAL_SHARE
@@ -48,15 +48,15 @@ class SplitSettings:
     val, test, seed
         See :class:`Shares`; null: the default.
     keep_test
-        Leave the test split as it is.
+        Whether the given test split is kept.
     repair
-        Assign nothing: keep the splits, and only bring together what must not be parted.
+        Whether given splits are kept, and only groups in several splits are moved.
     join_copies
         Whether near-copies stay together.
     copies
-        Which images are near-copies.
+        Rule of near-copies.
     output
-        File to write, in place of the source's own ``annotations.json``.
+        File to write, instead of ``annotations.json`` of the source.
     """
 
     source: Path = argument(metavar="SOURCE_DIR", help="Source folder (annotations.json and images/).")
@@ -114,7 +114,7 @@ class SplitSettings:
 
     @property
     def shares(self) -> Shares:
-        """Return the shares that are given, and the defaults of the others."""
+        """Return the given fractions, and the defaults of the others."""
         return Shares(
             val=VAL_SHARE if self.val is None else self.val,
             test=TEST_SHARE if self.test is None else self.test,
@@ -123,7 +123,7 @@ class SplitSettings:
         )
 
     def check(self) -> None:
-        """Refuse options of an assignment in a repair, and shares that leave nothing for training.
+        """Refuse options of an assignment in a repair, and fractions that leave no training images.
 
         Raises
         ------

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.errors import excludes, usage_error
 from medrov_cli.core.settings.choices import CalibrationMethod
 from medrov_cli.core.settings.field import check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
     COCO_BATCH,
     COCO_SELECTION,
     DATA_PANEL,
+    LEARNED_HELP,
     MODEL_PANEL,
     OUTPUT_PANEL,
+    ClassSettings,
     ModelSettings,
     RuntimeSettings,
     SelectionSettings,
@@ -35,34 +37,36 @@ class EvaluateSettings:
     data
         Dataset yaml and split.
     predictions
-        A COCO result file to score, in place of a detector's run.
+        COCO results to evaluate, instead of a detector.
     export_truth
-        Write the split's truth as one COCO file, and do nothing else.
+        File for the ground truth of the split as one COCO document; nothing is evaluated.
     selection
-        Which detections take part: raw scores, and by COCO practice nearly every candidate.
+        Selection of detections: raw scores and, as usual for COCO, nearly every candidate.
     plain
-        Every class counts on every image, whatever the presence table says.
+        Whether every class counts on every image, without the presence table.
     hit
-        When FROC counts a hit.
+        Rule of a hit in FROC.
     bootstrap
-        Samples of the intervals; 0 leaves them out.
+        Number of samples of the intervals; 0: no intervals.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     synonyms
-        Also search for every class by each of its other names.
+        Whether each class is also evaluated by each of its synonyms.
     verify
-        Compute AP once more with pycocotools, and fail if it differs.
+        Whether AP is also computed with pycocotools, with an error if it differs.
     fit
         Weights file to write, with score calibration and operating points from these images.
     calibration
-        How scores are calibrated for ``fit``.
+        Calibration method of ``fit``.
     absent_limit
-        For ``fit``: at most so many false positives of absent classes an image, of patients that
-        the thresholds were not fitted on; null: no limit.
+        For ``fit``: maximum number of false positives of absent classes per image, of patients outside the
+        fit; null: no limit.
     text_encoder
-        Spec of the text encoder; that of the weights where null.
+        Specification of the text encoder; null: that of the weights.
+    learned
+        Files of learned classes, which replace the texts of their names.
     runtime
-        Where and how the network runs.
+        Settings of the network.
     output
         Folder of the report; null: nothing is written.
     compare
@@ -167,6 +171,7 @@ class EvaluateSettings:
         panel=MODEL_PANEL,
     )
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
+    learned: tuple[Path, ...] = option_of(ClassSettings, "learned", help=LEARNED_HELP, panel=MODEL_PANEL)
     runtime: RuntimeSettings = group(
         RuntimeSettings(batch=COCO_BATCH), help={"batch": "Images per forward pass."}, metavar={"batch": None}
     )
@@ -182,11 +187,11 @@ class EvaluateSettings:
 
     @property
     def protocol(self) -> str:
-        """Return the name of the rule by which classes count on images."""
+        """Return the name of the protocol: presence-aware or plain."""
         return "plain" if self.plain else "presence"
 
     def check(self) -> None:
-        """Refuse bad values and contradictions.
+        """Refuse invalid values and contradictions.
 
         Raises
         ------
@@ -199,6 +204,11 @@ class EvaluateSettings:
             for flag, is_given in (("--synonyms", self.synonyms), ("--fit", self.fit is not None)):
                 if is_given:
                     raise usage_error(f"{flag} needs a detector, not --predictions", "Give --weights.")
+        if self.learned:
+            if self.predictions is not None:
+                raise usage_error("--learned needs a detector, not --predictions", "Give --weights.")
+            if self.fit is not None:
+                raise excludes("--fit", "--learned", "Learned classes have thresholds of their own.")
         if self.absent_limit is not None and self.fit is None:
             raise usage_error("--absent-limit needs --fit", "Add --fit FILE, or leave it out.")
         if self.fit is not None and self.data.split == "test":

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from medrov_cli.core.base.constants import OPSET
 from medrov_cli.core.base.errors import excludes, requires, usage_error
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision, Split
 from medrov_cli.core.settings.field import check_ranges, given_flags, group, option, option_of
 from medrov_cli.core.settings.groups import (
     CLASSES_PANEL,
+    CONF_HELP,
     ClassSettings,
     ModelSettings,
     RuntimeSettings,
@@ -23,7 +25,7 @@ FORM_PANEL = "What to write"
 NMS_PANEL = "With --nms"
 
 FEWEST_IMAGES = 64
-"""Images that an export is checked on, at least."""
+"""Minimum number of images of the comparison."""
 
 DEFAULT_IMAGES = 72
 """Eight phantoms of each modality."""
@@ -36,10 +38,13 @@ PRECISIONS: dict[ExportFormat, tuple[ExportPrecision, ...]] = {
     ExportFormat.TENSORRT: (_P.FP32, _P.FP16, _P.BF16),
     ExportFormat.COREML: (_P.FP32, _P.FP16),
 }
-"""What each format can hold."""
+"""Precisions of each format."""
+
+OPSETS = range(13, 22)
+"""ONNX operator sets in which the operators of the detector have equal results: 12 has no variable Split."""
 
 TRACED = (ExportFormat.TORCHSCRIPT, ExportFormat.COREML)
-"""Formats that come from a traced torch network: one size of image, and no suppression inside."""
+"""Formats of a traced torch network, with one image size and without suppression."""
 
 SUFFIXES = {
     ExportFormat.ONNX: ".onnx",
@@ -57,34 +62,35 @@ class ExportSettings:
     Attributes
     ----------
     to, precision
-        Kind of file, and its number format.
+        File format and number format.
     classes
-        What the model finds; the vocabulary of the weights where none are given.
+        Classes of the model; empty: the vocabulary of the weights.
     is_open
-        Class embeddings stay an input.
+        Whether class embeddings are an input.
     weights
         Name in the manifest, or a ``.safetensors`` file.
     text_encoder
-        Spec of the text encoder of ``classes``; that of the weights where null.
+        Specification of the text encoder of ``classes``; null: that of the weights.
+    opset
+        ONNX operator set; null: `OPSET`.
     imgsz
-        Side of the square model input, in pixels; that of the weights where null.
+        Side of the square model input, in pixels; null: that of the weights.
     dynamic
-        Any size that is a multiple of 32; it is checked at ``imgsz`` and at a smaller one.
+        Whether any multiple of 32 is allowed as size; the model is compared at ``imgsz`` and a smaller size.
     nms
-        Whether the suppression is inside.
+        Whether the model contains the suppression.
     selection
         Settings of that suppression, as in ``detect``.
     data, data_root, split
-        A dataset whose images check (and calibrate) the model, and show the change of mAP50; without one,
-        phantoms do.
+        Dataset with images for the comparison, the int8 calibration and the change of mAP50; null: phantoms.
     images
         Number of those images.
     offline
-        Forbid every use of the network.
+        Whether the network is forbidden.
     output
-        The file; for OpenVINO and Core ML the folder. Null: named after the weights, in this folder.
+        Output file; for OpenVINO and Core ML the folder. Null: named after the weights, in this folder.
     overwrite
-        Replace what is there.
+        Whether to replace existing output.
     """
 
     to: ExportFormat = option("--to", help="Format of the model file.", panel=FORM_PANEL)
@@ -103,6 +109,13 @@ class ExportSettings:
         help="Number format; docs/export.md lists those of each file format.",
         panel=FORM_PANEL,
     )
+    opset: int | None = option(
+        "--opset",
+        default=None,
+        metavar="N",
+        help=f"ONNX operator set, {OPSETS[0]} to {OPSETS[-1]} (onnx). Default: {OPSET}.",
+        panel=FORM_PANEL,
+    )
     imgsz: int | None = option_of(RuntimeSettings, "imgsz")
     dynamic: bool = option(
         "--dynamic",
@@ -119,9 +132,7 @@ class ExportSettings:
     selection: SelectionSettings = group(
         SelectionSettings(),
         omit=("raw_scores",),
-        help={
-            "conf": "Minimum score, 0 to 1. Default: the threshold of each class in the weights, else 0.25."
-        },
+        help={"conf": CONF_HELP},
         panel=NMS_PANEL,
     )
     data: Path | None = option(
@@ -152,7 +163,7 @@ class ExportSettings:
     as_json: bool = option_of(OutputSettings, "as_json")
 
     def check(self) -> None:
-        """Refuse bad values and contradictions.
+        """Refuse invalid values and contradictions.
 
         Raises
         ------
@@ -165,6 +176,7 @@ class ExportSettings:
             raise usage_error(
                 f"--precision {self.precision} is not possible with --to {self.to}", f"Give {known}."
             )
+        self._check_opset()
         if self.imgsz is not None:
             check_imgsz(self.imgsz)
         if self.images < FEWEST_IMAGES:
@@ -177,10 +189,27 @@ class ExportSettings:
         if self.data is None and self.data_root is not None:
             raise requires("--data-root", "--data", "Add --data with the dataset yaml.")
 
+    def _check_opset(self) -> None:
+        if self.opset is None:
+            return
+        if self.to is not ExportFormat.ONNX:
+            raise requires("--opset", f"--to {ExportFormat.ONNX}", "Leave --opset out.")
+        if self.opset not in OPSETS:
+            raise usage_error(
+                f"--opset {self.opset} is not from {OPSETS[0]} to {OPSETS[-1]}",
+                f"Give one of these numbers; the default is {OPSET}.",
+            )
+
     def _check_classes(self) -> None:
         self.classes.check()
         if self.is_open and not self.classes.is_empty:
             raise excludes("--open", "--classes", "Give --classes when the open model is run.")
+        if self.classes.learned and self.is_open:
+            raise excludes("--open", "--learned", "Leave --open out: learned classes are fixed.")
+        if self.classes.learned and self.to in TRACED:
+            raise usage_error(
+                f"--learned is not possible with --to {self.to}", "Give --to onnx, openvino or tensorrt."
+            )
         if self.text_encoder is not None and self.classes.is_empty:
             raise requires("--text-encoder", "--classes", "Add --classes.")
 

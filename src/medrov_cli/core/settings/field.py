@@ -1,9 +1,9 @@
 """Options as fields of frozen dataclasses.
 
-A field made by :func:`option` or :func:`argument` holds everything about one option of a command: flags,
-help, range, heading of the help, default, the source of the default, and whether it changes a result.
-A field made by :func:`group` holds a settings class that several commands share; :func:`option_of`
-takes a single option from another class. ``commands/signature.py`` reads the fields.
+A field of :func:`option` or :func:`argument` contains all properties of one option of a command: flags, help,
+range, heading of the help, default, the source of the default, and whether it changes a result. A field of
+:func:`group` contains a settings class that several commands share; :func:`option_of` copies a single option
+of another class. ``commands/signature.py`` reads the fields.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY = "medrov"
 
 @dataclass(frozen=True, slots=True)
 class OptionField:
-    """An option or an argument, without its type and default.
+    """Option or argument, without its type and default.
 
     Attributes
     ----------
@@ -29,31 +29,31 @@ class OptionField:
     help
         One line of ``--help``.
     panel
-        Heading of ``--help`` below which the option stands; an argument has none.
+        Heading of the option in ``--help``; empty for an argument.
     metavar
-        Placeholder of the value in ``--help``; null: made of the type.
+        Placeholder of the value in ``--help``; null: from the type.
     low, high
         Range of a number, both ends included; null: unlimited.
     choices
         Accepted texts, in the order of ``--help``; empty: those of the type.
     given
-        Type that the command line reads; null: the type of the field.
+        Type on the command line; null: the type of the field.
     parse
-        Converts a given value that is not None to the value of the field.
+        Function of a given value that is not None to the value of the field.
     given_default
-        Default on the command line where it is written in another form than the field's.
+        Default on the command line, if its form differs from that of the field.
     shows_default
-        Whether the command line knows the default; if not, ``help`` states it.
+        Whether ``--help`` shows the default; otherwise ``help`` states it.
     before
-        Flag of the option before which this one is listed; empty: in the order of the fields.
+        Flag of the next option in ``--help``; empty: the order of the fields.
     source
         Source of the default: a paper, another program, a measurement.
     affects_result
-        Whether ``run.json`` or the report records it.
+        Whether ``run.json`` or the report contains it.
     key
-        Its key in that record; empty: the name of the field.
+        Key in that record; empty: the name of the field.
     recorded
-        Attribute of the settings that is recorded in its place; empty: the field itself.
+        Attribute of the settings that is recorded instead; empty: the field itself.
     """
 
     flags: tuple[str, ...] = ()
@@ -76,16 +76,16 @@ class OptionField:
 
 @dataclass(frozen=True, slots=True)
 class GroupField:
-    """A group of options inside a settings class.
+    """Group of options inside a settings class.
 
     Attributes
     ----------
     omit
-        Fields of the group that the command does not offer: they keep their default.
+        Fields of the group without an option of the command; they keep their default.
     help, metavar
-        In place of the group's own, by field.
+        Replacements of those of the group, by field.
     panel
-        In place of the group's own headings.
+        Replacement of the headings of the group.
     key, recorded
         See :class:`OptionField`.
     """
@@ -98,7 +98,7 @@ class GroupField:
     recorded: str = ""
 
     def adapt(self, name: str, spec: OptionField) -> OptionField:
-        """Return an option of the group as this command shows it."""
+        """Return an option of the group with the changes of this command."""
         return replace(
             spec,
             help=self.help.get(name, spec.help),
@@ -113,7 +113,7 @@ def option(*flags: str, default: Any = MISSING, **parts: Any) -> Any:
     Parameters
     ----------
     flags
-        Such as ``"--output", "-o"``.
+        Flags such as ``"--output", "-o"``.
     default
         Value of the field; without one the option is required. Where ``given_default`` is stated
         the default is that text, parsed.
@@ -143,8 +143,8 @@ def group(
     Parameters
     ----------
     of
-        The group's default, which gives this command's own defaults; or its class, if it has options
-        without a default.
+        Default of the group with the defaults of this command, or its class, if it has options without a
+        default.
     omit, help, metavar, panel, key, recorded
         See :class:`GroupField`.
     """
@@ -162,7 +162,7 @@ def option_of(settings: type, name: str, *, default: Any = ..., **changes: Any) 
 
 
 def spec_of(own: dataclasses.Field[Any]) -> OptionField | GroupField | None:
-    """Return what a field of a settings class is; null: neither an option nor a group."""
+    """Return the specification of a field of a settings class; null for neither an option nor a group."""
     spec = own.metadata.get(_KEY)
     return spec if isinstance(spec, OptionField | GroupField) else None
 

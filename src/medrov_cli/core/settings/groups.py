@@ -1,4 +1,4 @@
-"""Groups of options that several commands share, and the headings of ``--help``."""
+"""Groups of options that several commands share, and headings of ``--help``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from medrov_cli.core.base.errors import excludes
 from medrov_cli.core.engines.registry import ENGINES
 from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.field import option
-from medrov_cli.core.settings.values import Prompt, check_device, check_imgsz, parse_classes
+from medrov_cli.core.settings.values import Prompt, check_device, check_imgsz, parse_classes, parse_memory
 
 CLASSES_PANEL = "Classes and scores"
 DATA_PANEL = "Images and classes"
@@ -19,20 +19,27 @@ INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
 
+DEFAULT_CONF = 0.25
+"""Lowest score for weights without operating points (ultralytics' ``predict``)."""
+
+CONF_HELP = f"Minimum score, 0 to 1. Default: each class's threshold in the weights, else {DEFAULT_CONF}."
+
+LEARNED_HELP = "File of 'medrov learn' with classes of the dataset; may be repeated."
+
 STDIN = "-"
-"""In place of a path: standard input."""
+"""Name of standard input instead of a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """The network and the encoder of its class names.
+    """Settings of the weights and the text encoder.
 
     Attributes
     ----------
     weights
         Name in the manifest, or a ``.safetensors`` file.
     text_encoder
-        Spec of the text encoder; null: that of the weights.
+        Specification of the text encoder; null: that of the weights.
     """
 
     weights: str = option(
@@ -55,20 +62,22 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSettings:
-    """Where and how the network runs.
+    """Settings of the network.
 
     Attributes
     ----------
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     engine, precision
-        What computes, and in which number format.
+        Inference engine and its number format.
     imgsz
         Side of the square model input, in pixels; null: that of the weights.
     batch
-        Images a forward pass; null: chosen by engine and device.
+        Images per forward pass; null: by engine and device.
     offline
-        Forbid every use of the network.
+        Whether the network is forbidden.
+    max_memory
+        Bytes that all images that are read at a time may need; null: a quarter of the memory.
     """
 
     device: str = option(
@@ -88,7 +97,8 @@ class RuntimeSettings:
     precision: Precision = option(
         "--precision",
         default=Precision.FP32,
-        help="Number format of the network.",
+        metavar="FORMAT",
+        help="Number format: fp32, bf16, fp16 (on a GPU) or auto (fp16 on a GPU, else fp32).",
         panel=MODEL_PANEL,
         affects_result=True,
     )
@@ -116,9 +126,17 @@ class RuntimeSettings:
         help="Forbid every use of the network (also MEDROV_OFFLINE=1).",
         panel=MODEL_PANEL,
     )
+    max_memory: int | None = option(
+        "--max-memory",
+        default=None,
+        parse=parse_memory,
+        metavar="SIZE",
+        help="Memory for reading images, such as 4G. Default: 1/4 of the machine or container.",
+        panel=INPUT_PANEL,
+    )
 
     def check(self) -> None:
-        """Refuse a bad size of the model input, or a text that names no device.
+        """Refuse an invalid size of the model input, or a text that names no device.
 
         Raises
         ------
@@ -132,29 +150,23 @@ class RuntimeSettings:
 
 @dataclass(frozen=True, slots=True)
 class SelectionSettings:
-    """Which candidates of the network become detections.
+    """Selection of detections from the candidates of the network.
 
     Attributes
     ----------
     conf
-        Lowest score as it is shown; null: the operating point of each class, 0.25 where the weights have
-        none.
+        Minimum score in the unit of the output; null: the operating point of each class, or `DEFAULT_CONF`
+        if the weights have none.
     raw_scores
-        Scores as the network gives them, without calibration.
+        Whether scores are not calibrated.
     iou
-        Of two boxes of a class that overlap more than this IoU, the one with the higher score stays.
+        IoU above which the box with the lower score of two boxes of a class is removed.
     max_det
-        Detections an image, over all classes.
+        Maximum number of detections per image, over all classes.
     """
 
     conf: float | None = option(
-        "--conf",
-        default=None,
-        low=0,
-        high=1,
-        help="Minimum score, 0 to 1. Default: the threshold of each class in the weights, else 0.25.",
-        panel=CLASSES_PANEL,
-        affects_result=True,
+        "--conf", default=None, low=0, high=1, help=CONF_HELP, panel=CLASSES_PANEL, affects_result=True
     )
     raw_scores: bool = option(
         "--raw-scores",
@@ -185,27 +197,29 @@ class SelectionSettings:
 
     @property
     def selection(self) -> SelectionSettings:
-        """Return the same selection of raw scores."""
+        """Return the selection with raw scores."""
         return SelectionSettings(self.conf, raw_scores=True, iou=self.iou, max_det=self.max_det)
 
 
 COCO_SELECTION = SelectionSettings(conf=0.001, raw_scores=True, iou=0.6)
-"""For scoring: nearly every candidate takes part in the precision-recall curve (COCO's practice)."""
+"""Minimum score of evaluations: nearly every candidate is part of the precision-recall curve (as in COCO)."""
 
 COCO_BATCH = 16
-"""Images a forward pass where detections are scored."""
+"""Images per forward pass in evaluations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassSettings:
-    """What is searched for.
+    """Classes of a command.
 
     Attributes
     ----------
     classes
-        Classes and their synonyms; with none here and in the file, the vocabulary of the weights.
+        Classes and their synonyms; without classes here and in the file, the vocabulary of the weights.
     classes_file
-        Text file with one class a line; ``-``: standard input.
+        Text file with one class per line; ``-``: standard input.
+    learned
+        Files of learned classes, in addition to the classes, or alone.
     """
 
     classes: tuple[Prompt, ...] = option(
@@ -224,19 +238,28 @@ class ClassSettings:
         help="Text file of classes, one per line; - reads stdin.",
         panel=CLASSES_PANEL,
     )
+    learned: tuple[Path, ...] = option(
+        "--learned",
+        default=(),
+        given=list[Path],
+        parse=tuple,
+        metavar="FILE",
+        help="File of 'medrov learn'; may be repeated. Without --classes: its classes alone.",
+        panel=CLASSES_PANEL,
+    )
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no class is named."""
+        """Return whether no class is given."""
         return not self.classes and self.classes_file is None
 
     @property
     def reads_stdin(self) -> bool:
-        """Tell whether the classes come from standard input."""
+        """Return whether the classes are read from standard input."""
         return self.classes_file is not None and str(self.classes_file) == STDIN
 
     def check(self) -> None:
-        """Refuse classes from two places.
+        """Refuse classes both from the option and from a file.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,23 +13,29 @@ from medrov_cli.core.settings.field import argument, option
 from medrov_cli.core.settings.groups import DATA_PANEL, INPUT_PANEL, OUTPUT_PANEL
 from medrov_cli.core.settings.window import AUTO, WindowSpec, parse_window
 
+_ADDRESS = re.compile(r"\w{2,}:/")
+"""Start of the address of an object store, as a path: pathlib joins the two slashes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSettings:
-    """How files become frames.
+    """Settings of reading files as frames.
 
     Attributes
     ----------
     window
         Grey-level window.
     axis
-        Plane in which NIfTI volumes are cut. Other formats are read as they are stored.
+        Plane of the slices of volumes. Other formats are read as stored.
     threads
-        Files that are read at once.
+        Number of files read in parallel.
     limits
-        What is refused before decoding.
+        Limits that are checked before decoding.
     patient
-        Whether frames of DICOM files carry the patient's id and name.
+        Whether frames of DICOM files contain the patient's id and name.
+    by_region
+        Whether slides and images beyond the limits become frames that are read by regions. Otherwise a
+        slide is decoded whole, within the limits.
     """
 
     window: WindowSpec = option(
@@ -43,7 +50,7 @@ class ReadSettings:
     axis: Axis = option(
         "--axis",
         default="axial",
-        help="Orientation of the slices of a NIfTI volume.",
+        help="Orientation of the slices of a volume (NIfTI, NRRD, MetaImage, Analyze).",
         panel=INPUT_PANEL,
         affects_result=True,
     )
@@ -52,20 +59,21 @@ class ReadSettings:
     )
     limits: InputLimits = field(default_factory=InputLimits)
     patient: bool = False
+    by_region: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSettings:
-    """The images of a dataset yaml.
+    """Settings of a dataset yaml and a split.
 
     Attributes
     ----------
     dataset
-        The yaml.
+        Dataset yaml.
     data_root
-        Folder of the sources, in place of the yaml's own ``root``.
+        Folder of the sources, instead of ``root`` in the yaml.
     split
-        Which images.
+        Split of the images.
     """
 
     dataset: Path = argument(help="Dataset yaml, which lists source folders with COCO annotations.")
@@ -81,16 +89,16 @@ class DatasetSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSettings:
-    """Where results go, and what becomes of an earlier run there.
+    """Output folder, and treatment of an earlier run in it.
 
     Attributes
     ----------
     folder
         Output folder; null: nothing is written.
     resume, overwrite
-        Continue the run that is in the folder, or replace it.
+        Whether to continue the run in the folder, or to replace it.
     as_json
-        Print the result as one JSON document.
+        Whether the result is printed as one JSON document.
     """
 
     folder: Path | None = option(
@@ -110,7 +118,7 @@ class OutputSettings:
     )
 
     def check(self) -> None:
-        """Refuse contradictions, and a file in place of a folder.
+        """Refuse contradictions, and a file instead of a folder.
 
         Raises
         ------
@@ -122,5 +130,10 @@ class OutputSettings:
         for flag, is_given in (("--resume", self.resume), ("--overwrite", self.overwrite)):
             if is_given and self.folder is None:
                 raise requires(flag, "--output", "Add --output.")
+        if self.folder is not None and _ADDRESS.match(str(self.folder)):
+            raise usage_error(
+                f"--output {self.folder}: results are written to a folder, not to an object store",
+                "Give a folder, and copy it when the run is complete.",
+            )
         if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
             raise usage_error(f"--output {self.folder} is a file", "Give a folder.")

@@ -1,4 +1,4 @@
-"""Which value of a mask is which class."""
+"""Classes of mask values."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _HINT = "Write 1=liver,2=kidney, or one name for all values other than 0."
 
 @dataclass(frozen=True, slots=True)
 class LabelMap:
-    """From mask values to class names.
+    """Map from mask values to class names.
 
     Attributes
     ----------
     names
-        By value; never 0, which is the background. An empty name says that the value is left out.
+        Names by value, without 0, the background. A value with an empty name is ignored.
     binary
-        Class of every value but 0; null where values differ in class.
+        Class of all values other than 0; null if values have different classes.
     """
 
     names: Mapping[int, str] = field(default_factory=dict)
@@ -30,16 +30,16 @@ class LabelMap:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes, in the order in which they were given, each once."""
+        """Distinct classes in the given order."""
         if self.binary is not None:
             return (self.binary,)
         return tuple(dict.fromkeys(name for name in self.names.values() if name))
 
 
 def parse_labels(text: str | None) -> LabelMap:
-    """Read ``1=liver,2=kidney``, or the one class of a binary mask: ``polyp``.
+    """Parse ``1=liver,2=kidney``, or the class of a binary mask: ``polyp``.
 
-    Several values may have the same name: they are one class. ``255=`` leaves a value out.
+    Values with the same name are one class. ``255=`` ignores a value.
 
     Raises
     ------

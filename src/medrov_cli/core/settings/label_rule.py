@@ -1,4 +1,4 @@
-"""Rule of ``medrov pseudolabel``: when a proposal becomes a label."""
+"""Rule of ``medrov pseudolabel``: conditions of a label."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from medrov_cli.core.settings.values import check_imgsz
 RULES_PANEL = "Rules"
 
 AGREE_IOU = 0.5
-"""Two views see the same object if their boxes of one class overlap by this IoU (PASCAL VOC's hit)."""
+"""Minimum IoU of boxes of one object in two views (as for a hit in PASCAL VOC)."""
 
 _PAPER = ProposalSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRule:
-    """When a proposal becomes a label. The defaults are MedROV's (arXiv 2511.20650), with one view.
+    """Conditions of a label. The defaults are those of MedROV (arXiv 2511.20650), with one view.
 
     Attributes
     ----------
     score
-        A proposal needs at least this.
+        Minimum score of a label.
     calibrated
-        ``score`` and what is written are calibrated scores, so that each class has its own raw one.
+        Whether ``score`` and written scores are calibrated, so that each class has its own raw threshold.
     nms_iou
-        Of two proposals that overlap more than this the better stays, whatever the classes.
+        IoU above which the proposal with the lower score of two proposals of any class is removed.
     max_truth_iou
-        A proposal that overlaps an annotated box by this IoU or more is dropped.
+        Minimum IoU with an annotated box at which a proposal is removed.
     flip
-        Search the mirror image, too.
+        Whether the mirror image is a further view.
     scales
-        Sides of the model input, as shares of the usual one.
+        Sides of the model input, relative to the usual one.
     agree
-        So many views must find an object; null: all that can.
+        Minimum number of views with a box; null: all possible views.
     """
 
     score: float = option(
@@ -99,7 +99,7 @@ class LabelRule:
     )
 
     def check(self, weights: int) -> None:
-        """Refuse bad values, for a number of weights.
+        """Refuse invalid values, for a number of weights.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class LabelRule:
         Raises
         ------
         MedrovError
-            ``USAGE``: two scales give the same side, or one gives a side that cannot be.
+            ``USAGE`` if two scales give the same side, or one gives an invalid side.
         """
         sides = [round(imgsz * scale / GRID) * GRID for scale in self.scales]
         if len(set(sides)) < len(sides):
@@ -136,7 +136,7 @@ class LabelRule:
 
 
 def rule_record(rule: LabelRule, views: int) -> dict[str, Any]:
-    """Return a rule as each label carries it."""
+    """Return a rule in the form of the field ``rule`` of a label."""
     record = {
         "score": rule.score,
         "scores": "calibrated" if rule.calibrated else "raw",

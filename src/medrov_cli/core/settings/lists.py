@@ -9,11 +9,14 @@ from typing import TypeVar
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.settings.choices import SPLITS, Modality, Split
 
+MAX_CORES = 4096
+"""Largest number of cores of ``--cores``; larger numbers are typing errors."""
+
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def parse_names(values: Sequence[str], kind: type[Choice], option: str) -> tuple[Choice, ...]:
-    """Return what a list of names with commas chooses; ``none`` chooses nothing.
+    """Return the members of a comma-separated list of names; none for ``none``.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def parse_names(values: Sequence[str], kind: type[Choice], option: str) -> tuple
 
 
 def parse_modality(text: str) -> Modality:
-    """Return the modality that ``--modality`` names.
+    """Return the modality of ``--modality``.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def parse_modalities(texts: Sequence[str]) -> tuple[Modality, ...]:
 
 
 def parse_scales(text: str) -> tuple[float, ...]:
-    """Return the scales that ``--scales`` names.
+    """Return the scales of ``--scales``.
 
     Raises
     ------
@@ -72,8 +75,24 @@ def parse_scales(text: str) -> tuple[float, ...]:
         raise usage_error(f"--scales {text!r} is not a list of numbers", "Write 0.8,1.0,1.25.") from error
 
 
+def parse_cores(text: str) -> tuple[int, ...]:
+    """Return the numbers of ``--cores``, each once.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 0 < int(part) <= MAX_CORES for part in parts):
+        raise usage_error(
+            f"--cores {text!r} is not a list of numbers from 1 to {MAX_CORES}", "Write 2, or 2,4,8."
+        )
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
 def parse_splits(text: str) -> tuple[Split, ...]:
-    """Return the splits that ``--splits`` names, each once, in the usual order.
+    """Return the splits of ``--splits``, each once, in the usual order.
 
     Raises
     ------

@@ -1,8 +1,7 @@
-"""Presets: options of a command in a file, of the package or of the user's own."""
+"""Presets: options of a command in a file of the package or the user."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +11,7 @@ from medrov_cli.core.base.errors import MedrovError, usage_error
 
 
 def preset_names() -> tuple[str, ...]:
-    """Return the names of the presets that come with the package."""
+    """Return the names of the presets of the package."""
     folder = files("medrov_cli").joinpath("assets", "presets")
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir()))
 
@@ -23,26 +22,25 @@ def read_preset(name: str, options: Collection[str]) -> dict[str, Any]:
     Parameters
     ----------
     name
-        A name of :func:`preset_names`, or the path of a TOML file.
+        Name of :func:`preset_names`, or the path of a TOML file.
     options
-        The options that there are, without their dashes.
+        Options of the command, without dashes.
 
     Raises
     ------
     MedrovError
-        ``USAGE``: no such preset, not TOML, an unknown option, or a value that is none.
+        ``USAGE`` for an unknown preset, invalid TOML, an unknown option or an invalid value.
     """
-    if name in preset_names():
-        text = files("medrov_cli").joinpath("assets", "presets", f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise _unusable(name, "no preset or file of this name") from error
+    from medrov_cli.core.base.documents import read_toml
+    from medrov_cli.core.base.text_files import DocumentError
+
+    shipped = files("medrov_cli").joinpath("assets", "presets", f"{name}.toml")
     try:
-        preset = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _unusable(name, f"it is not TOML: {error}") from error
+        preset = read_toml(Path(str(shipped)) if name in preset_names() else Path(name))
+    except OSError as error:
+        raise _unusable(name, "no preset or file of this name") from error
+    except DocumentError as error:
+        raise _unusable(name, f"it {error}") from error
     for key, value in preset.items():
         if key not in options:
             raise _unusable(name, f"there is no option --{key}")

@@ -7,18 +7,20 @@ from pathlib import Path
 
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.base.errors import excludes, usage_error
-from medrov_cli.core.settings.choices import Split
+from medrov_cli.core.settings.choices import Modality, Split
 from medrov_cli.core.settings.field import argument, group, option, option_of
 from medrov_cli.core.settings.groups import (
     DATA_PANEL,
+    LEARNED_HELP,
     MODEL_PANEL,
     OUTPUT_PANEL,
+    ClassSettings,
     ModelSettings,
     RuntimeSettings,
 )
 from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings, ReadSettings
 from medrov_cli.core.settings.label_rule import LabelRule
-from medrov_cli.core.settings.lists import parse_splits
+from medrov_cli.core.settings.lists import parse_modality, parse_splits
 from medrov_cli.core.settings.values import Shard
 
 
@@ -31,27 +33,29 @@ class PseudolabelSettings:
     data
         Dataset yaml; its split is not used.
     presence
-        Presence table, or ``omnis``, in place of the yaml's own.
+        Presence table, or ``omnis``, instead of that of the yaml.
     splits
-        Which images get labels.
+        Splits that are labelled.
     shard
-        Which part of the images; null for all.
+        Part of the images; null: all.
     threads
-        Files that are read at once.
+        Number of files read in parallel.
     rule
-        When a proposal becomes a label.
+        Conditions of a label.
     weights
         Names in the manifest, or ``.safetensors`` files.
     text_encoder
-        Spec of the text encoder; that of each weights file where null.
+        Specification of the text encoder; null: that of each weights file.
+    learned
+        Files of learned classes, which replace the texts of their names, with the weights they belong to.
     runtime
-        Where and how the network runs.
+        Settings of the network.
     output
-        Folder of the new dataset; null in a dry run alone.
+        Folder of the new dataset; null in a dry run only.
     dry_run
-        Count, and write nothing.
+        Whether labels are counted only, without output.
     review
-        HTML page to write, for people to decide on each label.
+        HTML page for a review of the labels.
     """
 
     data: DatasetSettings = group(DatasetSettings, omit=("split",), metavar={"dataset": "DATASET"})
@@ -92,6 +96,7 @@ class PseudolabelSettings:
         panel=MODEL_PANEL,
     )
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
+    learned: tuple[Path, ...] = option_of(ClassSettings, "learned", help=LEARNED_HELP, panel=MODEL_PANEL)
     runtime: RuntimeSettings = group(
         RuntimeSettings(batch=8), help={"batch": "Images per forward pass."}, metavar={"batch": None}
     )
@@ -115,7 +120,7 @@ class PseudolabelSettings:
     )
 
     def check(self) -> None:
-        """Refuse bad values and contradictions.
+        """Refuse invalid values and contradictions.
 
         Raises
         ------
@@ -150,21 +155,36 @@ class ApplySettings:
     Attributes
     ----------
     decisions
-        File that the review page has saved.
+        File of decisions of the review page.
     labels
-        The folder that was reviewed.
+        Folder that was reviewed.
     output
         Folder of the new dataset.
+    modality
+        Modality of images whose modality is unknown.
     overwrite
-        Replace an earlier run in that folder.
+        Whether to replace an earlier run in that folder.
     """
 
-    decisions: Path = argument(metavar="FILE", help="File of decisions saved by the review page.")
+    decisions: Path = argument(
+        metavar="FILE", help="File of decisions saved by the review page or the report of detections."
+    )
     labels: Path = option(
-        "--labels", metavar="DIR", help="Output folder of 'pseudolabel' that was reviewed.", panel=DATA_PANEL
+        "--labels",
+        metavar="DIR",
+        help="Output folder of 'pseudolabel' or 'detect' that was reviewed.",
+        panel=DATA_PANEL,
     )
     output: Path = option(
         "--output", "-o", metavar="DIR", help="Folder of the new dataset.", panel=OUTPUT_PANEL
+    )
+    modality: Modality | None = option(
+        "--modality",
+        default=None,
+        parse=parse_modality,
+        metavar="NAME",
+        help="Modality of the images of 'detect' whose modality is unknown.",
+        panel=DATA_PANEL,
     )
     overwrite: bool = option_of(OutputSettings, "overwrite")
     as_json: bool = option_of(OutputSettings, "as_json")

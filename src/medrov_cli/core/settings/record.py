@@ -1,4 +1,4 @@
-"""Settings as JSON: what ``run.json``, a report and ``config.json`` say about a run."""
+"""Settings as JSON, for ``run.json``, reports and ``config.json``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def results_record(settings: Any) -> dict[str, Any]:
 
 
 def whole_record(settings: Any, leave_out: Collection[str] = ()) -> dict[str, Any]:
-    """Return all fields but those in ``leave_out``, by key; a group is an object of its own."""
+    """Return all fields except those in ``leave_out``, by key; a group is a nested object."""
     record: dict[str, Any] = {}
     for own in fields(settings):
         spec = spec_of(own) or OptionField()
@@ -34,7 +34,7 @@ def whole_record(settings: Any, leave_out: Collection[str] = ()) -> dict[str, An
 
 
 def as_json_value(value: Any) -> Any:
-    """Return a value as JSON has it: an object for a group, else the text that an option takes."""
+    """Return a value in JSON: an object for a group, else the text of the option."""
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, bool | int | float | str):

@@ -14,35 +14,35 @@ PAPER = "MedROV, arXiv 2511.20650"
 
 @dataclass(frozen=True, slots=True)
 class ProposalSettings:
-    """How proposals become targets.
+    """Rules by which proposals become targets.
 
-    The values are MedROV's (arXiv 2511.20650), but for the first epoch. Its pixel sizes are for a
-    model input of 640; here they are shares of the input's side.
+    The values are those of MedROV (arXiv 2511.20650), except the first epoch. Its pixel sizes are for a model
+    input of 640; here they are fractions of the input's side.
 
     Attributes
     ----------
     teacher
-        The moving average of the weights, or the weights as they are.
+        The moving average of the weights, or the current weights.
     first_epoch
-        Proposals begin with this epoch, 0-based. The paper's model is pretrained and begins at once;
-        one from random weights is sure of boxes that are none, until it has seen some images.
+        First epoch with proposals, 0-based. The paper's model is pretrained and starts with epoch 0; an
+        untrained one gives high scores to false positives.
     candidate_score, nms_iou
-        Suppression, whatever the class: one object, one box.
+        Minimum score and IoU of the suppression over all classes.
     min_score
-        A proposal needs at least this.
+        Minimum score of a proposal.
     max_truth_iou
-        A proposal that overlaps a ground-truth box by this IoU or more is dropped.
+        Minimum IoU with a ground-truth box at which a proposal is removed.
     unknown_objects
-        Whether what no class may explain becomes a target with the embedding of its own image;
-        needs an encoder with an image tower.
+        Whether objects of no class become targets with the embedding of their crop; requires an encoder with
+        an image tower.
     max_unknown
-        Unknown objects an image, best scores first.
+        Maximum number of unknown objects per image, highest scores first.
     min_side, max_side
         Sides of an unknown object's box: 50 to 320 px at 640.
     expansion
-        Its crop is larger than the box by this share on each side, clipped to its source image.
+        Enlargement of the crop on each side, relative to the box; clipped to the source image.
     min_crop
-        Sides of the crop: at least 30 px at 640.
+        Minimum sides of the crop: 30 px at 640.
     """
 
     unknown_objects: bool = option(
@@ -84,14 +84,14 @@ class ProposalSettings:
 
 @dataclass(frozen=True, slots=True)
 class DistillationSettings:
-    """Knowledge distillation: another network's outputs as a second loss.
+    """Settings of knowledge distillation: the outputs of another network as a second loss.
 
     Attributes
     ----------
     weights
-        Those of the teacher; null: no distillation.
+        Weights of the teacher; null: no distillation.
     gain
-        Weight of that loss beside the training loss.
+        Weight of that loss relative to the training loss.
     """
 
     weights: str | None = option(

@@ -34,33 +34,33 @@ from medrov_cli.core.settings.values import check_imgsz
 
 ENGINE_PANEL = "Engine"
 
-_NOT_RECORDED = ("preset", "uses_pseudo_labels", "as_json")
+_NOT_RECORDED = ("preset", "uses_pseudo_labels", "as_json", "max_memory")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """All settings of a run, as they are written beside its weights; each option has its help.
+    """Settings of a training run, as written to its folder; each option has its help.
 
     Attributes
     ----------
     accumulate
-        Each process computes its share of a step in so many parts, one after the other: less memory, but
-        a batch norm sees a part alone.
+        Number of consecutive parts in which each process computes its samples of a step. This reduces memory,
+        but the statistics of batch norms are those of a part.
     text_adapter
-        The linear map separates class embeddings that the encoder places close together (left and right
-        lung).
+        Whether a linear map is trained, which separates similar class embeddings (left and right lung).
     text_start
-        Used unless weights to start from bring their own map.
+        Initial text adapter, unless the initial weights contain one.
     uses_pseudo_labels, pseudo_rules
-        Whether a teacher's proposals become targets, and how.
+        Whether proposals of a teacher become targets, and their rules.
     distiller
-        Another network whose outputs are learned, if there is one.
+        Settings of the teacher of the distillation.
     deterministic
-        The CPU needs no such thing.
+        Deterministic operations; not needed on a CPU.
     workers
-        For each training process; null: see :func:`~medrov_cli.core.base.environment.workers_for`.
+        Data workers of each training process; null: see
+        :func:`~medrov_cli.core.base.environment.workers_for`.
     save_steps
-        The state is also saved after each epoch; 0: then alone.
+        Steps between saves of the state, which is also saved after each epoch; 0: after each epoch only.
     """
 
     dataset: Path = option_of(DatasetSettings, "dataset")
@@ -236,20 +236,21 @@ class TrainSettings:
     )
     resume: bool = option_of(OutputSettings, "resume")
     offline: bool = option_of(RuntimeSettings, "offline")
+    max_memory: int | None = option_of(RuntimeSettings, "max_memory", panel=DATA_PANEL)
     as_json: bool = option_of(OutputSettings, "as_json")
 
     @property
     def pseudo_labels(self) -> ProposalSettings | None:
-        """Return how a teacher's proposals become targets; null: they do not."""
+        """Return the rules of the pseudo-labels; null without pseudo-labels."""
         return self.pseudo_rules if self.uses_pseudo_labels else None
 
     @property
     def distillation(self) -> DistillationSettings | None:
-        """Return the network whose outputs are learned, and their weight; null: there is none."""
+        """Return the settings of the distillation; null without distillation."""
         return None if self.distiller.weights is None else self.distiller
 
     def check(self) -> None:
-        """Refuse a size that the network cannot take, and unknown objects without pseudo-labels.
+        """Refuse an invalid size of the model input, and unknown objects without pseudo-labels.
 
         Raises
         ------
@@ -262,5 +263,5 @@ class TrainSettings:
 
 
 def config_record(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings as ``config.json`` has them."""
+    """Return the settings in the form of ``config.json``."""
     return whole_record(settings, leave_out=_NOT_RECORDED)

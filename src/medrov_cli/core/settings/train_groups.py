@@ -16,7 +16,7 @@ SCHEDULE_PANEL = "Schedule"
 
 @dataclass(frozen=True, slots=True)
 class LossGains:
-    """Weights of the three terms (ultralytics' defaults)."""
+    """Weights of the three terms of the loss (ultralytics' defaults)."""
 
     box: float = option(
         "--box-gain",
@@ -46,22 +46,22 @@ class LossGains:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSettings:
-    """An optimizer with warm-up and cosine.
+    """Optimizer with warm-up and cosine schedule.
 
     Attributes
     ----------
     optimizer
         AdamW, or Muon for hidden convolutions.
     learning_rate
-        Peak.
+        Peak learning rate.
     weight_decay
-        On matrices only, not on biases and norms.
+        Weight decay of matrices, not of biases and norms.
     warmup_steps
-        Linear rise from 0; at most a fifth of the run.
+        Steps of the linear rise from 0; at most a fifth of the run.
     final_share
-        The cosine ends at this share of the peak.
+        Final learning rate, relative to the peak.
     average_decay
-        Of the weights' moving average, a step; see
+        Decay of the moving average of the weights per step; see
         :class:`~medrov_cli.core.model.learning.moving_average.MovingAverage`.
     """
 
@@ -103,28 +103,29 @@ class ScheduleSettings:
 
 @dataclass(frozen=True, slots=True)
 class AppearanceSettings:
-    """Strengths of the changes of pixels; 0 switches one off.
+    """Strengths of the changes of pixels; 0: no change.
 
     Attributes
     ----------
     gamma, contrast, brightness
-        Of the grey level curve: the exponent's logarithm, the slope and the shift (1 is white).
+        Parameters of the grey level curve: logarithm of the exponent, slope and shift (1 is white).
     hue, saturation
-        Turn of the colour circle (1 is a whole turn), and gain, of coloured modalities.
+        Rotation of the hue (1 is a full turn) and gain of the saturation, of coloured modalities.
     white_balance
-        Gain of each colour channel, of the same.
+        Gain of each colour channel, of coloured modalities.
     stain
         Gain of each stain's density in histopathology.
     blur, noise
-        Share of images that get it. Noise is speckle in ultrasound.
+        Fractions of images with blur and with noise. Noise is speckle in ultrasound.
     grey
-        Share of coloured images without their colours.
+        Fraction of coloured images that are converted to grey.
     window
-        Share of CT, MRI and X-ray images shown in a narrower window.
+        Fraction of CT, MRI and X-ray images with a narrower window.
     resolution, compression
-        Share of images made smaller and large again, and saved as JPEG of low quality.
+        Fractions of images that are downscaled and upscaled again, and that are compressed as JPEG of low
+        quality.
     vignette, glare
-        Share of images through a lens with dark edges, and of endoscopies with specular spots.
+        Fractions of images with dark edges, and of endoscopies with specular spots.
     """
 
     gamma: float = 0.3
@@ -163,10 +164,10 @@ APPEARANCES = {
 
 @dataclass(frozen=True, slots=True)
 class AugmentationSettings:
-    """Strengths of the augmentation; 0 switches a part off.
+    """Strengths of the augmentation; 0: none.
 
-    The geometry is ultralytics' (mosaic, scale 0.5, translate 0.1, flips). How pixels change is
-    ``appearance``.
+    The geometry is that of ultralytics (mosaic, scale 0.5, translate 0.1, flips). ``appearance`` is the
+    change of pixels.
     """
 
     mosaic: float = option(
@@ -195,20 +196,20 @@ class AugmentationSettings:
 
 @dataclass(frozen=True, slots=True)
 class NegativeSettings:
-    """What an image is asked for besides its own classes; each kind can be switched off.
+    """Kinds of negative prompts; each can be disabled.
 
     Attributes
     ----------
     random
         Classes drawn at random.
     federated
-        A class that the presence table calls possible but not annotated is no negative (as in
-        LVIS, arXiv 1908.03195): it is asked for, but its silence is not rewarded.
+        Whether a class that the presence table marks as possible but not annotated is not a negative (as in
+        LVIS, arXiv 1908.03195), although it may be prompted.
     background
-        One prompt of no text for all that nobody asks for (YOLO-World's padding). The network
-        keeps it, in training and after.
+        One prompt without text for unprompted objects (YOLO-World's padding), which stays in the trained
+        network.
     hard
-        The classes whose texts are most like those of the image's own come first.
+        Whether classes with texts similar to those of the image's classes come first.
     """
 
     random: bool = True
@@ -219,18 +220,18 @@ class NegativeSettings:
 
 @dataclass(frozen=True, slots=True)
 class BalanceSettings:
-    """How strongly images of rare groups are preferred.
+    """Preference of images of rare groups.
 
     Attributes
     ----------
     by
-        The groups. Off draws every image equally often.
+        Groups; ``off``: all images are drawn equally often.
     power
-        At least 0, which draws every image equally often. With 1 and a threshold of 1, groups
-        that share no image are drawn equally often as wholes, however small they are.
+        Strength, at least 0; with 0 all images are drawn equally often. With 1 and a threshold of 1, groups
+        without common images are drawn equally often, independent of their size.
     threshold
-        A group with at least this share of the images is not preferred, so 1 prefers each group
-        over all larger ones. LVIS (arXiv 1908.03195) has 0.001, with a power of 0.5, by class.
+        Fraction of the images from which a group is not preferred; with 1 each group is preferred over larger
+        ones. LVIS (arXiv 1908.03195) uses 0.001 with a power of 0.5, by class.
     """
 
     by: Balance = option(
@@ -258,7 +259,7 @@ class BalanceSettings:
 
 
 def parse_negatives(texts: Sequence[str]) -> NegativeSettings:
-    """Return the kinds of negatives that ``--negatives`` names.
+    """Return the kinds of negatives of ``--negatives``.
 
     Raises
     ------

@@ -12,6 +12,10 @@ from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.settings.choices import EngineName, Precision
 
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
+_MEMORY = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)\s*(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
+MIN_MEMORY_BYTES = 64 << 20
+"""Smallest budget for images: one of 1,024 x 1,024 pixels fits."""
+
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PROMPT_HINT = (
     'Write classes as "lung nodule, colon polyp/polyp": commas between classes, slashes between synonyms.'
@@ -19,7 +23,7 @@ _PROMPT_HINT = (
 
 
 def check_imgsz(imgsz: int) -> None:
-    """Refuse a size that the network cannot take.
+    """Refuse an invalid size of the model input.
 
     Raises
     ------
@@ -34,7 +38,7 @@ def check_imgsz(imgsz: int) -> None:
 
 
 def check_device(device: str) -> None:
-    """Refuse a text that names no device; whether the device is there is seen on opening.
+    """Refuse a text that names no device; its availability is checked when it is opened.
 
     Raises
     ------
@@ -45,16 +49,34 @@ def check_device(device: str) -> None:
         raise usage_error(f"--device {device!r} is not a device", "Give auto, cpu, cuda, cuda:N or mps.")
 
 
+def parse_memory(text: str) -> int:
+    """Parse a size of memory, such as ``4GiB``, ``4G``, ``500M`` or a number of bytes.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    found = _MEMORY.fullmatch(text.strip())
+    size = 0 if found is None else int(float(found[1]) * 1024 ** "bkmgt".index((found[2] or "b").lower()))
+    if size < MIN_MEMORY_BYTES:
+        raise usage_error(
+            f"--max-memory {text!r} is no size from {MIN_MEMORY_BYTES >> 20}M on",
+            "Give a number with a unit, such as 4G or 500M.",
+        )
+    return size
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One class that is searched for.
+    """Class given by text.
 
     Attributes
     ----------
     name
-        As given, with plain spaces; synonyms included: ``colon polyp/polyp``.
+        Text as given, with single spaces and synonyms: ``colon polyp/polyp``.
     synonyms
-        The texts whose embeddings are averaged; the name alone where there is one text only.
+        Texts whose embeddings are averaged; only the name if there is one text.
     """
 
     name: str
@@ -114,7 +136,7 @@ def distinct_prompts(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The part of the inputs that one job of an array takes.
+    """Part of the inputs of one job of an array.
 
     Attributes
     ----------
@@ -133,7 +155,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Return the shard that ``i/n`` names.
+        """Return the shard of ``i/n``.
 
         Raises
         ------
@@ -150,12 +172,12 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class HitRule:
-    """When a detection hits an object.
+    """Rule of a hit of an object by a detection.
 
     Attributes
     ----------
     iou
-        At this IoU or above; null: where the centres are nearer than the object's radius.
+        Minimum IoU; null: the distance of the centres is less than the object's radius.
     """
 
     iou: float | None = 0.5
@@ -166,12 +188,12 @@ class HitRule:
 
     @classmethod
     def parse(cls, text: str) -> HitRule:
-        """Return the rule that ``centre``, ``iou`` or ``iou:X`` names.
+        """Return the rule of ``centre``, ``iou`` or ``iou:X``.
 
         Raises
         ------
         ValueError
-            If it is none of them, or X is not above 0 and up to 1.
+            If it is none of these, or X is not above 0 and up to 1.
         """
         name, _, value = text.strip().partition(":")
         if name == "centre" and not value:
@@ -182,7 +204,7 @@ class HitRule:
 
 
 def parse_hit(text: str) -> HitRule:
-    """Return the hit rule that ``--hit`` names.
+    """Return the hit rule of ``--hit``.
 
     Raises
     ------
@@ -197,14 +219,14 @@ def parse_hit(text: str) -> HitRule:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What runs the network, and in which number format; or a model of ``medrov export``."""
+    """Engine with its number format, or a model of ``medrov export``."""
 
     engine: EngineName = EngineName.AUTO
     precision: Precision = Precision.FP32
     exported: Path | None = None
 
     def __str__(self) -> str:
-        """Return ``openvino-bf16``, the engine alone for fp32, or the name of an exported model."""
+        """Return ``openvino-bf16``, the engine only for fp32, or the name of an exported model."""
         if self.exported is not None:
             return self.exported.name
         tail = "" if self.precision is Precision.FP32 else f"-{self.precision}"
@@ -212,7 +234,7 @@ class Variant:
 
     @classmethod
     def parse(cls, text: str) -> Variant:
-        """Return what ``openvino-bf16``, ``torch`` or ``model.onnx`` names.
+        """Return the variant of ``openvino-bf16``, ``torch`` or ``model.onnx``.
 
         Raises
         ------
@@ -232,7 +254,7 @@ class Variant:
 
 
 def parse_variants(text: str) -> tuple[Variant, ...]:
-    """Return what the list of ``--compare`` names.
+    """Return the variants of ``--compare``.
 
     Raises
     ------

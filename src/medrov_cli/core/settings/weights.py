@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.settings.field import argument, option, option_of
-from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.base.constants import MAX_COMPILED
+from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.settings.choices import Precision
+from medrov_cli.core.settings.field import argument, group, option, option_of
+from medrov_cli.core.settings.groups import MODEL_PANEL, ClassSettings, ModelSettings, RuntimeSettings
 from medrov_cli.core.settings.io_groups import OutputSettings
+from medrov_cli.core.settings.lists import parse_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,14 @@ class WeightsImportSettings:
     Attributes
     ----------
     checkpoint
-        The ``.pt`` file, or a ``.safetensors`` file of a YOLOv8.
+        ``.pt`` file, or a ``.safetensors`` file of a YOLOv8.
     output
-        The ``.safetensors`` file to write; null: named after the checkpoint, in this folder.
+        ``.safetensors`` file to write; null: named after the checkpoint, in this folder.
     name, text_encoder, imgsz
-        What the checkpoint does not say about itself, or says wrongly; null: as found. The encoder is
-        a spec: ``minilm``, ``hf-hub:ORG/NAME``, ``local-dir:PATH``.
+        Values that replace those of the checkpoint; null: as in the checkpoint. The encoder is a
+        specification: ``minilm``, ``hf-hub:ORG/NAME``, ``local-dir:PATH``.
     overwrite
-        Replace ``output`` where it is there.
+        Whether to replace an existing ``output``.
     """
 
     checkpoint: Path = argument(
@@ -69,6 +73,70 @@ class WeightsImportSettings:
     )
     overwrite: bool = option("--overwrite", default=False, help="Replace the output file.")
     as_json: bool = option_of(OutputSettings, "as_json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsPrepareSettings:
+    """Settings of ``weights prepare``.
+
+    Attributes
+    ----------
+    cache
+        Folder to fill, for ``MEDROV_CACHE``.
+    weights
+        Name in the manifest, a ``.safetensors`` file, or a model of ``medrov export``.
+    classes
+        Further classes whose embeddings are stored.
+    cores
+        Numbers of cores for which the network is compiled; empty: those of this process.
+    imgsz, precision
+        As in ``detect``.
+    offline
+        Whether the network is forbidden.
+    """
+
+    cache: Path = option(
+        "--cache", metavar="DIR", help="Folder to fill; later runs read it with MEDROV_CACHE=DIR."
+    )
+    weights: str = option_of(
+        ModelSettings,
+        "weights",
+        help="Name from 'medrov weights list', .safetensors file, or model of 'medrov export'.",
+    )
+    classes: ClassSettings = group(ClassSettings())
+    imgsz: int | None = option_of(RuntimeSettings, "imgsz")
+    precision: Precision = option_of(RuntimeSettings, "precision")
+    cores: tuple[int, ...] = option(
+        "--cores",
+        default=(),
+        parse=parse_cores,
+        metavar="LIST",
+        help="Numbers of cores (OMP_NUM_THREADS) of later runs, comma separated. Default: of this run.",
+        panel=MODEL_PANEL,
+    )
+    offline: bool = option_of(RuntimeSettings, "offline")
+    as_json: bool = option_of(OutputSettings, "as_json")
+
+    def check(self) -> None:
+        """Refuse invalid values and contradictions.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE``, naming the option.
+        """
+        self.classes.check()
+        self.runtime.check()
+        if len(self.cores) > MAX_COMPILED:
+            raise usage_error(
+                f"--cores names more than {MAX_COMPILED} numbers, which the cache does not hold",
+                "Fill another folder for the others.",
+            )
+
+    @property
+    def runtime(self) -> RuntimeSettings:
+        """Return the settings of the network; the CPU engines alone compile a graph."""
+        return RuntimeSettings("cpu", precision=self.precision, imgsz=self.imgsz, offline=self.offline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which grey-level window to use: the ``--window`` choice and the presets in HU."""
+"""Grey-level windows: the option ``--window``, and presets in HU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medrov_cli.core.base.errors import MedrovError, usage_error
 
 
 class WindowKind(StrEnum):
-    """The four ways to choose a window."""
+    """Kinds of window choices."""
 
     AUTO = "auto"
     TAG = "tag"
@@ -20,12 +20,12 @@ class WindowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A named CT window.
+    """Named CT window.
 
     Attributes
     ----------
     center_hu, width_hu
-        In Hounsfield units.
+        Centre and width in Hounsfield units.
     """
 
     center_hu: float
@@ -41,25 +41,25 @@ PRESETS = {
 """Usual CT windows (Radiopaedia, "Windowing (CT)": lungs, bone, brain, abdominal soft tissues)."""
 
 DEFAULT_CT_PRESET = "soft"
-"""What ``auto`` uses for values in HU when the file brings no window of its own."""
+"""Window of ``auto`` for values in HU in files without a window."""
 
 _HINT = "Use auto, tag, tag:N (the file's N-th window, from 1), {presets}, or WIDTH,CENTER such as 1500,-600."
 
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """The user's choice of a window, not yet applied to a file.
+    """Choice of a window, before its application to a file.
 
     Attributes
     ----------
     kind
         How the window is chosen.
     index
-        0-based number of the file's own window, for ``tag``.
+        0-based number of the window in the file, for ``tag``.
     preset
         Name in `PRESETS`, for ``preset``.
     center, width
-        For ``custom``: in the units after the modality LUT (HU for CT).
+        Centre and width for ``custom``, in the units after the modality LUT (HU for CT).
     """
 
     kind: WindowKind = WindowKind.AUTO
@@ -69,7 +69,7 @@ class WindowSpec:
     width: float | None = None
 
     def __str__(self) -> str:
-        """Return the text that `parse_window` turns into an equal choice."""
+        """Return the text from which `parse_window` makes an equal choice."""
         if self.kind is WindowKind.TAG:
             return f"tag:{self.index + 1}"
         if self.kind is WindowKind.CUSTOM:
@@ -81,12 +81,12 @@ AUTO = WindowSpec()
 
 
 def parse_window(text: str) -> WindowSpec:
-    """Read a window choice: ``auto``, ``tag``, ``tag:N``, a preset's name, or ``WIDTH,CENTER``.
+    """Parse a window choice: ``auto``, ``tag``, ``tag:N``, the name of a preset, or ``WIDTH,CENTER``.
 
     Parameters
     ----------
     text
-        Whatever case, blanks around the parts allowed. ``N`` counts from 1.
+        Text in upper or lower case, with optional blanks around its parts. ``N`` counts from 1.
 
     Raises
     ------

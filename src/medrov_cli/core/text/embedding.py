@@ -8,10 +8,10 @@ from itertools import accumulate
 import numpy as np
 
 from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, TEXT_WIDTH
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.errors import usage_error, warn_of_cache
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.values import Prompt
-from medrov_cli.core.text.cache import EmbeddingCache, Warn, say_nothing
+from medrov_cli.core.text.cache import EmbeddingCache, Warn
 from medrov_cli.core.text.encoders import EncoderSource, locate_encoder
 from medrov_cli.core.text.protocol import EncoderIdentity
 from medrov_cli.core.text.vocabulary import VOCABULARY, shipped_embeddings
@@ -23,7 +23,7 @@ def embed_texts(
     encoder: str = DEFAULT_TEXT_ENCODER,
     offline: bool = False,
     width: int = TEXT_WIDTH,
-    warn: Warn = say_nothing,
+    warn: Warn = warn_of_cache,
 ) -> Float32Array:
     """Return one embedding per text.
 
@@ -42,7 +42,7 @@ def embed_texts(
         Columns of the result. Embeddings of the encoder are padded with zeros on the right, which
         does not change cosine similarities.
     warn
-        Function that reports a damaged or read-only cache.
+        Function that reports a damaged or read-only cache; by default a `CacheWarning`.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def embed_prompts(
     encoder: str = DEFAULT_TEXT_ENCODER,
     offline: bool = False,
     width: int = TEXT_WIDTH,
-    warn: Warn = say_nothing,
+    warn: Warn = warn_of_cache,
 ) -> Float32Array:
     """Return one embedding per prompt: the mean over its synonyms, normalised to L2 norm 1.
 

@@ -1,10 +1,11 @@
-"""File format of text embeddings: safetensors with the texts and the encoder in its header.
+"""File format of text embeddings: safetensors with the texts, the encoder and a checksum in its header.
 
 The shipped vocabulary and every file of the cache have this format.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medrov_cli.core.base.documents import parse_json
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.text.protocol import EncoderIdentity
 
-SCHEMA = "medrov.embeddings/1"
+SCHEMA = "medrov.embeddings/2"
 """Version of the header."""
 
 NORM_TOLERANCE = 2e-3
@@ -53,9 +55,11 @@ def write_embeddings(
     """
     from safetensors.numpy import save
 
+    stored = np.ascontiguousarray(embeddings)
     header = {**_header(identity), "texts": list(texts)}
+    header["sha256"] = _checksum(header, stored)
     metadata = {_METADATA_KEY: json.dumps(header, ensure_ascii=False, sort_keys=True)}
-    content = save({_TENSOR: np.ascontiguousarray(embeddings)}, metadata=metadata)
+    content = save({_TENSOR: stored}, metadata=metadata)
     with whole_file(path) as temporary:
         temporary.write_bytes(content)  # safetensors would restrict the permissions to the user
 
@@ -74,13 +78,15 @@ def read_embeddings(path: Path, identity: EncoderIdentity) -> dict[str, Float32A
 
     try:
         with safe_open(path, framework="numpy") as handle:
-            header = json.loads((handle.metadata() or {}).get(_METADATA_KEY, "null"))
+            header = parse_json((handle.metadata() or {}).get(_METADATA_KEY, "null"))
             stored = handle.get_tensor(_TENSOR)
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     texts = _checked_texts(header, identity)
     if stored.shape != (len(texts), identity.width) or stored.dtype not in (np.float16, np.float32):
         raise ValueError(f"its embeddings are {stored.dtype} {stored.shape}")
+    if header.get("sha256") != _checksum(header, stored):
+        raise ValueError("it does not have its checksum")
     rows: Float32Array = stored.astype(np.float32)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.all(np.abs(norms - 1) <= NORM_TOLERANCE):  # false for NaN as well
@@ -97,6 +103,13 @@ def _header(identity: EncoderIdentity) -> dict[str, Any]:
         "revision": identity.revision,
         "context_length": identity.context_length,
     }
+
+
+def _checksum(header: Mapping[str, Any], stored: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 of a header, without its checksum, and of the embeddings."""
+    facts = {key: value for key, value in header.items() if key != "sha256"}
+    text = json.dumps([facts, stored.dtype.name, stored.shape], sort_keys=True)
+    return hashlib.sha256(text.encode() + stored.tobytes()).hexdigest()
 
 
 def _checked_texts(header: Any, identity: EncoderIdentity) -> list[str]:

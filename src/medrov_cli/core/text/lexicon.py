@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 
+from medrov_cli.core.base.documents import read_toml
 from medrov_cli.core.settings.choices import Modality
 
 LEXICON = "synonyms.toml"
@@ -41,12 +41,13 @@ class LexiconEntry:
 @cache
 def lexicon() -> tuple[LexiconEntry, ...]:
     """Return every class of the lexicon, in the order of the file."""
-    text = files("medrov_cli").joinpath("assets", LEXICON).read_text(encoding="utf-8")
+    with as_file(files("medrov_cli").joinpath("assets", LEXICON)) as path:
+        document = read_toml(path)
     return tuple(
         LexiconEntry(
             name, tuple(fields["synonyms"]), tuple(Modality(value) for value in fields["modalities"])
         )
-        for name, fields in tomllib.loads(text).items()
+        for name, fields in document.items()
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.text_files import DocumentError, read_text
 from medrov_cli.core.settings.groups import ClassSettings
 from medrov_cli.core.settings.values import Prompt, distinct_prompts
 
@@ -46,7 +47,7 @@ def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
 
 
 def read_classes_file(path: Path) -> tuple[Prompt, ...]:
-    """Return the prompts of a UTF-8 text file with one class per line; ``#`` starts a comment.
+    """Return the prompts of a text file with one class per line; ``#`` starts a comment.
 
     Raises
     ------
@@ -54,12 +55,12 @@ def read_classes_file(path: Path) -> tuple[Prompt, ...]:
         ``USAGE`` if the file cannot be read, has no class, or has one twice.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise usage_error(
             f"cannot read the classes file {path}: {error.strerror or error}",
             "Check the path after --classes-file.",
         ) from error
-    except UnicodeDecodeError as error:
-        raise usage_error(f"the classes file {path} is not UTF-8 text", "Save it as UTF-8.") from error
+    except DocumentError as error:
+        raise usage_error(f"the classes file {path} {error}", "Save it as UTF-8 text.") from error
     return parse_class_lines(text.splitlines())

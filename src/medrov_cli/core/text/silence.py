@@ -20,7 +20,7 @@ _ENVIRONMENT = {
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Run the body without the libraries' logs, warnings, progress bars and telemetry."""
+    """Run the body without logs, warnings, progress bars and telemetry of the libraries."""
     os.environ.update(_ENVIRONMENT)
     root = logging.getLogger()
     handlers = list(root.handlers)

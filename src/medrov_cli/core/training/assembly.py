@@ -1,4 +1,4 @@
-"""From settings to a trainer: device, precision, processes, network, average, optimizer."""
+"""Construction of a trainer from settings: device, precision, network, moving average, optimizer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from medrov_cli.core.model.learning.freezing import freeze
 from medrov_cli.core.model.learning.growing import can_grow, grow
 from medrov_cli.core.model.learning.moving_average import MovingAverage
 from medrov_cli.core.model.learning.schedule import make_optimizer
-from medrov_cli.core.model.network import SCALES, Architecture, Detector
+from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.model.scales import SCALES
 from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.settings.choices import Part, TextStart
 from medrov_cli.core.settings.train import TrainSettings
@@ -35,19 +36,18 @@ from medrov_cli.core.weights.resolution import resolve
 
 
 def open_accelerator(config: TrainSettings) -> Accelerator:
-    """Return device, precision and processes, as asked for or as the launcher says.
+    """Return an accelerator with the device, precision and processes of the settings or the launcher.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` if the device is absent, does not know the precision, or there are more
-        processes than the batch can be divided over; the codes of
-        :func:`~medrov_cli.core.training.tracking.check_trackers`.
+        ``USAGE`` if the device is absent or does not support the precision, or the batch cannot be divided
+        over the processes; the codes of :func:`~medrov_cli.core.training.tracking.check_trackers`.
     """
     check_trackers(config)
     on_cpu = config.device == "cpu" or (config.device == "auto" and not _has_accelerator())
     if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for this
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by cuBLAS
     torch.use_deterministic_algorithms(config.deterministic)
     torch.backends.cudnn.benchmark = not config.deterministic
     AcceleratorState._reset_state()  # noqa: SLF001 - an earlier run in this process may have had other settings
@@ -59,7 +59,7 @@ def open_accelerator(config: TrainSettings) -> Accelerator:
             **accelerator_options(config),
             **(compiler if config.compiled else {}),
         )
-    except ValueError as error:  # accelerate's way to say that a device does not know a format
+    except ValueError as error:  # accelerate's error for an unsupported format
         raise usage_error(
             f"--precision {config.precision}: {error}", "Use --precision bf16 or fp32."
         ) from error
@@ -96,7 +96,7 @@ def build_trainer(
     steps: int,
     presence: PresenceTable,
 ) -> Trainer:
-    """Make the model, its average and its optimizer, on the device and in the precision asked for.
+    """Return a trainer with the model, its moving average and its optimizer, on the device.
 
     Parameters
     ----------
@@ -105,11 +105,11 @@ def build_trainer(
     table
         float32, (texts, 512): the embeddings of all texts.
     field
-        float32, (n, 512): the texts that the adapter's start is made of, see ``text_start``.
+        float32, (n, 512): embeddings that initialise the text adapter, see ``text_start``.
     background
-        float32, (512,): the embedding of no text; null for a network without background.
+        float32, (512,): class embedding of the background; null for a network without background.
     steps
-        Optimizer steps of the whole run.
+        Number of optimizer steps of the run.
     presence
         int8, (sources, classes).
     """
@@ -161,12 +161,12 @@ def _open_labeller(
 
 
 def _open_teacher(config: TrainSettings, device: torch.device) -> Distillation | None:
-    """Return the network to learn from, if there is one.
+    """Return the teacher of the distillation, or null.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` if it knows texts by another encoder than this run uses.
+        ``USAGE`` if it was trained with another text encoder than this run uses.
     """
     weights = config.distiller.weights
     if weights is None:
@@ -187,7 +187,7 @@ def _open_teacher(config: TrainSettings, device: torch.device) -> Distillation |
 
 
 def _start_from(detector: Detector, weights: str, seed: int) -> None:
-    """Copy the weights of a file, or grow them; what the file does not have keeps its start."""
+    """Initialise the network from weights of its scale or a smaller one, as far as they have tensors."""
     path = resolve(weights)
     other = load_detector(path)
     scale, wanted = other.architecture.scale, detector.architecture.scale
@@ -199,6 +199,6 @@ def _start_from(detector: Detector, weights: str, seed: int) -> None:
     else:
         targets = [scale, *(name for name in SCALES if can_grow(scale, name))]
         raise usage_error(
-            f"--weights {path} is a model of scale {scale}, --model asks for {wanted}",
+            f"--weights {path} is a model of scale {scale}, --model is {wanted}",
             f"Use --model {' or '.join(targets)}.",
         )

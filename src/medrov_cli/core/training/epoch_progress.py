@@ -1,4 +1,4 @@
-"""What a training run reports while it runs."""
+"""Progress of a training run."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from medrov_cli.core.base.processor import PrecisionChoice
 
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
-    """Where a run is, for a progress bar.
+    """Progress of a run, for a progress bar.
 
     Attributes
     ----------
     stage
-        ``precision``, ``read``, ``train``, ``val``, or ``epoch`` for one that has ended.
+        ``precision``, ``read``, ``notice``, ``train``, ``val``, or ``epoch`` for one that has ended.
     done, total
-        Images, steps, images, epochs.
+        Numbers of images, steps or epochs, depending on the stage.
     epoch, epochs
         1-based.
     loss
-        Of the last step.
+        Loss of the last step.
     entry
-        What an epoch that has ended was worth, as in ``metrics.jsonl``.
+        Metrics of a completed epoch, as in ``metrics.jsonl``.
     precision
         The number format that was chosen, and why; at the start.
+    notice
+        A warning about the dataset or the result.
     """
 
     stage: str
@@ -37,6 +39,7 @@ class TrainProgress:
     loss: float | None = None
     entry: Mapping[str, Any] | None = None
     precision: PrecisionChoice | None = None
+    notice: str | None = None
 
 
 TrainProgressCallback = Callable[[TrainProgress], None]

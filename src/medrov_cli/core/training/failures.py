@@ -1,4 +1,4 @@
-"""What the machine cannot do, said clearly."""
+"""Conversion of torch's errors of memory and determinism to errors with a code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-"""How torch's allocators say it, where they have no exception of their own."""
+"""Messages of torch's allocators that raise no exception of their own."""
 
 
 @contextmanager
 def clear_failures() -> Iterator[None]:
-    """Turn torch's failures for want of memory or of a deterministic operation into clear errors.
+    """Convert torch's errors for missing memory or a missing deterministic operation.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What trackers are told: names and numbers, no folders of this machine."""
+"""Settings and metrics that are reported to trackers, without folders of this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SILENCE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "WANDB_ERROR_REPORTING": "false",
-    "WANDB_SILENT": "true",  # it asks for no key, either
+    "WANDB_SILENT": "true",  # it does not ask for a key, either
 }
-"""Environment variables that keep the libraries from telling their makers, and from talking."""
+"""Environment variables that disable the libraries' telemetry and output."""
 
 WANDB_SETTINGS = {
     "console": "off",
@@ -29,7 +29,7 @@ WANDB_SETTINGS = {
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
-"""W&B is sent what we report, and nothing of the machine or its user."""
+"""Settings of W&B that exclude data of the machine and the user."""
 
 MLFLOW_TAGS = {
     "mlflow.user": "unknown",
@@ -38,14 +38,14 @@ MLFLOW_TAGS = {
     "mlflow.source.git.branch": "",
     "mlflow.source.git.repoURL": "",
 }
-"""What MLflow would else find out by itself: names of the user, his folders and his repository."""
+"""Tags that override MLflow's automatic ones: names of the user, the folders and the repository."""
 
 _PATHS = ("dataset", "output", "data_root", "weights", "distillation/weights")
-"""Settings that may name a folder of this machine."""
+"""Settings that may contain a folder of this machine."""
 
 
 def tracked(entry: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of an epoch's metrics that trackers draw, by name."""
+    """Return the metrics of an epoch that are reported to trackers, by name."""
     values = {f"val/sources/{_plain(source)}/map50": score["map50"] for source, score in entry["val"].items()}
     for part in ("base", "novel"):
         values |= {f"val/{part}/{key}": value for key, value in (entry[part] or {}).items()}
@@ -55,7 +55,7 @@ def tracked(entry: Mapping[str, Any]) -> dict[str, float]:
 
 
 def reported_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, int | float | str | bool]:
-    """Return settings by one name each, ``schedule/learning_rate``, without folders of this machine."""
+    """Return settings by flat names (``schedule/learning_rate``), without folders of this machine."""
     flat: dict[str, int | float | str | bool] = {}
     for name, value in settings.items():
         key = f"{prefix}{name}"
@@ -80,5 +80,5 @@ def _without_folder(key: str, value: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name of letters, digits, - and _: MLflow refuses others."""
+    """Return a name with letters, digits, - and _ only, as MLflow requires."""
     return re.sub(r"[^\w-]+", "_", name) or "_"

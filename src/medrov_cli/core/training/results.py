@@ -1,4 +1,4 @@
-"""What an epoch was worth, and what its weights say about themselves."""
+"""Metrics of an epoch, and metadata of its weights."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from medrov_cli.core.metrics.source_scores import SourceScore
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.training.data.prompting import ClassTexts
+from medrov_cli.core.training.object_scales import measure_scales
 from medrov_cli.core.training.trainer import ADDED, LOSS_TERMS
 from medrov_cli.core.weights.metadata import (
     ArchitectureInfo,
@@ -25,7 +26,8 @@ from medrov_cli.core.weights.metadata import (
 )
 
 FITNESS_MIN_IMAGES = 10
-"""Sources with fewer validation images have no say in which epoch is best: they measure chance."""
+"""Minimum number of validation images of a source that counts for the best epoch; smaller sources are too
+noisy."""
 
 
 def metrics_entry(
@@ -38,11 +40,11 @@ def metrics_entry(
     epoch
         0-based.
     means
-        What a step reported in the mean, see :data:`medrov_cli.core.training.trainer.TERMS`.
+        Means of the values of a step, see :data:`medrov_cli.core.training.trainer.TERMS`.
     scores
-        By source.
+        Scores by source.
     dataset
-        Knows the novel classes: they have no say in which epoch is best.
+        Dataset with the novel classes, which do not count for the best epoch.
     """
     unseen = {dataset.classes[row] for row in dataset.novel}
     base = _only(scores, lambda name: name not in unseen)
@@ -61,7 +63,7 @@ def metrics_entry(
 
 
 def _only(scores: Mapping[str, SourceScore], wanted: Callable[[str], bool]) -> dict[str, SourceScore]:
-    """Return the scores of some classes; a source without any of them is left out."""
+    """Return the scores of some classes; sources without any of them are left out."""
     parts = {
         source: SourceScore(score.images, {name: ap for name, ap in score.classes.items() if wanted(name)})
         for source, score in scores.items()
@@ -78,9 +80,9 @@ def _means(scores: Mapping[str, SourceScore]) -> dict[str, float]:
 
 
 def fitness(scores: Mapping[str, SourceScore]) -> float:
-    """Return what decides between epochs: the mean of mAP50 and mAP50-95 over the larger sources."""
-    judges = [s for s in scores.values() if s.images >= FITNESS_MIN_IMAGES] or list(scores.values())
-    return _mean([(s.map50 + s.map50_95) / 2 for s in judges])
+    """Return the criterion of the best epoch: the mean of mAP50 and mAP50-95 over the larger sources."""
+    counted = [s for s in scores.values() if s.images >= FITNESS_MIN_IMAGES] or list(scores.values())
+    return _mean([(s.map50 + s.map50_95) / 2 for s in counted])
 
 
 def _mean(values: list[float]) -> float:
@@ -90,7 +92,7 @@ def _mean(values: list[float]) -> float:
 def describe(
     config: TrainSettings, dataset: Dataset, texts: ClassTexts, entry: dict[str, Any]
 ) -> WeightsMetadata:
-    """Return what the weights of an epoch say about themselves."""
+    """Return the metadata of the weights of an epoch."""
     encoder = encoder_identity(config.text_encoder, offline=config.offline)
     return WeightsMetadata(
         name=config.name,
@@ -102,8 +104,16 @@ def describe(
         licence="AGPL-3.0-only; research use only, the images' licences apply",
         created_by=f"medrov {__version__}",
         vocabulary=tuple(
-            ClassEntry(name, tuple(texts.texts[i] for i in texts.rows[row]), dataset.modalities_of(row))
-            for row, name in enumerate(dataset.classes)
+            ClassEntry(
+                name,
+                tuple(texts.texts[i] for i in texts.rows[row]),
+                dataset.modalities_of(row),
+                mpp=scale.mpp,
+                object_px=scale.object_px,
+            )
+            for row, (name, scale) in enumerate(
+                zip(dataset.classes, measure_scales(dataset, config.imgsz), strict=True)
+            )
         ),
         training=TrainingInfo(
             datasets=tuple(DatasetEntry(s.name, s.licence, s.modality) for s in dataset.sources),

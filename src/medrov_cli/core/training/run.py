@@ -1,4 +1,4 @@
-"""Train a detector on many sources at once: the procedure behind ``medrov train``."""
+"""Procedure of ``medrov train``: training of a detector on several sources."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.model.precision import choose_precision
+from medrov_cli.core.pixels.budget import limit_memory
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.settings.train import TrainSettings, config_record
 from medrov_cli.core.text.image_encoders import check_image_tower
 from medrov_cli.core.training.assembly import open_accelerator
 from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
 from medrov_cli.core.training.failures import clear_failures
+from medrov_cli.core.training.notices import NO_PROGRESS, require_batch, validation_notices
 from medrov_cli.core.training.reporting import tracked
 from medrov_cli.core.training.results import metrics_entry
 from medrov_cli.core.training.session import EpochState, TrainingSession, open_session
@@ -26,39 +28,46 @@ from medrov_cli.core.training.training_files import TRAINING, TrainingFiles
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a finished run has to show.
+    """Result of a finished run.
 
     Attributes
     ----------
     weights
-        The weights of the best epoch.
+        The weights of the best epoch; of the last one if validation found nothing.
     best_epoch
         1-based.
     history
-        One entry an epoch, as in ``metrics.jsonl``.
+        One entry per epoch, as in ``metrics.jsonl``.
     is_main
         Whether this is the process that writes; the others have nothing to say.
+    notices
+        Sentences on images that were skipped, and on a validation split that cannot tell which epoch is best.
     """
 
     weights: Path
     best_epoch: int
     history: tuple[dict[str, Any], ...]
     is_main: bool = True
+    notices: tuple[str, ...] = ()
 
 
 def run_training(config: TrainSettings, progress: TrainProgressCallback = lambda _: None) -> TrainResult:
-    """Train, validate every epoch, and keep the weights of the best one.
+    """Train, validate after every epoch, and keep the weights of the best one.
+
+    If validation finds nothing in any epoch, the weights of the last one are kept. Images that cannot be read
+    are skipped, if they are few.
 
     Under ``torchrun`` or ``accelerate launch`` every process calls this, and the first one writes.
 
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``, ``USAGE`` (the folder holds another run), ``NON_FINITE_LOSS``,
+        ``DATASET_INVALID``, ``USAGE`` (the folder contains another run), ``NON_FINITE_LOSS``,
         ``OUT_OF_MEMORY``, ``DEPENDENCY_MISSING``, the codes of weights and text encoders,
         ``OUTPUT_FAILED``.
     """
     config.check()
+    limit_memory(config.max_memory)
     dataset = _load(config)
     chosen = choose_precision(config.precision, config.device)
     config = replace(config, precision=chosen.name)
@@ -68,33 +77,33 @@ def run_training(config: TrainSettings, progress: TrainProgressCallback = lambda
     record = json.loads(json.dumps(settings, sort_keys=True))
     folder.check(record, resume=config.resume, overwrite=False)
     goes_on = folder.has_record and files.state.exists()
-    accelerator.wait_for_everyone()  # nobody writes before all have looked
+    accelerator.wait_for_everyone()  # no process writes before all have read the folder
     report = progress if accelerator.is_main_process else lambda _: None
     report(TrainProgress("precision", 0, 0, precision=chosen))
     with clear_failures(), folder:
         session = open_session(config, dataset, accelerator, report)
         if accelerator.is_main_process:
             folder.claim(record, resume=config.resume)
+        for notice in session.notices:
+            report(TrainProgress("notice", 0, 0, notice=notice))
         run = _Run(session, files)
         run.begin(goes_on)
         with reported_run(config, accelerator, settings, run.steps_done):
             while run.epochs_done < config.epochs:
                 run.epoch()
-    return TrainResult(files.best, run.best_epoch, tuple(run.history), accelerator.is_main_process)
+    notices = session.notices
+    if not run.has_progress and not validation_notices(session.dataset):
+        notices += (NO_PROGRESS,)
+        report(TrainProgress("notice", 0, 0, notice=NO_PROGRESS))
+    return TrainResult(files.best, run.best_epoch, tuple(run.history), accelerator.is_main_process, notices)
 
 
 def _load(config: TrainSettings) -> Dataset:
-    """Return the dataset, having checked what can be checked before anything is written."""
+    """Return the dataset, after all checks that need no output."""
     dataset = load_dataset(config.dataset, config.data_root)
     if config.pseudo_labels is not None and config.pseudo_labels.unknown_objects:
         check_image_tower(config.text_encoder, offline=config.offline)
-    count = len(dataset.samples["train"])
-    if count < config.batch:
-        raise MedrovError(
-            ErrorCode.DATASET_INVALID,
-            f"{config.dataset} has {count} training images, fewer than one batch of {config.batch}",
-            "Lower --batch, or add images.",
-        )
+    require_batch(config, dataset)
     if len(dataset.novel) == len(dataset.classes):
         raise MedrovError(
             ErrorCode.DATASET_INVALID,
@@ -105,7 +114,7 @@ def _load(config: TrainSettings) -> Dataset:
 
 
 class _Run:
-    """Where a run is. The state on disk is whole from before the first step on."""
+    """State of a run; a complete state is on disk from before the first step on."""
 
     def __init__(self, session: TrainingSession, files: TrainingFiles) -> None:
         self._session = session
@@ -118,16 +127,21 @@ class _Run:
 
     @property
     def steps_done(self) -> int:
-        """Return how many optimizer steps the run has done."""
+        """Return the number of completed optimizer steps."""
         trainer, epochs = self._session.trainer, self._session.config.epochs
         return trainer.steps // epochs * self.epochs_done + self._epoch.step
+
+    @property
+    def has_progress(self) -> bool:
+        """Return whether validation found anything in some epoch."""
+        return self._best_fitness > 0
 
     @property
     def _writes(self) -> bool:
         return bool(self._session.accelerator.is_main_process)
 
     def begin(self, goes_on: bool) -> None:
-        """Go on from the folder's state, or save the first one."""
+        """Continue from the folder's state, or save the first one."""
         if not goes_on:
             self._save()
             return
@@ -138,7 +152,7 @@ class _Run:
         self.history = self._files.read_metrics(self.epochs_done)
 
     def epoch(self) -> None:
-        """Train the rest of an epoch, validate, and keep what it was worth."""
+        """Train the rest of an epoch, validate, and record its metrics."""
         session, number = self._session, self.epochs_done
         before, started = self._epoch.seconds, time.perf_counter()
 
@@ -153,7 +167,9 @@ class _Run:
         entry = metrics_entry(number, means, session.validate(number), session.dataset)
         entry["seconds"] = {"train": self._epoch.seconds, "val": time.perf_counter() - trained}
         self.history.append(entry)
-        if entry["fitness"] > self._best_fitness:
+        if (
+            entry["fitness"] > self._best_fitness or self._best_fitness <= 0
+        ):  # else the first epoch would stay
             self.best_epoch, self._best_fitness = number + 1, entry["fitness"]
             if self._writes:
                 session.save_weights(self._files.best, entry)

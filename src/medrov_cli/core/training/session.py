@@ -1,4 +1,4 @@
-"""What all epochs of a run share, and how one is trained, validated and reported."""
+"""Parts that all epochs of a run share, and their training, validation and reports."""
 
 from __future__ import annotations
 
@@ -32,32 +32,33 @@ from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share, iterate
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
-from medrov_cli.core.training.data.store import ImageStore
+from medrov_cli.core.training.data.store import ImageStore, readable_samples
 from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
+from medrov_cli.core.training.notices import require_batch, skipped_notices, validation_notices
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
 from medrov_cli.core.weights.container import EMBEDDINGS, save
 
 CACHE_MARGIN = 1.25
-"""Images are kept this much larger than the model's input, so that zooming in stays sharp."""
+"""Ratio of stored images to the model input, so that enlarged images stay sharp."""
 
 BACKGROUND_TEXT = ""
-"""The background's prompt (YOLO-World's padding)."""
+"""Prompt of the background (YOLO-World's padding)."""
 
 
 @dataclass(slots=True)
 class EpochState:
-    """Where an epoch is, as it is saved.
+    """Position in an epoch, as it is saved.
 
     Attributes
     ----------
     step
-        Optimizer steps done.
+        Number of completed optimizer steps.
     sums
-        Of what they reported, see :data:`medrov_cli.core.training.trainer.TERMS`.
+        Sums of the values of these steps, see :data:`medrov_cli.core.training.trainer.TERMS`.
     seconds
-        How long they took.
+        Time of these steps.
     """
 
     step: int = 0
@@ -67,7 +68,7 @@ class EpochState:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSession:
-    """What all epochs of a run share."""
+    """Parts that all epochs of a run share."""
 
     config: TrainSettings
     dataset: Dataset
@@ -77,6 +78,7 @@ class TrainingSession:
     nearest: IntArray
     trainer: Trainer
     progress: TrainProgressCallback
+    notices: tuple[str, ...]
 
     @property
     def accelerator(self) -> Accelerator:
@@ -84,14 +86,14 @@ class TrainingSession:
         return self.trainer.accelerator
 
     def train(self, epoch: int, state: EpochState, after_step: Callable[[], None]) -> dict[str, float]:
-        """Train the rest of an epoch; return what a step reported in the mean, by name.
+        """Train the rest of an epoch; return the means of the values of its steps, by name.
 
         Parameters
         ----------
         epoch
             0-based.
         state
-            Where the epoch is; kept true.
+            Position in the epoch, updated after each step.
         after_step
             Called after each step.
         """
@@ -140,7 +142,7 @@ class TrainingSession:
         )
 
     def validate(self, epoch: int) -> dict[str, SourceScore]:
-        """Score the moving average on the validation split, each process its part of the batches."""
+        """Evaluate the moving average on the validation split, divided over the processes."""
         dataset, samples = self.dataset, self.dataset.samples["val"]
         processes, process = self.accelerator.num_processes, self.accelerator.process_index
         positions = [row for row in range(len(samples)) if row // COCO_BATCH % processes == process]
@@ -152,7 +154,7 @@ class TrainingSession:
             closing(predictor.stream([samples[row] for row in positions], batch=COCO_BATCH)) as stream,
         ):
             for row, item in zip(positions, stream, strict=True):
-                found = replace(require_readable(item), frame=None)  # what is gathered stays small
+                found = replace(require_readable(item), frame=None)  # keeps the gathered records small
                 mine.append((row, with_truth(samples[row], found)))
                 if row == positions[-1] or (row + 1) % COCO_BATCH == 0:
                     done = min(row // COCO_BATCH * COCO_BATCH + processes * COCO_BATCH, len(samples))
@@ -172,13 +174,34 @@ class TrainingSession:
 def open_session(
     config: TrainSettings, dataset: Dataset, accelerator: Accelerator, progress: TrainProgressCallback
 ) -> TrainingSession:
-    """Embed the texts, read the images, build the model."""
+    """Embed the texts, read the images, build the model.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``: too few images, or too many that cannot be read.
+    """
     texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
-    asked = (*texts.texts, BACKGROUND_TEXT) if config.negatives.background else texts.texts
-    table = embed_texts(asked, encoder=config.text_encoder, offline=config.offline)
+    table_texts = (*texts.texts, BACKGROUND_TEXT) if config.negatives.background else texts.texts
+    table = embed_texts(table_texts, encoder=config.text_encoder, offline=config.offline)
     means = mean_embeddings(table, texts.rows)
     vocabulary = torch.from_numpy(means)
     background = torch.from_numpy(table[-1]) if config.negatives.background else None
+    store = ImageStore(
+        dataset.samples["train"],
+        round(config.imgsz * CACHE_MARGIN),
+        lambda done, total, stage: progress(TrainProgress(stage, done, total or 0)),
+    )
+    val, failures = readable_samples(
+        dataset.samples["val"], lambda done, total, stage: progress(TrainProgress(stage, done, total or 0))
+    )
+    dataset = replace(dataset, samples={**dataset.samples, "train": tuple(store.samples), "val": tuple(val)})
+    notices = (
+        *skipped_notices("training", store.failures),
+        *skipped_notices("validation", failures),
+        *validation_notices(dataset),
+    )
+    require_batch(config, dataset, store.failures)
     samples = dataset.samples["train"]
     steps = len(samples) // config.batch * config.epochs
     start_from = vocabulary
@@ -188,16 +211,10 @@ def open_session(
             embed_texts(all_texts, encoder=config.text_encoder, offline=config.offline)
         )
     trainer = build_trainer(config, accelerator, table, start_from, background, steps, dataset.presence)
-    store = ImageStore(
-        samples,
-        round(config.imgsz * CACHE_MARGIN),
-        lambda done, total: progress(TrainProgress("read", done, total)),
-    )
-    return TrainingSession(
-        config, dataset, store, texts, vocabulary, nearest_classes(means), trainer, progress
-    )
+    nearest = nearest_classes(means)
+    return TrainingSession(config, dataset, store, texts, vocabulary, nearest, trainer, progress, notices)
 
 
 def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Return the yaml's synonyms, and the lexicon's where the yaml gives none."""
+    """Return the synonyms of the yaml, or those of the lexicon for classes without synonyms in the yaml."""
     return {name: dataset.synonyms.get(name) or synonyms_of(name) for name in dataset.classes}

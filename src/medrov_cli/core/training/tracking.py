@@ -1,4 +1,4 @@
-"""Where else a run is reported: accelerate's trackers, kept in the run's folder and private."""
+"""Reports of a run to accelerate's trackers, with local files in the run's folder only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,27 +17,32 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration
 
-from medrov_cli.core.base.environment import is_offline
+from medrov_cli.core.base.documents import parse_json
+from medrov_cli.core.base.environment import changed_environment, is_offline
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from medrov_cli.core.base.optional import dependency_error, require_packages
 from medrov_cli.core.settings.choices import Tracker
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.training.reporting import MLFLOW_TAGS, SILENCE, WANDB_SETTINGS, reported_settings
 
 PROJECT = "medrov"
-"""MLflow's experiment, W&B's project, TensorBoard's folder."""
+"""Name of MLflow's experiment, W&B's project and TensorBoard's folder."""
 
 _MLFLOW_FILES = ("", "file", "sqlite")
-"""Schemes of a tracking URI that stay on this machine."""
+"""Schemes of tracking URIs on this machine."""
 
 _MLFLOW_SERVICES = ("databricks", "databricks-uc", "uc")
-"""Tracking URIs without a scheme that do not."""
+"""Tracking URIs without a scheme that are not on this machine."""
+
+_PACKAGES = {Tracker.MLFLOW: "mlflow-skinny"}
+"""Packages of trackers with another name than the tracker."""
 
 _MLFLOW_STORE = ("sqlalchemy", "alembic")
-"""What MLflow keeps its own database with; a server needs none of it."""
+"""Packages that MLflow needs for a local database; a server does not need them."""
 
 
 def check_trackers(config: TrainSettings) -> None:
-    """Refuse trackers that cannot work, before anything is read or written.
+    """Check that the trackers can work, before anything is read or written.
 
     Raises
     ------
@@ -48,12 +52,12 @@ def check_trackers(config: TrainSettings) -> None:
     """
     if not config.trackers:
         return
-    os.environ.update(SILENCE)  # the libraries read it when they are imported
+    os.environ.update(SILENCE)  # read by the libraries at import
     os.environ.setdefault("DO_NOT_TRACK", "true")
     available = [str(tracker) for tracker in get_available_trackers()]
     for tracker in config.trackers:
         if tracker not in available:
-            raise _missing(tracker, tracker)
+            raise dependency_error(f"--log-to {tracker}", (_PACKAGES.get(tracker, str(tracker)),))
     offline = is_offline(config.offline)
     if Tracker.MLFLOW in config.trackers:
         _check_mlflow(offline)
@@ -64,9 +68,7 @@ def check_trackers(config: TrainSettings) -> None:
 def _check_mlflow(offline: bool) -> None:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
-        for package in _MLFLOW_STORE:
-            if find_spec(package) is None:
-                raise _missing(Tracker.MLFLOW, package)
+        require_packages("--log-to mlflow", _MLFLOW_STORE)
     elif offline and (urlsplit(uri).scheme not in _MLFLOW_FILES or uri in _MLFLOW_SERVICES):
         raise MedrovError(
             ErrorCode.NETWORK_FORBIDDEN,
@@ -76,10 +78,10 @@ def _check_mlflow(offline: bool) -> None:
 
 
 def _check_wandb() -> None:
-    """Look for a key, without a question and without the network."""
+    """Check that W&B has a key, without a prompt and without the network."""
     wandb = import_module("wandb")
     try:
-        wandb.login(verify=False)  # its own offline modes need no key: it says so, and raises nothing
+        wandb.login(verify=False)  # its own offline modes need no key, and raise no error
     except wandb.Error as error:
         raise usage_error(
             f"--log-to wandb: {_first_line(error)}",
@@ -87,16 +89,8 @@ def _check_wandb() -> None:
         ) from error
 
 
-def _missing(tracker: Tracker, package: str) -> MedrovError:
-    return MedrovError(
-        ErrorCode.DEPENDENCY_MISSING,
-        f"--log-to {tracker} needs the package {package}",
-        f"pip install 'medrov[{tracker}]'",
-    )
-
-
 def accelerator_options(config: TrainSettings) -> dict[str, Any]:
-    """Return what an ``Accelerator`` has to know of the trackers."""
+    """Return the options of an ``Accelerator`` for the trackers."""
     return {
         "log_with": [str(tracker) for tracker in config.trackers] or None,
         "project_config": ProjectConfiguration(
@@ -109,25 +103,26 @@ def accelerator_options(config: TrainSettings) -> dict[str, Any]:
 def reported_run(
     config: TrainSettings, accelerator: Accelerator, settings: Mapping[str, Any], step: int
 ) -> Iterator[None]:
-    """Run the body as a run that the trackers know; close them, whatever happens in it.
+    """Run the body as a run of the trackers; close them also after an error.
 
     Parameters
     ----------
     config, accelerator
-        As opened.
+        Settings and accelerator of the run.
     settings
-        Of the run, as JSON. Of folders only the last name is reported.
+        Settings of the run, as JSON; only the last name of a folder is reported.
     step
-        Optimizer steps done: what TensorBoard has of later ones is of a run that was killed.
+        Number of completed optimizer steps; TensorBoard's records of later steps, from a killed run, are
+        discarded.
 
     Raises
     ------
     MedrovError
-        ``OUTPUT_FAILED``: a tracker cannot be reached, or not be written to.
+        ``OUTPUT_FAILED`` if a tracker cannot be reached or written to.
     """
-    with _environment(_places(config) if config.trackers else {}):
+    with changed_environment(_places(config) if config.trackers else {}):  # a later run has another folder
         try:
-            if config.trackers and accelerator.is_main_process:  # W&B's would start one in each
+            if config.trackers and accelerator.is_main_process:  # W&B would start a run in each
                 _open(config, accelerator, settings, step)
             yield
         except BaseException:
@@ -155,9 +150,9 @@ def _open(config: TrainSettings, accelerator: Accelerator, settings: Mapping[str
 
 
 def _give_up(accelerator: Accelerator) -> None:
-    """Close what was opened of the trackers, as a failed run; the failure itself is somebody else's to tell.
+    """Close the opened trackers with the state of a failed run; errors in it are suppressed.
 
-    The process group is left alone: the other processes may wait in it for this one.
+    The process group is not closed: other processes may wait in it for this one.
     """
     for tracker in accelerator.trackers:
         with suppress(MedrovError), _clear_errors():
@@ -186,39 +181,33 @@ def log_numbers(accelerator: Accelerator, values: Mapping[str, float], step: int
 
 
 def _own_store(folder: Path) -> str:
-    """Return the URI of MLflow's database in a run's folder; MLflow unquotes it."""
+    """Return the URI of MLflow's database in a run's folder, quoted, as MLflow unquotes it."""
     return f"sqlite:///{quote((folder / 'mlflow' / 'mlflow.db').as_posix())}"
 
 
 def _places(config: TrainSettings) -> dict[str, str]:
-    """Return the environment that keeps files in the run's folder, where the user has not set it."""
+    """Return variables that keep files in the run's folder, without those that the user has set."""
     folder = config.output.resolve()
     places = {
         "MLFLOW_TRACKING_URI": _own_store(folder),
         "WANDB_CACHE_DIR": str(folder / "wandb" / "cache"),
         "WANDB_DATA_DIR": str(folder / "wandb" / "data"),
     }
-    tags = {**MLFLOW_TAGS, **json.loads(os.environ.get("MLFLOW_TAGS") or "{}")}
+    tags = {**MLFLOW_TAGS, **_given_tags()}
     return {k: os.environ.get(k) or v for k, v in places.items()} | {"MLFLOW_TAGS": json.dumps(tags)}
 
 
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Run the body with other environment variables: a next run in this process has its own folder."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def _given_tags() -> dict[str, Any]:
+    """Return the tags of the environment."""
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        return dict(parse_json(os.environ.get("MLFLOW_TAGS") or "{}"))
+    except (TypeError, ValueError):
+        raise usage_error("MLFLOW_TAGS is not a JSON object", "Correct or unset the variable.") from None
 
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    """Turn the libraries' errors into ours, and keep what they print off our stdout."""
+    """Convert the libraries' errors, and redirect their output away from stdout."""
     try:
         with redirect_stdout(sys.stderr):
             yield
@@ -231,6 +220,6 @@ def _clear_errors() -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what an error says first, without the password of a URL in it."""
+    """Return the first line of an error, without passwords in URLs."""
     lines = str(error).strip().splitlines() or ["no reason given"]
     return re.sub(r"://[^/@\s]+@", "://", lines[0])

@@ -1,4 +1,4 @@
-"""One training step, and what it needs."""
+"""Training step and its parts."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ from medrov_cli.core.training.pseudolabels.targets import TrainingTargets
 from medrov_cli.core.training.pseudolabels.teacher import predict_candidates
 
 LOSS_TERMS = ("total", "box", "text", "distribution", "distillation")
-"""The loss and its weighted terms: means over processes and parts. Without a teacher the last is 0."""
+"""Names of the loss and its weighted terms: means over processes and parts. Without a teacher the last term
+is 0."""
 
 ADDED = ("pseudo", "unknown")
-"""How many targets a teacher added: sums."""
+"""Names of the numbers of targets that a teacher added: sums over processes and parts."""
 
 TERMS = (*LOSS_TERMS, *ADDED)
-"""What a step reports."""
+"""Names of the values of a step."""
 
 
 @dataclass(slots=True)
 class Trainer:
-    """What one training step needs. Everything in it is made once, before the first epoch.
+    """Trainer of single steps. Its parts are created once, before the first epoch.
 
-    ``model`` is ``detector`` in whatever accelerate wraps it: several processes, a compiler.
+    ``model`` is ``detector`` in the wrappers of accelerate, for several processes or a compiler.
     """
 
     accelerator: Accelerator
@@ -66,7 +67,7 @@ class Trainer:
     epoch: int = 0
 
     def begin_epoch(self, epoch: int, step: int) -> None:
-        """Put the network into training mode, before the given epoch and step of all, both 0-based."""
+        """Set the network to training mode, before the given epoch and step of the run, both 0-based."""
         self.epoch, self.step = epoch, step
         self.model.train()
         train_mode(self.detector, self.frozen)
@@ -77,12 +78,12 @@ class Trainer:
             group["lr"] = learning_rate(self.schedule, self.step, self.steps)
         report = torch.zeros(len(TERMS))
         for number, part in enumerate(parts, start=1):
-            images, lesson, counts = self._teach(part)
+            images, training_targets, counts = self._targets(part)
             last = number == len(parts)
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                raw = self.model(images, lesson.text)
-                loss = self.criterion(raw, lesson.targets, lesson.ignored)
-                distilled = self._distilled(images, lesson.text, part, raw)
+                raw = self.model(images, training_targets.text)
+                loss = self.criterion(raw, training_targets.targets, training_targets.ignored)
+                distilled = self._distilled(images, training_targets.text, part, raw)
                 total = loss.total + distilled
                 terms = torch.stack((total, *loss[1:], distilled, *map(total.new_tensor, counts)))
                 terms = self._summed(terms.detach())
@@ -104,28 +105,28 @@ class Trainer:
         self.step += 1
         return report
 
-    def _teach(self, batch: Batch) -> tuple[Tensor, TrainingTargets, AddedCounts]:
-        """Return images and lesson on the device, and what the teacher added."""
+    def _targets(self, batch: Batch) -> tuple[Tensor, TrainingTargets, AddedCounts]:
+        """Return images and targets on the device, and the numbers of targets that the teacher added."""
         device = self.accelerator.device
         images = batch.images.to(device).float().div_(255)
         targets = Targets(*(t.to(device) for t in (batch.image_index, batch.labels, batch.boxes_xyxy)))
         text = self.text_table[batch.text_rows.to(device)]
-        lesson = TrainingTargets(text, targets, batch.ignored.to(device))
+        training_targets = TrainingTargets(text, targets, batch.ignored.to(device))
         if self.labeller is None or self.epoch < self.labeller.config.first_epoch:
-            return images, lesson, AddedCounts()
+            return images, training_targets, AddedCounts()
         config = self.labeller.config
         teacher = self.average.model if config.teacher is Teacher.AVERAGE else self.detector
         with self.accelerator.autocast():
             candidates = predict_candidates(teacher, images, text, batch.classes, config.min_score)
-        return images, *self.labeller(lesson, batch, candidates)
+        return images, *self.labeller(training_targets, batch, candidates)
 
     def _distilled(self, images: Tensor, text: Tensor, batch: Batch, raw: RawPredictions) -> Tensor:
-        """Return how far the network is from its teacher; 0 without one."""
+        """Return the distillation loss; 0 without a teacher."""
         if self.distillation is None:
             return images.new_zeros(())
-        asked = (batch.classes != NOBODY).to(images.device)
+        valid = (batch.classes != NOBODY).to(images.device)
         with self.accelerator.autocast():
-            return self.distillation(images, text[:, : asked.shape[1]], asked, raw)
+            return self.distillation(images, text[:, : valid.shape[1]], valid, raw)
 
     def _summed(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""
@@ -134,33 +135,33 @@ class Trainer:
         return cast(Tensor, self.accelerator.reduce(values, "sum"))
 
     def save(self, path: Path, facts: dict[str, Any]) -> None:
-        """Write all that the run needs to go on, and ``facts``, into one file."""
+        """Write the complete state of the run, and ``facts``, to one file."""
         scaler = self.accelerator.scaler
         document = {**facts, "scaler": scaler.state_dict() if scaler else None}
         save_state(path, self.detector, self.average, self.optimizer, document)
 
     def load(self, path: Path) -> dict[str, Any]:
-        """Put a saved state back in place, and return its facts."""
+        """Restore a saved state, and return its facts."""
         facts = load_state(path, self.detector, self.average, self.optimizer)
         scaler, saved = self.accelerator.scaler, facts.pop("scaler")
-        if scaler and saved:  # a state of another precision has none
+        if scaler and saved:  # absent in a state of another precision
             scaler.load_state_dict(saved)
         return facts
 
     def live_engine(self, embeddings: Tensor, imgsz: int) -> LiveEngine:
-        """Return the averaged model as an engine, for the classes of ``embeddings``."""
+        """Return the moving average as an engine, for the classes of ``embeddings``."""
         return LiveEngine(self.accelerator, self.average.model, embeddings, imgsz)
 
 
 class LiveEngine:
-    """A network in training; see :class:`medrov_cli.core.engines.interface.Engine`.
+    """Network in training as a :class:`medrov_cli.core.engines.interface.Engine`.
 
     Parameters
     ----------
     accelerator
-        Device and number format.
+        Accelerator with device and number format.
     detector
-        The network, in evaluation mode.
+        Network in evaluation mode.
     embeddings
         float32, (classes, 512), on the device.
     imgsz
@@ -177,7 +178,7 @@ class LiveEngine:
         self._embeddings = embeddings
 
     def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
-        """Return the candidates of each image; see the interface."""
+        """Return the candidates of each image, as in the interface."""
         images = torch.from_numpy(images_rgb).to(self._accelerator.device)
         images = images.permute(0, 3, 1, 2).float().div_(255)
         with torch.inference_mode(), self._accelerator.autocast():

@@ -1,4 +1,4 @@
-"""The folder of a training run: settings, metrics, curves, state and weights."""
+"""Files of a training run: settings, metrics, curves, state and weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medrov_cli.core.base.documents import parse_json
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.text_files import DocumentError, read_text
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.kind import RecordFile, RunKind
+from medrov_cli.core.settings.choices import Tracker
 
 SETTINGS = "config.json"
 
@@ -24,54 +28,61 @@ TRAINING = RunKind(
             "--resume: the run in {folder} was started with another {name}: {before!r}, now {now!r}",
             f"Repeat the settings of its {SETTINGS}, or give another --output.",
         ),
-        # The first do not change the result; the others are the way out of a machine's limits.
+        # The first do not change the result; the others adapt the run to the machine's limits.
         ignored=frozenset(
             {"resume", "workers", "data_root", "output", "offline", "trackers", "save_steps"}
             | {"accumulate", "precision", "precision_reason", "device"}
         ),
     ),
+    files=tuple(Tracker),
 )
-"""Folder of ``medrov train``: it may hold other files."""
+"""Kind of the folder of ``medrov train``, which may contain other files."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingFiles:
-    """Files of a run, apart from its settings.
+    """Files of a run, without its settings.
 
     Attributes
     ----------
     path
-        The folder.
+        Folder of the run.
     """
 
     path: Path
 
     @property
     def metrics(self) -> Path:
-        """Return the metrics: one JSON line an epoch."""
+        """Return the path of the metrics: one JSON line per epoch."""
         return self.path / "metrics.jsonl"
 
     @property
     def state(self) -> Path:
-        """Return the state that was saved last."""
+        """Return the path of the last saved state."""
         return self.path / "last.state.safetensors"
 
     @property
     def best(self) -> Path:
-        """Return the weights of the best epoch."""
+        """Return the path of the weights of the best epoch."""
         return self.path / "best.safetensors"
 
     @property
     def curves(self) -> Path:
-        """Return the picture of the metrics."""
+        """Return the path of the plot of the metrics."""
         return self.path / "curves.png"
 
     def read_metrics(self, epochs: int) -> list[dict[str, Any]]:
-        """Return the first ``epochs`` lines of the metrics; drop what a killed epoch left."""
+        """Return the first ``epochs`` entries of the metrics; later lines are of a killed epoch."""
         if not self.metrics.exists():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines[:epochs]]
+        try:
+            lines = read_text(self.metrics).splitlines()
+            return [parse_json(line, allow_nan=True) for line in lines[:epochs]]
+        except (OSError, DocumentError) as error:
+            raise usage_error(
+                f"{self.metrics} is damaged: the run cannot be continued",
+                "Start again in an empty --output folder.",
+            ) from error
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Write all metrics and their curves."""

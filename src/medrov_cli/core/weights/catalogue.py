@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 from medrov_cli.core.base.codec import Fields, Rule, flat_document, read_record
 from medrov_cli.core.base.constants import GRID, MAX_IMGSZ
+from medrov_cli.core.base.documents import read_toml
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.base.text_files import DocumentError, read_text
+from medrov_cli.core.weights import places
 from medrov_cli.core.weights.container import read_metadata, sha256_of
+from medrov_cli.core.weights.places import MANIFEST_FILE
 
+weights_dir = places.weights_dir
 MANIFEST_SCHEMA = "medrov.manifest/1"
-MANIFEST_FILE = "manifest.toml"
 
 _MAX_BYTES = 1 << 40
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -61,17 +63,6 @@ class ManifestEntry:
     url: Annotated[str | None, Rule(may_be_absent=True)] = None
 
 
-def weights_dir() -> Path:
-    """Return the folder with the manifest and the weights of the package.
-
-    In an installed wheel it is inside the package. In a source checkout it is ``weights/``
-    at the root.
-    """
-    package = Path(str(resources.files("medrov_cli")))
-    installed = package / "weights"
-    return installed if (installed / MANIFEST_FILE).is_file() else package.parents[1] / "weights"
-
-
 def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
     """Return the named weights, in the order of the manifest.
 
@@ -87,15 +78,13 @@ def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
     """
     path = (folder or weights_dir()) / MANIFEST_FILE
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = read_toml(path)
     except OSError as error:
         raise MedrovError(
             ErrorCode.WEIGHTS_MISSING, f"no weights manifest at {path}", "Reinstall medrov."
         ) from error
-    except ValueError as error:
-        raise MedrovError(
-            ErrorCode.WEIGHTS_CORRUPT, f"{path} is not TOML: {error}", "Reinstall medrov."
-        ) from error
+    except DocumentError as error:
+        raise MedrovError(ErrorCode.WEIGHTS_CORRUPT, f"{path} {error}", "Reinstall medrov.") from error
     fields = Fields.from_object(document, str(path))
     fields.choice("schema", (MANIFEST_SCHEMA,))
     items = fields.children("weights") if "weights" in document else []
@@ -139,7 +128,7 @@ def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) 
     )
     entries = manifest(weights.parent) | {entry.name: entry}
     path = weights.parent / MANIFEST_FILE
-    head = path.read_text(encoding="utf-8").split("\n[[weights]]")[0].rstrip()
+    head = read_text(path).split("\n[[weights]]")[0].rstrip()
     text = "\n\n".join([head, *(_as_toml(item) for item in entries.values())]) + "\n"
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

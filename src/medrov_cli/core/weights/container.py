@@ -17,13 +17,16 @@ from safetensors.numpy import save as serialise
 from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import known_sha256, whole_file
+from medrov_cli.core.records.image_kinds import KindClassifier, KindTensors
 from medrov_cli.core.weights.metadata import WeightsMetadata
 
 EMBEDDINGS = "vocabulary.embeddings"
 """Tensor with the class embeddings of the vocabulary, (classes, 512), L2 norm 1."""
 
+KINDS = "kinds."  # prefix of the tensors of the classifier of image kinds
+
 METADATA_KEY = "medrov"
-"""Key of the JSON in the safetensors header; a single one, because the order of several is not fixed."""
+"""Key of the JSON in the safetensors header; one, because the order of several is not fixed."""
 
 NORM_TOLERANCE = 1e-2
 """Tolerance of the norms of stored embeddings (half precision rounds each value to 5e-4)."""
@@ -76,9 +79,7 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
 
 
 def sha256_of_tensors(path: Path) -> str:
-    """Return the SHA-256 of the tensors: names, types, shapes and values.
-
-    It does not depend on the metadata.
+    """Return the SHA-256 of the network and its class embeddings: names, types, shapes and values.
 
     Raises
     ------
@@ -87,6 +88,8 @@ def sha256_of_tensors(path: Path) -> str:
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(load_tensors(path).items()):
+        if name.startswith(KINDS):
+            continue
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
         digest.update(np.ascontiguousarray(tensor).tobytes())
     return digest.hexdigest()
@@ -147,10 +150,34 @@ def load_embeddings(path: Path) -> npt.NDArray[np.float32]:
     return embeddings
 
 
-def save(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: WeightsMetadata) -> None:
-    """Write a weights file atomically, under a temporary name.
+def load_kinds(path: Path) -> KindClassifier | None:
+    """Return the classifier of image kinds; null if the weights have none. The errors are as above."""
+    with _opened(path) as handle:
+        info = _metadata_of(handle, path).kinds
+        if info is None:
+            return None
+        names = [name for name in handle.keys() if name.startswith(KINDS)]  # noqa: SIM118
+        arrays = {name.removeprefix(KINDS): _tensor_of(handle, name, path) for name in names}
+    try:
+        return KindClassifier(info, KindTensors.from_arrays(arrays, len(info.kinds)))
+    except ValueError as error:
+        raise _corrupt(path, str(error)) from error
 
-    Equal tensors and metadata give equal bytes.
+
+def with_kinds(tensors: Mapping[str, npt.NDArray[Any]], kinds: KindTensors) -> Tensors:
+    """Return the tensors of a weights file with those of a classifier of image kinds."""
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(KINDS)} | {
+        f"{KINDS}{name}": array for name, array in kinds.as_arrays().items()
+    }
+
+
+def is_of_network(name: str) -> bool:
+    """Return whether a tensor belongs to the network: not to the vocabulary or the kinds."""
+    return name != EMBEDDINGS and not name.startswith(KINDS)
+
+
+def save(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: WeightsMetadata) -> None:
+    """Write a weights file atomically: equal tensors and metadata give equal bytes.
 
     Raises
     ------
@@ -176,6 +203,7 @@ def verify(path: Path) -> Verification:
     digest = sha256_of(path, reread=True)
     metadata = read_metadata(path)
     load_embeddings(path)
+    load_kinds(path)
     tensors = load_tensors(path)
     parameters = 0
     for name, tensor in tensors.items():

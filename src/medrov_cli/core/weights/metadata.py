@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from medrov_cli.core.base.codec import Fields, Rule, read_record
 from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, TEXT_WIDTH
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.records.image_kinds import KindsInfo, parse_kinds
 from medrov_cli.core.records.score_maps import CalibrationInfo, parse_calibration
 from medrov_cli.core.settings.choices import Modality
 
@@ -76,11 +76,21 @@ class ClassEntry:
         Texts whose embeddings were averaged; empty if only the name was used.
     modalities
         Modalities that can show the class; empty if unknown.
+    is_default
+        Whether the class is searched if no class is named. False for a class that is too rare in the
+        training data, or that is not found on validation images.
+    mpp
+        Micrometres per pixel of the model's input at training, the median of its images; null if unknown.
+    object_px
+        Median side of its objects at training (root of the area), in model pixels; null if unknown.
     """
 
     name: str
     synonyms: tuple[str, ...] = ()
     modalities: tuple[Modality, ...] = ()
+    is_default: Annotated[bool, Rule(may_be_absent=True)] = True
+    mpp: Annotated[float | None, Rule(high=100_000, may_be_absent=True)] = None
+    object_px: Annotated[float | None, Rule(high=MAX_IMGSZ, may_be_absent=True)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,8 @@ class WeightsMetadata:
         Origin of tensors that were not trained by this program.
     calibration
         Calibration of scores, and threshold of each class; null if they were not fitted.
+    kinds
+        Classifier of image kinds, whose arrays are tensors of the file; null if it was not fitted.
     """
 
     name: str
@@ -135,6 +147,7 @@ class WeightsMetadata:
     results: dict[str, Any] = field(default_factory=dict)
     source: Annotated[str, Rule(may_be_empty=True)] = ""
     calibration: CalibrationInfo | None = None
+    kinds: KindsInfo | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, schema ``medrov.weights/1``."""
@@ -166,21 +179,15 @@ class WeightsMetadata:
         MedrovError
             ``weights_corrupt``: not JSON, another schema, or a field missing or wrong.
         """
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise MedrovError(
-                ErrorCode.WEIGHTS_CORRUPT, f"{where}: the metadata is not JSON", "Get the file again."
-            ) from error
-        fields = Fields.from_object(document, where)
-        schema = fields.text("schema")
-        if schema != SCHEMA:
-            raise MedrovError(
-                ErrorCode.WEIGHTS_CORRUPT,
-                f"{where}: unknown metadata schema {schema!r}; this version reads {SCHEMA!r}",
-                "Update medrov, or get weights for this version.",
-            )
+        fields = Fields.from_json(
+            text,
+            where,
+            SCHEMA,
+            again="Get the file again.",
+            update="Update medrov, or get weights for this version.",
+        )
         imgsz = fields.integer("imgsz", low=GRID, high=MAX_IMGSZ)
         fields.require(imgsz % GRID == 0, "imgsz", f"a multiple of {GRID}")
         calibration = parse_calibration(fields.data.get("calibration"), where)
-        return read_record(cls, fields, calibration=calibration)
+        kinds = parse_kinds(fields.data.get("kinds"), where)
+        return read_record(cls, fields, calibration=calibration, kinds=kinds)

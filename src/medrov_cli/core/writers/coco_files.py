@@ -1,4 +1,4 @@
-"""Detections in COCO's two forms: a dataset document, and the list that ``loadRes`` takes."""
+"""Detections in both COCO formats: a dataset document, and the result list of ``loadRes``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.datasets.coco import Layout, write_document, write_results
-from medrov_cli.core.datasets.coco_records import CocoImage, CocoResult, numbered_categories
+from medrov_cli.core.datasets.coco_records import CocoImage, numbered_categories
+from medrov_cli.core.datasets.coco_result import CocoResult
 from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
 
@@ -16,7 +17,7 @@ RESULTS_FILE = "detections.coco-results.json"
 
 
 class CocoWriter:
-    """Write a COCO dataset, and COCO results with its image ids."""
+    """Writer of a COCO dataset, and of COCO results with its image ids."""
 
     name = "coco"
     needs_folder = True
@@ -65,7 +66,7 @@ def write_coco_dataset(path: Path, records: Records, classes: Sequence[str]) -> 
 
 
 def _frames(records: Iterable[JsonRecord]) -> Iterator[tuple[int, JsonRecord]]:
-    """Yield the image id and record of every image that was read."""
+    """Yield the image id and record of every image."""
     return enumerate((record for record in records if "error" not in record), 1)
 
 

@@ -1,4 +1,4 @@
-"""The records as JSON lines: the journal that the run itself keeps, whatever other formats are asked for."""
+"""Records as JSON lines: the journal of the run, which is written with every format."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ JSONL_FILE = "detections.jsonl"
 
 
 class JsonLinesWriter:
-    """Write nothing of its own."""
+    """Format of the journal, without further files."""
 
     name = "jsonl"
     needs_folder = False
     files = (JSONL_FILE,)
 
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
-        """Leave the journal to the sink, which gives it its name when all other files are written."""
+        """Write nothing; the sink publishes the journal after all other files."""
 
 
 WRITER: Writer = JsonLinesWriter()

@@ -6,37 +6,66 @@ A format is a file of this package that ends with ``WRITER: Writer = ...``, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.runs.journal import JsonRecord
+from medrov_cli.core.settings.choices import Phi
 
 Records = Callable[[], Iterable[JsonRecord]]
-"""Returns the records of schema ``medrov.detect/1`` anew each time, so that none has to stay in memory."""
+"""Function that reads the records of schema ``medrov.detect/1`` at each call, without keeping them in
+memory."""
+
+
+LeaveOut = Callable[[str, str], None]
+"""Function of a path and a reason: a clause without a capital and a full stop, without patient data."""
+
+
+def _ignore(path: str, reason: str) -> None:
+    """Report nothing."""
+    del path, reason
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What a format may need to know about the whole run.
+    """Facts about the complete run, for formats.
 
     Attributes
     ----------
     classes
         Names of all classes, in the order of their indices.
     summary
-        Counts: the ``summary`` object of a JSON document.
+        ``summary`` object of a JSON document, with the counts.
+    phi
+        DICOM identifiers that may leave the program.
+    leave_out
+        Called with the path and the reason for each image that a format cannot contain.
+    volumes
+        Function that reads the records of volumes, of schema ``medrov.findings/1``, at each call.
+    description
+        Document ``run.json``.
+    records_sha256
+        SHA-256 of ``detections.jsonl``.
+    headers
+        Headers of images that a format of this run has read, for the next format; their number is limited.
     """
 
     classes: Sequence[str]
     summary: Mapping[str, Any]
+    phi: Phi = Phi.DROP
+    leave_out: LeaveOut = _ignore
+    volumes: Records = tuple
+    description: Mapping[str, Any] = field(default_factory=dict)
+    records_sha256: str = ""
+    headers: dict[Hashable, Any] = field(default_factory=dict)
 
 
 class _Format(Protocol):
-    """What all formats have: class attributes of these names."""
+    """Attributes of all formats."""
 
     @property
     def name(self) -> str:
@@ -44,44 +73,51 @@ class _Format(Protocol):
 
     @property
     def needs_folder(self) -> bool:
-        """Whether the format exists only with ``--output``."""
+        """Whether the format requires ``--output``."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of the files and folders that it writes into the output folder."""
+        """Names of its files and folders in the output folder."""
 
 
 @runtime_checkable
 class RecordWriter(_Format, Protocol):
-    """A format that draws on each image."""
+    """Format with files for each image."""
 
-    def write_record(self, folder: Path, detections: Detections, pixels_rgb: UInt8Array) -> None:
+    @property
+    def suffix(self) -> str:
+        """Suffix of the files, with its dot."""
+
+    def write_record(self, folder: Path, name: str, detections: Detections, pixels_rgb: UInt8Array) -> None:
         """Write the files of one image, before its record is appended to the journal.
 
         Parameters
         ----------
         folder
             Output folder.
+        name
+            Path of the input, or another name that no other input has, for
+            :func:`medrov_cli.core.writers.naming.output_path`.
         detections
-            As their record gives them, best score first; the classes are those of the run.
+            Detections of the record, highest score first; the classes are those of the run.
         pixels_rgb
-            uint8, (height, width, 3), in source pixels.
+            uint8, (height, width, 3), in source pixels; smaller for an image that is read by regions.
         """
 
 
 @runtime_checkable
 class ViewWriter(_Format, Protocol):
-    """A format that is a view of all records."""
+    """Format with files from all records."""
 
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
-        """Write the view, at the end of the run.
+        """Write the files, at the end of the run.
 
         Parameters
         ----------
         folder
             Output folder.
         records
-            All records of the run, with those of inputs that failed.
+            All records of the run, including those of failed inputs.
         run
             Facts about the run.
         """

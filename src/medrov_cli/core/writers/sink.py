@@ -1,76 +1,100 @@
-"""Records of detections into a folder: the journal as they come, every other format at the end."""
+"""Output of detections to a folder: the journal during the run, every other format at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.base.plugins import find_entry, load
-from medrov_cli.core.records.detect_json import record_to_detections
+from medrov_cli.core.base.files import sha256_of_file, whole_file
+from medrov_cli.core.records.findings_json import is_volume_record
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.journal import Journal, JsonRecord, read_records
 from medrov_cli.core.runs.kind import RecordFile, RunKind
+from medrov_cli.core.settings.choices import Phi
+from medrov_cli.core.writers.findings_file import FINDINGS_CSV_FILE, FINDINGS_FILE, write_findings
+from medrov_cli.core.writers.format_files import all_writers, find_writer, write_pictures
 from medrov_cli.core.writers.json_lines import JSONL_FILE
-from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter, Writer
-from medrov_cli.core.writers.registry import WRITERS
+from medrov_cli.core.writers.naming import distinct_names
+from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter
 
 RUN_FILE = "run.json"
 
 
+class LeftOut(NamedTuple):
+    """Image that a format cannot contain: name of the format, path, and the reason as a clause."""
+
+    format: str
+    path: str
+    reason: str
+
+
 class OutputFolder:
-    """Write a run's records as they come, and every other format from them at the end.
+    """Writer of a run's records to the journal, and of every other format from them at the end.
 
     ``detections.jsonl`` is always written: the other formats are views of it.
 
     Parameters
     ----------
     path
-        The folder. Made if need be.
+        Output folder; created if it does not exist.
     formats
         Names of the formats to write.
     classes
         All classes of the run, in the order of their indices.
+    inputs
+        Paths of all inputs, also those of other shards: the names of files differ from each other.
+
+    Attributes
+    ----------
+    names
+        Names of the files of inputs whose first choice could collide, by path, for each format with files for
+        each image.
     """
 
-    def __init__(self, path: Path, formats: Sequence[str], classes: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, formats: Sequence[str], classes: Sequence[str], inputs: Sequence[str] = ()
+    ) -> None:
         self.path = path
         self.classes = classes
         writers = [find_writer(name) for name in formats]
         self._of_records = [writer for writer in writers if isinstance(writer, RecordWriter)]
+        self.names = {writer.name: distinct_names(inputs, writer.suffix) for writer in self._of_records}
         self._of_views = [writer for writer in writers if isinstance(writer, ViewWriter)]
         self._journal = Journal(path / JSONL_FILE)
         self._run = RunFolder(path, run_kind(), self._journal)
+        self._description: Mapping[str, Any] = {}
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether an earlier run has written everything."""
+        """Return whether an earlier run is complete."""
         return self._run.is_complete
 
     @property
     def needs_pixels(self) -> bool:
-        """Tell whether a format draws on the images."""
+        """Return whether a format draws on the images."""
         return bool(self._of_records)
 
     def claim(self, description: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
-        """Write what this run is, or check that an earlier run here was the same.
+        """Write the description of this run, or compare it with that of an earlier run.
 
         Parameters
         ----------
         description
-            The document ``run.json``. The same run gives the same document.
+            Document ``run.json``; equal runs give equal documents.
         resume, overwrite
-            Continue, or remove, what an earlier run left.
+            Whether to continue, or to remove, an earlier run.
 
         Raises
         ------
         MedrovError
             See :meth:`medrov_cli.core.runs.folder.RunFolder.claim`.
         """
+        self._description = description
         self._run.claim(description, resume=resume, overwrite=overwrite)
 
     def open(self, keep: Callable[[Iterator[dict[str, Any]]], int]) -> None:
@@ -78,45 +102,83 @@ class OutputFolder:
         self._journal.open(keep)
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield all records that are written."""
+        """Yield all written records."""
         return read_records(self._journal.path) if self.is_complete else self._journal.records()
 
     def write(self, record: JsonRecord, pixels_rgb: UInt8Array | None) -> None:
-        """Write one record, after the files that belong to it.
+        """Write the files of one record, and then the record.
 
         Parameters
         ----------
         record
-            The next record, of schema ``medrov.detect/1``.
+            The next record, of schema ``medrov.detect/1`` or ``medrov.findings/1``.
         pixels_rgb
-            uint8, (height, width, 3): the image, where a format draws on it.
+            uint8, (height, width, 3): the image, if a format draws on it.
         """
         if pixels_rgb is not None and self._of_records:
-            detections = record_to_detections(record, self.classes)
-            for writer in self._of_records:
-                writer.write_record(self.path, detections, pixels_rgb)
+            write_pictures(self.path, record, pixels_rgb, self.classes, self.names)
         self._journal.append(record)
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write every other format, and give the file of records its name last."""
+    def write_files(self, files: Mapping[str, bytes]) -> None:
+        """Write files that a worker made for the next record, by their paths in the folder."""
+        for name, content in files.items():
+            with whole_file(self.path / name) as temporary:
+                temporary.write_bytes(content)
+
+    def finish(self, summary: Mapping[str, Any], phi: Phi = Phi.DROP) -> list[LeftOut]:
+        """Write every other format, and publish the journal last.
+
+        Parameters
+        ----------
+        summary
+            ``summary`` object of a JSON document.
+        phi
+            DICOM identifiers that may leave the program.
+
+        Returns
+        -------
+        list
+            Images that a format cannot contain.
+        """
+        left_out: list[LeftOut] = []
+        if any(True for _ in self._volumes()):
+            write_findings(self.path / FINDINGS_FILE, self._volumes())
+        digest = sha256_of_file(self._journal.partial) if self._of_views else ""
+        headers: dict[Hashable, Any] = {}
         for writer in self._of_views:
-            writer.finish(self.path, self._journal.records, RunFacts(self.classes, summary))
+
+            def leave_out(path: str, reason: str, name: str = writer.name) -> None:
+                left_out.append(LeftOut(name, path, reason))
+
+            run = RunFacts(
+                self.classes, summary, phi, leave_out, self._volumes, self._description, digest, headers
+            )
+            writer.finish(self.path, self._images, run)
         self._run.finish()
+        return left_out
+
+    def _images(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of images and failed inputs."""
+        return (record for record in self._journal.records() if not is_volume_record(record))
+
+    def _volumes(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of volumes."""
+        return filter(is_volume_record, self._journal.records())
 
     def close(self) -> None:
-        """Release the folder; what is written stays, for ``--resume``."""
+        """Release the folder; written files stay, for ``--resume``."""
         self._run.close()
 
 
 def require_free(path: Path) -> None:
-    """Refuse a folder that holds a run.
+    """Refuse a folder that contains a run.
 
     Raises
     ------
     MedrovError
         ``USAGE``.
     """
-    RunFolder(path, run_kind()).require_free(resume=False, overwrite=False)
+    RunFolder(path, run_kind()).check(None, resume=False, overwrite=False)
 
 
 def require_folder(formats: Sequence[str]) -> None:
@@ -136,29 +198,9 @@ def require_folder(formats: Sequence[str]) -> None:
 
 
 def is_overlay(path: Path, file: str) -> bool:
-    """Tell whether a file is an image that a run wrote into the folder ``path``."""
+    """Return whether a file is an image that a run wrote to the folder ``path``."""
     place = Path(file).absolute()
     return any(place.is_relative_to((path / name).absolute()) for name in _image_folders())
-
-
-def all_writers() -> list[Writer]:
-    """Return the implementations of all formats, in the order of the registry."""
-    return [load(entry) for entry in WRITERS]
-
-
-def find_writer(name: str) -> Writer:
-    """Return the implementation of a format.
-
-    Raises
-    ------
-    ValueError
-        For a name that is not in the registry.
-    """
-    entry = find_entry(WRITERS, name)
-    if entry is None:
-        raise ValueError(f"unknown format {name!r}")
-    writer: Writer = load(entry)
-    return writer
 
 
 @cache
@@ -171,7 +213,7 @@ def _image_folders() -> tuple[str, ...]:
 
 @cache
 def run_kind() -> RunKind:
-    """Return what a detection run keeps in its folder."""
+    """Return the kind of detection runs, with the files in their folder."""
     return RunKind(
         taken=Refusal(
             "--output {folder} already contains a run",
@@ -190,5 +232,9 @@ def run_kind() -> RunKind:
             "Give another --output, or move the file away.",
         ),
         last=JSONL_FILE,
-        files=tuple(name for writer in all_writers() for name in writer.files if name != JSONL_FILE),
+        files=(
+            *(name for writer in all_writers() for name in writer.files if name != JSONL_FILE),
+            FINDINGS_FILE,
+            FINDINGS_CSV_FILE,
+        ),
     )

@@ -1,26 +1,26 @@
-"""Detections in YOLO's text form: one label file an image, and one file with the class names."""
+"""Detections in YOLO's text format: one label file per image, and one file with the class names."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.runs.journal import JsonRecord
-from medrov_cli.core.writers.naming import output_path
+from medrov_cli.core.writers.naming import distinct_names, output_path, without_suffix
 from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
 
 YOLO_FOLDER = "yolo"
 
 NAMES_FILE = "classes.txt"
-"""One class name a line; the line number from 0 is the class index."""
+"""File with one class name per line; the 0-based line number is the class index."""
 
-_DIGITS = 6  # below a hundredth of a pixel in images of up to 10,000 pixels
+_SUFFIX = ".txt"
+_DIGITS = 6  # less than 0.01 pixels in images of up to 10,000 pixels
 
 
 class YoloWriter:
-    """Write a folder of label files."""
+    """Writer of a folder of label files."""
 
     name = "yolo"
     needs_folder = True
@@ -34,16 +34,17 @@ class YoloWriter:
 def write_yolo(folder: Path, records: Records, classes: Sequence[str]) -> None:
     """Write ``classes.txt`` and a label file for every image, below ``labels/``.
 
-    A line is ``class_index center_x center_y width height score``, lengths as parts of the
-    image's width and height. A label file has the image's name with ``.txt`` in place of its
-    suffix, as trainers expect it; images that differ by their suffix alone keep it.
+    A line is ``class_index center_x center_y width height score``, with lengths as fractions of the image's
+    width and height. A label file has the name of the image with ``.txt`` instead of its suffix, as trainers
+    expect; images that differ by their suffix only keep it. Other images whose files would collide have names
+    of :func:`medrov_cli.core.writers.naming.distinct_names`.
 
     Parameters
     ----------
     folder
-        Where to write.
+        Output folder.
     records
-        The records; called twice.
+        Function that returns the records; called twice.
     classes
         Names in the order of their indices.
 
@@ -54,22 +55,19 @@ def write_yolo(folder: Path, records: Records, classes: Sequence[str]) -> None:
     """
     index_of = {name: index for index, name in enumerate(classes)}
     paths = {record["path"] for record in records() if "error" not in record}
-    # A name is free if no other path has it, with or without its suffix.
-    taken = Counter(name for path in paths for name in {path, _without_suffix(path)})
+    names = distinct_names(paths, _SUFFIX, is_short=True)
     with whole_file(folder / NAMES_FILE) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+        temporary.write_text(
+            "".join(f"{name}\n" for name in classes), encoding="utf-8", errors="backslashreplace"
+        )
     for record in records():
         if "error" in record:
             continue
         path = record["path"]
-        name = _without_suffix(path) if taken[_without_suffix(path)] == 1 else path
-        target = output_path(folder / "labels", name, record["frame"], record["frame_count"], ".txt")
+        name = names.get(path) or without_suffix(path)
+        target = output_path(folder / "labels", name, record["frame"], record["frame_count"], _SUFFIX)
         with whole_file(target) as temporary:
             temporary.write_text("".join(_lines(record, index_of)), encoding="ascii")
-
-
-def _without_suffix(path: str) -> str:
-    return str(Path(path).with_suffix(""))
 
 
 def _lines(record: JsonRecord, index_of: dict[str, int]) -> Iterator[str]:

@@ -1,30 +1,53 @@
-"""Read COCO instances: one JSON file and a folder of images."""
+"""Read COCO instances: JSON files and folders of images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.box_forms import BoxForm, StatedBox, as_box, judge_form
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.coco import NotJsonError, is_inside, read_document
+from medrov_cli.core.datasets.class_rules import umbrella_ids
+from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoError, CocoImage
-from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
+from medrov_cli.core.datasets.coco_values import is_box
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
+from medrov_cli.core.datasets.readers.shared.coco_layout import CocoFile, coco_files
+from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
-from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
-from medrov_cli.core.datasets.sources import ANNOTATIONS
+from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
+from medrov_cli.core.datasets.split_names import split_named
 from medrov_cli.core.datasets.writers.exported_images import safe_case
-from medrov_cli.core.pixels.inputs import natural_key
+from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
-from medrov_cli.core.settings.choices import SPLITS, Split
+from medrov_cli.core.settings.choices import Split
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _HINT = "Give a COCO instances file, or a folder with annotations.json and images/."
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _OpenFile:
+    """A COCO file with what is judged from all of its records."""
+
+    place: CocoFile
+    prefix: str
+    images: Sequence[CocoImage]
+    annotations: Mapping[Any, Sequence[CocoAnnotation]]
+    class_of: Mapping[Any, str]
+    umbrellas: tuple[str, ...]
+    form: BoxForm
+
+    def name_of(self, image: CocoImage) -> str:
+        """Return what an image is called in reports: unique among the files of an input."""
+        return self.prefix + _file_name(image)
+
+
 def read(config: ReaderSettings) -> Reading:
-    """List one unit an image, in natural order of file names.
+    """List one unit for each image, in natural order of file names.
 
     ``split``, ``iscrowd`` and ``area`` are kept; a ``case`` is hashed, unless it is a hash.
 
@@ -33,41 +56,129 @@ def read(config: ReaderSettings) -> Reading:
     MedrovError
         ``not_found`` or ``dataset_invalid``.
     """
-    file = config.path / ANNOTATIONS if config.path.is_dir() else config.path
-    document = _document(file)
+    places = coco_files(config.path, config.images)
+    files = [_open(place, _prefix(place, config.path) if len(places) > 1 else "") for place in places]
+    names = [file.name_of(image) for file in files for image in file.images]
+    stems = file_stems(names)
+    if len(stems) != len(names):
+        raise _invalid(files[0].place.path, "names one file for two images")
+    units: list[Unit] = []
+    warnings: list[str] = []
+    for file in files:
+        finder = ImageFinder(*file.place.folders, base=file.place.path.parent)
+        found = finder.find_each([_file_name(image) for image in file.images])
+        for image, path in zip(file.images, found, strict=True):
+            name = file.name_of(image)
+            units.append(
+                failing_unit(name, path)
+                if isinstance(path, MedrovError)
+                else _unit(file, image, path, stems[name], config)
+            )
+        warnings += _warnings(file, finder, [path for path in found if isinstance(path, Path)])
+    umbrellas = _umbrellas(files)
+    if umbrellas:
+        warnings.append(
+            f"{listed(umbrellas)} has no boxes and is the supercategory of other classes: not a class"
+        )
+    class_names = dict.fromkeys(name for file in files for name in file.class_of.values())
+    return Reading(tuple(units), tuple(n for n in class_names if n not in umbrellas), tuple(warnings))
+
+
+def _umbrellas(files: Sequence[_OpenFile]) -> list[str]:
+    """Return the names that are a supercategory without boxes in every file."""
+    used = {f.class_of[own.category_id] for f in files for boxes in f.annotations.values() for own in boxes}
+    return [
+        name for name in dict.fromkeys(name for file in files for name in file.umbrellas) if name not in used
+    ]
+
+
+def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: ReaderSettings) -> Unit:
+    name = file.name_of(image)
+    own = file.annotations[image.id]
+
+    def images_of() -> Iterator[AnnotatedImage]:
+        size = image.stated_size
+        yield annotated_file(
+            path,
+            stem,
+            lambda height, width: tuple(_annotation(a, file, height, width) for a in own),
+            AnnotatedGrid("its COCO record", size, follows_exif=False),
+            case=case_in_path(name, config.case)
+            if config.case is not None
+            else safe_case(image.fields.get("case"), config.source),
+            split=_split(image, file.place),
+        )
+
+    return Unit(name, images_of)
+
+
+def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Iterator[str]:
+    path = file.place.path
+    unknown = sorted(
+        {str(s) for s in (i.fields.get("split") for i in file.images) if s and not split_named(s)}
+    )
+    if unknown:
+        yield f"{path.name} names unknown splits, which were not used: {listed(unknown)}"
+    if file.form.note:
+        yield f"{path.name}: {file.form.note}"
+    left = finder.unused(used)
+    if left:
+        yield f"{len(left)} image file(s) are not in {path.name} and were left out: {listed(left)}"
+
+
+def _open(place: CocoFile, prefix: str) -> _OpenFile:
+    document = _document(place.path)
     try:
         images = sorted(document.images, key=lambda image: natural_key(_file_name(image)))
-    except CocoError as error:
-        raise _unusable(file, error) from None
-    class_names = {category.id: category.name.strip() for category in document.categories}
+        form = judge_form(list(_stated_boxes(document)))
+    except ValueError as error:
+        raise _invalid(place.path, f"is not a usable COCO file: {error}") from None
+    if not images:
+        raise nothing_in(place.path, "no image", _HINT)
     boxes: dict[Any, list[CocoAnnotation]] = {image.id: [] for image in images}
     for annotation in document.annotations:
         boxes[annotation.image_id].append(annotation)
-    if not images:
-        raise nothing_in(file, "no image", _HINT)
-    beside = file.parent / "images"
-    folder = config.images or (beside if beside.is_dir() else file.parent)
-    stems = file_stems([_file_name(image) for image in images])
-    if len(stems) != len(images):
-        raise _invalid(file, "names one file for two images")
+    used = {annotation.category_id for annotation in document.annotations}
+    above = umbrella_ids(document.categories, used)
+    return _OpenFile(
+        place,
+        prefix,
+        images,
+        boxes,
+        {category.id: category.name.strip() for category in document.categories},
+        tuple(dict.fromkeys(own.name.strip() for own in document.categories if own.id in above)),
+        form,
+    )
 
-    def unit(image: CocoImage) -> Unit:
-        name = _file_name(image)
 
-        def images_of() -> Iterator[AnnotatedImage]:
-            if not is_inside(name):
-                raise _bad("points outside the folder of images")
-            yield annotated_file(
-                folder / name,
-                stems[name],
-                lambda height, width: _boxes(image, boxes[image.id], class_names, height, width),
-                case=_case(image, config),
-                split=_split(image),
-            )
+def _stated_boxes(document: CocoDocument) -> Iterator[StatedBox]:
+    """Yield the boxes that are stated, with the evidence of their form."""
+    size_of = {image.id: image.stated_size for image in document.images}
+    for own in document.annotations:
+        box, area = own.fields.get("bbox"), own.fields.get("area")
+        if not is_box(box) or box[2] == 0 or box[3] == 0:
+            continue
+        try:
+            extent = own.extent
+        except CocoError:
+            extent = None
+        yield StatedBox(
+            as_box(box),
+            size_of[own.image_id],
+            area if isinstance(area, int | float) else None,
+            None if extent is None else extent.box_xywh,
+        )
 
-        return Unit(name, images_of)
 
-    return Reading(tuple(unit(image) for image in images), tuple(dict.fromkeys(class_names.values())))
+def _prefix(place: CocoFile, root: Path) -> str:
+    """Return the folder of a file below the input, or its name where the folder is not its own."""
+    relative = place.path.relative_to(root)
+    own = (
+        relative.parent
+        if relative.parent.name and relative.name.startswith("_")
+        else relative.with_suffix("")
+    )
+    return f"{own.as_posix()}/"
 
 
 def _document(file: Path) -> CocoDocument:
@@ -76,53 +187,40 @@ def _document(file: Path) -> CocoDocument:
         return read_document(file, check_records=False)
     except OSError:
         raise nothing_in(file, "no readable content", _HINT) from None
-    except NotJsonError:
-        raise _invalid(file, "is not a JSON file") from None
     except CocoError as error:
-        raise _unusable(file, error) from None
+        raise _invalid(file, f"is not a usable COCO file: {error}") from None
 
 
 def _file_name(image: CocoImage) -> str:
     return image.file_name.replace("\\", "/")
 
 
-def _boxes(
-    image: CocoImage,
-    annotations: Sequence[CocoAnnotation],
-    class_names: Mapping[Any, str],
-    height: int,
-    width: int,
-) -> tuple[Annotation, ...]:
-    said = (image.fields.get("height"), image.fields.get("width"))
-    if isinstance(said[0], int) and isinstance(said[1], int):
-        expect_size(height, width, (said[0], said[1]), "its COCO record")
-    return tuple(_annotation(own, class_names[own.category_id]) for own in annotations)
-
-
-def _annotation(own: CocoAnnotation, class_name: str) -> Annotation:
+def _annotation(own: CocoAnnotation, file: _OpenFile, height: int, width: int) -> Annotation:
     try:
         box = own.box_xywh
-    except CocoError:
-        raise _bad("has an annotation without a box") from None
+    except CocoError as error:
+        what = (
+            "has a segmentation that cannot be read"
+            if "segmentation" in str(error)
+            else "has an annotation without a box"
+        )
+        raise _bad(what) from None
+    if is_box(own.fields.get("bbox")) and own.fields["bbox"] == list(box):
+        box = file.form.box_xywh(box, height, width)
+    elif own.extent is not None and own.extent.size_hw not in (None, (height, width)):
+        raise _bad("has a segmentation of another size than the image")
     try:
         area = own.area
     except CocoError:
         raise _bad("has an annotation with an area that is not a number") from None
-    return Annotation(class_name, box, area, own.is_crowd)
+    return Annotation(
+        file.class_of[own.category_id], box, None if file.form.are_fractions else area, own.is_crowd
+    )
 
 
-def _case(image: CocoImage, config: ReaderSettings) -> str | None:
-    if config.case is not None:
-        return case_in_path(_file_name(image), config.case)
-    return safe_case(image.fields.get("case"), config.source)
-
-
-def _split(image: CocoImage) -> Split | None:
-    return next((split for split in SPLITS if split == image.fields.get("split")), None)
-
-
-def _unusable(file: Path, error: CocoError) -> MedrovError:
-    return _invalid(file, f"is not a usable COCO file: {error}")
+def _split(image: CocoImage, place: CocoFile) -> Split | None:
+    """Return the split of an image's own field, else of the file."""
+    return split_named(image.fields.get("split")) or place.split
 
 
 def _invalid(file: Path, what: str) -> MedrovError:

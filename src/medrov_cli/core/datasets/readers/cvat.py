@@ -1,29 +1,40 @@
 """Read CVAT for images 1.1: ``annotations.xml`` and a folder of images.
 
-Only boxes are read; a rotated one becomes the box around it. Tags are left out, other shapes refused.
+Boxes, polygons, ellipses and masks become the upright box around them. Tags are left out, points and lines
+refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
-from medrov_cli.core.datasets.readers.shared.addresses import find_image, local_names
+from medrov_cli.core.datasets.coco_records import CROWD_FLAGS
+from medrov_cli.core.datasets.coco_values import is_flag_set
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
+from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder, settle_claims
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
-from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
-from medrov_cli.core.datasets.readers.shared.rotated_boxes import enclosing_box
+from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
+from medrov_cli.core.datasets.readers.shared.shape_boxes import (
+    BoxXywh,
+    ellipse_area,
+    ellipse_box,
+    enclosing_box,
+    rounded_box,
+)
+from medrov_cli.core.datasets.segmentations import polygon_extent
+from medrov_cli.core.datasets.split_names import split_named
 from medrov_cli.core.datasets.xml_files import read_xml
-from medrov_cli.core.pixels.inputs import natural_key
+from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
-from medrov_cli.core.settings.choices import Split
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
 _HINT = "Export from CVAT as 'CVAT for images 1.1', and give annotations.xml or its folder."
-_SPLITS: dict[str, Split] = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _IGNORED = frozenset({"tag"})
 _DIGITS = 4
 
@@ -45,57 +56,127 @@ def read(config: ReaderSettings) -> Reading:
         what = "tracks of a video, and no images" if root.find("track") is not None else "no images"
         raise nothing_in(file, what, _HINT)
     beside = file.parent / "images"
-    folder = config.images or (beside if beside.is_dir() else file.parent)
+    finder = ImageFinder(config.images or (beside if beside.is_dir() else file.parent), base=file.parent)
     # Two tasks of a project may have images of one name, in different subsets.
     places = [f"{image.get('subset') or ''}/{image.get('name') or ''}".lstrip("/") for image in images]
     stems = file_stems(places)
     if len(stems) != len(images):
         raise MedrovError(ErrorCode.DATASET_INVALID, f"{file} names one image twice", _HINT)
 
-    def unit(image: ET.Element, place: str) -> Unit:
-        name = image.get("name") or ""
+    found = _find_each(images, places, finder)
 
+    def unit(image: ET.Element, place: str, path: Path) -> Unit:
         def images_of() -> Iterator[AnnotatedImage]:
             yield annotated_file(
-                find_image(folder, [*local_names(place), *local_names(name)]),
+                path,
                 stems[place],
-                lambda height, width: _boxes(image, height, width),
-                case=case_in_path(name, config.case),
-                split=_SPLITS.get((image.get("subset") or "").casefold()),
+                lambda _height, _width: _boxes(image),
+                AnnotatedGrid("its record", _size(image)),
+                case=case_in_path(image.get("name") or "", config.case),
+                split=split_named(image.get("subset")),
             )
 
         return Unit(place, images_of)
 
-    labels = [label.findtext("name") or "" for label in root.findall("meta//labels/label")]
-    units = tuple(unit(image, place) for image, place in zip(images, places, strict=True))
-    return Reading(units, tuple(dict.fromkeys(label for label in labels if label)))
+    units = tuple(
+        failing_unit(place, path) if isinstance(path, MedrovError) else unit(image, place, path)
+        for image, place, path in zip(images, places, found, strict=True)
+    )
+    left = finder.unused(path for path in found if isinstance(path, Path))
+    what = f"{len(left)} image file(s) are not in {file.name} and were left out: {listed(left)}"
+    return Reading(units, _class_names(root), (what,) if left else ())
 
 
-def _boxes(image: ET.Element, height: int, width: int) -> tuple[Annotation, ...]:
-    said = (round(_number(image, "height")), round(_number(image, "width")))
-    expect_size(height, width, said, "its record")
+def _find_each(
+    images: Sequence[ET.Element], places: Sequence[str], finder: ImageFinder
+) -> list[Path | MedrovError]:
+    """Return the file of each image: in the folder of its subset, else by its name."""
+    found: list[Path | MedrovError] = []
+    for image, place in zip(images, places, strict=True):
+        try:
+            found.append(finder.find(place, image.get("name") or ""))
+        except MedrovError as error:
+            found.append(error)
+    return settle_claims(found, [[place] for place in places])
+
+
+def _class_names(root: ET.Element) -> tuple[str, ...]:
+    """Return the labels of the task that boxes can have: not those of tags, nor parts of a skeleton."""
+    labels = [
+        (label.findtext("name") or "").strip()
+        for label in root.findall("meta//labels/label")
+        if (label.findtext("type") or "").strip() != "tag" and not (label.findtext("parent") or "").strip()
+    ]
+    return tuple(dict.fromkeys(label for label in labels if label))
+
+
+def _size(image: ET.Element) -> tuple[int, int]:
+    return round(_number(image, "height")), round(_number(image, "width"))
+
+
+def _boxes(image: ET.Element) -> tuple[Annotation, ...]:
     found = []
     for item in image:
-        if item.tag == "box":
+        if item.tag in _SHAPES:
             found.append(_annotation(item))
         elif item.tag not in _IGNORED:
-            raise _bad(f"has a {item.tag}, and only boxes are read", "Replace it by a box, or delete it.")
+            raise _bad(f"has a {item.tag}, which is not read", "Replace it by a box, or delete it.")
     return tuple(found)
 
 
 def _annotation(item: ET.Element) -> Annotation:
-    name = item.get("label") or ""
+    name = (item.get("label") or "").strip()
     if not name:
-        raise _bad("has a box without a label", _HINT)
-    x1, y1, x2, y2 = (_number(item, key) for key in ("xtl", "ytl", "xbr", "ybr"))
-    angle = _number(item, "rotation") if item.get("rotation") else 0.0
-    crowd = any(
-        attribute.get("name") == "crowd" and (attribute.text or "").strip().casefold() == "true"
+        raise _bad(f"has a {item.tag} without a label", _HINT)
+    box, area = _SHAPES[item.tag](item)
+    is_crowd = any(
+        (attribute.get("name") or "").strip().casefold() in CROWD_FLAGS and is_flag_set(attribute.text or "")
         for attribute in item.findall("attribute")
     )
-    around = enclosing_box((x1, y1, x2 - x1, y2 - y1), angle, ((x1 + x2) / 2, (y1 + y2) / 2))
-    x, y, w, h = (round(value, _DIGITS) + 0.0 for value in around)
-    return Annotation(name, (x, y, w, h), None, crowd)
+    return Annotation(name, rounded_box(box), None if area is None else round(area, _DIGITS), is_crowd)
+
+
+def _box(item: ET.Element) -> tuple[BoxXywh, float | None]:
+    x1, y1, x2, y2 = (_number(item, key) for key in ("xtl", "ytl", "xbr", "ybr"))
+    return enclosing_box((x1, y1, x2 - x1, y2 - y1), _angle(item), ((x1 + x2) / 2, (y1 + y2) / 2)), None
+
+
+def _ellipse(item: ET.Element) -> tuple[BoxXywh, float | None]:
+    x, y, rx, ry = (_number(item, key) for key in ("cx", "cy", "rx", "ry"))
+    return ellipse_box((x, y), (rx, ry), _angle(item)), ellipse_area((rx, ry))
+
+
+def _polygon(item: ET.Element) -> tuple[BoxXywh, float | None]:
+    try:
+        numbers = [float(text) for text in re.split("[,;]", item.get("points") or "")]
+        extent = polygon_extent(numbers)
+    except ValueError:
+        raise _bad("has a polygon without three corners", _HINT) from None
+    return extent.box_xywh, extent.area
+
+
+def _mask(item: ET.Element) -> tuple[BoxXywh, float | None]:
+    """Return the box of a mask, and its area: every second run of its rows is of the object."""
+    x, y, w, h = (_number(item, key) for key in ("left", "top", "width", "height"))
+    try:
+        runs = [int(text) for text in (item.get("rle") or "").split(",")]
+    except ValueError:
+        runs = []
+    if min(runs, default=-1) < 0 or sum(runs) > w * h:
+        raise _bad("has a mask whose run lengths do not fit", _HINT)
+    return (x, y, w, h), float(sum(runs[1::2]))
+
+
+_SHAPES: dict[str, Callable[[ET.Element], tuple[BoxXywh, float | None]]] = {
+    "box": _box,
+    "ellipse": _ellipse,
+    "polygon": _polygon,
+    "mask": _mask,
+}
+
+
+def _angle(item: ET.Element) -> float:
+    return _number(item, "rotation") if item.get("rotation") else 0.0
 
 
 def _number(item: ET.Element, key: str) -> float:

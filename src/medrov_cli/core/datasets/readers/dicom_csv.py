@@ -5,20 +5,25 @@ An image of which the table says nothing is left out; one with rows but without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
-from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
+from medrov_cli.core.datasets.box_forms import require_pixels
+from medrov_cli.core.datasets.cases import case_in_path, hashed_case
+from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, listed
 from medrov_cli.core.datasets.readers.shared.box_csv import CsvTable, TableRow, read_table
 from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, read_header, scan, slices_of
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
 from medrov_cli.core.datasets.readers.shared.reader_agreement import merge_readers
-from medrov_cli.core.pixels.inputs import natural_key
+from medrov_cli.core.pixels.dicom.slice_geometry import placed_slice
+from medrov_cli.core.pixels.inputs import visible_files
+from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.pixels.sniff import Kind, sniff
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.data_convert import ReaderSettings
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
@@ -62,7 +67,16 @@ def read(config: ReaderSettings) -> Reading:
             *(_missing(table.name, row) for row in sorted(absent)),
         ),
         table.class_names,
+        tuple(_left_out(folder, files.values(), table)),
     )
+
+
+def _left_out(folder: Path, used: Collection[str], table: CsvTable) -> Iterator[str]:
+    """Yield a sentence about the DICOM files of which the table states nothing."""
+    other = visible_files(folder, lambda path: path.is_file() and sniff(str(path)) is Kind.DICOM)
+    left = [relative for relative in other if relative not in set(used)]
+    if left:
+        yield f"{len(left)} DICOM file(s) are not in {table.name} and were left out: {listed(left)}"
 
 
 def _csv_of(config: ReaderSettings) -> Path:
@@ -123,7 +137,17 @@ def _annotated(
         annotations=annotations,
         read=lambda: pixels,
         case=case_in_path(relative, config.case) if config.case is not None else header.case,
+        volume=_volume_slice(header),
     )
+
+
+def _volume_slice(header: DicomHeader) -> VolumeSlice | None:
+    """Return the slice of a series that an image is; null without a place in the patient."""
+    placed = placed_slice(header.dataset, 0)
+    uid = header.text("SeriesInstanceUID")
+    if placed.plane is None or not uid:
+        return None
+    return VolumeSlice(hashed_case(uid), max(int(placed.number or 0), 0), placed.plane)
 
 
 def _annotations(rows: Sequence[TableRow], config: ReaderSettings) -> tuple[Annotation, ...]:
@@ -142,6 +166,7 @@ def _annotations(rows: Sequence[TableRow], config: ReaderSettings) -> tuple[Anno
             )
         if row.drawn is not None:
             drawn.append(row.drawn)
+    require_pixels([own.box_xywh for own in drawn])
     return merge_readers(drawn) if is_joined else tuple(drawn)
 
 

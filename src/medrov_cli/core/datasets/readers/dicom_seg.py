@@ -7,7 +7,6 @@ image in whose plane it lies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,8 +20,9 @@ from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, St
 from medrov_cli.core.datasets.readers.shared.dicom_marked import Form, Marked, read_marked
 from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray, Plane, moved_mask, plane_of
 from medrov_cli.core.pixels.dicom.decode import decoded_frames
-from medrov_cli.core.pixels.dicom.file import DicomFile, bad_metadata, open_dicom
-from medrov_cli.core.pixels.dicom.header import numbers
+from medrov_cli.core.pixels.dicom.elements import numbers
+from medrov_cli.core.pixels.dicom.file import open_dicom
+from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.greyscale import Values
 from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.settings.data_convert import ReaderSettings
@@ -46,7 +46,7 @@ def _marks(file: DicomHeader, stack: Stack) -> Iterator[Marked]:
         opened = open_dicom(raw, InputLimits())
         header = opened.header
         names = _names(header)
-        for frame, stored in enumerate(_frames(opened)):
+        for frame, stored in enumerate(frame.values for frame in decoded_frames(opened)):
             masks = [(number, mask) for number, mask in _masks(header, frame, stored) if mask.any()]
             if not masks:
                 continue
@@ -59,26 +59,6 @@ def _marks(file: DicomHeader, stack: Stack) -> Iterator[Marked]:
                     yield Marked(None, names[number], None)
                 for row in rows:
                     yield Marked(row, names[number], _on_slice(mask, plane, stack, row))
-
-
-def _frames(opened: DicomFile) -> Iterator[Values]:
-    """Yield the stored values of each frame.
-
-    Packed bits run on from frame to frame without a gap (PS3.5, 8.1.1); pydicom 3.0 reads a frame that does
-    not begin at a byte one byte short, so these are unpacked here.
-    """
-    pixels = opened.rows * opened.columns
-    is_packed = opened.options["bits_allocated"] == 1 and not opened.decoder.is_encapsulated
-    if not is_packed or pixels % 8 == 0 or not opened.decoder.UID.is_little_endian:
-        yield from (stored for stored, _ in decoded_frames(opened))
-        return
-    start = opened.stream.tell()
-    for frame in range(opened.frames):
-        first_bit = frame * pixels
-        opened.stream.seek(start + first_bit // 8)
-        packed = opened.stream.read(math.ceil((first_bit % 8 + pixels) / 8))
-        bits = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")[first_bit % 8 :]
-        yield bits[:pixels].reshape(opened.rows, opened.columns)
 
 
 def _names(header: pydicom.Dataset) -> Mapping[int, str]:

@@ -7,16 +7,26 @@ whose values are classes. Without, each class of an image has a mask file of its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy.typing as npt
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.cases import case_in_path
+from medrov_cli.core.datasets.image_names import fold_name
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_in, annotations_of
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems, raster_files, read_mask
-from medrov_cli.core.datasets.readers.shared.raster_images import annotated_file, expect_size, nothing_in
+from medrov_cli.core.datasets.readers.shared.raster_images import (
+    AnnotatedGrid,
+    annotated_file,
+    expect_size,
+    nothing_in,
+)
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -87,29 +97,45 @@ def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], mask
         mask_of[key] = mask
     names = file_stems(images)
 
+    own = _masks_of(images, mask_of)
+
     def unit(image: str) -> Unit:
-        def boxes(height: int, width: int) -> tuple[Annotation, ...]:
-            mask = mask_of.get(_stem(image))
+        def images_of() -> Iterator[AnnotatedImage]:
+            mask = own.get(image)
             if mask is None:
                 raise _alone(
                     "The image has no mask.", "Add a mask; an image without objects needs an empty mask."
                 )
             values = read_mask(folders.masks / mask)
-            expect_size(height, width, (values.shape[0], values.shape[1]), "its mask")
-            return annotations_in(
-                values, config.labels, components=config.components, min_area=config.min_area
-            )
-
-        def images_of() -> Iterator[AnnotatedImage]:
             yield annotated_file(
-                folders.images / image, names[image], boxes, case=case_in_path(image, config.case)
+                folders.images / image,
+                names[image],
+                lambda _height, _width: annotations_in(
+                    values, config.labels, components=config.components, min_area=config.min_area
+                ),
+                AnnotatedGrid("its mask", (values.shape[0], values.shape[1]), follows_exif=False),
+                case=case_in_path(image, config.case),
             )
 
         return Unit(image, images_of)
 
-    known = {_stem(image) for image in images}
-    orphans = [mask for key, mask in mask_of.items() if key not in known]
+    orphans = [mask for mask in mask_of.values() if mask not in own.values()]
     return Reading((*(unit(image) for image in images), *map(_orphan, orphans)), config.labels.class_names)
+
+
+def _masks_of(images: Sequence[str], mask_of: Mapping[str, str]) -> dict[str, str]:
+    """Return the mask of each image: that of its stem, else the only one if letter case is ignored."""
+    folded: dict[str, list[str]] = defaultdict(list)
+    for stem, mask in mask_of.items():
+        folded[fold_name(stem)].append(mask)
+    taken = {mask_of[stem] for stem in map(_stem, images) if stem in mask_of}
+    found = {}
+    for image in images:
+        near = [mask for mask in folded[fold_name(_stem(image))] if mask not in taken]
+        own = mask_of.get(_stem(image)) or (near[0] if len(near) == 1 else None)
+        if own is not None:
+            found[image] = own
+    return found
 
 
 def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks: list[str]) -> Reading:
@@ -118,19 +144,17 @@ def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks
     names = file_stems(images)
 
     def unit(image: str) -> Unit:
-        def boxes(height: int, width: int) -> tuple[Annotation, ...]:
-            found: list[Annotation] = []
-            for name, mask in sorted(of_image[image]):
-                values = read_mask(folders.masks / mask)
-                expect_size(height, width, (values.shape[0], values.shape[1]), f"the mask of {name}")
-                found += annotations_of(
-                    values != 0, name, components=config.components, min_area=config.min_area
-                )
-            return tuple(found)
-
         def images_of() -> Iterator[AnnotatedImage]:
+            read = [(name, read_mask(folders.masks / mask)) for name, mask in sorted(of_image[image])]
+            sizes = [(values.shape[0], values.shape[1]) for _, values in read]
+            for (name, _), size in zip(read, sizes, strict=True):
+                expect_size(*sizes[0], size, f"the mask of {name}")
             yield annotated_file(
-                folders.images / image, names[image], boxes, case=case_in_path(image, config.case)
+                folders.images / image,
+                names[image],
+                lambda _height, _width: tuple(_objects(read, config)),
+                AnnotatedGrid("its mask", sizes[0] if sizes else None, follows_exif=False),
+                case=case_in_path(image, config.case),
             )
 
         return Unit(image, images_of)
@@ -142,6 +166,11 @@ def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks
             "Name the classes of the values with --labels 1=liver,2=kidney, or that of a binary mask.",
         )
     return Reading((*(unit(image) for image in images), *map(_orphan, orphans)), tuple(classes))
+
+
+def _objects(masks: Sequence[tuple[str, npt.NDArray[Any]]], config: ReaderSettings) -> Iterator[Annotation]:
+    for name, values in masks:
+        yield from annotations_of(values != 0, name, components=config.components, min_area=config.min_area)
 
 
 def _sort_by_image(images: list[str], masks: list[str]) -> tuple[dict[str, list[tuple[str, str]]], list[str]]:

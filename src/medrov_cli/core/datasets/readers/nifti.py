@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.datasets.cases import case_in_path, hashed_case, local_case
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
-from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_in, annotations_of
+from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_in, class_mask
 from medrov_cli.core.datasets.readers.shared.nifti_pairs import (
     LabelFile,
     Pairs,
@@ -22,12 +23,15 @@ from medrov_cli.core.datasets.readers.shared.nifti_pairs import (
     stem_of,
 )
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
-from medrov_cli.core.pixels.nifti.file import NO_ORIENTATION_WARNING, NiftiFile, open_nifti
-from medrov_cli.core.pixels.nifti.grey import Renderer
-from medrov_cli.core.pixels.nifti.slices import Cut, cut_of, slice_of
-from medrov_cli.core.pixels.read import input_errors
+from medrov_cli.core.datasets.readers.shared.volume_objects import VolumeObjects
+from medrov_cli.core.pixels.input_errors import input_errors
+from medrov_cli.core.pixels.open_volume import open_volume
+from medrov_cli.core.pixels.volumes.grey import Renderer
+from medrov_cli.core.pixels.volumes.slices import Cut, cut_of, plane_of_slice, slice_of
+from medrov_cli.core.pixels.volumes.volume import Volume
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.records.frame import UInt8Array
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.data_convert import ReaderSettings
 from medrov_cli.core.settings.label_map import LabelMap
 from medrov_cli.core.settings.window import WindowSpec, parse_window
@@ -87,7 +91,7 @@ def _images(
             "Add labels; a volume without objects needs labels of value 0.",
         )
     with input_errors():
-        image = open_nifti(str(pairs.images / relative), InputLimits())
+        image = open_volume(str(pairs.images / relative), InputLimits())
         cut = cut_of(image, config.axis)
         render = Renderer(image, spec)
         volumes = [_LabelVolume(config, labels, pairs, file, image, cut) for file in pairs.of_image[relative]]
@@ -99,6 +103,9 @@ def _images(
     )
     slices, rows, columns = (image.voxels.shape[axis] for axis in cut.axes)
     for volume in range(image.voxels.shape[3]):
+        with input_errors():
+            for labelled in volumes:
+                labelled.number_objects(volume, slices)
         for number in range(0, slices, config.every):
             with input_errors():
                 found = [own for labelled in volumes for own in labelled.annotations(volume, number)]
@@ -109,10 +116,16 @@ def _images(
                 annotations=tuple(found),
                 read=partial(_pixels, render, image, cut, volume, number),
                 case=case,
+                volume=VolumeSlice(
+                    name if image.voxels.shape[3] == 1 else f"{name}-{volume}",
+                    number,
+                    plane_of_slice(image, cut, number),
+                    image.is_placed,
+                ),
             )
 
 
-def _pixels(render: Renderer, image: NiftiFile, cut: Cut, volume: int, number: int) -> UInt8Array:
+def _pixels(render: Renderer, image: Volume, cut: Cut, volume: int, number: int) -> UInt8Array:
     return render(slice_of(image.voxels, cut, volume, number))
 
 
@@ -131,14 +144,16 @@ class _LabelVolume:
         labels: LabelMap,
         pairs: Pairs,
         own: LabelFile,
-        image: NiftiFile,
+        image: Volume,
         image_cut: Cut,
     ) -> None:
-        self._config, self._labels, self._own = config, labels, own
-        self._file = open_nifti(str(pairs.labels / own.relative), InputLimits())
-        if self._file.voxels.dtype.kind not in "biuf":
+        self._config, self._own = config, own
+        self._labels = labels if own.class_name is None else LabelMap({}, own.class_name)
+        self._objects: dict[str, VolumeObjects] = {}
+        self._file = open_volume(str(pairs.labels / own.relative), InputLimits())
+        if self._file.voxels.dtype.kind not in "biuf" or self._file.is_color:
             raise self._misfit("has voxels that are not real numbers", "Save one integer per voxel.")
-        is_placed = not {NO_ORIENTATION_WARNING} & {*self._file.warnings, *image.warnings}
+        is_placed = self._file.is_placed and image.is_placed
         # Labels that do not say where they lie are taken to lie voxel on voxel.
         self._cut = cut_of(self._file, config.axis) if is_placed else image_cut
         sizes = [
@@ -150,19 +165,37 @@ class _LabelVolume:
             shapes = [" x ".join(map(str, file.voxels.shape)) for file in (self._file, image)]
             raise self._misfit(f"has {shapes[0]} voxels, the image {shapes[1]}", _OTHER_GRID_HINT)
         away_mm = np.abs(_corners_mm(self._file, self._cut) - _corners_mm(image, image_cut)).max()
-        if is_placed and away_mm > 0.5 * min(image.zooms_mm):
+        if is_placed and away_mm > 0.5 * np.nanmin(image.zooms_mm):
             raise self._misfit(f"lies up to {away_mm:.1f} mm away from the image", _OTHER_GRID_HINT)
 
     def annotations(self, volume: int, number: int) -> Sequence[Annotation]:
         """Return the annotations of a slice; labels of one volume hold for all of the image's."""
-        file, own = self._file, self._config
-        stored = slice_of(file.voxels, self._cut, min(volume, file.voxels.shape[3] - 1), number)
-        values = self._whole_numbers(stored)
-        if self._own.class_name is None:
-            return annotations_in(values, self._labels, components=own.components, min_area=own.min_area)
-        return annotations_of(
-            values != 0, self._own.class_name, components=own.components, min_area=own.min_area
+        own = self._config
+        found = annotations_in(
+            self._values(volume, number), self._labels, components=own.components, min_area=own.min_area
         )
+        return tuple(
+            replace(one, object_number=1)
+            if (objects := self._objects.get(one.class_name)) is None
+            else objects.numbered(number, [one])[0]
+            for one in found
+        )
+
+    def number_objects(self, volume: int, slices: int) -> None:
+        """Assign numbers to the objects of a volume; without ``components``, all of a class is one object."""
+        if self._config.components:
+            self._objects = {name: VolumeObjects() for name in self._labels.class_names}
+            for number in range(slices):
+                values = self._values(volume, number)
+                for name, objects in self._objects.items():
+                    objects.add(class_mask(values, self._labels, name))
+            for objects in self._objects.values():
+                objects.finish()
+
+    def _values(self, volume: int, number: int) -> npt.NDArray[np.int64]:
+        file = self._file
+        stored = slice_of(file.voxels, self._cut, min(volume, file.voxels.shape[3] - 1), number)
+        return self._whole_numbers(stored)
 
     def _whole_numbers(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         values = np.asarray(stored, dtype=np.float64) * self._file.slope + self._file.intercept
@@ -175,7 +208,7 @@ class _LabelVolume:
         return MedrovError(ErrorCode.BAD_METADATA, f"The label volume {self._own.relative} {what}.", hint)
 
 
-def _corners_mm(file: NiftiFile, cut: Cut) -> npt.NDArray[np.float64]:
+def _corners_mm(file: Volume, cut: Cut) -> npt.NDArray[np.float64]:
     """Return where the eight corner voxels lie, (8, 3), in the order of slices, rows and columns as shown."""
     corners = np.zeros((8, 4))
     corners[:, 3] = 1

@@ -6,11 +6,14 @@ A new format is a file ``readers/<name>.py`` that ends with ``READER: Reader = r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
+
+_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +43,28 @@ class Reading:
         In a fixed order.
     class_names
         Classes that the source names, in its order; those that turn up besides follow sorted.
+    warnings
+        Sentences for the user: what is left out, and what was assumed.
     """
 
     units: tuple[Unit, ...]
     class_names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def failing_unit(path: str, error: MedrovError) -> Unit:
+    """Return the unit of an input that cannot be read, for a known reason."""
+
+    def images_of() -> Iterable[AnnotatedImage]:
+        raise error
+
+    return Unit(path, images_of)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are, for a sentence."""
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f", and {more} more" if more > 0 else "")
 
 
 Reader = Callable[[ReaderSettings], Reading]

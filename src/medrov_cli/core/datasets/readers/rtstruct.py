@@ -19,8 +19,8 @@ from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader, St
 from medrov_cli.core.datasets.readers.shared.dicom_marked import Form, Marked, read_marked
 from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray, FloatArray
 from medrov_cli.core.datasets.readers.shared.polygons import polygon_mask
-from medrov_cli.core.pixels.dicom.file import bad_metadata
-from medrov_cli.core.pixels.dicom.header import numbers
+from medrov_cli.core.pixels.dicom.elements import numbers
+from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.settings.data_convert import ReaderSettings
 

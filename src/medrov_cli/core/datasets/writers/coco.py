@@ -17,6 +17,7 @@ class CocoWriter:
     """COCO instances."""
 
     main_file = ANNOTATIONS
+    follows_exif = False
 
     def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
         """Return the path of each image relative to the output, by its name."""

@@ -19,6 +19,7 @@ class CvatWriter:
     """CVAT for images 1.1."""
 
     main_file = "annotations.xml"
+    follows_exif = True
 
     def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
         """Return the path of each image relative to the output, by its name."""

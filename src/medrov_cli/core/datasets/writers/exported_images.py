@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from medrov_cli.core.base.name_collisions import collision_key
 from medrov_cli.core.datasets.cases import local_case
 from medrov_cli.core.datasets.source_set import OpenSource, SourceSet, split_of
 from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.pixels.exif_orientation import read_orientation
 from medrov_cli.core.records.annotations import Annotation
+from medrov_cli.core.records.orientation import UPRIGHT, box_to_shown, shown_size
 from medrov_cli.core.settings.choices import Modality
 
 _HASHED = re.compile(r"[0-9a-f]{16}")
@@ -56,6 +59,19 @@ class ExportedImage:
         return f"{self.source}/{self.file.name}"
 
 
+def as_shown(image: ExportedImage) -> ExportedImage:
+    """Return an image with its size and boxes as its EXIF orientation shows it."""
+    orientation = read_orientation(image.file)
+    if orientation == UPRIGHT:
+        return image
+    stored_hw = (image.height, image.width)
+    height, width = shown_size(stored_hw, orientation)
+    boxes = tuple(
+        replace(own, box_xywh=box_to_shown(own.box_xywh, orientation, stored_hw)) for own in image.boxes
+    )
+    return replace(image, height=height, width=width, boxes=boxes)
+
+
 def safe_case(case: Any, source: str) -> str | None:
     """Return a case that says nothing about a patient.
 
@@ -91,7 +107,8 @@ def collect(opened: SourceSet, *, splits: Sequence[str], sources: Sequence[str])
     for source in chosen:
         folder = f"{_as_folder(source.name)}/" if len(chosen) > 1 else ""
         found += _images_of(source, folder, splits)
-    twice = [name for name, uses in Counter(image.name for image in found).items() if uses > 1]
+    uses = Counter(collision_key(image.name) for image in found)
+    twice = [image.name for image in found if uses[collision_key(image.name)] > 1]
     if twice:
         raise invalid(f"two images have the name {twice[0]}", "Give each image its own file name.")
     return tuple(found)
@@ -144,7 +161,7 @@ def flat_names(images: Sequence[ExportedImage], blank: str = " ") -> dict[str, s
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(name).stem.casefold()
+    return collision_key(PurePosixPath(name).stem)
 
 
 def _as_folder(name: str) -> str:

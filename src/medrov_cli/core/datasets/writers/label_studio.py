@@ -28,6 +28,7 @@ class LabelStudioWriter:
     """Tasks for Label Studio."""
 
     main_file = MAIN_FILE
+    follows_exif = True
 
     def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
         """Return the path of each image relative to the output, by its name."""

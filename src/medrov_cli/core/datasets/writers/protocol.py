@@ -37,6 +37,10 @@ class DatasetWriter(Protocol):
     def main_file(self) -> str:
         """File to open in the other tool, relative to the output; it is written last."""
 
+    @property
+    def follows_exif(self) -> bool:
+        """Whether boxes are written for the image as its EXIF orientation shows it."""
+
     def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
         """Return the path of each image relative to the output, by its name."""
 

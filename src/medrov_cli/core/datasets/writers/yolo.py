@@ -18,6 +18,7 @@ class YoloWriter:
     """YOLO layout of ultralytics."""
 
     main_file = "data.yaml"
+    follows_exif = True
 
     def image_places(self, images: Sequence[ExportedImage]) -> dict[str, str]:
         """Return the path of each image relative to the output, by its name."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from medrov_cli.core.base.codec import Fields, Rule, read_record
-from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, RESEARCH_NOTICE
+from medrov_cli.core.base.constants import GRID, MAX_IMGSZ, POOLED, RESEARCH_NOTICE
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
@@ -21,6 +21,9 @@ METADATA_KEY = "medrov"
 
 VOCABULARY_KEY = "medrov.vocabulary"
 """Key of the class embeddings of the vocabulary in an open model: float16, base64."""
+
+KINDS_KEY = "medrov.kinds"
+"""Key of the tensors of the classifier of image kinds: a safetensors file, base64."""
 
 LETTERBOX = {
     "scale": "the longer side is scaled to imgsz, the aspect ratio is kept",
@@ -40,6 +43,10 @@ _DETECTIONS = {
         "float32, (batch, rows, 6): left, top, right, bottom, score, class; highest score first; rows with "
         "score 0 are padding"
     )
+}
+
+_POOLED = {
+    POOLED: "float32, (batch, 2 * channels): mean of each channel of the backbone, then mean of its squares"
 }
 
 
@@ -137,12 +144,16 @@ class ExportMetadata:
                 "multiple_of": GRID,
                 "letterbox": dict(LETTERBOX),
             },
-            "outputs": dict(_BOXES if self.suppression is None else _DETECTIONS),
+            "outputs": self._outputs(),
             "nms": None if self.suppression is None else dataclasses.asdict(self.suppression),
             "quantisation": self.quantisation,
             "parity": self.parity,
             "content_sha256": self.content_sha256,
         }
+
+    def _outputs(self) -> dict[str, str]:
+        found = _BOXES if self.suppression is None else _DETECTIONS
+        return {**found, **({} if self.weights.kinds is None else _POOLED)}
 
     def to_json(self) -> str:
         """Return canonical JSON: equal metadata give equal bytes."""
@@ -157,18 +168,13 @@ class ExportMetadata:
         MedrovError
             ``weights_corrupt``: not JSON, another schema, or a field missing or wrong.
         """
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise corrupt(where, "the metadata is not JSON") from error
-        fields = Fields.from_object(document, where)
-        schema = fields.text("schema")
-        if schema != SCHEMA:
-            raise MedrovError(
-                ErrorCode.WEIGHTS_CORRUPT,
-                f"{where}: unknown metadata schema {schema!r}; this version reads {SCHEMA!r}",
-                "Update medrov, or export the weights with this version.",
-            )
+        fields = Fields.from_json(
+            text,
+            where,
+            SCHEMA,
+            again="Export the weights again.",
+            update="Update medrov, or export the weights with this version.",
+        )
         return _parse(fields)
 
 

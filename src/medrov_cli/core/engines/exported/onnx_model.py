@@ -9,6 +9,7 @@ import numpy as np
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.engines.exported.export_metadata import ExportMetadata, corrupt
 from medrov_cli.core.engines.exported.outputs import candidates_of, class_count
+from medrov_cli.core.engines.onnxruntime_import import load_onnxruntime
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import ExportPrecision
@@ -38,8 +39,7 @@ class ExportedOnnxEngine:
     def __init__(
         self, path: Path, metadata: ExportMetadata, embeddings: Float32Array | None, imgsz: int
     ) -> None:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         own = metadata.precision
         self.name = "onnxruntime-cpu" + ("" if own is ExportPrecision.FP32 else f"-{own}")
         self.imgsz = imgsz

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from medrov_cli.core.base.constants import POOLED
 from medrov_cli.core.engines.anchors import keep_above
 from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array
 
-OUTPUTS = ("boxes", "scores", "detections")
+OUTPUTS = ("boxes", "scores", "detections", POOLED)
 """Names of the outputs of exported models."""
 
 
@@ -21,20 +22,22 @@ def candidates_of(outputs: Mapping[str, Float32Array], floor: float, classes: in
     Parameters
     ----------
     outputs
-        ``boxes`` (anchors, 4) and ``scores`` (anchors, classes), or ``detections`` (rows, 6).
+        ``boxes`` (anchors, 4) and ``scores`` (anchors, classes), or ``detections`` (rows, 6); ``pooled``
+        (2 * channels,), if the model has a classifier of image kinds.
     floor
         Rows with a lower best score are left out; 0: none are left out.
     classes
         Number of classes.
     """
+    pooled = outputs[POOLED].copy() if POOLED in outputs else None
     if "detections" not in outputs:
-        found = keep_above(outputs["boxes"], outputs["scores"], floor)
-        return found if floor > 0 else Candidates(found.boxes_xyxy.copy(), found.scores.copy())
+        found = keep_above(outputs["boxes"], outputs["scores"], floor, pooled)
+        return found if floor > 0 else Candidates(found.boxes_xyxy.copy(), found.scores.copy(), pooled)
     rows = outputs["detections"]
     rows = rows[(rows[:, 4] > 0) & (rows[:, 4] >= floor)]
     scores = np.zeros((len(rows), classes), np.float32)
     scores[np.arange(len(rows)), rows[:, 5].astype(np.int64)] = rows[:, 4]
-    return Candidates(np.ascontiguousarray(rows[:, :4]), scores)
+    return Candidates(np.ascontiguousarray(rows[:, :4]), scores, pooled)
 
 
 def class_count(metadata: ExportMetadata, embeddings: Float32Array | None) -> int:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medrov_cli.core.base.constants import TEXT_WIDTH
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.constants import POOLED, TEXT_WIDTH
+from medrov_cli.core.base.optional import require_packages
 from medrov_cli.core.engines.anchors import keep_above
-from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
-from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.exporting.request import ExportRequest
+from medrov_cli.core.exporting.request import ExportRequest, slots_of
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
 from medrov_cli.core.settings.choices import ExportPrecision
@@ -34,12 +32,7 @@ def check_coreml() -> None:
     MedrovError
         ``DEPENDENCY_MISSING``.
     """
-    if find_spec("coremltools") is None:
-        raise MedrovError(
-            ErrorCode.DEPENDENCY_MISSING,
-            "--to coreml: coremltools is not installed",
-            "Run: pip install coremltools",
-        )
+    require_packages("--to coreml", ("coremltools",))
 
 
 class ConvertedCoreMl:
@@ -47,22 +40,23 @@ class ConvertedCoreMl:
 
     quantisation: dict[str, Any] | None = None
 
-    def __init__(self, subject: ExportRequest) -> None:
+    def __init__(self, request: ExportRequest) -> None:
         check_coreml()
         from medrov_cli.core.exporting.formats.traced import traced
 
         self._tools: Any = import_module("coremltools")
-        tools, self._subject = self._tools, subject
+        tools, self._request = self._tools, request
         images = tools.RangeDim(1, MOST_IMAGES, 1)
-        inputs = [tools.TensorType("images", shape=(images, 3, subject.imgsz, subject.imgsz))]
-        if subject.config.is_open:
-            classes = tools.RangeDim(1, MOST_CLASSES, min(max(len(subject.classes.names), 1), MOST_CLASSES))
+        inputs = [tools.TensorType("images", shape=(images, 3, request.imgsz, request.imgsz))]
+        if request.config.is_open:
+            classes = tools.RangeDim(1, MOST_CLASSES, min(max(len(request.classes.names), 1), MOST_CLASSES))
             inputs.append(tools.TensorType("embeddings", shape=(classes, TEXT_WIDTH)))
-        half = subject.config.precision is ExportPrecision.FP16
+        names = ["boxes", "scores", *([] if request.kinds is None else [POOLED])]
+        half = request.config.precision is ExportPrecision.FP16
         self._model = tools.convert(
-            traced(subject),
+            traced(request),
             inputs=inputs,
-            outputs=[tools.TensorType("boxes"), tools.TensorType("scores")],
+            outputs=[tools.TensorType(name) for name in names],
             convert_to="mlprogram",
             compute_precision=tools.precision.FLOAT16 if half else tools.precision.FLOAT32,
             minimum_deployment_target=tools.target.iOS16,
@@ -72,9 +66,8 @@ class ConvertedCoreMl:
         """Write ``stem.mlpackage``, a folder."""
         path = folder / f"{stem}.mlpackage"
         own = self._model.user_defined_metadata
-        own[METADATA_KEY] = metadata.to_json()
-        if metadata.classes is None:
-            own[VOCABULARY_KEY] = encode_vocabulary(self._subject.vocabulary)
+        for key, text in slots_of(self._request, metadata).items():
+            own[key] = text
         self._model.license = metadata.weights.licence
         self._model.short_description = f"{metadata.weights.name}. {metadata.as_dict()['notice']}"
         self._model.save(str(path))
@@ -86,7 +79,7 @@ class ConvertedCoreMl:
         if platform.system() != "Darwin":
             return None
         return _CoreMlEngine(
-            self._tools.models.MLModel(str(path)), self._subject.embeddings, self._subject.imgsz
+            self._tools.models.MLModel(str(path)), self._request.embeddings, self._request.imgsz
         )
 
 

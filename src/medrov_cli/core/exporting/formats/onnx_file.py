@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medrov_cli.core.base.constants import OPSET
 from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
-from medrov_cli.core.engines.exported.open_exported import onnx_content_sha256
+from medrov_cli.core.engines.exported.read_exported import onnx_content_sha256
 from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.engines.onnxruntime_import import forbid_onnxruntime_telemetry
 from medrov_cli.core.exporting.quantisation import quantised
 from medrov_cli.core.exporting.request import (
     ExportRequest,
@@ -34,15 +36,15 @@ class ConvertedOnnx:
         Settings of the int8 quantisation; null for other precisions.
     """
 
-    def __init__(self, subject: ExportRequest) -> None:
-        self._subject = subject
+    def __init__(self, request: ExportRequest) -> None:
+        self._request = request
         self.quantisation: dict[str, Any] | None = None
-        self._plain = plain_graph(subject)
-        if subject.is_int8:
+        self._plain = plain_graph(request)
+        if request.is_int8:
             free = _with_free_products(self._plain)
-            made, self.quantisation = quantised(free, self._plain, "onnx", subject)
+            made, self.quantisation = quantised(free, self._plain, "onnx", request)
             self._plain = _tidied(made, self._plain)
-        elif subject.config.precision is ExportPrecision.FP16:
+        elif request.config.precision is ExportPrecision.FP16:
             self._plain = _in_half(self._plain)
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
@@ -56,7 +58,7 @@ class ConvertedOnnx:
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
         """Return an engine for ONNX Runtime, the runtime of other programs."""
-        return open_converted(self._subject, path, EngineName.ONNX, plain=plain, imgsz=imgsz)
+        return open_converted(self._request, path, EngineName.ONNX, plain=plain, imgsz=imgsz)
 
     def _write(
         self,
@@ -69,16 +71,37 @@ class ConvertedOnnx:
 
         from medrov_cli.core.model.graph.suppression_graph import with_suppression
 
-        if suppression is not None:
-            model = with_suppression(plain, suppression)
-        else:
-            model = type(plain)()
-            model.CopyFrom(plain)
+        whole_graph = plain if suppression is None else with_suppression(plain, suppression)
+        model = _at_opset(whole_graph, self._request.config.opset or OPSET)
         model.producer_name, model.producer_version = "medrov", metadata.created_by.split()[-1]
         model.doc_string = f"{metadata.weights.name}. {metadata.as_dict()['notice']}"
         whole = replace(metadata, content_sha256=onnx_content_sha256(model))
-        helper.set_model_props(model, slots_of(self._subject, whole))
+        helper.set_model_props(model, slots_of(self._request, whole))
         path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+_IR_VERSIONS = {13: 7, 14: 7, **dict.fromkeys(range(15, 19), 8), 19: 9, 20: 9, 21: 10}
+"""File format version that came with each operator set: older runtimes refuse a higher one."""
+
+
+def _at_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Return a copy of a model for an operator set.
+
+    Below 18 the operators of the detector are the same in all of `OPSETS`: only the number is changed.
+    From 18 on, the converter of ONNX turns attributes into inputs.
+    """
+    from onnx import checker, helper, version_converter
+
+    made = type(model)()
+    made.CopyFrom(model)
+    domains = {own.domain: own.version for own in model.opset_import} | {"": min(opset, OPSET)}
+    del made.opset_import[:]
+    made.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in domains.items())
+    if opset > OPSET:
+        made = version_converter.convert_version(made, opset)
+    made.ir_version = _IR_VERSIONS[opset]
+    checker.check_model(made)
+    return made
 
 
 def _in_half(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -88,12 +111,15 @@ def _in_half(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     from importlib import import_module
 
+    forbid_onnxruntime_telemetry()
     half: Any = import_module("onnxruntime.transformers.float16")
-    blocked = [*half.DEFAULT_OP_BLOCK_LIST, "Range", "Softmax", "ReduceSum"]
+    blocked = [*half.DEFAULT_OP_BLOCK_LIST, "Range", "Softmax", "ReduceSum", "ReduceMean"]
     boxes = _ancestors_until_softmax(model)
     made: onnx.ModelProto = half.convert_float_to_float16(
         model, keep_io_types=True, op_block_list=blocked, node_block_list=boxes
     )
+    graphs: Any = import_module("onnxruntime.transformers.onnx_model")
+    graphs.OnnxModel(made).topological_sort()  # its casts are at the end
     return made
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from medrov_cli.core.base.constants import POOLED
 from medrov_cli.core.base.files import sha256_of_file
 from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
-from medrov_cli.core.engines.exported.open_exported import OPENVINO_SLOTS
+from medrov_cli.core.engines.exported.read_exported import OPENVINO_SLOTS
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.exporting.quantisation import quantised
@@ -33,14 +34,14 @@ class ConvertedOpenVino:
         Settings of the int8 quantisation; null for other precisions.
     """
 
-    def __init__(self, subject: ExportRequest) -> None:
-        self._subject = subject
+    def __init__(self, request: ExportRequest) -> None:
+        self._request = request
         self.quantisation: dict[str, Any] | None = None
-        graph = plain_graph(subject)
+        graph = plain_graph(request)
         self._core = load_openvino().Core()
         self._plain = self._core.read_model(graph.SerializeToString())
-        if subject.is_int8:
-            self._plain, self.quantisation = quantised(self._plain, graph, "openvino", subject)
+        if request.is_int8:
+            self._plain, self.quantisation = quantised(self._plain, graph, "openvino", request)
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
         """Write ``stem.xml`` and ``stem.bin``, and ``stem.plain.xml`` without suppression if it has one."""
@@ -55,7 +56,7 @@ class ConvertedOpenVino:
 
     def open(self, path: Path, *, plain: bool = False, imgsz: int | None = None) -> Engine:
         """Return an engine for OpenVINO."""
-        return open_converted(self._subject, path, EngineName.OPENVINO, plain=plain, imgsz=imgsz)
+        return open_converted(self._request, path, EngineName.OPENVINO, plain=plain, imgsz=imgsz)
 
     def _write(self, path: Path, model: Any, metadata: ExportMetadata) -> None:
         openvino = load_openvino()
@@ -70,7 +71,7 @@ class ConvertedOpenVino:
         half = metadata.precision is ExportPrecision.FP16
         openvino.save_model(model, path, compress_to_fp16=half)
         whole = replace(metadata, content_sha256=sha256_of_file(path.with_suffix(".bin")))
-        for key, text in slots_of(self._subject, whole).items():
+        for key, text in slots_of(self._request, whole).items():
             model.set_rt_info(text, list(OPENVINO_SLOTS[key]))
         openvino.save_model(model, path, compress_to_fp16=half)
 
@@ -84,4 +85,5 @@ def _joined(model: Any, after: Any) -> Any:
         names = parameter.output(0).get_names()
         parameter.output(0).replace(made)
         made.set_names(made.get_names() - names)
-    return openvino.Model(after.get_results(), model.get_parameters(), model.get_friendly_name())
+    pooled = [by_name[POOLED].get_node()] if POOLED in by_name else []
+    return openvino.Model([*after.get_results(), *pooled], model.get_parameters(), model.get_friendly_name())

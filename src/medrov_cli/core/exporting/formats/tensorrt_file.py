@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import GRID, TEXT_WIDTH
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.optional import require_packages
+from medrov_cli.core.base.scratch import scratch_folder
 from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.exporting.formats.onnx_file import ConvertedOnnx
@@ -32,12 +32,7 @@ def check_tensorrt() -> None:
     MedrovError
         ``DEPENDENCY_MISSING``.
     """
-    if find_spec("tensorrt") is None:
-        raise MedrovError(
-            ErrorCode.DEPENDENCY_MISSING,
-            "--to tensorrt: tensorrt is not installed",
-            "On a machine with an NVIDIA GPU run: pip install tensorrt",
-        )
+    require_packages("--to tensorrt", ("tensorrt",))
     import torch
 
     if not torch.cuda.is_available():
@@ -53,11 +48,11 @@ class ConvertedTensorRt:
 
     quantisation: dict[str, Any] | None = None
 
-    def __init__(self, subject: ExportRequest) -> None:
+    def __init__(self, request: ExportRequest) -> None:
         check_tensorrt()
-        self._subject = subject
+        self._request = request
         # TensorRT selects float16 and bfloat16 per layer, so that its input is the float32 graph.
-        plain = replace(subject, config=replace(subject.config, precision=ExportPrecision.FP32))
+        plain = replace(request, config=replace(request.config, precision=ExportPrecision.FP32))
         self._graph = ConvertedOnnx(plain)
         self._plans: dict[bool, bytes] = {}
 
@@ -67,8 +62,8 @@ class ConvertedTensorRt:
         for is_plain in (False, True) if metadata.suppression is not None else (False,):
             if is_plain not in self._plans:
                 own = replace(metadata, suppression=None) if is_plain else metadata
-                with tempfile.TemporaryDirectory() as place:
-                    (graph,) = self._graph.save(Path(place), "graph", own)
+                with scratch_folder() as place:
+                    (graph,) = self._graph.save(place, "graph", own)
                     self._plans[is_plain] = self._built(graph.read_bytes())
             target = path.with_name(f"{stem}.plain.engine") if is_plain else path
             target.write_bytes(self._plans[is_plain])
@@ -79,12 +74,12 @@ class ConvertedTensorRt:
         from medrov_cli.core.exporting.formats.tensorrt_engine import TensorRtEngine
 
         twin = path.with_name(f"{path.stem}.plain.engine")
-        subject = self._subject
+        request = self._request
         return TensorRtEngine(
             (twin if plain and twin.exists() else path).read_bytes(),
-            subject.embeddings,
-            imgsz or subject.imgsz,
-            len(subject.classes.names),
+            request.embeddings,
+            imgsz or request.imgsz,
+            len(request.classes.names),
         )
 
     def _built(self, graph: bytes) -> bytes:
@@ -98,7 +93,7 @@ class ConvertedTensorRt:
             reasons = "; ".join(str(parser.get_error(row)) for row in range(parser.num_errors))
             raise MedrovError(ErrorCode.INTERNAL, f"TensorRT cannot read the graph: {reasons}")
         settings = builder.create_builder_config()
-        precision = self._subject.config.precision
+        precision = self._request.config.precision
         if precision is not ExportPrecision.FP32:
             settings.set_flag(
                 trt.BuilderFlag.FP16 if precision is ExportPrecision.FP16 else trt.BuilderFlag.BF16
@@ -112,11 +107,11 @@ class ConvertedTensorRt:
         return bytes(plan)
 
     def _profile(self, builder: Any) -> Any:
-        config, imgsz = self._subject.config, self._subject.imgsz
+        config, imgsz = self._request.config, self._request.imgsz
         profile = builder.create_optimization_profile()
         low, high = (GRID, max(LARGEST_IMGSZ, imgsz)) if config.dynamic else (imgsz, imgsz)
         profile.set_shape("images", (1, 3, low, low), (1, 3, imgsz, imgsz), (MOST_IMAGES, 3, high, high))
         if config.is_open:
-            usual = min(max(len(self._subject.classes.names), 1), MOST_CLASSES)
+            usual = min(max(len(self._request.classes.names), 1), MOST_CLASSES)
             profile.set_shape("embeddings", (1, TEXT_WIDTH), (usual, TEXT_WIDTH), (MOST_CLASSES, TEXT_WIDTH))
         return profile

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.engines.exported.export_metadata import METADATA_KEY, VOCABULARY_KEY, ExportMetadata
-from medrov_cli.core.engines.exported.open_exported import encode_vocabulary
+from medrov_cli.core.engines.exported.export_metadata import ExportMetadata
 from medrov_cli.core.engines.interface import Engine
-from medrov_cli.core.exporting.request import ExportRequest
+from medrov_cli.core.exporting.request import ExportRequest, slots_of
 
 _DEBUG = ".debug_pkl"
 """Suffix of records that hold paths of the source code on the machine of the export."""
@@ -25,20 +24,18 @@ class ConvertedTorchScript:
 
     quantisation: dict[str, Any] | None = None
 
-    def __init__(self, subject: ExportRequest) -> None:
+    def __init__(self, request: ExportRequest) -> None:
         from medrov_cli.core.exporting.formats.traced import traced
 
-        self._subject = subject
-        self._module = traced(subject)
+        self._request = request
+        self._module = traced(request)
 
     def save(self, folder: Path, stem: str, metadata: ExportMetadata) -> Sequence[Path]:
         """Write ``stem.torchscript``."""
         import torch
 
-        slots = {METADATA_KEY: metadata.to_json()}
-        if metadata.classes is None:
-            slots[VOCABULARY_KEY] = encode_vocabulary(self._subject.vocabulary)
-        path, whole = folder / f"{stem}.torchscript", folder / "whole.torchscript"
+        slots = slots_of(self._request, metadata)
+        path, whole = folder / f"{stem}.torchscript", folder / f".{stem}.whole"
         torch.jit.save(self._module, whole, _extra_files=slots)
         reader = torch._C.PyTorchFileReader(str(whole))  # noqa: SLF001 - no public reader exists
         writer = torch._C.PyTorchFileWriter(str(path))  # noqa: SLF001
@@ -61,7 +58,7 @@ class ConvertedTorchScript:
         del plain, imgsz  # no suppression inside, and one size
         jit: Any = torch.jit
         module = jit.load(path, map_location="cpu")
-        return TracedEngine(module, self._subject.embeddings, self._subject.imgsz)
+        return TracedEngine(module, self._request.embeddings, self._request.imgsz)
 
 
 def _with_one_name(content: bytes) -> bytes:

@@ -16,37 +16,47 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 
 class _Folded(nn.Module):
-    """Network from images, float32, (b, 3, h, w), 0 to 1, to boxes and scores, with constant classes."""
+    """Network from images, float32, (b, 3, h, w), 0 to 1, to boxes and scores, with constant classes.
 
-    def __init__(self, network: Any, text: Tensor) -> None:
+    With ``pools``, the third output are the pooled features of the image.
+    """
+
+    text: Tensor
+
+    def __init__(self, network: Any, text: Tensor, *, pools: bool) -> None:
         super().__init__()
+        self.pools = pools
         self.network = network
         self.register_buffer("text", text)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        boxes, scores = self.network.detect(images, self.text)
-        return boxes, scores
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(_detect(self.network, images, self.text, pools=self.pools))
 
 
 class _Open(nn.Module):
     """Network with class embeddings, float32, (classes, 512), L2 norm 1, as second input."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, *, pools: bool) -> None:
         super().__init__()
+        self.pools = pools
         self.network = network
 
-    def forward(self, images: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        boxes, scores = self.network.detect(images, embeddings)
-        return boxes, scores
+    def forward(self, images: Tensor, embeddings: Tensor) -> tuple[Tensor, ...]:
+        return tuple(_detect(self.network, images, embeddings, pools=self.pools))
 
 
-def traced(subject: ExportRequest) -> Any:
+def _detect(network: Any, images: Tensor, text: Tensor, *, pools: bool) -> Any:
+    return network.detect_and_pool(images, text) if pools else network.detect(images, text)
+
+
+def traced(request: ExportRequest) -> Any:
     """Return the network as a frozen TorchScript module for one image size and any batch size."""
-    network = load_network(subject.path).eval().requires_grad_(False)
-    text = torch.from_numpy(subject.classes.embeddings)
-    images = torch.zeros(2, 3, subject.imgsz, subject.imgsz)
-    module = _Open(network) if subject.config.is_open else _Folded(network, text)
-    inputs = (images, text) if subject.config.is_open else (images,)
+    network = load_network(request.path).eval().requires_grad_(False)
+    text = torch.from_numpy(request.classes.embeddings)
+    images = torch.zeros(2, 3, request.imgsz, request.imgsz)
+    pools = request.kinds is not None
+    module = _Open(network, pools=pools) if request.config.is_open else _Folded(network, text, pools=pools)
+    inputs = (images, text) if request.config.is_open else (images,)
     with torch.inference_mode():
         jit: Any = torch.jit
         return jit.freeze(jit.trace(module.eval(), inputs, check_trace=False))
@@ -68,6 +78,7 @@ class TracedEngine:
         """Return the candidates of each image, as in the interface."""
         pixels = torch.from_numpy(np.ascontiguousarray(images_rgb)).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
-            boxes, scores = self._module(pixels, *self._more)
-        pairs = zip(boxes.numpy(), scores.numpy(), strict=True)
-        return [keep_above(box, score, floor) for box, score in pairs]
+            outputs = [output.numpy() for output in self._module(pixels, *self._more)]
+        return [
+            keep_above(boxes, scores, floor, *pooled) for boxes, scores, *pooled in zip(*outputs, strict=True)
+        ]

@@ -13,8 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17
-"""Operator set: supported by TensorRT 8.6 and OpenVINO 2022, with all required operators."""
+from medrov_cli.core.base.constants import OPSET
 
 IR_VERSION = 8
 """File format version of this operator set."""

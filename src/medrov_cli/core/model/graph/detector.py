@@ -8,8 +8,8 @@ from enum import StrEnum
 import numpy as np
 import onnx
 
-from medrov_cli.core.base.constants import REG_MAX, STRIDES
-from medrov_cli.core.model.folding import Tensors, fold_text
+from medrov_cli.core.base.constants import POOLED, REG_MAX, STRIDES
+from medrov_cli.core.model.folding import Tensors, fold_text, join_columns
 from medrov_cli.core.model.graph.builder import Name, OnnxBuilder
 from medrov_cli.core.model.graph.network import (
     GraphText,
@@ -18,7 +18,9 @@ from medrov_cli.core.model.graph.network import (
     fixed_text,
     folded_input,
 )
+from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
+from medrov_cli.core.records.regions import RegionColumns
 
 
 class TextForm(StrEnum):
@@ -62,6 +64,8 @@ class GraphForm:
     bytes_in
         The images are uint8, (batch, height, width, 3), 0 to 255; otherwise float32, (batch, 3,
         height, width), 0 to 1.
+    pooled
+        Further output ``pooled``, float32, (batch, 2 * channels): the pooled features.
     metadata
         Metadata of the file.
     """
@@ -71,10 +75,32 @@ class GraphForm:
     imgsz: int | None = None
     batch: int | None = None
     bytes_in: bool = False
+    pooled: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def build_graph(tensors: Tensors, form: GraphForm, embeddings: Float32Array | None = None) -> onnx.ModelProto:
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphColumns:
+    """Learned classes of a graph with fixed text, beside texts.
+
+    Attributes
+    ----------
+    learned
+        The learned classes.
+    columns
+        int64, (classes,): classes of the graph, counted over the texts and then the learned classes.
+    """
+
+    learned: RegionColumns
+    columns: IntArray
+
+
+def build_graph(
+    tensors: Tensors,
+    form: GraphForm,
+    embeddings: Float32Array | None = None,
+    columns: GraphColumns | None = None,
+) -> onnx.ModelProto:
     """Return the graph of a detector.
 
     Parameters
@@ -85,15 +111,20 @@ def build_graph(tensors: Tensors, form: GraphForm, embeddings: Float32Array | No
         Options of the graph.
     embeddings
         For ``fixed`` text: class embeddings, float32, (classes, 512), L2 norm 1.
+    columns
+        For ``fixed`` text and scores: learned classes; null: none.
     """
     graph = OnnxBuilder()
     images = _images(graph, form)
     parted = form.imgsz if form.outputs is OutputForm.PARTS else None
-    network = NetworkGraph(graph, tensors, _text(graph, tensors, form, embeddings), parted)
+    text, counts = _text(graph, tensors, form, embeddings, columns)
+    network = NetworkGraph(graph, tensors, text, parted)
     levels = network.levels(images)
     distances = [graph.reshape(network.distances(i, x), 0, 0, -1) for i, x in enumerate(levels)]
     hidden = [network.hidden(i, x) for i, x in enumerate(levels)]
     batch = form.batch or "batch"
+    if form.pooled:
+        graph.output(network.pooled(), POOLED, "float32", (batch, "pooled_features"))
     if form.outputs is OutputForm.PARTS:
         for i in range(len(levels)):
             best = network.best(i, hidden[i])
@@ -103,25 +134,44 @@ def build_graph(tensors: Tensors, form: GraphForm, embeddings: Float32Array | No
         return graph.model("medrov", form.metadata)
     logits = [network.logits(i, x) for i, x in enumerate(hidden)]
     boxes = _decode(graph, graph.concat(distances, 2), *_anchors(graph, levels, form.imgsz))
-    scores = graph.node("Sigmoid", graph.transpose(graph.concat(logits, 2), 0, 2, 1))
+    classes = _largest_of_each(graph, graph.concat(logits, 2), counts)
+    scores = graph.node("Sigmoid", graph.transpose(classes, 0, 2, 1))
     anchors = "anchors" if form.imgsz is None else sum((form.imgsz // stride) ** 2 for stride in STRIDES)
     graph.output(boxes, "boxes", "float32", (batch, anchors, 4))
-    graph.output(
-        scores, "scores", "float32", (batch, anchors, "classes" if embeddings is None else len(embeddings))
-    )
+    graph.output(scores, "scores", "float32", (batch, anchors, len(counts) if counts else "classes"))
     return graph.model("medrov", form.metadata)
 
 
 def _text(
-    graph: OnnxBuilder, tensors: Tensors, form: GraphForm, embeddings: Float32Array | None
-) -> GraphText:
+    graph: OnnxBuilder,
+    tensors: Tensors,
+    form: GraphForm,
+    embeddings: Float32Array | None,
+    columns: GraphColumns | None,
+) -> tuple[GraphText, tuple[int, ...]]:
+    """Return the text of the graph, and the number of kernels of each class (none: an input)."""
     if form.text is TextForm.FOLDED:
-        return folded_input(graph, tensors)
+        return folded_input(graph, tensors), ()
     if form.text is TextForm.EMBEDDINGS:
-        return embeddings_input(graph, tensors)
+        return embeddings_input(graph, tensors), ()
     if embeddings is None:
         raise ValueError("fixed text needs class embeddings")
-    return fixed_text(graph, fold_text(tensors, embeddings))
+    folded, counts = fold_text(tensors, embeddings), (1,) * len(embeddings)
+    if columns is not None:
+        folded, counts = join_columns(folded, columns.learned, columns.columns)
+    return fixed_text(graph, folded), counts
+
+
+def _largest_of_each(graph: OnnxBuilder, logits: Name, counts: tuple[int, ...]) -> Name:
+    """Return the largest logit of the kernels of each class, (b, classes, anchors)."""
+    if max(counts, default=1) == 1:
+        return logits
+    parts = graph.nodes("Split", logits, graph.constant(list(counts), "int64"), outputs=len(counts), axis=1)
+    largest = [
+        part if count == 1 else graph.node("ReduceMax", part, axes=[1], keepdims=1)
+        for part, count in zip(parts, counts, strict=True)
+    ]
+    return largest[0] if len(largest) == 1 else graph.concat(largest, 1)
 
 
 def _images(graph: OnnxBuilder, form: GraphForm) -> Name:

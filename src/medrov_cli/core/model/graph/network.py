@@ -54,6 +54,7 @@ class NetworkGraph:
         self._tensors = tensors
         self._text = text
         self._imgsz = imgsz
+        self._stages: list[Name] = []
 
     def levels(self, images: Name) -> list[Name]:
         """Return the three levels of text-guided features, (b, c, h, w), of images, (b, 3, h, w), 0 to 1."""
@@ -61,12 +62,23 @@ class NetworkGraph:
         x = self._c2f("2", add("1", add("0", images, 2), 2), residual=True)
         p3 = self._c2f("4", add("3", x, 2), residual=True)
         p4 = self._c2f("6", add("5", p3, 2), residual=True)
-        p5 = self._pooling("9", self._c2f("8", add("7", p4, 2), residual=True))
+        p5 = self._c2f("8", add("7", p4, 2), residual=True)
+        self._stages = [p3, p4, p5]
+        p5 = self._pooling("9", p5)
         top4 = self._c2f("12", graph.concat((self._double(p5), p4), 1), guided=True)
         level3 = self._c2f("15", graph.concat((self._double(top4), p3), 1), guided=True)
         level4 = self._c2f("18", graph.concat((add("16", level3, 2), top4), 1), guided=True)
         level5 = self._c2f("21", graph.concat((add("19", level4, 2), p5), 1), guided=True)
         return [level3, level4, level5]
+
+    def pooled(self) -> Name:
+        """Return the pooled features, (b, 2 * channels), after :meth:`levels`.
+
+        They are those of :func:`medrov_cli.core.model.pooling.pool`.
+        """
+        graph = self._graph
+        values = [*self._stages, *(graph.node("Mul", x, x) for x in self._stages)]
+        return graph.concat([graph.node("ReduceMean", x, axes=[2, 3], keepdims=0) for x in values], 1)
 
     def distances(self, index: int, level: Name) -> Name:
         """Return the distance logits of a level, (b, 64, h, w)."""
@@ -195,15 +207,15 @@ def folded_input(graph: OnnxBuilder, tensors: Tensors) -> GraphText:
 
 def embeddings_input(graph: OnnxBuilder, tensors: Tensors) -> GraphText:
     """Add the input ``embeddings``, (classes, 512), L2 norm 1, and the operations of :func:`fold_text`."""
-    asked = guides = graph.input("embeddings", "float32", ("classes", TEXT_WIDTH))
+    text = guides = graph.input("embeddings", "float32", ("classes", TEXT_WIDTH))
     if "background" in tensors:
-        guides = graph.concat((asked, graph.constant(tensors["background"][None])), 0)
-    asked, guides = (_adapted(graph, tensors, x) for x in (asked, guides))
+        guides = graph.concat((text, graph.constant(tensors["background"][None])), 0)
+    text, guides = (_adapted(graph, tensors, x) for x in (text, guides))
     kernels, constants = [], []
     for level in range(LEVELS):
         to_features, shift, bias = head_terms(tensors, level)
-        kernels.append(graph.node("MatMul", asked, graph.constant(to_features)))
-        shifted = graph.node("MatMul", asked, graph.constant(shift[:, None]))
+        kernels.append(graph.node("MatMul", text, graph.constant(to_features)))
+        shifted = graph.node("MatMul", text, graph.constant(shift[:, None]))
         constants.append(graph.node("Add", shifted, graph.constant(bias)))
     by_layer = []
     for layer in ATTENTIONS:

@@ -1,8 +1,9 @@
-"""Reading a torch checkpoint's zip archive: its pickle as plain data, its tensors as numpy arrays."""
+"""Reader of the zip archive of a torch checkpoint: its pickle as plain data, its tensors as numpy arrays."""
 
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,23 @@ if TYPE_CHECKING:
     from medrov_cli.core.model.importing.stubs import TensorRef
 
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
-"""First bytes of what torch wrote before 1.6: a bare pickle of torch.serialization.MAGIC_NUMBER."""
+"""First bytes of a file of torch before 1.6: a pickle of torch.serialization.MAGIC_NUMBER."""
 
 _ENCRYPTED = 0x1  # bit of a zip member's flags
 _MAX_READS = 2  # times the file's size; tensors share storages only where parameters are tied
+_DAMAGE = (
+    zipfile.BadZipFile,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
+"""Exceptions of zipfile for a damaged archive."""
+
 _DTYPES = {
     "HalfStorage": "f2",
     "BFloat16Storage": "u2",
@@ -39,14 +53,14 @@ _DTYPES = {
 
 
 class TorchArchive:
-    """An open checkpoint that ``torch.save`` of torch 1.6 or later wrote; a context manager.
+    """Open checkpoint of ``torch.save`` of torch 1.6 or later, as a context manager.
 
     Parameters
     ----------
     path
-        The ``.pt`` file.
+        Path of the ``.pt`` file.
     limits
-        What is refused before anything is read.
+        Limits of the archive, checked before anything is read.
 
     Raises
     ------
@@ -84,7 +98,7 @@ class TorchArchive:
         self._archive.close()
 
     def content(self) -> Any:
-        """Return what the pickle describes; its tensors are references.
+        """Return the content of the pickle; its tensors are references.
 
         Raises
         ------
@@ -94,12 +108,12 @@ class TorchArchive:
         return read_pickle(self._read("data.pkl"), where=str(self._path))
 
     def tensor(self, reference: TensorRef) -> npt.NDArray[Any]:
-        """Return a tensor, C-contiguous, in its own type (bfloat16 as float32).
+        """Return a tensor, C-contiguous, in its stored type (bfloat16 as float32).
 
         Raises
         ------
         MedrovError
-            ``weights_corrupt`` if it is empty or does not lie inside its storage.
+            ``weights_corrupt`` if it is empty or exceeds its storage.
         """
         storage, shape = reference.storage, reference.shape
         native = np.dtype(_DTYPES[storage.type_name])
@@ -107,17 +121,22 @@ class TorchArchive:
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             raise _refused(self._path, "reads the same bytes repeatedly")
-        available = len(data) // native.itemsize
-        # A dimension of one element has no use for its stride, which may be any number.
+        available, rest = divmod(len(data), native.itemsize)
+        if rest:
+            raise _corrupt(self._path, f"storage {storage.key!r} has a part of a value at its end")
+        # The stride of a dimension of one element is not used, and may be any number.
         steps = [step if size > 1 else 0 for size, step in zip(shape, reference.strides, strict=True)]
         last = reference.offset + sum((size - 1) * step for size, step in zip(shape, steps, strict=True))
-        # No more values than the storage has: a view that repeats some could fill any memory.
+        # At most as many values as the storage has: a view that repeats values could exhaust the memory.
         if not 0 < math.prod(shape) <= available or last >= available:
             raise _corrupt(self._path, f"a tensor exceeds its storage {storage.key!r}")
         flat = np.frombuffer(data, native.newbyteorder(">" if self._is_big_endian else "<"))
-        view = np.lib.stride_tricks.as_strided(
-            flat[reference.offset :], shape, [step * native.itemsize for step in steps]
-        )
+        try:
+            view = np.lib.stride_tricks.as_strided(
+                flat[reference.offset :], shape, [step * native.itemsize for step in steps]
+            )
+        except (ValueError, OverflowError) as error:  # more dimensions than numpy has
+            raise _corrupt(self._path, f"a tensor of storage {storage.key!r} has no valid shape") from error
         values: npt.NDArray[Any] = view.astype(native, order="C")
         if storage.type_name == "BFloat16Storage":
             # A bfloat16 is the upper half of a float32.
@@ -135,10 +154,10 @@ class TorchArchive:
 
 @contextmanager
 def _damage_reported(path: Path) -> Iterator[None]:
-    """Turn the errors of reading an archive into ours."""
+    """Convert the errors of reading an archive to errors with a code."""
     try:
         yield
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except _DAMAGE as error:
         raise _corrupt(path, f"a damaged archive ({error})") from error
     except OSError as error:
         reason = error.strerror or str(error)
@@ -148,7 +167,7 @@ def _damage_reported(path: Path) -> Iterator[None]:
 
 
 def _checked_members(archive: zipfile.ZipFile, path: Path, limits: InputLimits) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name; refuse what torch does not write, before anything is read."""
+    """Return the members by name, after a check that torch could have written them; reads no member."""
     members = archive.infolist()
     by_name = {member.filename: member for member in members}
     refused = ""
@@ -166,7 +185,7 @@ def _checked_members(archive: zipfile.ZipFile, path: Path, limits: InputLimits) 
 
 
 def _root_folder(names: set[str], path: Path) -> str:
-    """Return the folder, with its slash, that holds the pickle and the storages."""
+    """Return the folder, with its slash, of the pickle and the storages."""
     pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1:
         raise MedrovError(
@@ -185,7 +204,7 @@ def _root_folder(names: set[str], path: Path) -> str:
 
 
 def _foreign(path: Path, head: bytes) -> MedrovError:
-    """Return the error that a file is not a zip archive."""
+    """Return the error for a file that is not a zip archive."""
     if head == _LEGACY_MAGIC:
         return MedrovError(
             ErrorCode.WEIGHTS_UNTRUSTED,
@@ -200,7 +219,7 @@ def _foreign(path: Path, head: bytes) -> MedrovError:
 
 
 def _refused(path: Path, what: str) -> MedrovError:
-    """Return the error that an archive is made to do harm."""
+    """Return the error for an archive that torch cannot have written."""
     return MedrovError(
         ErrorCode.WEIGHTS_UNTRUSTED,
         f"{path} {what}, unlike any checkpoint of torch",
@@ -209,5 +228,5 @@ def _refused(path: Path, what: str) -> MedrovError:
 
 
 def _corrupt(path: Path, what: str) -> MedrovError:
-    """Return the error that a file is damaged."""
+    """Return the error for a damaged file."""
     return MedrovError(ErrorCode.WEIGHTS_CORRUPT, f"{path}: {what}", "Get the file again.")

@@ -1,4 +1,4 @@
-"""A start for training from a closed-set YOLOv8: its backbone, neck and boxes, with the text parts fresh."""
+"""Initial weights for training from a closed-set YOLOv8, with random text parts."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ from medrov_cli.core.records.frame import UInt8Array
 
 _CLASS_LAYER, _FIXED_LAYER = ".cv3.", "dfl.conv.weight"
 _FRESH_SHARE = 0.01
-"""Deviation of weights without a counterpart, against those of the same layer that have one."""
+"""Standard deviation of weights without a counterpart, relative to the others of the layer."""
 
 _BATCH = 8
 
 
 class UnfitTensorsError(ValueError):
-    """Tensors that are not those of a YOLOv8 of the given scale; the text names the first."""
+    """Error for tensors that are not those of a YOLOv8 of the given scale; the text names the first."""
 
 
 @torch.no_grad()
 def start_from_closed_set(
     tensors: Mapping[str, np.ndarray], scale: str, draw_images: Callable[[], UInt8Array] | None, seed: int = 0
 ) -> Detector:
-    """Return a detector whose layers equal those of a closed-set YOLOv8 where both have them.
+    """Return a detector with the layers of a closed-set YOLOv8 that both networks have.
 
-    Equal are the backbone (layers 0 to 9), the neck's convolutions (12 to 21), the box branch (22.cv2) and
-    the first two convolutions of the class branch (22.cv3). ``C2fAttn.cv2`` reads one group of channels more
-    than YOLOv8's ``C2f.cv2``: its weights for them start at a hundredth of the others' deviation. The text
-    parts (the projection to 512, the contrastive part, attention and adapter) start fresh.
+    Both have the backbone (layers 0 to 9), the neck's convolutions (12 to 21), the box branch (22.cv2) and
+    the first two convolutions of the class branch (22.cv3). ``C2fAttn.cv2`` reads one additional group of
+    channels compared with YOLOv8's ``C2f.cv2``: their weights are random, with a hundredth of the others'
+    deviation. The text parts (the projection to 512, the contrastive part, attention and adapter) have new
+    initial weights.
 
     Parameters
     ----------
     tensors
-        By the names of ultralytics' state dict, ``model.0.conv.weight`` ...: with batch norms, or with these
-        folded into the convolutions (``model.0.conv.bias``).
+        Tensors by the names of ultralytics' state dict (``model.0.conv.weight`` and so on), with batch norms,
+        or with batch norms folded into the convolutions (``model.0.conv.bias``).
     scale
         ``n``, ``s``, ``m``, ``l`` or ``x``.
     draw_images
-        Needed, and called, if batch norms are folded: images, uint8, (n, side, side, 3), RGB, from which they
-        take their mean and variance. The more these resemble the training images, the less the first steps
-        change.
+        Function that returns images, uint8, (n, side, side, 3), RGB, for the mean and variance of folded
+        batch norms; required only for these. Images similar to the training images give smaller changes in
+        the first steps.
     seed
-        Seed of the fresh weights.
+        Seed of the random weights.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def start_from_closed_set(
     own = detector.state_dict()
     found = {name: torch.from_numpy(np.ascontiguousarray(value)).float() for name, value in tensors.items()}
     folded = {name.removesuffix(".conv.bias") for name in found if name.endswith(".conv.bias")}
-    for name, value in found.items():  # in order: fresh channels are drawn one layer after the other
+    for name, value in found.items():  # in order, because random channels are drawn one layer after the other
         if name in own and not name.endswith(_FIXED_LAYER) and not _is_class_projection(name):
             own[name].copy_(_fitted(name, value, own[name]))
     shared = [name for name in own if name.endswith(".conv.weight") and not name.endswith(_FIXED_LAYER)]
@@ -72,12 +73,12 @@ def start_from_closed_set(
 
 
 def _is_class_projection(name: str) -> bool:
-    """Tell whether a tensor is of the layer that gives class scores: 22.cv3.LEVEL.2."""
+    """Return whether a tensor belongs to the layer of class scores, 22.cv3.LEVEL.2."""
     return _CLASS_LAYER in name and name.split(_CLASS_LAYER)[1].split(".")[1] == "2"
 
 
 def _fitted(name: str, value: Tensor, own: Tensor) -> Tensor:
-    """Return a tensor in the shape of ours; input channels that it lacks come last, small and random."""
+    """Return a tensor in the shape of the network; missing input channels are last, small and random."""
     if value.shape == own.shape:
         return value
     missing = own.shape[1] - value.shape[1] if own.ndim == value.ndim == 4 else 0
@@ -88,7 +89,7 @@ def _fitted(name: str, value: Tensor, own: Tensor) -> Tensor:
 
 
 def _rebuild_batch_norms(detector: Detector, biases: Mapping[str, Tensor], images_rgb: UInt8Array) -> None:
-    """Give each batch norm the statistics of the images, and gain and bias that leave the layer as it was.
+    """Set the statistics of each batch norm from images, and gain and bias for an equal layer.
 
     A folded layer computes ``W x + b``. With the mean m and the variance v of ``W x`` over the images, the
     gain is ``sqrt(v + eps)`` and the bias ``b + m``.

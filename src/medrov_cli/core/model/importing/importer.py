@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from medrov_cli.core.weights.container import Tensors
 
 UNUSED_BRANCH = "model.22.cv5."
-"""A branch that only the head of MedROV's released checkpoint has; its forward pass ignores it."""
+"""Branch of the head in MedROV's released checkpoint only, which its forward pass does not use."""
 
 _SCALE_OF_FIRST_WIDTH = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
 _FIRST_CONVOLUTION = "model.0.conv.weight"
@@ -47,20 +47,20 @@ _DEFAULT_IMGSZ = 640  # ultralytics' own default
 
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
-    """What a checkpoint does not say about itself, or says wrongly. Null: as found.
+    """Settings that override the metadata of a checkpoint; null: as in the checkpoint.
 
     Attributes
     ----------
     name
-        Name of the weights; the file's name without its ending by default.
+        Name of the weights; null: the file's name without its ending.
     text_encoder
-        The text encoder it was trained with. Null: BiomedCLIP where the head has MedROV's unused branch,
-        OpenAI's CLIP otherwise.
+        Text encoder of the training; null: BiomedCLIP if the head has MedROV's unused branch, OpenAI's CLIP
+        otherwise.
     imgsz
         Side of the square model input in pixels, a multiple of 32.
     draw_images
-        Images of a side in pixels, uint8, (n, side, side, 3): folded batch norms of a closed-set model take
-        their statistics from them.
+        Function of a side in pixels to images, uint8, (n, side, side, 3), for the statistics of folded batch
+        norms of a closed-set model.
     """
 
     name: str | None = None
@@ -72,21 +72,20 @@ class ImportSettings:
 def import_ultralytics_checkpoint(
     path: Path, settings: ImportSettings | None = None, limits: InputLimits | None = None
 ) -> tuple[Tensors, WeightsMetadata]:
-    """Return the tensors and metadata of an ultralytics checkpoint; nothing of its pickle is run.
+    """Return the tensors and metadata of an ultralytics checkpoint, without running its pickle.
 
-    A YOLO-World v2 checkpoint is taken as it is. Of a closed-set YOLOv8, also as a ``.safetensors`` file with
-    folded batch norms, a start for training is made: see
+    The tensors of a YOLO-World v2 checkpoint are not changed. A closed-set YOLOv8, also as a ``.safetensors``
+    file with folded batch norms, is converted to initial weights for training: see
     :func:`~medrov_cli.core.model.importing.closed_set.start_from_closed_set`.
 
-    The averaged weights (``ema``) are preferred to ``model``, as ultralytics does; an embedded
-    text model, the optimizer and MedROV's unused branch are left out. Class embeddings that lie
-    in the checkpoint become the vocabulary if they have L2 norm 1 and one name each.
+    The averaged weights (``ema``) are preferred to ``model``, as in ultralytics; an embedded text model, the
+    optimizer and MedROV's unused branch are omitted. Class embeddings in the checkpoint become the vocabulary
+    if they have L2 norm 1 and one name each.
 
     Raises
     ------
     MedrovError
-        ``weights_missing``; ``weights_untrusted`` for anything but such a checkpoint;
-        ``weights_corrupt`` if it is damaged.
+        ``weights_missing``; ``weights_untrusted`` for any other file; ``weights_corrupt`` if it is damaged.
     """
     settings = settings or ImportSettings()
     if path.suffix == ".safetensors":
@@ -102,7 +101,7 @@ def import_ultralytics_checkpoint(
         }
         text = model.state.get("txt_feats")
         embeddings = archive.tensor(text) if isinstance(text, TensorRef) else None
-    # Counters of training steps are the only tensors of whole numbers.
+    # The only integer tensors are counters of training steps.
     tensors = {name: value for name, value in tensors.items() if value.dtype.kind == "f"}
     spoilt = next((name for name, value in tensors.items() if not np.isfinite(value).all()), None)
     if spoilt is not None:
@@ -132,7 +131,7 @@ def import_ultralytics_checkpoint(
 def _training_start(
     path: Path, tensors: Tensors, facts: dict[Any, Any], settings: ImportSettings
 ) -> tuple[Tensors, WeightsMetadata]:
-    """Return the tensors and metadata of a start for training from a closed-set model."""
+    """Return the tensors and metadata of initial weights from a closed-set model."""
     scale = _scale(tensors, path)
     imgsz = settings.imgsz or _trained_imgsz(facts.get("train_args"))
     draw = None if settings.draw_images is None else partial(settings.draw_images, imgsz)
@@ -142,7 +141,7 @@ def _training_start(
         raise _foreign(path, f"is no YOLOv8{scale} ({error})") from error
     state = detector.state_dict()
     found = {name: value.numpy() for name, value in state.items() if value.is_floating_point()}
-    for name, value in tensors.items():  # what was half precision stays so, without a loss
+    for name, value in tensors.items():  # half precision is kept, without a loss
         if name in found and value.ndim == 4 and value.shape == found[name].shape:
             found[name] = value
     metadata = WeightsMetadata(
@@ -175,7 +174,7 @@ def _detection_model(checkpoint: Any, path: Path) -> tuple[Record, str]:
 
 
 def _modules(module: Any) -> dict[Any, Any]:
-    """Return the direct children of a module, or none where it is not one."""
+    """Return the direct children of a module; empty for other values."""
     children = module.state.get("_modules") if isinstance(module, Record) else None
     return children if isinstance(children, dict) else {}
 
@@ -201,7 +200,7 @@ def _walk(root: Record, prefix: str, path: Path) -> Iterator[tuple[str, TensorRe
 
 
 def _check_stateless(module: Record, path: Path) -> None:
-    """Refuse what no tensor shows, but would change the output."""
+    """Refuse properties that change the output and are not in tensors."""
     if module.class_name == "BatchNorm2d" and module.state.get("eps") != _BATCH_NORM_EPS:
         raise _foreign(path, f"has batch norms with another epsilon than {_BATCH_NORM_EPS}")
     if module.class_name == "SPPF":
@@ -211,7 +210,7 @@ def _check_stateless(module: Record, path: Path) -> None:
 
 
 def _scale(tensors: Tensors, path: Path) -> str:
-    """Return the model's scale by the width of its first layer."""
+    """Return the scale of the model from the width of its first layer."""
     first = tensors.get(_FIRST_CONVOLUTION)
     scale = None if first is None or first.ndim != 4 else _SCALE_OF_FIRST_WIDTH.get(first.shape[0])
     if scale is None:
@@ -220,9 +219,9 @@ def _scale(tensors: Tensors, path: Path) -> str:
 
 
 def _vocabulary(names: Any, embeddings: npt.NDArray[Any] | None) -> tuple[ClassEntry, ...]:
-    """Return the classes, if every one has a name and an embedding of L2 norm 1.
+    """Return the classes, if each has a name and an embedding of L2 norm 1.
 
-    A model whose classes were never set carries random placeholders instead.
+    A model without set classes contains random placeholders instead.
     """
     listed = list(names.values()) if isinstance(names, dict) else names
     if embeddings is None or embeddings.dtype.kind != "f" or not isinstance(listed, list):
@@ -244,7 +243,7 @@ def _trained_imgsz(train_args: Any) -> int:
 
 
 def _source(path: Path, facts: dict[Any, Any]) -> str:
-    """Return one sentence about the file that was imported."""
+    """Return one sentence about the imported file."""
     version, date = _text(facts.get("version")), _text(facts.get("date"))
     by = f" by ultralytics {version}" if version else ""
     on = f" on {date}" if date else ""
@@ -253,12 +252,12 @@ def _source(path: Path, facts: dict[Any, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a text from the file in a form that is safe to print; empty where it is none."""
+    """Return a text from the file in a form that is safe to print; empty for other values."""
     return re.sub(r"[^\x20-\x7e\xa0-\uffff]", "?", value[:200]).strip() if isinstance(value, str) else ""
 
 
 def _foreign(path: Path, what: str) -> MedrovError:
-    """Return the error that a file is not the checkpoint of a YOLO-World v2 detector."""
+    """Return the error for a file that is not the checkpoint of a YOLO-World v2 detector."""
     return MedrovError(
         ErrorCode.WEIGHTS_UNTRUSTED,
         f"{path} {what}; only YOLO-World v2 (yolov8*-worldv2, medrov.pt) and YOLOv8 can be imported",

@@ -1,8 +1,8 @@
-"""The inert values that stand for the objects of a pickled checkpoint, and which names make them.
+"""Inert values in place of the objects of a pickled checkpoint, and the names that create them.
 
-A closed list: classes of the model packages become a :class:`Record`, tensors a
-:class:`TensorRef`, a few containers plain Python ones. Nothing here imports or calls what a name
-refers to; each value defines itself what a pickle may do to it.
+The list of names is closed. Classes of the model packages become a :class:`Record`, tensors a
+:class:`TensorRef`, and some containers plain Python ones. Names are neither imported nor called; each value
+defines the operations of a pickle on it.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 MAX_NAME = 200
-"""Longest module or class name; real ones have up to 60 characters."""
+"""Maximum length of a module or class name; real ones have up to 60 characters."""
 
 MAX_DIMENSIONS = 8
-"""Most dimensions of a tensor; weights have up to 4."""
+"""Maximum number of dimensions of a tensor; weights have up to 4."""
 
 
 STATELESS = "sets the state of something that is not an object"
 
 
 class RefusedPickleError(Exception):
-    """A pickle does what no checkpoint needs; the text continues a sentence that begins with the file."""
+    """Error for an operation that no checkpoint needs; the text follows the file's name."""
 
 
 class Inert:
-    """A value that a pickle can neither change nor call."""
+    """Value that a pickle can neither change nor call."""
 
     def __setstate__(self, state: Any) -> None:
         """Refuse the pickle operation BUILD."""
@@ -35,7 +35,7 @@ class Inert:
 
 @dataclass(frozen=True)
 class Global(Inert):
-    """A name that the pickle refers to. It is not looked up."""
+    """Name in a pickle, without an import of it."""
 
     module: str
     name: str
@@ -44,7 +44,7 @@ class Global(Inert):
         return f"{self.module}.{self.name}"
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return what our own function makes of the arguments (the pickle operation REDUCE)."""
+        """Return the result of our function for the arguments (the pickle operation REDUCE)."""
         builder = BUILDERS.get(str(self))
         if builder is None:
             raise RefusedPickleError(f"calls {self}")
@@ -52,27 +52,27 @@ class Global(Inert):
 
 
 class Record:
-    """An object of some class, as plain data.
+    """Object of any class, as plain data.
 
     A subclass stands for each class that a pickle names: the operation NEWOBJ takes a type.
 
     Attributes
     ----------
     state
-        What the object's ``__dict__`` would hold.
+        Content of the object's ``__dict__``.
     """
 
     __slots__ = ("state",)
     state: dict[Any, Any]
 
     def __new__(cls, *_arguments: Any) -> Self:
-        """Return an empty record, whatever the arguments are."""
+        """Return an empty record; arguments are ignored."""
         record = super().__new__(cls)
         record.state = {}
         return record
 
     def __setstate__(self, state: Any) -> None:
-        """Keep a state (the pickle operation BUILD); no method is looked up in it."""
+        """Store a state (the pickle operation BUILD), without method lookups in it."""
         attributes = state[0] if isinstance(state, tuple) and state else state
         self.state = attributes if isinstance(attributes, dict) else {}
 
@@ -83,17 +83,17 @@ class Record:
 
 
 class Mapping(dict[Any, Any]):
-    """The items of an ordered dict; attributes that it may carry are left out."""
+    """Items of an ordered dict, without its attributes."""
 
     __slots__ = ()
 
     def __setstate__(self, state: Any) -> None:
-        """Leave out attributes."""
+        """Discard attributes."""
 
 
 @dataclass(frozen=True, eq=False)
 class StorageRef(Inert):
-    """A block of numbers in another member of the archive: its type, key and length in elements."""
+    """Storage of numbers in another member of the archive: its type, key and length in elements."""
 
     type_name: str
     key: str
@@ -102,7 +102,7 @@ class StorageRef(Inert):
 
 @dataclass(frozen=True, eq=False)
 class TensorRef(Inert):
-    """A view on a storage, not read yet. Offset, shape and strides count elements, none is negative."""
+    """Unread view of a storage. Offset, shape and strides count elements and are not negative."""
 
     storage: StorageRef
     offset: int
@@ -129,7 +129,7 @@ _MODULES = frozenset(
         "ultralytics.utils.tal",
     }
 )
-"""Modules whose classes become records: the detector, and what a training checkpoint carries."""
+"""Modules whose classes become records: the detector, and further parts of a training checkpoint."""
 
 _PACKAGES = ("torch.nn.modules.", "clip.", "open_clip.", "timm.layers.", "timm.models.", "transformers.")
 """Packages whose classes become records: layers, and an embedded text model."""
@@ -148,7 +148,7 @@ _CLASSES = frozenset(
         "_codecs.encode",
     }
 )
-"""Further names that become records: settings and measured numbers, none of which we read."""
+"""Further names that become records: settings and measurements, which are not read."""
 
 _VALUES = frozenset(
     f"torch.{name}"
@@ -157,11 +157,11 @@ _VALUES = frozenset(
         *("Tensor", "nn.parameter.Parameter", "_C._nn.gelu", "nn.functional.gelu"),
     )
 )
-"""Names that may stand as values, but not be applied to anything."""
+"""Names that are allowed as values, but not as functions."""
 
 
 def stand_in(module: str, name: str) -> Global | type[Record] | None:
-    """Return the inert value that stands for a name, or null for a name that is not on the list."""
+    """Return the inert value of a name, or null for a name that is not on the list."""
     if not 0 < len(module) <= MAX_NAME or not 0 < len(name) <= MAX_NAME:
         return None
     full = f"{module}.{name}"
@@ -173,7 +173,7 @@ def stand_in(module: str, name: str) -> Global | type[Record] | None:
 
 
 def _tensor(*args: Any) -> TensorRef:
-    """Return the view that ``torch._utils._rebuild_tensor_v2`` would; gradients do not matter."""
+    """Return the view of ``torch._utils._rebuild_tensor_v2``, without gradients."""
     storage, offset, shape, strides = args[:4]
     shape, strides = _items(shape), _items(strides)
     if not isinstance(storage, StorageRef) or not len(shape) == len(strides) <= MAX_DIMENSIONS:
@@ -184,7 +184,7 @@ def _tensor(*args: Any) -> TensorRef:
 
 
 def _typed_tensor(what: Any, _kind: Any, arguments: Any, _state: Any) -> Any:
-    """Return the tensor that was wrapped because it carries attributes; these do not matter."""
+    """Return a tensor that was wrapped for its attributes, without them."""
     if what not in (
         Global("torch._utils", "_rebuild_tensor_v2"),
         Global("torch._utils", "_rebuild_parameter"),
@@ -194,17 +194,17 @@ def _typed_tensor(what: Any, _kind: Any, arguments: Any, _state: Any) -> Any:
 
 
 def _first(*args: Any) -> Any:
-    """Return the data of a parameter, or the name of a device; the rest does not matter."""
+    """Return the data of a parameter, or the name of a device; other arguments are ignored."""
     return args[0]
 
 
 def _mapping() -> Mapping:
-    """Return an empty dict; the items of an ordered one follow as opcodes."""
+    """Return an empty dict; the items of an ordered dict follow as opcodes."""
     return Mapping()
 
 
 def _items(values: Any = ()) -> list[Any] | tuple[Any, ...]:
-    """Return the elements of a set or a size as they are: a copy could be asked for a million times."""
+    """Return the elements of a set or a size without a copy, which a pickle could request a million times."""
     if isinstance(values, list | tuple):
         return values
     raise TypeError
@@ -222,4 +222,4 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "torch.Size": _items,
     "torch.device": _first,
 }
-"""Names that may be applied to arguments, and our own function that stands for each."""
+"""Names that are allowed as functions, and our function for each."""

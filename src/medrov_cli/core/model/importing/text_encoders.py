@@ -1,4 +1,4 @@
-"""Text encoders of foreign checkpoints, and what is known of an encoder by its spec alone."""
+"""Text encoders of foreign checkpoints, and metadata of an encoder from its specification."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from medrov_cli.core.text.encoders import encoder_identity
 from medrov_cli.core.weights.metadata import TextEncoderInfo
 
 CLIP_CONTEXT_LENGTH = 77
-"""Tokens of a text, padded, in CLIP; MedROV's authors keep it for BiomedCLIP, whose own is 256."""
+"""Tokens of a padded text in CLIP; MedROV's authors use it for BiomedCLIP, too, whose default is 256."""
 
 OPENAI_CLIP = TextEncoderInfo(
     spec="hf-hub:timm/vit_base_patch32_clip_224.openai",
@@ -27,12 +27,12 @@ BIOMED_CLIP = TextEncoderInfo(
 
 
 def encoder_info(spec: str) -> TextEncoderInfo:
-    """Return what is known of a text encoder by its spec; nothing is downloaded.
+    """Return the metadata of a text encoder from its specification, without downloads.
 
     Raises
     ------
     MedrovError
-        ``usage`` for a spec that names no encoder.
+        ``usage`` for a specification that names no encoder.
     """
     for known in (BIOMED_CLIP, OPENAI_CLIP):
         if spec == known.spec:

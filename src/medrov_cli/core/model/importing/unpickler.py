@@ -1,11 +1,11 @@
-"""A reader of pickles that runs nothing of them.
+"""Reader of pickles that does not execute them.
 
-A pickle is a program that names functions and calls them. Torch's own restricted reader refuses the
-classes of a whole pickled model; therefore this one exists. It has two steps. A scan by
-``pickletools`` follows the operations without values: a closed list, limits of length, depth and
-memo, plain keys, no extension codes. Then a ``pickle.Unpickler`` builds dicts, lists, tuples,
-numbers, texts and the inert values of ``stubs.py``. A name that is not on the list there ends the
-reading with ``weights_untrusted``, so that a trap is reported, not skipped.
+A pickle is a program that names functions and calls them. It is written by hand because torch's restricted
+reader refuses the classes of a complete pickled model. It has two steps. A scan by ``pickletools`` follows
+the operations without values: a closed list, limits of length, depth and memo, plain keys, no extension
+codes. Then a ``pickle.Unpickler`` builds dicts, lists, tuples, numbers, texts and the inert values of
+``stubs.py``. A name that is not on the list in ``stubs.py`` ends the reading with ``weights_untrusted``, so
+that malicious code is reported, not skipped.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from medrov_cli.core.model.importing.stubs import (
 
 MAX_PICKLE_BYTES = 32 * 1024**2
 MAX_OPCODES = 2_000_000
-"""Limits of a program. That of yolov8s-worldv2 has 100 kB and 43,000 opcodes."""
+"""Limits of a program; that of yolov8s-worldv2 has 100 kB and 43,000 opcodes."""
 
 MAX_DEPTH = 1000
-"""Most containers that are open at once."""
+"""Maximum number of open containers."""
 
 MAX_TUPLE = 10_000
-"""Most items of a tuple: a call copies its arguments."""
+"""Maximum number of items of a tuple, as a call copies its arguments."""
 
 MAX_NAMES = 1000
-"""Most different names; a checkpoint with a text model has about a hundred."""
+"""Maximum number of different names; a checkpoint with a text model has about a hundred."""
 
 _OPCODES = frozenset(
     {
@@ -51,7 +51,7 @@ _OPCODES = frozenset(
         *("GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID"),
     }
 )
-"""The opcodes that torch.save writes. All others are refused."""
+"""Opcodes that torch.save writes; all others are refused."""
 
 _CHANGES = frozenset({"APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS", "BUILD"})
 """Opcodes whose result is the object that they change."""
@@ -62,10 +62,10 @@ _KEYS = frozenset(
         *(pickletools.pyfloat, pickletools.pybytes, pickletools.pyunicode),
     }
 )
-"""Kinds of values whose hash costs nothing; that of a nested tuple may take for ever."""
+"""Kinds of values with a fast hash; the hash of a nested tuple may take unlimited time."""
 
-_NAME = pickletools.StackObject("name", object, "A name that the pickle refers to.")
-"""Kind of a value that may be called."""
+_NAME = pickletools.StackObject("name", object, "Name that the pickle refers to.")
+"""Kind of a callable value."""
 
 _MALFORMED = (
     pickle.UnpicklingError,
@@ -77,11 +77,11 @@ _MALFORMED = (
     TypeError,
     ValueError,
 )
-"""What the scan, the unpickler and our own builders raise for a program without sense."""
+"""Exceptions of the scan, the unpickler and our functions for a malformed program."""
 
 
 def read_pickle(program: bytes, *, where: str) -> Any:
-    """Return what a pickle describes, as plain data.
+    """Return the content of a pickle, as plain data.
 
     Parameters
     ----------
@@ -114,12 +114,12 @@ def read_pickle(program: bytes, *, where: str) -> Any:
 
 
 def _scan(program: bytes) -> None:
-    """Follow a program to its end, with the kinds of values in place of values.
+    """Simulate a program to its end, with the kinds of values in place of values.
 
     Raises
     ------
     Refusal
-        For an operation, a length or a call that no checkpoint has.
+        For an operation, a length or a call that no checkpoint contains.
     IndexError, KeyError, TypeError, ValueError
         If it is malformed.
     """
@@ -154,7 +154,7 @@ def _scan(program: bytes) -> None:
 def _take(
     opcode: pickletools.OpcodeInfo, stack: list[pickletools.StackObject], marks: list[int]
 ) -> list[pickletools.StackObject]:
-    """Take the kinds that an operation takes off the stack, with those above the last mark if it does."""
+    """Remove the operands of an operation from the stack, and return their kinds."""
     before, above = opcode.stack_before, []
     if pickletools.markobject in before:
         start = marks.pop()
@@ -186,22 +186,22 @@ def _check(name: str, argument: Any, taken: list[pickletools.StackObject]) -> No
 
 
 class _InertUnpickler(pickle.Unpickler):
-    """Python's own unpickler, whose names and persistent ids are inert values."""
+    """Python's unpickler with inert values for names and persistent ids."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream)
         self._names: dict[tuple[str, str], Global | type[Record]] = {}
 
     def find_class(self, module: str, name: str, /) -> Global | type[Record]:
-        """Return the inert value that stands for a name; nothing is imported."""
+        """Return the inert value of a name, without an import."""
         if (module, name) not in self._names:
             if len(self._names) >= MAX_NAMES:
-                raise RefusedPickleError(f"asks for more than {MAX_NAMES} names")
+                raise RefusedPickleError(f"contains more than {MAX_NAMES} names")
             self._names[module, name] = _known(module, name)
         return self._names[module, name]
 
     def persistent_load(self, token: Any) -> StorageRef:
-        """Resolve a persistent id: torch's way to point at a storage of the archive."""
+        """Return the storage of a persistent id, torch's reference to a member of the archive."""
         kind, what, key, _location, length = token
         is_storage = isinstance(what, Global) and what.module == "torch" and what.name in STORAGES
         if kind != "storage" or not is_storage:
@@ -212,7 +212,7 @@ class _InertUnpickler(pickle.Unpickler):
 
 
 def _known(module: str, name: str) -> Global | type[Record]:
-    """Return the inert value that stands for a name, or refuse the pickle."""
+    """Return the inert value of a name, or refuse the pickle."""
     found = stand_in(module, name)
     if found is None:
         shown = ".".join(ascii(part[:80])[1:-1] for part in (module, name))

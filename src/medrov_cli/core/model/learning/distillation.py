@@ -39,7 +39,7 @@ class Distillation:
         self._gain = gain
         self._gains = gains
 
-    def __call__(self, images: Tensor, text: Tensor, asked: Tensor, student: RawPredictions) -> Tensor:
+    def __call__(self, images: Tensor, text: Tensor, valid: Tensor, student: RawPredictions) -> Tensor:
         """Return the weighted distillation loss, a scalar with gradient.
 
         Parameters
@@ -48,18 +48,18 @@ class Distillation:
             float, (b, 3, height, width), RGB, 0 to 1.
         text
             float32, (b, t, 512): class embeddings, before any adapter.
-        asked
+        valid
             bool, (b, t): valid columns; padding columns are ignored.
         student
             Predictions of the student; columns beyond ``t`` are ignored.
         """
         with torch.no_grad():
             taught = cast(RawPredictions, self._teacher(images, text))
-        return self._gain * distillation_loss(student, taught, asked, self._gains)
+        return self._gain * distillation_loss(student, taught, valid, self._gains)
 
 
 def distillation_loss(
-    student: RawPredictions, teacher: RawPredictions, asked: Tensor, gains: LossGains
+    student: RawPredictions, teacher: RawPredictions, valid: Tensor, gains: LossGains
 ) -> Tensor:
     """Return the divergence of a student from its teacher; 0 if both are equal.
 
@@ -71,19 +71,19 @@ def distillation_loss(
     ----------
     student, teacher
         Predictions for the same images and texts.
-    asked
+    valid
         bool, (b, t): valid columns.
     gains
         Weights of the terms.
     """
-    count = asked.shape[1]
+    count = valid.shape[1]
     wanted = teacher.logits[..., :count].float()
     own = student.logits[..., :count].float()
     probability = wanted.sigmoid()
     divergence = (
         functional.softplus(own) - functional.softplus(wanted) - probability * (own - wanted)
-    ) * asked[:, None, :]
-    surest = (probability * asked[:, None, :]).amax(2)  # (b, a)
+    ) * valid[:, None, :]
+    surest = (probability * valid[:, None, :]).amax(2)  # (b, a)
     norm = mean_over_processes(surest.sum()).clamp_min(1 / process_count())
     seen = surest >= EDGES_FROM
     weight = surest[seen]

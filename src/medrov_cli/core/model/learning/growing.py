@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from medrov_cli.core.model.network import SCALES, Detector
+from medrov_cli.core.model.network import Detector
+from medrov_cli.core.model.scales import SCALES
 
 _BACKBONE = (("1", "2"), ("3", "4"), ("5", "6"), ("7", "8"))
 """Each convolution with stride 2, and the stage after it."""
@@ -21,7 +22,7 @@ _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def can_grow(small: str, large: str) -> bool:
-    """Return whether one scale can initialise another, which must be equally deep and wider."""
+    """Return whether one scale can initialise another, which must have equal depth and more width."""
     (depth, width, cap), (large_depth, large_width, large_cap) = SCALES[small], SCALES[large]
     return depth == large_depth and cap == large_cap and width < large_width
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from medrov_cli.core.base.documents import parse_json
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.model.learning.moving_average import MovingAverage
@@ -49,7 +50,7 @@ def load_state(
     """
     try:
         with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["state"])
+            facts: dict[str, Any] = parse_json(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         for prefix, module in (("model", model), ("average", average.model)):
             start = f"{prefix}/"

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import re
 import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import pydicom
-from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import Decoder, get_decoder
-from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.pixels.dicom.codestream import check_fragments
-
-_PIXEL_KEYWORDS = {
-    (0x7FE0, 0x0008): "FloatPixelData",
-    (0x7FE0, 0x0009): "DoubleFloatPixelData",
-    (0x7FE0, 0x0010): "PixelData",
-}
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"UN")
-_CHUNK_BYTES = 1 << 20
+from medrov_cli.core.pixels.dicom.codestream import HEAD_BYTES, stream_syntax
+from medrov_cli.core.pixels.dicom.encoding import GE_PRIVATE, read_header
+from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
+from medrov_cli.core.pixels.dicom.fragments import EncodedFrames, Fragment, find_frames
+from medrov_cli.core.pixels.dicom.pixel_element import (
+    UNDEFINED_LENGTH,
+    PixelElement,
+    bits_of,
+    check_size,
+    pixel_options,
+    read_pixel_element,
+    stated_frames,
+)
+from medrov_cli.core.pixels.dicom.samples import SampleLayout, layout_of
 
 NO_PREAMBLE_WARNING = "The DICOM file has no preamble."
-GUESSED_WARNING = "The DICOM file does not name its transfer syntax; it was guessed from the header."
+SYNTAX_WARNING = "The transfer syntax contradicts the pixel data; that of the pixel data was used."
+SUBSAMPLING_WARNING = (
+    "The photometric interpretation contradicts the length of the pixel data; the length decided whether "
+    "its chroma is subsampled."
+)
+FRAMES_WARNING = "Number of Frames is missing; it was computed from the length of the pixel data."
+EXCESS_WARNING = "The pixel data is longer than Number of Frames; what follows the frames was left out."
+
+_ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,19 @@ class DicomFile:
     header
         All elements before the pixel data.
     stream
-        Stream at the first byte of the pixel data's value.
+        The file; of uncompressed pixel data, positioned at the first byte of its value.
     decoder
         Decoder of the transfer syntax.
     options
         Options of pydicom's decoders.
+    layout
+        Position of a sample in its word; null for floating-point values.
     rows, columns, frames
         Numbers in the header, within the limits.
+    encoded
+        Fragments of each frame; empty for uncompressed pixel data.
+    limits
+        Limits that hold for the frames, too.
     warnings
         Warnings for the user.
     """
@@ -65,15 +73,18 @@ class DicomFile:
     stream: BinaryIO
     decoder: Decoder
     options: Mapping[str, Any]
+    layout: SampleLayout | None
     rows: int
     columns: int
     frames: int
+    encoded: tuple[tuple[Fragment, ...], ...]
+    limits: InputLimits
     warnings: tuple[str, ...]
 
     @property
     def is_float(self) -> bool:
         """Return whether the stored values are floating point (parametric maps)."""
-        return str(self.options["pixel_keyword"]) != "PixelData"
+        return self.layout is None
 
 
 def open_dicom(file: BinaryIO, limits: InputLimits) -> DicomFile:
@@ -86,67 +97,95 @@ def open_dicom(file: BinaryIO, limits: InputLimits) -> DicomFile:
     """
     has_preamble = file.read(132)[128:] == b"DICM"
     file.seek(0)
-    header, stream = _read_header(file, limits)
-    transfer_syntax, guessed = _transfer_syntax(header)
-    keyword, vr, length = _pixel_element(header, stream)
-    options = dict(as_pixel_options(header), pixel_keyword=keyword, transfer_syntax_uid=transfer_syntax)
-    if vr:
-        options["pixel_vr"] = vr
-    rows, columns, frames = _checked_size(options, limits)
-    warnings = (*(() if has_preamble else (NO_PREAMBLE_WARNING,)), *((GUESSED_WARNING,) if guessed else ()))
-    opened = DicomFile(header, stream, _decoder(transfer_syntax), options, rows, columns, frames, warnings)
-    _check_whole(opened, length, limits)
-    return opened
+    encoding = read_header(file, limits)
+    header, stream = encoding.dataset, encoding.stream
+    element = read_pixel_element(header, stream, is_cut=encoding.is_cut)
+    options, warnings = pixel_options(header, element)
+    warnings = (*(() if has_preamble else (NO_PREAMBLE_WARNING,)), *encoding.warnings, *warnings)
+    stated = stated_frames(header)
+    check_size(options, stated or 1, limits)
+    layout, layout_warnings = _layout(header, options, element)
+    start = stream.tell()
+    syntax, is_encapsulated, syntax_warnings = _real_syntax(
+        encoding.transfer_syntax, element, stream, options, stated
+    )
+    decoder = _decoder(syntax)
+    stream.seek(start)
+    if is_encapsulated:
+        found = find_frames(stream, start, stated, limits, element.extended_offsets)
+        frames = len(found.frames)
+    else:
+        found = EncodedFrames(())
+        frames, length_warnings = _native_frames(stream, start, element, options, stated)
+        warnings += length_warnings
+    check_size(options, frames, limits)
+    options |= {"transfer_syntax_uid": syntax, "number_of_frames": frames}
+    if is_encapsulated:
+        real = stream_syntax(_head(stream, found), syntax)
+        if real != syntax:
+            decoder, syntax_warnings = _decoder(real), (SYNTAX_WARNING,)
+            options["transfer_syntax_uid"] = real
+    stream.seek(start)
+    return DicomFile(
+        header,
+        stream,
+        decoder,
+        options,
+        layout,
+        options["rows"],
+        options["columns"],
+        frames,
+        found.frames,
+        limits,
+        tuple(dict.fromkeys((*warnings, *syntax_warnings, *layout_warnings, *found.warnings))),
+    )
 
 
-def _read_header(file: BinaryIO, limits: InputLimits) -> tuple[pydicom.Dataset, BinaryIO]:
-    start = file.read(4096)
-    file.seek(0)
-    if str(DeflatedExplicitVRLittleEndian).encode() not in start:
-        return pydicom.dcmread(file, stop_before_pixels=True, force=True), file
-    meta, inflated = _inflate(file, start, limits)
-    header = read_dataset(inflated, False, True, stop_when=lambda tag, _vr, _length: tag.group == 0x7FE0)
-    header.set_original_encoding(False, True)
-    header.file_meta = meta
-    return header, inflated
+def _layout(
+    header: pydicom.Dataset, options: Mapping[str, Any], element: PixelElement
+) -> tuple[SampleLayout | None, tuple[str, ...]]:
+    if element.keyword != "PixelData":
+        return None, ()
+    if "pixel_representation" not in options or "photometric_interpretation" not in options:
+        raise bad_metadata("an element that describes the pixel data is missing")
+    signed = options["pixel_representation"] == 1
+    return layout_of(options["bits_allocated"], *bits_of(header), signed=signed)
 
 
-def _inflate(
-    file: BinaryIO, start: bytes, limits: InputLimits
-) -> tuple[pydicom.dataset.FileMetaDataset, BinaryIO]:
-    """Inflate a deflated dataset (PS3.5, A.5) up to a limit of bytes."""
-    at = 132 if start[128:132] == b"DICM" else 0
-    if start[at : at + 8] != b"\x02\x00\x00\x00UL\x04\x00":
-        raise MedrovError(
-            ErrorCode.BAD_METADATA,
-            "The file meta header of a deflated DICOM file has no group length (0002,0000).",
-            "Export the file again.",
-        )
-    data_at = at + 12 + struct.unpack("<I", start[at + 8 : at + 12])[0]
-    meta = pydicom.dataset.FileMetaDataset(read_dataset(io.BytesIO(start[at:data_at]), False, True))
-    file.seek(data_at)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = io.BytesIO()
-    while not inflater.eof:
-        chunk = inflater.unconsumed_tail or file.read(_CHUNK_BYTES)
-        if not chunk:
-            raise EOFError
-        inflated.write(inflater.decompress(chunk, _CHUNK_BYTES))
-        if inflated.tell() > limits.inflated_bytes:
-            raise too_large(f"inflates to more than {limits.inflated_bytes} bytes")
-    inflated.seek(0)
-    return meta, inflated
+def _real_syntax(
+    named: UID, element: PixelElement, stream: BinaryIO, options: Mapping[str, Any], frames: int | None
+) -> tuple[UID, bool, tuple[str, ...]]:
+    """Return the transfer syntax of the pixel data, whether it is encapsulated, and warnings.
+
+    Fragments under an uncompressed syntax are decoded as their first bytes say. Plain pixels of the right
+    length under a compressed syntax are little endian.
+    """
+    syntax = ExplicitVRBigEndian if named == GE_PRIVATE else named
+    has_items = element.length == UNDEFINED_LENGTH or stream.read(4) == _ITEM
+    states_items = _is_encapsulated(syntax)
+    if states_items == has_items or (has_items and element.length != UNDEFINED_LENGTH):
+        return syntax, states_items, ()
+    if not has_items:
+        if element.length < _native_bytes(options, frames or 1):
+            return syntax, True, ()  # no item where the first one should be: reported as truncated
+        return ExplicitVRLittleEndian, False, (SYNTAX_WARNING,)
+    head = stream.read(1 << 16)
+    table_length = struct.unpack("<I", head[4:8])[0] if len(head) >= 8 else 0
+    real = stream_syntax(head[16 + table_length :], syntax)
+    if real == syntax:
+        raise bad_metadata("compressed pixel data under a transfer syntax that is uncompressed or unknown")
+    return real, True, (SYNTAX_WARNING,)
 
 
-def _transfer_syntax(header: pydicom.Dataset) -> tuple[UID, bool]:
-    """Return the transfer syntax, and whether it was inferred from the header's encoding."""
-    named = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
-    if named:
-        return UID(str(named)), False
-    implicit, little_endian = header.original_encoding
-    if not little_endian:
-        return ExplicitVRBigEndian, True
-    return (ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian), True
+def _is_encapsulated(syntax: UID) -> bool:
+    return bool(_decoder(syntax).is_encapsulated)
+
+
+def _head(stream: BinaryIO, found: EncodedFrames) -> bytes:
+    """Return the first bytes of the first frame."""
+    fragment = found.frames[0][0]
+    stream.seek(fragment.start)
+    return stream.read(min(fragment.length, HEAD_BYTES))
 
 
 def _decoder(transfer_syntax: UID) -> Decoder:
@@ -164,101 +203,44 @@ def _syntax_name(transfer_syntax: UID) -> str:
     return transfer_syntax.name if re.fullmatch(r"[0-9.]{1,64}", str(transfer_syntax)) else "not a UID"
 
 
-def _pixel_element(header: pydicom.Dataset, stream: BinaryIO) -> tuple[str, str | None, int]:
-    """Read tag, VR and length of the pixel data, up to the start of its value."""
-    implicit, little_endian = header.original_encoding
-    order = "<" if little_endian else ">"
-    head = stream.read(8)
-    keyword = _PIXEL_KEYWORDS.get(struct.unpack(f"{order}HH", head[:4])) if len(head) == 8 else None
-    if keyword is None:
-        raise _no_pixels(header)
-    if implicit:
-        return keyword, None, struct.unpack(f"{order}I", head[4:])[0]
-    vr = head[4:6]
-    if vr not in _LONG_VRS:
-        raise bad_metadata("(7FE0,0010) Pixel Data has an invalid value representation")
-    tail = stream.read(4)
-    if len(tail) < 4:
-        raise EOFError
-    return keyword, vr.decode("ascii"), struct.unpack(f"{order}I", tail)[0]
-
-
-def _no_pixels(header: pydicom.Dataset) -> MedrovError:
-    if "Rows" in header and "Columns" in header:
-        return MedrovError(
+def _native_frames(
+    stream: BinaryIO, start: int, element: PixelElement, options: dict[str, Any], stated: int | None
+) -> tuple[int, tuple[str, ...]]:
+    """Return the number of frames of uncompressed pixel data, and correct its subsampling by its length."""
+    actual = min(element.length, stream.seek(0, os.SEEK_END) - start)
+    warnings = _conform_subsampling(options, actual, stated or 1)
+    one = _native_bytes(options, 1)
+    whole, rest = divmod(actual, one)
+    if stated is None and whole > 1 and rest <= 1 and options["bits_allocated"] > 1:
+        return whole, (*warnings, FRAMES_WARNING)
+    expected = _native_bytes(options, stated or 1)
+    if actual < expected:
+        raise MedrovError(
             ErrorCode.TRUNCATED,
-            "The DICOM header describes an image, but the file ends before its pixel data.",
+            f"The pixel data has {actual} of {expected} bytes.",
             "Copy or export the file again.",
         )
-    modality = modality_tag(header)
-    what = f"a DICOM object of modality {modality}" if modality else "a DICOM object"
-    return MedrovError(
-        ErrorCode.NO_PIXELS,
-        f"This is {what} without pixel data.",
-        "Give the image files of the study: reports, waveforms, plans and DICOMDIR files contain no image.",
-    )
+    is_longer = actual >= expected + one and options["bits_allocated"] > 1
+    return stated or 1, (*warnings, *((EXCESS_WARNING,) if is_longer else ()))
 
 
-def modality_tag(header: pydicom.Dataset) -> str:
-    """Return (0008,0060) Modality, or an empty text if it is missing or not a plain code."""
-    value = str(header.get("Modality") or "").strip().upper()
-    return value if re.fullmatch(r"[A-Z]{1,16}", value) else ""
+def _conform_subsampling(options: dict[str, Any], actual: int, frames: int) -> tuple[str, ...]:
+    """Choose YBR_FULL or YBR_FULL_422 by the length: 3 or 2 bytes a pixel (PS3.3, C.7.6.3.1.2)."""
+    stated = options.get("photometric_interpretation")
+    if stated not in ("YBR_FULL", "YBR_FULL_422") or options["samples_per_pixel"] != 3:
+        return ()
+    full = options["rows"] * options["columns"] * 3 * frames * options["bits_allocated"] // 8
+    half = full * 2 // 3
+    fits = "YBR_FULL" if actual >= full else "YBR_FULL_422" if half <= actual <= half + 1 else stated
+    if fits == stated:
+        return ()
+    options["photometric_interpretation"] = fits
+    return (SUBSAMPLING_WARNING,)
 
 
-def _checked_size(options: Mapping[str, Any], limits: InputLimits) -> tuple[int, int, int]:
-    try:
-        rows, columns = int(options["rows"]), int(options["columns"])
-        frames, samples = int(options["number_of_frames"]), int(options["samples_per_pixel"])
-        bits = int(options["bits_allocated"])
-    except (KeyError, TypeError, ValueError):
-        raise bad_metadata(
-            "Rows, Columns, Samples per Pixel, Bits Allocated or Number of Frames is missing or invalid"
-        ) from None
-    if min(rows, columns, frames, samples, bits) < 1:
-        raise bad_metadata("Rows, Columns, Samples per Pixel, Bits Allocated or Number of Frames is below 1")
-    if rows * columns > limits.pixels_per_frame:
-        raise too_large(f"has {rows} x {columns} pixels a frame; the limit is {limits.pixels_per_frame}")
-    if frames > limits.frames:
-        raise too_large(f"has {frames} frames; the limit is {limits.frames}")
-    if rows * columns * samples * frames * bits > 8 * limits.inflated_bytes:
-        raise too_large(f"holds more than {limits.inflated_bytes} bytes of pixels")
-    return rows, columns, frames
-
-
-def _check_whole(opened: DicomFile, length: int, limits: InputLimits) -> None:
-    stream = opened.stream
-    start = stream.tell()
-    if opened.decoder.is_encapsulated:
-        check_fragments(stream, start, opened.frames, limits)
-    elif length == _UNDEFINED_LENGTH:
-        raise bad_metadata("compressed pixel data under a transfer syntax that is uncompressed or unknown")
-    else:
-        actual = min(length, stream.seek(0, os.SEEK_END) - start)
-        expected = _native_bytes(opened)
-        if actual < expected:
-            raise MedrovError(
-                ErrorCode.TRUNCATED,
-                f"The pixel data has {actual} of {expected} bytes.",
-                "Copy or export the file again.",
-            )
-    stream.seek(start)
-
-
-def _native_bytes(opened: DicomFile) -> int:
-    options = opened.options
-    bits = opened.rows * opened.columns * int(options["samples_per_pixel"]) * int(options["bits_allocated"])
+def _native_bytes(options: Mapping[str, Any], frames: int) -> int:
+    sizes = ("rows", "columns", "samples_per_pixel", "bits_allocated")
+    bits = math.prod(int(options[name]) for name in sizes)
     if options.get("photometric_interpretation") == "YBR_FULL_422":
         bits = bits * 2 // 3  # two pixels share their chroma (PS3.3, C.7.6.3.1.2)
-    return math.ceil(bits * opened.frames / 8)
-
-
-def bad_metadata(what: str) -> MedrovError:
-    """Return the error for a header that contradicts itself or the standard."""
-    return MedrovError(
-        ErrorCode.BAD_METADATA, f"The DICOM header is wrong: {what}.", "Export the file again."
-    )
-
-
-def too_large(what: str) -> MedrovError:
-    """Return the error for a file beyond the limits."""
-    return MedrovError(ErrorCode.TOO_LARGE, f"The file {what}.", "Split it, or export it at a smaller size.")
+    return math.ceil(bits * frames / 8)

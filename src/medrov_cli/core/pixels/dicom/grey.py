@@ -20,8 +20,9 @@ from medrov_cli.core.pixels.greyscale import (
     apply_range,
     apply_window,
     center_width,
-    full_range,
+    looks_like_hu,
     map_values,
+    percentile_range,
     rescale,
 )
 from medrov_cli.core.records.frame import UInt8Array, Window
@@ -29,6 +30,27 @@ from medrov_cli.core.settings.window import DEFAULT_CT_PRESET, PRESETS, WindowKi
 
 NO_HU_WARNING = "The window preset needs Hounsfield units, which this image does not have; 'auto' was used."
 NO_TAG_WARNING = "The file has no window of that number; 'auto' was used."
+HU_WARNING = "The values are in the range of Hounsfield units: the image was treated as CT."
+
+VOLUME_MODALITIES = frozenset({"CT", "MR", "PT", "NM"})
+"""Modalities whose images also exist as volumes without a window (NIfTI): `auto` ignores the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueStatistics:
+    """Statistics of rescaled values without padding: of a frame, or of the series that it belongs to.
+
+    Attributes
+    ----------
+    low, high
+        `percentile_range` of the values.
+    looks_like_hu
+        Whether they are in the range of Hounsfield units.
+    """
+
+    low: float
+    high: float
+    looks_like_hu: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +63,10 @@ class GreyScale:
         Modality LUT; null: ``slope`` and ``intercept`` apply.
     views
         Valid VOI lookup tables of the file, followed by its windows.
+    modality
+        Modality in the header, or an empty text.
     is_hu
-        Whether rescaled values are Hounsfield units.
+        Whether the header says that rescaled values are Hounsfield units.
     is_float
         Whether stored values are floating point.
     stored_bits
@@ -57,6 +81,7 @@ class GreyScale:
     slope: float
     intercept: float
     views: tuple[VoiView, ...]
+    modality: str
     is_hu: bool
     is_float: bool
     stored_bits: int | None
@@ -69,13 +94,34 @@ class GreyScale:
             return self.modality_table.apply(stored)
         return rescale(stored, self.slope, self.intercept)
 
-    def render(self, stored: Values, spec: WindowSpec) -> tuple[UInt8Array, Window, tuple[str, ...]]:
+    def image_values(self, stored: Values) -> Values:
+        """Return the rescaled values of a frame without its padding; all of them if nothing else is left."""
+        kept = stored
+        if self.padding is not None:
+            image = stored[(stored < self.padding[0]) | (stored > self.padding[1])]
+            kept = image if image.size else stored
+        return self.rescale(kept)
+
+    @property
+    def uses_statistics(self) -> bool:
+        """Return whether ``auto`` depends on values of the image, which a volume shares."""
+        is_narrow = self._is_plain and self.stored_bits is not None and self.stored_bits <= 8
+        return self.modality in VOLUME_MODALITIES and not self.is_hu and not is_narrow
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.modality_table is None and (self.slope, self.intercept) == IDENTITY
+
+    def render(
+        self, stored: Values, spec: WindowSpec, volume: ValueStatistics | None = None
+    ) -> tuple[UInt8Array, Window, tuple[str, ...]]:
         """Convert one frame to 8-bit grey, with 0 for the smallest value in every photometric interpretation.
 
-        ``auto`` is the first available of: the file's first VOI LUT or window (not for floating-point
-        values, for which DICOM's LINEAR function is not defined); for values in HU the preset
-        `DEFAULT_CT_PRESET`; for unsigned values of up to 8 bits their full range; the range of the frame
-        without its padding.
+        ``auto`` is the first available of: the preset `DEFAULT_CT_PRESET` for CT in HU; the file's first VOI
+        LUT or window (not for `VOLUME_MODALITIES`, and not for floating-point values, for which DICOM's
+        LINEAR function is not defined); for unsigned values of up to 8 bits their full range; the
+        percentiles of the values without padding. CT without a statement of its unit is treated as HU if
+        its values are in that range.
 
         Parameters
         ----------
@@ -83,6 +129,8 @@ class GreyScale:
             (height, width), as decoded.
         spec
             The user's choice; ``auto`` replaces a preset or tag that is impossible for the file.
+        volume
+            Statistics of the series; null: those of the frame.
 
         Returns
         -------
@@ -92,41 +140,42 @@ class GreyScale:
         if spec.kind is WindowKind.CUSTOM and spec.center is not None and spec.width is not None:
             pixels, window = self._through(stored, spec.center, spec.width, "custom", None)
             return pixels, window, ()
-        if spec.kind is WindowKind.PRESET and spec.preset is not None and self.is_hu:
-            pixels, window = self._preset(stored, spec.preset)
-            return pixels, window, ()
         if spec.kind is WindowKind.TAG and spec.index < len(self.views):
             pixels, window = self._tagged(stored, spec.index)
             return pixels, window, ()
-        fallback = {WindowKind.PRESET: (NO_HU_WARNING,), WindowKind.TAG: (NO_TAG_WARNING,)}
-        pixels, window = self._auto(stored)
-        return pixels, window, fallback.get(spec.kind, ())
-
-    def _auto(self, stored: Values) -> tuple[UInt8Array, Window]:
-        if self.views and not self.is_float:
-            return self._tagged(stored, 0)
-        if self.is_hu:
-            return self._preset(stored, DEFAULT_CT_PRESET)
-        plain = self.modality_table is None and (self.slope, self.intercept) == IDENTITY
-        if plain and self.stored_bits == 8:
-            return stored.astype(np.uint8), Window("none")
-        if plain and self.stored_bits is not None and self.stored_bits < 8:
-            low, high = 0.0, float(2**self.stored_bits - 1)
+        is_hu, warnings = self._is_hu(stored, volume)
+        if is_hu:
+            preset = spec.preset if spec.kind is WindowKind.PRESET and spec.preset else DEFAULT_CT_PRESET
+            pixels, window = self._preset(stored, preset)
         else:
-            low, high = self._own_range(stored)
+            pixels, window = self._auto(stored, volume)
+        if spec.kind is WindowKind.TAG:
+            warnings += (NO_TAG_WARNING,)
+        elif spec.kind is WindowKind.PRESET and not is_hu:
+            warnings += (NO_HU_WARNING,)
+        return pixels, window, warnings
+
+    def _is_hu(self, stored: Values, volume: ValueStatistics | None) -> tuple[bool, tuple[str, ...]]:
+        if self.is_hu or self.modality != "CT" or self.modality_table is not None:
+            return self.is_hu, ()
+        found = looks_like_hu(self.image_values(stored)) if volume is None else volume.looks_like_hu
+        return found, (HU_WARNING,) if found else ()
+
+    def _auto(self, stored: Values, volume: ValueStatistics | None) -> tuple[UInt8Array, Window]:
+        if self.views and not self.is_float and self.modality not in VOLUME_MODALITIES:
+            return self._tagged(stored, 0)
+        if self._is_plain and self.stored_bits == 8:
+            return stored.astype(np.uint8), Window("none")
+        source = "percentile"
+        if self._is_plain and self.stored_bits is not None and self.stored_bits < 8:
+            source, low, high = "range", 0.0, float(2**self.stored_bits - 1)
+        elif volume is not None:
+            low, high = volume.low, volume.high
+        else:
+            low, high = percentile_range(self.image_values(stored))
         center, width = center_width(low, high)
         pixels = map_values(stored, lambda values: apply_range(self.rescale(values), low, high))
-        return pixels, Window("range", center=center, width=width)
-
-    def _own_range(self, stored: Values) -> tuple[float, float]:
-        kept = stored
-        if self.padding is not None:
-            image = stored[(stored < self.padding[0]) | (stored > self.padding[1])]
-            kept = image if image.size else stored
-        if self.modality_table is not None:
-            return full_range(self.rescale(kept))
-        first, last = (float(end) for end in self.rescale(np.array(full_range(kept))))
-        return min(first, last), max(first, last)
+        return pixels, Window(source, center=center, width=width)
 
     def _preset(self, stored: Values, name: str) -> tuple[UInt8Array, Window]:
         preset = PRESETS[name]

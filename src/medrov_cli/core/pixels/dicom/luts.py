@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom.dataelem import RawDataElement
 
-from medrov_cli.core.pixels.dicom.header import numbers
+from medrov_cli.core.pixels.dicom.elements import as_signed, has_value, numbers, read_numbers
 from medrov_cli.core.pixels.greyscale import LookupTable, VoiFunction
+
+BAD_VOI_WARNING = "A window of the file is invalid and was ignored."
+LUT_BITS_WARNING = (
+    "The descriptor of a lookup table contradicts its entries; their number of bits was computed from them."
+)
+SHORT_LUT_WARNING = (
+    "A lookup table has fewer entries than its descriptor states; values beyond it have its last entry."
+)
+
+Range = tuple[float, float]
+"""Smallest and largest possible input of a lookup table."""
+
+_MALFORMED = (TypeError, ValueError, AttributeError, KeyError, IndexError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,65 +45,122 @@ class VoiView:
     function: VoiFunction = VoiFunction.LINEAR
 
 
-def views_of(dataset: pydicom.Dataset, little_endian: bool, signed: bool) -> tuple[tuple[VoiView, ...], bool]:
-    """Return the valid VOI tables and windows of a dataset, tables first, and whether one is invalid.
+@dataclass(frozen=True, slots=True)
+class ReadTable:
+    """Lookup table of a header, and warnings about its repair."""
+
+    table: LookupTable
+    warnings: tuple[str, ...] = ()
+
+
+def views_of(
+    dataset: pydicom.Dataset, little_endian: bool, inputs: Range
+) -> tuple[tuple[VoiView, ...], tuple[str, ...]]:
+    """Return the valid VOI tables and windows of a dataset, tables first, and warnings.
 
     Parameters
     ----------
     dataset
         The header, or the item of a Frame VOI LUT Sequence.
-    little_endian, signed
+    little_endian, inputs
         As for `lookup_table`.
     """
     views: list[VoiView] = []
+    warnings: tuple[str, ...] = ()
     tables = list(dataset.get("VOILUTSequence") or ())
     for item in tables:
         try:
-            views.append(VoiView(table=lookup_table(item, little_endian, signed)))
-        except (TypeError, ValueError, AttributeError, KeyError):
+            found = lookup_table(item, little_endian, inputs)
+        except _MALFORMED:
             continue
-    name = str(dataset.get("VOILUTFunction") or VoiFunction.LINEAR).strip().upper()
+        views.append(VoiView(table=found.table))
+        warnings += found.warnings
+    name = str(dataset.get("VOILUTFunction") or VoiFunction.LINEAR).strip(" \0").upper()
     function = VoiFunction(name) if name in set(VoiFunction) else VoiFunction.LINEAR
-    pairs = list(zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False))
+    centers = read_numbers(dataset, "WindowCenter").components
+    pairs = list(zip(centers, read_numbers(dataset, "WindowWidth").components, strict=False))
     views.extend(
-        VoiView(center=center, width=width, function=function) for center, width in pairs if width > 0
+        VoiView(center=center, width=width, function=function)
+        for center, width in pairs
+        if center is not None and width is not None and width > 0
     )
-    malformed = not pairs and (_has_value(dataset, "WindowCenter") or _has_value(dataset, "WindowWidth"))
-    return tuple(views), malformed or len(views) < len(tables) + len(pairs) or name not in set(VoiFunction)
+    malformed = not pairs and (has_value(dataset, "WindowCenter") or has_value(dataset, "WindowWidth"))
+    if malformed or len(views) < len(tables) + len(pairs) or name not in set(VoiFunction):
+        warnings += (BAD_VOI_WARNING,)
+    return tuple(views), warnings
 
 
-def _has_value(dataset: pydicom.Dataset, keyword: str) -> bool:
-    return keyword in dataset and bool(dataset.get_item(keyword).value)  # without conversion, which may fail
-
-
-def lookup_table(item: pydicom.Dataset, little_endian: bool, signed: bool) -> LookupTable:
+def lookup_table(item: pydicom.Dataset, little_endian: bool, inputs: Range, prefix: str = "") -> ReadTable:
     """Return LUT Descriptor and LUT Data of a sequence item (PS3.3, C.11.1.1.1 and C.11.2.1.1).
+
+    The first mapped value has the sign with which the table covers more of its inputs: its value
+    representation is often wrong. The bits are those of the descriptor, unless an entry needs more, or
+    the descriptor states the 16 bits of storage and no entry has a bit in the upper half of their range.
 
     Parameters
     ----------
     item
-        Of a Modality LUT or VOI LUT Sequence.
+        Of a Modality LUT or VOI LUT Sequence, or a header with a palette.
     little_endian
-        Byte order of 16-bit entries that are read as bytes.
-    signed
-        Whether input values can be negative; the first mapped value is then signed.
+        Byte order of entries of two bytes.
+    inputs
+        Range of the values that the table is applied to.
+    prefix
+        Of the keywords: empty for a LUT, ``RedPaletteColorLookupTable`` for the red palette.
+
+    Raises
+    ------
+    ValueError
+        A part is missing or malformed.
     """
-    descriptor = [int(number) for number in item.LUTDescriptor]
+    names = (f"{prefix}Descriptor", f"{prefix}Data") if prefix else ("LUTDescriptor", "LUTData")
+    descriptor = [int(number) for number in numbers(item, names[0])]
     count = descriptor[0] & 0xFFFF or 1 << 16
-    first, bits = descriptor[1], descriptor[2]
-    if signed and first > 32767:
-        first -= 65536
-    if not 1 <= bits <= 16:
-        raise ValueError("bits")
-    entries = _entries(item.LUTData, count, little_endian)
+    first = min((descriptor[1], int(as_signed(descriptor[1], 16, descriptor[1] >= 0))),
+                key=lambda start: -_covered(start, count, inputs))  # fmt: skip
+    entries = _entries(item, names[1], count, descriptor[2], little_endian)
+    needed = int(entries.max()).bit_length() if entries.size else 0
+    bits = descriptor[2]
+    warnings: tuple[str, ...] = ()
+    if not needed <= bits <= 16 or (bits == 16 and 1 < needed < 16 and not prefix):
+        bits, warnings = max(needed, 1), (LUT_BITS_WARNING,)
     if len(entries) < count:
+        warnings += (SHORT_LUT_WARNING,)
+    if not len(entries):
         raise ValueError("entries")
-    return LookupTable(entries[:count], first, bits)
+    return ReadTable(LookupTable(entries[:count], first, bits), warnings)
 
 
-def _entries(data: object, count: int, little_endian: bool) -> npt.NDArray[np.uint16]:
-    if isinstance(data, bytes):
-        wide = len(data) >= 2 * count
-        stored = np.frombuffer(data, dtype=("<u2" if little_endian else ">u2") if wide else np.uint8)
-        return stored.astype(np.uint16)
-    return (np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF).astype(np.uint16)
+def _covered(first: int, count: int, inputs: Range) -> float:
+    """Return how many possible inputs a table has an own entry for."""
+    return max(0.0, min(first + count - 1, inputs[1]) - max(first, inputs[0]) + 1)
+
+
+def _entries(
+    item: pydicom.Dataset, keyword: str, count: int, bits: int, little_endian: bool
+) -> npt.NDArray[np.uint16]:
+    """Return the entries of a table: words, or bytes if there are too few bytes for words.
+
+    Two entries of 8 bits share a word, the first in its low byte.
+    """
+    element: Any = item.get_item(keyword)
+    data: Any = element.value
+    vr = element.VR or "OW"
+    if not isinstance(element, RawDataElement) and not isinstance(data, bytes):
+        values = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
+        data, little_endian = values.astype("<u2").tobytes(), True
+    elif isinstance(element, RawDataElement):
+        little_endian = element.is_little_endian
+    words = np.frombuffer(data[: len(data) // 2 * 2], dtype="<u2" if little_endian else ">u2")
+    has_bytes = len(data) in (count, count + 1) if 8 < bits < 17 else len(data) < 2 * count
+    if not has_bytes or 8 < bits < 16 or (len(data) not in (count, count + 1) and words.max(initial=0) < 256):
+        return words.astype(np.uint16)
+    if not little_endian and vr != "OB":
+        data = words.astype("<u2").tobytes()
+    return np.frombuffer(data[:count], dtype=np.uint8).astype(np.uint16)
+
+
+def with_entries(table: LookupTable, count: int) -> LookupTable:
+    """Return a table with ``count`` entries, of which the last is repeated."""
+    missing = max(count - len(table.entries), 0)
+    return replace(table, entries=np.pad(table.entries, (0, missing), mode="edge"))

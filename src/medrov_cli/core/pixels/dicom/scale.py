@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pydicom
 
-from medrov_cli.core.pixels.dicom.file import DicomFile, bad_metadata, modality_tag
+from medrov_cli.core.pixels.dicom.elements import as_signed, has_value, number
+from medrov_cli.core.pixels.dicom.file import DicomFile
+from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.grey import GreyScale
-from medrov_cli.core.pixels.dicom.header import functional_group, numbers
-from medrov_cli.core.pixels.dicom.luts import lookup_table, views_of
-from medrov_cli.core.pixels.greyscale import IDENTITY, LookupTable
+from medrov_cli.core.pixels.dicom.header import functional_group
+from medrov_cli.core.pixels.dicom.luts import SHORT_LUT_WARNING, ReadTable, lookup_table, views_of
+from medrov_cli.core.pixels.dicom.pixel_element import modality_tag
+from medrov_cli.core.pixels.dicom.samples import SampleLayout
+from medrov_cli.core.pixels.greyscale import IDENTITY
 
 BAD_RESCALE_WARNING = "The rescale slope or intercept is invalid; stored values were used."
-BAD_VOI_WARNING = "A window of the file is invalid and was ignored."
+HALF_RESCALE_WARNING = (
+    "One of rescale slope and intercept is missing or empty; slope 1 or intercept 0 was assumed."
+)
+
+_FLOAT_RANGE = (-3.4e38, 3.4e38)
+
+_PADDING = {
+    "PixelData": (("PixelPaddingValue", "PixelPaddingRangeLimit"),),
+    "FloatPixelData": (
+        ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
+        ("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    ),
+    "DoubleFloatPixelData": (
+        ("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
+        ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
+    ),
+}
+"""Keywords of the padding value and its limit by kind of pixel data (PS3.3, C.7.5.1.1.2 and C.7.6.24)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rescale:
+    """Slope and intercept, whether the header states them, and a warning."""
+
+    slope: float = IDENTITY[0]
+    intercept: float = IDENTITY[1]
+    is_stated: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def grey_scale(file: DicomFile, frame: int) -> GreyScale:
@@ -24,22 +57,30 @@ def grey_scale(file: DicomFile, frame: int) -> GreyScale:
     """
     header = file.header
     little_endian = bool(header.original_encoding[1])
-    signed = file.options.get("pixel_representation") == 1
-    rescale = functional_group(header, "PixelValueTransformationSequence", frame)
-    table = _first_table(header, "ModalityLUTSequence", little_endian, signed)
-    slope, intercept, rescaled, warnings = _slope_intercept(rescale)
-    low = 0.0 if table else intercept - (abs(slope) * 2**31 if signed else 0.0)
-    views, bad = views_of(functional_group(header, "FrameVOILUTSequence", frame), little_endian, low < 0)
+    stored_range = _FLOAT_RANGE if file.layout is None else file.layout.range
+    group = functional_group(header, "PixelValueTransformationSequence", frame)
+    table = _first_table(header, "ModalityLUTSequence", little_endian, stored_range)
+    rescale = _rescale_of(group)
+    if table is not None:
+        inputs = 0.0, float(2**table.table.bits - 1)
+    else:
+        ends = [end * rescale.slope + rescale.intercept for end in stored_range]
+        inputs = min(ends), max(ends)
+    views, warnings = views_of(functional_group(header, "FrameVOILUTSequence", frame), little_endian, inputs)
+    modality = modality_tag(header)
     return GreyScale(
-        modality_table=table,
-        slope=slope,
-        intercept=intercept,
+        modality_table=None if table is None else table.table,
+        slope=rescale.slope,
+        intercept=rescale.intercept,
         views=views,
-        is_hu=modality_tag(header) == "CT" and table is None and rescaled and _says_hu(rescale),
+        modality=modality,
+        is_hu=modality == "CT" and table is None and rescale.is_stated and _says_hu(group),
         is_float=file.is_float,
-        stored_bits=None if signed or file.is_float else int(file.options.get("bits_stored") or 0),
-        padding=_padding(header, signed),
-        warnings=warnings + ((BAD_VOI_WARNING,) if bad else ()),
+        stored_bits=None if file.layout is None or file.layout.signed else file.layout.stored,
+        padding=_padding(file),
+        warnings=tuple(
+            dict.fromkeys((*(() if table is None else table.warnings), *rescale.warnings, *warnings))
+        ),
     )
 
 
@@ -48,32 +89,46 @@ def _says_hu(rescale: pydicom.Dataset) -> bool:
     return str(rescale.get("RescaleType") or "HU").strip().upper() == "HU"
 
 
-def _slope_intercept(dataset: pydicom.Dataset) -> tuple[float, float, bool, tuple[str, ...]]:
-    if "RescaleSlope" not in dataset and "RescaleIntercept" not in dataset:
-        return *IDENTITY, False, ()
-    slope, intercept = numbers(dataset, "RescaleSlope"), numbers(dataset, "RescaleIntercept")
-    if len(slope) != 1 or len(intercept) != 1 or slope[0] == 0:
-        return *IDENTITY, False, (BAD_RESCALE_WARNING,)
-    return slope[0], intercept[0], True, ()
+def _rescale_of(dataset: pydicom.Dataset) -> _Rescale:
+    """Return slope and intercept; one that is missing or empty beside the other is 1 or 0.
+
+    Without an intercept the header does not say that values are HU.
+    """
+    stated = [has_value(dataset, keyword) for keyword in ("RescaleSlope", "RescaleIntercept")]
+    if not any(stated):
+        is_empty = "RescaleSlope" in dataset or "RescaleIntercept" in dataset
+        return _Rescale(warnings=(BAD_RESCALE_WARNING,) if is_empty else ())
+    slope = number(dataset, "RescaleSlope") if stated[0] else 1.0
+    intercept = number(dataset, "RescaleIntercept") if stated[1] else 0.0
+    if slope is None or intercept is None or slope == 0:
+        return _Rescale(warnings=(BAD_RESCALE_WARNING,))
+    return _Rescale(slope, intercept, stated[1], () if all(stated) else (HALF_RESCALE_WARNING,))
 
 
-def _padding(header: pydicom.Dataset, signed: bool) -> tuple[float, float] | None:
-    ends = numbers(header, "PixelPaddingValue")[:1]
-    if not ends:
-        return None
-    ends += numbers(header, "PixelPaddingRangeLimit")[:1]
-    if signed:  # some files store it as unsigned: its value representation depends on that of the pixels
-        ends = [end - 65536 if end > 32767 else end for end in ends]
-    return min(ends), max(ends)
+def _padding(file: DicomFile) -> tuple[float, float] | None:
+    """Return the lowest and highest stored value of the padding, with the sign of the pixels."""
+    for keywords in _PADDING[str(file.options["pixel_keyword"])]:
+        found = [number(file.header, keyword) for keyword in keywords]
+        if found[0] is not None:
+            ends = [_as_stored(end, file.layout) for end in found if end is not None]
+            return min(ends), max(ends)
+    return None
+
+
+def _as_stored(value: float, layout: SampleLayout | None) -> float:
+    if layout is None:
+        return value
+    return layout.extract_one(as_signed(value, layout.allocated, layout.signed))
 
 
 def _first_table(
-    dataset: pydicom.Dataset, keyword: str, little_endian: bool, signed: bool
-) -> LookupTable | None:
+    dataset: pydicom.Dataset, keyword: str, little_endian: bool, inputs: tuple[float, float]
+) -> ReadTable | None:
     items = dataset.get(keyword)
     if not items:
         return None
     try:
-        return lookup_table(items[0], little_endian, signed)
-    except (TypeError, ValueError, AttributeError, KeyError):
+        found = lookup_table(items[0], little_endian, inputs)
+        return replace(found, warnings=tuple(text for text in found.warnings if text == SHORT_LUT_WARNING))
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError):
         raise bad_metadata("the (0028,3000) Modality LUT cannot be read") from None

@@ -1,1 +1,1 @@
-"""Reading of NIfTI volumes as slices."""
+"""Reading of NIfTI and Analyze files."""

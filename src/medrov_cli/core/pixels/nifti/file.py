@@ -1,169 +1,180 @@
-"""Opening of NIfTI files: header and stored voxels, with size checks before decompression."""
+"""Opening of NIfTI and Analyze files: header and stored voxels, with size checks before decompression."""
 
 from __future__ import annotations
 
-import gzip
 import math
-import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.spatialimages import HeaderDataError
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.pixels.companions import header_of, voxels_of
+from medrov_cli.core.pixels.compression import COMPRESSION_BYTES, Compression, compression_of
+from medrov_cli.core.pixels.nifti.header import NIFTI2_BYTES, NiftiHeader, parse_header, scaling_of
+from medrov_cli.core.pixels.nifti.placement import place
+from medrov_cli.core.pixels.protocol import ImageReader
+from medrov_cli.core.pixels.volumes.slices import slices_of
+from medrov_cli.core.pixels.volumes.volume import Volume, arrange_components, check_limits
+from medrov_cli.core.pixels.volumes.voxel_data import inflate_voxels, map_voxels, open_stream, skip_bytes
+from medrov_cli.core.records.frame import Frame
+from medrov_cli.core.settings.io_groups import ReadSettings
 
-_HEADER_BYTES = {1: 348, 2: 540}
-_CHUNK_BYTES = 1 << 22
+_ONE_FILE_WARNING = "The NIfTI header states that the voxels are in another file; those behind it were read."
+_TWO_FILES_WARNING = "The NIfTI header states that the voxels follow it; those of the .img file were read."
+_OFFSET_WARNING = "The {} header states a wrong position of the voxels; that which fits the file was used."
 
-NO_ORIENTATION_WARNING = "The NIfTI file has no orientation (qform, sform); left and right are assumed."
 
+def open_nifti(path: str, limits: InputLimits) -> Volume:
+    """Open a NIfTI-1, NIfTI-2 or Analyze file, compressed or not: read its header, and map its voxels.
 
-@dataclass(frozen=True, slots=True)
-class NiftiFile:
-    """Stored voxels of a file.
-
-    Attributes
+    Parameters
     ----------
-    voxels
-        (x, y, z, volumes) in file order, unscaled. Read from disk on access
-        for an uncompressed file, else in memory. Structured (R, G, B) for colour.
-    affine
-        4 x 4, from voxel indices to mm in RAS+.
-    zooms_mm
-        Voxel size along x, y, z.
-    slope, intercept
-        Of the map from stored values to real values.
-    warnings
-        Warnings for the user.
-    """
-
-    voxels: npt.NDArray[Any]
-    affine: npt.NDArray[np.float64]
-    zooms_mm: tuple[float, float, float]
-    slope: float
-    intercept: float
-    warnings: tuple[str, ...]
-
-
-def open_nifti(path: str, limits: InputLimits) -> NiftiFile:
-    """Open a NIfTI-1 or NIfTI-2 file, compressed or not: read its header, and map its voxels.
+    path
+        A single file, or one file of a pair (``.hdr`` and ``.img``).
+    limits
+        Limits of the input.
 
     Raises
     ------
     MedrovError
-        ``bad_metadata``, ``unsupported_format``, ``too_large`` or ``truncated``.
+        ``bad_metadata``, ``unsupported_format``, ``too_large``, ``truncated`` or ``not_found``.
     """
-    with open(path, "rb") as raw:  # noqa: PTH123 - the path is used unchanged
-        compressed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        if not compressed:
-            header = _read_header(raw)
-            shape, dtype, offset = _layout(header, limits)
-            _check_length(offset + math.prod(shape) * dtype.itemsize, raw.seek(0, 2))
-            voxels: npt.NDArray[Any] = np.memmap(path, dtype, "r", offset, shape, order="F")
-        else:
-            with gzip.GzipFile(fileobj=raw) as inflated:
-                header = _read_header(inflated)
-                shape, dtype, offset = _layout(header, limits)
-                _skip(inflated, offset)
-                voxels = _inflate(inflated, shape, dtype)
-    return _described(header, voxels)
-
-
-def _read_header(file: BinaryIO | gzip.GzipFile) -> Any:
-    """Read the fixed part of the header, without extensions, which may have any content."""
-    block = file.read(_HEADER_BYTES[1])
-    version = 2 if 540 in struct.unpack("<i", block[:4]) + struct.unpack(">i", block[:4]) else 1
-    block += file.read(_HEADER_BYTES[version] - len(block))
-    if len(block) < _HEADER_BYTES[version]:
-        raise EOFError
-    header_class: Any = nib.Nifti2Header if version == 2 else nib.Nifti1Header
-    return header_class(block, check=False)
-
-
-def _layout(header: Any, limits: InputLimits) -> tuple[tuple[int, int, int, int], np.dtype[Any], int]:
-    """Return the shape (x, y, z, volumes), the dtype and the offset of the voxels, within the limits."""
-    try:
-        dtype = header.get_data_dtype()
-    except (HeaderDataError, KeyError):
-        raise MedrovError(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            "The data type of the NIfTI voxels is not supported.",
-            "Convert the voxels to integers or floats.",
-        ) from None
-    sizes = [int(size) for size in header.get_data_shape()]
-    offset = int(header.get_data_offset()) or header.single_vox_offset
-    if not sizes or min(sizes) < 1 or offset < header.sizeof_hdr:
-        raise bad_header("its dimensions or its data offset are invalid")
-    sizes += [1] * (3 - len(sizes))
-    shape = sizes[0], sizes[1], sizes[2], math.prod(sizes[3:])
-    pixels = math.prod(sorted(shape[:3])[1:])  # the largest slice of the three planes
-    if pixels > limits.pixels_per_frame:
-        raise _too_large(f"has slices of {pixels} pixels; the limit is {limits.pixels_per_frame}")
-    if max(shape[:3]) * shape[3] > limits.frames:
-        raise _too_large(f"has {max(shape[:3]) * shape[3]} slices; the limit is {limits.frames}")
-    if offset + math.prod(shape) * dtype.itemsize > limits.inflated_bytes:
-        raise _too_large(f"holds more than {limits.inflated_bytes} bytes of voxels")
-    return shape, dtype, offset
-
-
-def _check_length(expected: int, actual: int) -> None:
-    if actual < expected:
-        raise MedrovError(
-            ErrorCode.TRUNCATED,
-            f"The NIfTI file has {actual} of {expected} bytes.",
-            "Copy or convert the file again.",
-        )
-
-
-def _skip(file: gzip.GzipFile, offset: int) -> None:
-    while file.tell() < offset:
-        if not file.read(min(_CHUNK_BYTES, offset - file.tell())):
-            raise EOFError
-
-
-def _inflate(file: gzip.GzipFile, shape: tuple[int, int, int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Decompress the voxels of the header's shape, and nothing after them."""
-    buffer = np.empty(math.prod(shape) * dtype.itemsize, dtype=np.uint8)
-    filled = 0
-    view = memoryview(buffer.data)
-    while filled < len(buffer):
-        count = file.readinto(view[filled : filled + _CHUNK_BYTES])
-        if not count:
-            raise EOFError
-        filled += count
-    return buffer.view(dtype).reshape(shape, order="F")
-
-
-def _described(header: Any, voxels: npt.NDArray[Any]) -> NiftiFile:
-    try:
-        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-        zooms = [abs(float(zoom)) for zoom in header.get_zooms()[:3]]
-        slope, intercept = header.get_slope_inter()
-    except (HeaderDataError, ValueError, np.linalg.LinAlgError):
-        raise bad_header("its orientation, voxel size or scaling is invalid") from None
-    zooms += [1.0] * (3 - len(zooms))
-    placed = int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
-    return NiftiFile(
+    header_path = header_of(path) or path
+    with _opened(header_path) as stream:
+        header = parse_header(stream.read(NIFTI2_BYTES))
+    frames = header.shape[3] * header.shape[4]
+    check_limits(header.format, header.shape[:3], frames, header.dtype.itemsize, limits, offset=header.offset)
+    voxels, notes = _read_voxels(header, header_path)
+    slope, intercept = scaling_of(header)
+    placement = place(header)
+    return Volume(
+        format=header.format,
         voxels=voxels,
-        affine=affine,
-        zooms_mm=(zooms[0], zooms[1], zooms[2]),
-        slope=1.0 if slope is None else float(slope),
-        intercept=0.0 if intercept is None else float(intercept),
-        warnings=() if placed else (NO_ORIENTATION_WARNING,),
+        affine=placement.affine,
+        zooms_mm=placement.zooms_mm,
+        slope=slope,
+        intercept=intercept,
+        is_placed=placement.is_placed,
+        warnings=(*header.warnings, *notes),
     )
 
 
-def bad_header(what: str) -> MedrovError:
-    """Return the error for a NIfTI header that contradicts itself or the format."""
-    return MedrovError(
-        ErrorCode.BAD_METADATA, f"The NIfTI header is wrong: {what}.", "Convert the file again."
+def open_nifti_header(path: str) -> Volume:
+    """Return orientation, size and spacing of the first volume of a file, without reading its voxels.
+
+    The voxels of the result are zeros in one byte of memory.
+
+    Raises
+    ------
+    MedrovError
+        ``bad_metadata`` or ``unsupported_format``.
+    """
+    header_path = header_of(path) or path
+    with _opened(header_path) as stream:
+        header = parse_header(stream.read(NIFTI2_BYTES))
+    placement = place(header)
+    voxels = np.broadcast_to(np.zeros((), dtype=np.uint8), (*header.shape[:3], 1))
+    return Volume(
+        header.format,
+        voxels,
+        placement.affine,
+        placement.zooms_mm,
+        slope=1.0,
+        intercept=0.0,
+        is_placed=placement.is_placed,
+        warnings=(),
     )
 
 
-def _too_large(what: str) -> MedrovError:
-    return MedrovError(ErrorCode.TOO_LARGE, f"The NIfTI file {what}.", "Crop or resample it.")
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    """Open the decompressed bytes of a file."""
+    with open(path, "rb") as raw:  # noqa: PTH123 - the path is used unchanged
+        compression = compression_of(raw.read(COMPRESSION_BYTES))
+        raw.seek(0)
+        yield open_stream(raw, compression)
+
+
+def _read_voxels(header: NiftiHeader, header_path: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """Return (x, y, z, volumes) or (x, y, z, volumes, 3), and warnings."""
+    x, y, z, volumes, components = header.shape
+    path = _voxel_file(header, header_path)
+    channels = len(header.dtype.fields or ())
+    if not channels:
+        return arrange_components(_read(header, path, header.shape, header.dtype), is_color=header.is_color)
+    shape = (channels, x, y, z, volumes * components)
+    values = _read(header, path, shape, np.dtype(np.uint8))
+    return arrange_components(np.moveaxis(values, 0, -1), is_color=True)
+
+
+def _voxel_file(header: NiftiHeader, header_path: str) -> str:
+    """Return the file with the voxels, by what the header states and by which files there are."""
+    beside = voxels_of(header_path)
+    with _opened(header_path) as stream:
+        skip = stream.read(header.size + 5)
+    is_long = len(skip) > header.size + 4
+    if header.is_pair:
+        if beside is not None:
+            return beside
+        if not is_long:
+            raise MedrovError(
+                ErrorCode.NOT_FOUND,
+                f"The file of the voxels of the {header.format} header does not exist.",
+                "Put the .img file beside the .hdr file.",
+            )
+        header.warnings.append(_ONE_FILE_WARNING)
+        header.is_pair, header.offset = False, max(header.offset, header.size + 4)
+    elif not is_long and beside is not None:
+        header.warnings.append(_TWO_FILES_WARNING)
+        header.is_pair, header.offset = True, 0
+        return beside
+    return header_path
+
+
+def _read(header: NiftiHeader, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Read the voxels at the stated position, or at the usual one if only that fits the file."""
+    with open(path, "rb") as raw:  # noqa: PTH123 - the path is used unchanged
+        compression = compression_of(raw.read(COMPRESSION_BYTES))
+        length = raw.seek(0, 2)
+    stated, usual = header.offset, header.minimal_offset
+    first, second = max(stated, usual), min(stated, usual) if stated < usual else usual
+    is_second = False
+    if compression is Compression.NONE:
+        count = math.prod(shape) * dtype.itemsize
+        is_second = length < first + count and length == second + count
+        offset = second if is_second else first
+        voxels = map_voxels(path, offset, shape, dtype, format_name=header.format)
+    else:
+        try:
+            voxels = _inflate(path, first, shape, dtype)
+        except EOFError:
+            if first == second:
+                raise
+            voxels, is_second = _inflate(path, second, shape, dtype, is_exact=True), True
+    if is_second or stated < usual:
+        header.warnings.append(_OFFSET_WARNING.format(header.format))
+    return voxels
+
+
+def _inflate(
+    path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], *, is_exact: bool = False
+) -> npt.NDArray[Any]:
+    """Decompress the voxels at a position; ``is_exact``: behind which nothing may follow."""
+    with _opened(path) as stream:
+        skip_bytes(stream, offset)
+        voxels = inflate_voxels(stream, shape, dtype)
+        if is_exact and stream.read(1):
+            raise EOFError
+    return voxels
+
+
+def _read_frames(path: str, options: ReadSettings) -> Iterator[Frame]:
+    """Yield the slices of a file."""
+    yield from slices_of(open_nifti(path, options.limits), path, options.window, options.axis)
+
+
+READER: ImageReader = _read_frames

@@ -7,7 +7,6 @@ encoder only: no pooler, no dropout, one text at a time, hence no padding and no
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from medrov_cli.core.base.documents import read_json
+from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.records.frame import Float32Array
 
 _WORDS = "embeddings.word_embeddings.weight"
@@ -55,13 +56,15 @@ class BertConfig:
             If it cannot be read.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = read_json(path)
             kinds = (document["hidden_act"], document.get("position_embedding_type", "absolute"))
             config = cls(
                 int(document["num_hidden_layers"]),
                 int(document["num_attention_heads"]),
                 float(document["layer_norm_eps"]),
             )
+        except DocumentError as error:
+            raise ValueError(f"{path} {error}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not the config of a BERT") from error
         if kinds != ("gelu", "absolute"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medrov_cli.core.base.documents import read_json
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 
 CONFIG = "open_clip_config.json"
@@ -48,12 +48,12 @@ class ModelConfig:
             ``ENCODER_MISSING`` if it is not a config of open_clip.
         """
         try:
-            model = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+            model = read_json(path)["model_cfg"]
             settings = dict(model["text_cfg"])
             context_length = int(settings.get("context_length", DEFAULT_CONTEXT_LENGTH))
             has_image_tower = isinstance(model.get("vision_cfg"), dict)
             return cls(int(model["embed_dim"]), context_length, settings, has_image_tower)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise unusable(f"{path} is not the config of an open_clip model", error) from error
 
     @property

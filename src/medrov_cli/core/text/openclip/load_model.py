@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medrov_cli.core.base.documents import read_json
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.text.openclip.config import CONFIG, FOLDER_HINT, ModelConfig, unusable
 from medrov_cli.core.text.openclip.models import ModelFiles
@@ -53,7 +53,7 @@ def load_model(files: ModelFiles) -> Any:
 def _refuse_code(path: Path) -> None:
     """Check that a config names no Python code beside it, which transformers would offer to run."""
     try:
-        has_code = path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8"))
+        has_code = path.is_file() and "auto_map" in read_json(path)
     except (OSError, ValueError, TypeError) as error:
         raise unusable(f"{path} is not a config of transformers", error) from error
     if has_code:

@@ -10,6 +10,7 @@ from typing import Protocol
 from medrov_cli.core.base.environment import is_offline
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import known_sha256
+from medrov_cli.core.base.optional import OPEN_CLIP, require_packages
 from medrov_cli.core.text.hub import HubRepository
 from medrov_cli.core.text.openclip.config import CONFIG, FOLDER_HINT, ModelConfig
 from medrov_cli.core.text.protocol import EncoderIdentity
@@ -160,17 +161,26 @@ class HubModel:
 def find_open_clip(spec: str, *, offline: bool = False) -> OpenClipModel | None:
     """Return the model of a specification, without reading files; null if it has another form.
 
+    The packages of open_clip must be installed also for embeddings in the cache.
+
     Parameters
     ----------
     spec
         ``hf-hub:ORG/NAME`` or ``local-dir:PATH``.
     offline
         Whether the network is forbidden; ``MEDROV_OFFLINE`` forbids it, too.
+
+    Raises
+    ------
+    MedrovError
+        ``DEPENDENCY_MISSING``.
     """
     scheme, separator, rest = spec.partition(":")
     if scheme + separator == HUB_PREFIX and rest.count("/") == 1 and all(rest.split("/")):
+        require_packages(f"--text-encoder {spec}", OPEN_CLIP)
         return HubModel(spec, HubRepository(rest, is_offline(offline)))
     if scheme + separator == FOLDER_PREFIX and rest:
+        require_packages(f"--text-encoder {spec}", OPEN_CLIP)
         return FolderModel(spec, Path(rest).expanduser())
     return None
 

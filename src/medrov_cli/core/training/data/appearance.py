@@ -1,8 +1,8 @@
-"""How other scanners, stains and cameras would show the same: training images with other pixels.
+"""Appearance augmentation of training images by modality: scanners, stains and cameras.
 
-Nothing here moves a box. Each change is what differs between the places where a kind of image is made:
-stain in histopathology, windows in CT, MRI and X-ray, speckle in ultrasound, glare and dark edges in
-endoscopy, the colour of the light, resolution and compression everywhere.
+The changes do not move boxes. They imitate differences between sites: stain in histopathology, windows in CT,
+MRI and X-ray, speckle in ultrasound, glare and dark edges in endoscopy, and colour of the light, resolution
+and compression in all modalities.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 def change_pixels(
     image_rgb: UInt8Array, modality: Modality, config: AppearanceSettings, rng: np.random.Generator
 ) -> UInt8Array:
-    """Return the image as another place might have made it, uint8, (h, w, 3)."""
+    """Return the image with a random appearance of its modality, uint8, (h, w, 3)."""
     image = np.ascontiguousarray(image_rgb)
     if modality in _COLOURED:
         image = _change_colours(image, modality, config, rng)
@@ -58,7 +58,7 @@ def change_pixels(
 
 
 def _grey_curve(modality: Modality, config: AppearanceSettings, rng: np.random.Generator) -> UInt8Array:
-    """Return what each grey level becomes, uint8, (256,)."""
+    """Return the new value of each grey level, uint8, (256,)."""
     ramp = np.linspace(0, 1, 256)
     if modality in _WINDOWED and rng.random() < config.window:
         low, high = rng.uniform(0, 0.08), rng.uniform(0.8, 1)
@@ -97,14 +97,14 @@ def _change_stains(image_rgb: UInt8Array, strength: float, rng: np.random.Genera
     stains = _STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True)
     gains = 1 + rng.uniform(-strength, strength, 3)
     densities = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
-    # A pixel's densities are a mixture of the stains' rows: to the mixture, scaled, and back.
+    # A pixel's densities are a mixture of the stains' rows; the mixture is scaled.
     matrix = (np.linalg.inv(stains) * gains) @ stains
     changed = cv2.transform(cv2.LUT(image_rgb, densities), matrix.T.astype(np.float32))
     return _levels(cv2.exp(-changed) * 256 - 1)
 
 
 def _add_glare(image_rgb: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """Return the image with some small, bright, soft spots where the light is mirrored."""
+    """Return the image with small, bright, soft specular reflections."""
     height, width = image_rgb.shape[:2]
     light = np.zeros((height, width), dtype=np.uint8)
     for _ in range(rng.integers(2, 9)):
@@ -145,10 +145,10 @@ def _compress(image_rgb: UInt8Array, quality: int) -> UInt8Array:
 
 
 def _levels(values: np.ndarray) -> UInt8Array:
-    """Return grey levels, rounded and cut to 0 to 255."""
+    """Return grey levels, rounded and clipped to 0 to 255."""
     return np.asarray(np.clip(np.rint(values), 0, 255), dtype=np.uint8)
 
 
 def as_bytes(image: cv2.typing.MatLike) -> UInt8Array:
-    """Return what OpenCV made of an image, as bytes."""
+    """Return a result of OpenCV as uint8."""
     return np.asarray(image, dtype=np.uint8)

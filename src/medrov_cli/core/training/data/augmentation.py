@@ -1,9 +1,8 @@
-"""Training augmentation: tiles placed on a canvas, pixels and boxes by the same map.
+"""Training augmentation: placement of tiles on a canvas by one affine map for pixels and boxes.
 
 A canvas is one image, or a mosaic of four around a random point (YOLOv4, arXiv 2004.10934).
-Every tile is resized once, straight from its source to where it lands, so no larger
-intermediate canvas is drawn. The whole tile travels as one more box (a ghost), so that it is known
-which part of the canvas shows which source image, and no inverse is ever needed.
+Every tile is resized once, directly to its place, so that no larger intermediate canvas is drawn. The
+complete tile is mapped as an additional box, which gives the region of the canvas of each source image.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.appearance import as_bytes
 
 _TURNABLE = frozenset({Modality.HISTOPATHOLOGY, Modality.MICROSCOPY, Modality.DERMOSCOPY, Modality.ENDOSCOPY})
-"""No up and down in these images: quarter turns and vertical flips keep them plausible."""
+"""Modalities without a vertical direction: quarter turns and vertical flips are allowed."""
 
 _UPSIDE_DOWN = _TURNABLE | {Modality.FUNDOSCOPY}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tile:
-    """A source image and its boxes, before or after a step.
+class TrainingTile:
+    """Source image and its boxes.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
-    """A model input and its boxes.
+    """Model input and its boxes.
 
     Attributes
     ----------
@@ -57,7 +56,7 @@ class Canvas:
     boxes_xyxy, labels
         float32, (n, 4), in pixels of the canvas; int64, (n,).
     regions_xyxy
-        float32, (tiles, 4): what is seen of each tile; no area where nothing is.
+        float32, (tiles, 4): visible region of each tile; without area if nothing is visible.
     """
 
     image_rgb: UInt8Array
@@ -67,13 +66,17 @@ class Canvas:
 
 
 def turn_and_flip(
-    tile: Tile, modality: Modality, mirror: IntArray, config: AugmentationSettings, rng: np.random.Generator
-) -> Tile:
-    """Return the tile turned and flipped as its modality allows.
+    tile: TrainingTile,
+    modality: Modality,
+    mirror: IntArray,
+    config: AugmentationSettings,
+    rng: np.random.Generator,
+) -> TrainingTile:
+    """Return the tile rotated and flipped at random, as its modality allows.
 
-    A horizontal flip exchanges the patient's left and right: labels follow ``mirror`` (see
-    :func:`medrov_cli.core.datasets.laterality.mirror_rows`), and a tile that shows a class without
-    a mirror image is not flipped.
+    A horizontal flip exchanges the patient's left and right: labels are mapped by ``mirror`` (see
+    :func:`medrov_cli.core.datasets.laterality.mirror_rows`), and a tile with a class without a mirror class
+    is not flipped.
     """
     image, boxes, labels = tile.image_rgb, tile.boxes_xyxy, tile.labels
     sided = mirror[labels]
@@ -84,11 +87,13 @@ def turn_and_flip(
         boxes = flip_boxes(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
     if modality in _TURNABLE and rng.random() < config.flip:
         image, boxes = as_bytes(cv2.transpose(image)), boxes[:, [1, 0, 3, 2]]
-    return Tile(image, boxes, labels)
+    return TrainingTile(image, boxes, labels)
 
 
-def place_single(tile: Tile, size: int, config: AugmentationSettings, rng: np.random.Generator) -> Canvas:
-    """Return the tile on a canvas of ``size``, scaled and moved at random."""
+def place_single(
+    tile: TrainingTile, size: int, config: AugmentationSettings, rng: np.random.Generator
+) -> Canvas:
+    """Return the tile on a canvas of ``size``, with random scale and position."""
     height, width = tile.image_rgb.shape[:2]
     zoom = size / max(height, width) * (1 + rng.uniform(-config.scale, config.scale) / 2)
     stretch = 1 + rng.uniform(-config.aspect, config.aspect)
@@ -99,9 +104,9 @@ def place_single(tile: Tile, size: int, config: AugmentationSettings, rng: np.ra
 
 
 def place_mosaic(
-    tiles: Sequence[Tile], size: int, config: AugmentationSettings, rng: np.random.Generator
+    tiles: Sequence[TrainingTile], size: int, config: AugmentationSettings, rng: np.random.Generator
 ) -> Canvas:
-    """Return four tiles around a random point on a canvas of ``size``, seen at a random zoom."""
+    """Return four tiles around a random point on a canvas of ``size``, with a random zoom."""
     zoom = 1 + rng.uniform(-config.scale, config.scale)
     joint = size * (
         0.5 + zoom * rng.uniform(-0.5, 0.5, 2) + rng.uniform(-config.translate, config.translate, 2)
@@ -119,9 +124,12 @@ def place_mosaic(
 
 
 def _compose(
-    tiles: Sequence[Tile], places: Sequence[tuple[float, float, float, float]], size: int, visible: float
+    tiles: Sequence[TrainingTile],
+    places: Sequence[tuple[float, float, float, float]],
+    size: int,
+    visible: float,
 ) -> Canvas:
-    """Draw each tile at its place (corners in canvas pixels) and gather the boxes that are seen."""
+    """Draw each tile at its place (corners in canvas pixels) and collect the visible boxes."""
     canvas = np.full((size, size, 3), PAD_VALUE, dtype=np.uint8)
     boxes = [np.zeros((0, 4), dtype=np.float32)]
     labels = [np.zeros(0, dtype=np.int64)]
@@ -148,7 +156,7 @@ def _compose(
 def _draw(
     canvas: UInt8Array, image_rgb: UInt8Array, place: tuple[int, int, int, int], scale: Float32Array
 ) -> None:
-    """Resize the part of an image that lands on the canvas into its place there."""
+    """Resize the visible part of an image into its place on the canvas."""
     size = canvas.shape[0]
     left, top, right, bottom = place
     x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, size), min(bottom, size)

@@ -1,4 +1,4 @@
-"""What one training step is handed, and how samples are put together into it."""
+"""Batches of a training step, and their collation from samples."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.training.data.augmentation import Canvas
 
 MAX_TILES = 4
-"""Source images of a canvas, at most."""
+"""Maximum number of source images of a canvas."""
 
 
 class Batch(NamedTuple):
-    """What one training step is handed.
+    """Batch of one training step.
 
     Attributes
     ----------
@@ -28,20 +28,20 @@ class Batch(NamedTuple):
     text_rows
         int64, (b, t): rows of the table of text embeddings.
     image_index
-        int64, (n,): the sample of each box, rising.
+        int64, (n,), ascending: the sample of each box.
     labels
         int64, (n,): the column of ``text_rows`` that names each box.
     boxes_xyxy
         float32, (n, 4), in model pixels.
     ignored
-        bool, (b, t): no negatives there: classes that the sample may show although it has no
-        box of them, and columns that only fill up.
+        bool, (b, t): columns without negatives: classes that the sample may show without a box of them, and
+        padding columns.
     classes
-        int64, (b, t): rows of the dataset's classes; `NOBODY` for a column that only fills up a
-        sample with fewer prompts, and repeats its first.
+        int64, (b, t): rows of the dataset's classes; `NOBODY` for a padding column, which repeats the
+        sample's first prompt.
     regions_xyxy
-        float32, (b, 4, 4): what is seen of each source image, in model pixels; no area where
-        there is none.
+        float32, (b, 4, 4): visible region of each source image, in model pixels; without area if there is
+        none.
     region_sources
         int64, (b, 4): the dataset's source of each region, or `NOBODY`.
     """
@@ -58,7 +58,7 @@ class Batch(NamedTuple):
 
 
 class PromptSet(NamedTuple):
-    """A canvas, and what it is asked for.
+    """Canvas with its prompts.
 
     Attributes
     ----------
@@ -67,9 +67,9 @@ class PromptSet(NamedTuple):
     sources
         int64, (tiles,): the source of each tile.
     classes, text_rows
-        int64, (t,): the classes asked for, each once, and the text that names each.
+        int64, (t,): the prompted classes, each once, and the text of each.
     ignored
-        bool, (t,): classes that are no negatives here.
+        bool, (t,): classes that are not negatives in this sample.
     """
 
     canvas: Canvas
@@ -80,7 +80,7 @@ class PromptSet(NamedTuple):
 
 
 def collate(samples: Sequence[PromptSet]) -> Batch:
-    """Put samples together. Those with fewer prompts repeat their first one, ignored.
+    """Collate samples to a batch. Samples with fewer prompts repeat their first one, ignored.
 
     A repeated text changes neither the neck's features, which depend on the largest similarity
     to any text, nor the loss.

@@ -21,7 +21,13 @@ from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.train_groups import AugmentationSettings, BalanceSettings, NegativeSettings
 from medrov_cli.core.training.data.appearance import change_pixels
-from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
+from medrov_cli.core.training.data.augmentation import (
+    Canvas,
+    TrainingTile,
+    place_mosaic,
+    place_single,
+    turn_and_flip,
+)
 from medrov_cli.core.training.data.batch import MAX_TILES, Batch, PromptSet, collate
 from medrov_cli.core.training.data.prompting import ClassTexts, draw_prompt_count, draw_texts, sample_prompts
 from medrov_cli.core.training.data.sampling import epoch_order, sample_weights
@@ -30,22 +36,22 @@ from medrov_cli.core.training.data.store import ImageStore
 
 @dataclass(frozen=True, slots=True)
 class LoaderSettings:
-    """How batches are made.
+    """Settings of the batches.
 
     Attributes
     ----------
     imgsz
         Side of the square images, in pixels; a multiple of 32.
     multi_scale
-        Each step has a side drawn from the multiples of 32 within this share of ``imgsz``.
+        Fraction of ``imgsz`` by which the side of a step may differ, drawn from the multiples of 32.
     batch
-        Samples a step, over all processes.
+        Samples per step, over all processes.
     seed
-        Everything random follows from it.
+        Random seed.
     max_prompts
-        Prompts a sample (the paper: 80).
+        Maximum number of prompts per sample (80 in the paper).
     balance, negatives, augmentation
-        Which images, which prompts, which strengths.
+        Settings of sampling, of negative prompts, and of augmentation.
     """
 
     imgsz: int
@@ -60,14 +66,14 @@ class LoaderSettings:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which samples of a step a process makes at a time.
+    """Samples of a step that a process loads together.
 
     Attributes
     ----------
     processes, process
-        How many there are, and which this is, from 0.
+        Number of processes, and 0-based rank of this one.
     parts
-        A step's samples come in so many batches, one after the other.
+        Number of consecutive batches into which a step is divided.
     """
 
     processes: int = 1
@@ -75,26 +81,26 @@ class Share:
     parts: int = 1
 
     def positions(self, part: int, batch: int) -> range:
-        """Return the positions within a step's samples that make a part."""
+        """Return the positions of a part within the samples of a step."""
         size = batch // (self.processes * self.parts)
         first = (part * self.processes + self.process) * size
         return range(first, first + size)
 
 
 class BatchSource(TorchDataset[Batch]):
-    """The batches of one epoch: item ``step * parts + part``.
+    """Batches of one epoch: item ``step * parts + part``.
 
-    A sample depends on the seed, the epoch, the step and its position in it, not on who makes
-    it or with which others.
+    A sample depends on the seed, the epoch, the step and its position in the step only, not on the process or
+    the other samples.
 
     Parameters
     ----------
     dataset
-        Classes and sources. Its novel classes are neither asked for nor shown boxes of.
+        Classes and sources. Novel classes are not prompted, and their boxes are not used.
     samples, store
         The training samples and their images.
     texts
-        The texts of the classes.
+        Texts of the classes.
     nearest
         See :func:`medrov_cli.core.training.data.prompting.nearest_classes`.
     config
@@ -102,9 +108,9 @@ class BatchSource(TorchDataset[Batch]):
     epoch
         0-based.
     mosaic
-        Whether mosaics are made in this epoch.
+        Whether the epoch uses mosaics.
     share
-        Which samples this process makes.
+        Samples that this process loads.
     """
 
     def __init__(
@@ -163,7 +169,7 @@ class BatchSource(TorchDataset[Batch]):
         return collate(samples)
 
     def _sample(self, index: int, side: int, count: int, rng: np.random.Generator) -> PromptSet:
-        """Return a sample, and what it is asked for."""
+        """Return a sample with its prompts."""
         chosen, canvas = self._canvas(index, side, rng)
         taught = np.isin(canvas.labels, self._taught)
         canvas = Canvas(
@@ -176,7 +182,7 @@ class BatchSource(TorchDataset[Batch]):
         return PromptSet(canvas, sources, classes, draw_texts(classes, self._texts, rng), unsure[classes])
 
     def _canvas(self, index: int, side: int, rng: np.random.Generator) -> tuple[list[int], Canvas]:
-        """Return the image alone or among others, and which samples are on it."""
+        """Return a canvas with one image or a mosaic, and its samples."""
         config = self._config.augmentation
         if rng.random() >= self._mosaic:
             return [index], place_single(self._tile(index, rng), side, config, rng)
@@ -192,13 +198,13 @@ class BatchSource(TorchDataset[Batch]):
         chosen = [int(i) for i in rng.permutation([index, *others])]
         return chosen, place_mosaic([self._tile(i, rng) for i in chosen], side, config, rng)
 
-    def _tile(self, index: int, rng: np.random.Generator) -> Tile:
+    def _tile(self, index: int, rng: np.random.Generator) -> TrainingTile:
         sample, image = self._samples[index], self._store[index]
         modality = self._modalities[sample.source_id]
         scale = np.array([image.shape[1] / sample.width, image.shape[0] / sample.height], dtype=np.float32)
-        tile = Tile(image, sample.boxes_xyxy * np.tile(scale, 2), sample.labels)
+        tile = TrainingTile(image, sample.boxes_xyxy * np.tile(scale, 2), sample.labels)
         tile = turn_and_flip(tile, modality, self._mirror, self._config.augmentation, rng)
-        return Tile(
+        return TrainingTile(
             change_pixels(tile.image_rgb, modality, self._config.augmentation.appearance, rng),
             tile.boxes_xyxy,
             tile.labels,
@@ -206,24 +212,24 @@ class BatchSource(TorchDataset[Batch]):
 
 
 def sides_of(imgsz: int, multi_scale: float) -> list[int]:
-    """Return the multiples of 32 within ``multi_scale`` (a share) of ``imgsz``, at least itself."""
+    """Return the multiples of 32 within ``multi_scale`` (a fraction) of ``imgsz``, at least itself."""
     reach = int(imgsz * multi_scale) // GRID
     return [imgsz + GRID * step for step in range(-reach, reach + 1) if imgsz + GRID * step >= GRID]
 
 
 def iterate(source: BatchSource, workers: int, first: int = 0) -> Iterator[Batch]:
-    """Return the batches of an epoch in order, made by ``workers`` processes ahead of time.
+    """Return the batches of an epoch in order, loaded in advance by ``workers`` processes.
 
-    The batches do not depend on the number of workers; 0 makes them in this process.
+    The batches do not depend on the number of workers; 0 loads them in this process.
 
     Parameters
     ----------
     source
-        The batches.
+        Batches of the epoch.
     workers
-        Processes.
+        Number of processes.
     first
-        The item to begin with.
+        First item.
     """
     if workers:
         _give_back_memory()
@@ -239,7 +245,7 @@ def iterate(source: BatchSource, workers: int, first: int = 0) -> Iterator[Batch
 
 
 def _give_back_memory() -> None:
-    """Return freed memory to the system, where the C library can: a forked worker would keep a copy."""
+    """Return freed memory to the system if the C library supports it: a forked worker would keep a copy."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

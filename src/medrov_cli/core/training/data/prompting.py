@@ -1,4 +1,4 @@
-"""Which texts a training sample is asked for: its classes, other classes, and under which name."""
+"""Prompts of a training sample: its classes, negative classes, and the text of each."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.train_groups import NegativeSettings
 
 FULL_VOCABULARY_SHARE = 0.6
-"""Share of batches that are asked for every class: what ``detect`` does without ``--classes``.
-The others get a random number of negatives, since users name few classes, and the neck's
-features depend on all texts that are asked for."""
+"""Fraction of batches that prompt all classes, as ``detect`` does without ``--classes``.
+The others have a random number of negatives, since users name few classes, and the neck's features depend on
+all prompts."""
 
 
 HARD_PER_POSITIVE = 3
-"""Classes with the nearest texts that are hard negatives of a class."""
+"""Number of hard negatives of a class: the classes with the nearest texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassTexts:
-    """The texts of every class, as rows of one table.
+    """Texts of all classes, as rows of one table.
 
     Attributes
     ----------
     texts
-        Every text once.
+        Distinct texts.
     rows
-        For each class the rows of its texts: the class name first, then its synonyms.
+        Rows of the texts of each class: first the class name, then its synonyms.
     """
 
     texts: tuple[str, ...]
@@ -38,7 +38,7 @@ class ClassTexts:
 
     @classmethod
     def build(cls, classes: Sequence[str], synonyms: Mapping[str, Sequence[str]]) -> ClassTexts:
-        """Return the texts of ``classes``; a name with slashes counts as synonyms too."""
+        """Return the texts of ``classes``; the parts of a name with slashes are synonyms."""
         row_of: dict[str, int] = {}
         rows = []
         for name in classes:
@@ -49,14 +49,14 @@ class ClassTexts:
 
 
 def nearest_classes(embeddings: Float32Array, count: int = HARD_PER_POSITIVE) -> IntArray:
-    """Return the classes whose texts are most like each class's own, nearest first.
+    """Return the classes with the most similar texts to each class, nearest first.
 
     Parameters
     ----------
     embeddings
         float32, (classes, width), L2 norm 1.
     count
-        Columns of the result; fewer where there are fewer other classes.
+        Columns of the result; fewer if there are fewer other classes.
     """
     likeness = embeddings @ embeddings.T
     np.fill_diagonal(likeness, -np.inf)
@@ -64,7 +64,7 @@ def nearest_classes(embeddings: Float32Array, count: int = HARD_PER_POSITIVE) ->
 
 
 def draw_prompt_count(class_count: int, max_prompts: int, rng: np.random.Generator) -> int:
-    """Return how many classes the samples of a batch are asked for; own classes may make it more."""
+    """Return the number of prompts per sample of a batch; samples with more classes have more."""
     most = min(class_count, max_prompts)
     return most if rng.random() < FULL_VOCABULARY_SHARE else int(rng.integers(1, most + 1))
 
@@ -77,22 +77,22 @@ def sample_prompts(
     nearest: IntArray,
     rng: np.random.Generator,
 ) -> IntArray:
-    """Return the classes that a sample is asked for, in random order, at least one.
+    """Return the prompted classes of a sample, in random order, at least one.
 
     Parameters
     ----------
     labels
-        The sample's own, int64, (n,), repeats allowed: all of them are asked for.
+        Labels of the sample, int64, (n,), with repeats; all of them are prompted.
     candidates
-        The classes that may be asked for.
+        Classes that may be prompted.
     count
-        Negatives are added up to so many classes.
+        Number of classes up to which negatives are added.
     negatives
-        Which kinds.
+        Settings of the negatives.
     nearest
         See :func:`nearest_classes`.
     rng
-        Source of chance. What is drawn depends on nothing but this sample.
+        Random generator of this sample.
     """
     chosen = np.unique(labels)
     if negatives.hard and len(chosen):
@@ -107,7 +107,7 @@ def sample_prompts(
 
 
 def draw_texts(class_rows: IntArray, texts: ClassTexts, rng: np.random.Generator) -> IntArray:
-    """Return one text row for each class: its name half the time, else any of its texts, (t,)."""
+    """Return one text row for each class, (t,): its name with probability 0.5, else one of its texts."""
     drawn = []
     for class_id in class_rows:
         rows = texts.rows[class_id]

@@ -1,4 +1,4 @@
-"""Which image comes when: balanced by repeat factors, and a pure function of seed and epoch."""
+"""Order of the images of an epoch, balanced by repeat factors; a pure function of seed and epoch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from medrov_cli.core.settings.train_groups import BalanceSettings
 def repeat_factors(
     samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceSettings
 ) -> npt.NDArray[np.float64]:
-    """Return how many times as often as an image of a common group each is to be drawn, (n,), >= 1.
+    """Return the repeat factor of each image relative to an image of a common group, (n,), >= 1.
 
-    It is the largest ``max(1, (threshold / share) ** power)`` over the groups of the image, with
-    the share of all images that belong to the group: repeat factor sampling as in LVIS
+    It is the largest ``max(1, (threshold / share) ** power)`` over the groups of the image, where the share
+    is the fraction of all images in the group: repeat factor sampling as in LVIS
     (arXiv 1908.03195: threshold 0.001, power 0.5, by class).
 
     Parameters
@@ -28,10 +28,10 @@ def repeat_factors(
     samples
         The training samples.
     modalities
-        One a source.
+        Modality of each source.
     config
-        The groups and how strong the preference is. By class, an image belongs to each class of
-        which it has a box; one without boxes has the factor 1.
+        Groups, threshold and power. By class, an image belongs to each class of its boxes; an image without
+        boxes has the factor 1.
     """
     groups = [set(_groups(sample, modalities, config.by)) for sample in samples]
     sizes = Counter(group for own in groups for group in own)
@@ -46,9 +46,9 @@ def repeat_factors(
 def sample_weights(
     samples: Sequence[Sample], modalities: Sequence[Modality], config: BalanceSettings
 ) -> npt.NDArray[np.float64]:
-    """Return how often each sample is to be drawn, (n,), summing to 1: see :func:`repeat_factors`.
+    """Return the probability of each sample, (n,), with sum 1; see :func:`repeat_factors`.
 
-    By source with a threshold of 1, an image of a source of n images weighs n ** -power.
+    By source with a threshold of 1, an image of a source of n images has the weight n ** -power.
     """
     factors = repeat_factors(samples, modalities, config)
     return np.asarray(factors / factors.sum(), dtype=np.float64)
@@ -67,7 +67,7 @@ def _groups(sample: Sample, modalities: Sequence[Modality], by: Balance) -> Iter
 
 
 def epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> IntArray:
-    """Return the samples of one epoch, in order: as many as there are samples, int64, (n,).
+    """Return the order of the samples of one epoch, int64, (n,), where n is the number of samples.
 
     Systematic sampling: each is drawn its expected number of times, rounded up or down.
     """

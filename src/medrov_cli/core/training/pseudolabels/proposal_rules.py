@@ -1,6 +1,6 @@
-"""Which proposals become targets: pure functions on the arrays of one image.
+"""Selection of the proposals that become targets: pure functions on the arrays of one image.
 
-The rules are MedROV's (arXiv 2511.20650); where its released code departs from them, the text holds.
+The rules are those of the text of MedROV (arXiv 2511.20650), from which its released code differs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from medrov_cli.core.settings.teacher_groups import ProposalSettings
 
 
 class Proposals(NamedTuple):
-    """What a teacher sees in one image.
+    """Proposals of a teacher in one image.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Proposals(NamedTuple):
     scores
         float, (n,), 0 to 1.
     columns
-        int64, (n,): the prompt that each answers.
+        int64, (n,): the column of the prompt of each.
     """
 
     boxes_xyxy: FloatArray
@@ -34,18 +34,18 @@ class Proposals(NamedTuple):
     columns: IntArray
 
     def subset(self, rows: IntArray | npt.NDArray[np.bool_]) -> Proposals:
-        """Return some of them."""
+        """Return some proposals, by index or by mask."""
         return Proposals(self.boxes_xyxy[rows], self.scores[rows], self.columns[rows])
 
 
 def confident(candidates: Proposals, size: int, config: ProposalSettings) -> Proposals:
-    """Return one proposal an object, those with a high score, best first, clipped to the input.
+    """Return the proposals with a high score after suppression, best first, clipped to the model input.
 
     Parameters
     ----------
     candidates
-        One for each anchor and prompt, or only those with at least ``min_score``: the result is
-        the same, since suppression goes from the best score to the worst.
+        Proposals of all anchors and prompts, or only those with at least ``min_score``: the result is equal,
+        as suppression runs from the highest score to the lowest.
     size
         Side of the model input, in pixels.
     config
@@ -62,22 +62,22 @@ def confident(candidates: Proposals, size: int, config: ProposalSettings) -> Pro
 
 
 def unannotated(proposals: Proposals, truth_xyxy: FloatArray, config: ProposalSettings) -> Proposals:
-    """Return the proposals that no ground-truth box, (m, 4), explains."""
+    """Return the proposals that overlap no ground-truth box, (m, 4)."""
     return proposals.subset(~overlaps_any(proposals.boxes_xyxy, truth_xyxy, config.max_truth_iou))
 
 
 def split_by_presence(
     proposals: Proposals, sources: IntArray, classes: IntArray, presence: PresenceTable
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Tell which proposals are objects of their class, and which are unknown objects.
+    """Return masks of the proposals that are objects of their class, and of unknown objects.
 
-    A class that the source image may show without a box of it (P = 0) is believed. A class that
-    is annotated there, or impossible there, cannot be right: the object is an unknown one.
+    A proposal is accepted as its class if the source image may show the class without a box (P = 0). If the
+    class is annotated or impossible in the source, the proposal is an unknown object.
 
     Parameters
     ----------
     proposals
-        Of one image.
+        Proposals of one image.
     sources
         int64, (n,): the dataset's source of each proposal, or `NOBODY`.
     classes
@@ -96,17 +96,17 @@ def split_by_presence(
 
 
 def attribute(boxes_xyxy: FloatArray, regions_xyxy: FloatArray) -> IntArray:
-    """Return for each box the region that holds most of it, int64, (n,).
+    """Return for each box the region with the largest part of it, int64, (n,).
 
     Parameters
     ----------
     boxes_xyxy, regions_xyxy
-        (n, 4) and (k, 4), in the same pixels. Among equals the first region is taken.
+        (n, 4) and (k, 4), in the same pixels. Of equal parts the first region is returned.
 
     Returns
     -------
     ndarray
-        `NOBODY` for a box that lies on padding alone.
+        `NOBODY` for a box that lies on padding only.
     """
     low = np.maximum(boxes_xyxy[:, None, :2], regions_xyxy[None, :, :2])
     high = np.minimum(boxes_xyxy[:, None, 2:], regions_xyxy[None, :, 2:])
@@ -117,18 +117,18 @@ def attribute(boxes_xyxy: FloatArray, regions_xyxy: FloatArray) -> IntArray:
 def crops_of(
     boxes_xyxy: FloatArray, regions_xyxy: FloatArray, size: int, config: ProposalSettings
 ) -> tuple[npt.NDArray[np.bool_], IntArray]:
-    """Return which unknown objects are encoded, and where to cut them out.
+    """Return a mask of the unknown objects that are encoded, and their crops.
 
     Parameters
     ----------
     boxes_xyxy
         (n, 4), in model pixels, best score first.
     regions_xyxy
-        (n, 4): what is seen of the source image of each.
+        (n, 4): visible region of the source image of each.
     size
         Side of the model input, in pixels.
     config
-        Sizes.
+        Sizes of crops, and their maximum number.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Pseudo-labels within a training step: the teacher's proposals for a batch become targets."""
+"""Pseudo-labels of a training step: targets from the teacher's proposals for a batch."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from medrov_cli.core.training.pseudolabels.proposal_rules import (
 from medrov_cli.core.training.pseudolabels.targets import TrainingTargets, add_objects, add_unknown_objects
 
 EncodeImages = Callable[[Sequence[UInt8Array]], Float32Array]
-"""From crops, uint8, (h, w, 3), RGB, to embeddings, float32, (n, width), L2 norm 1."""
+"""Function of crops, uint8, (h, w, 3), RGB, to embeddings, float32, (n, width), L2 norm 1."""
 
 
 class ImageProposals(NamedTuple):
-    """What was found in one image besides its ground truth.
+    """Selected proposals of one image, beside its ground truth.
 
     Attributes
     ----------
     known_classes
-        Objects of the classes that they answer.
+        Objects of prompted classes.
     unknown_xyxy
-        float, (m, 4), in model pixels: objects of no class that is asked for.
+        float, (m, 4), in model pixels: objects of no prompted class.
     crops_xyxy
-        int64, (m, 4): where to cut those out.
+        int64, (m, 4): crops of the unknown objects, in whole model pixels.
     """
 
     known_classes: Proposals
@@ -49,7 +49,7 @@ class ImageProposals(NamedTuple):
 
 
 class AddedCounts(NamedTuple):
-    """How many targets were added to a batch."""
+    """Numbers of targets that were added to a batch."""
 
     known_classes: int = 0
     unknown_classes: int = 0
@@ -65,7 +65,7 @@ def select_proposals(
     presence: PresenceTable,
     config: ProposalSettings,
 ) -> ImageProposals:
-    """Judge the proposals of one image: all steps in order.
+    """Return the selected proposals of one image, by all rules in order.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def select_proposals(
     classes
         int64, (t,): the class of each prompt.
     regions_xyxy, sources
-        (k, 4) and (k,): what is seen of which source.
+        (k, 4) and (k,): visible regions of source images, and their sources.
     size
         Side of the model input, in pixels.
     presence
@@ -97,7 +97,7 @@ def select_proposals(
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabeller:
-    """Adds what a teacher sees to what a batch is taught.
+    """Extension of training targets by the proposals of a teacher.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class PseudoLabeller:
     presence
         int8, (sources, classes).
     encode_images
-        The foundation model's image tower; needed for unknown objects alone.
+        Image tower of the foundation model; needed for unknown objects only.
     """
 
     config: ProposalSettings
@@ -114,27 +114,27 @@ class PseudoLabeller:
     encode_images: EncodeImages | None = None
 
     def __call__(
-        self, lesson: TrainingTargets, batch: Batch, candidates: Sequence[Proposals]
+        self, training_targets: TrainingTargets, batch: Batch, candidates: Sequence[Proposals]
     ) -> tuple[TrainingTargets, AddedCounts]:
-        """Return the lesson with what was found, and how much that was; inputs stay as they are.
+        """Return the targets with the selected proposals, and their numbers; inputs are not changed.
 
         Parameters
         ----------
-        lesson
-            What the batch is taught without the teacher.
+        training_targets
+            Targets of the batch without the teacher.
         batch
-            On the CPU.
+            Batch on the CPU.
         candidates
-            The teacher's, one record a sample.
+            Candidates of the teacher, one record per sample.
         """
-        findings = self._examine(batch, candidates)
-        known = _flat(
-            [f.known_classes.boxes_xyxy for f in findings], [f.known_classes.columns for f in findings]
+        selected = self._select(batch, candidates)
+        known = _concatenated(
+            [f.known_classes.boxes_xyxy for f in selected], [f.known_classes.columns for f in selected]
         )
-        taught = add_objects(lesson, known)
+        taught = add_objects(training_targets, known)
         crops = [
             np.ascontiguousarray(image[:, top:bottom, left:right].transpose(1, 2, 0))
-            for image, found in zip(batch.images.numpy(), findings, strict=True)
+            for image, found in zip(batch.images.numpy(), selected, strict=True)
             for left, top, right, bottom in found.crops_xyxy
         ]
         if self.encode_images is None or not crops:
@@ -142,14 +142,14 @@ class PseudoLabeller:
         encoded = self.encode_images(crops)
         embeddings = np.zeros((len(crops), TEXT_WIDTH), np.float32)
         embeddings[:, : encoded.shape[1]] = encoded
-        boxes = [f.unknown_xyxy for f in findings]
-        unknown = _flat(boxes, [np.zeros(len(b), np.int64) for b in boxes])
+        boxes = [f.unknown_xyxy for f in selected]
+        unknown = _concatenated(boxes, [np.zeros(len(b), np.int64) for b in boxes])
         taught = add_unknown_objects(
             taught, unknown.image_index, unknown.boxes_xyxy, torch.from_numpy(embeddings)
         )
         return taught, AddedCounts(len(known.labels), len(crops))
 
-    def _examine(self, batch: Batch, candidates: Sequence[Proposals]) -> list[ImageProposals]:
+    def _select(self, batch: Batch, candidates: Sequence[Proposals]) -> list[ImageProposals]:
         index, truth = batch.image_index.numpy(), batch.boxes_xyxy.numpy()
         return [
             select_proposals(
@@ -166,8 +166,8 @@ class PseudoLabeller:
         ]
 
 
-def _flat(boxes_xyxy: Sequence[FloatArray], labels: Sequence[IntArray]) -> Targets:
-    """Return the records of all images one after the other."""
+def _concatenated(boxes_xyxy: Sequence[FloatArray], labels: Sequence[IntArray]) -> Targets:
+    """Return the concatenated records of all images."""
     image = np.repeat(np.arange(len(boxes_xyxy)), [len(b) for b in boxes_xyxy])
     boxes = np.concatenate(boxes_xyxy).astype(np.float32)
     return Targets(torch.from_numpy(image), torch.from_numpy(np.concatenate(labels)), torch.from_numpy(boxes))

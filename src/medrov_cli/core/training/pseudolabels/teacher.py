@@ -1,4 +1,4 @@
-"""The teacher's pass: one forward in evaluation mode, without gradient."""
+"""Forward pass of the teacher, in evaluation mode and without gradient."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from medrov_cli.core.training.pseudolabels.proposal_rules import Proposals
 def predict_candidates(
     detector: Detector, images: Tensor, text: Tensor, classes: Tensor, min_score: float
 ) -> list[Proposals]:
-    """Return what a detector sees in a batch, as it stands: it is not changed.
+    """Return the candidates of a detector in a batch; the detector is not changed.
 
     Parameters
     ----------
     detector
-        The teacher, in whatever mode.
+        The teacher, in training or evaluation mode.
     images
         float, (b, 3, size, size), RGB, 0 to 1.
     text
         float32, (b, t, 512): class embeddings.
     classes
-        int64, (b, t): the class of each; a column that only fills up answers nothing.
+        int64, (b, t): the class of each; padding columns are ignored.
     min_score
         Lower scores are left out.
 
     Returns
     -------
     list
-        A record a sample: one proposal for each anchor and prompt.
+        One record per sample, with a proposal for each anchor and prompt.
     """
     with torch.no_grad(), _evaluating(detector):
         boxes, scores = detector.detect(images, text)
@@ -54,7 +54,7 @@ def predict_candidates(
 
 @contextmanager
 def _evaluating(detector: Detector) -> Iterator[None]:
-    """Put the detector into evaluation mode, and every part back into its own mode."""
+    """Set the detector to evaluation mode during the body, and restore the mode of every part."""
     modes = [(module, module.training) for module in detector.modules()]
     detector.eval()
     try:

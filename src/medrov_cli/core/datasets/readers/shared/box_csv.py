@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medrov_cli.core.base.csv_files import read_table as read_csv
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.records.annotations import Annotation
 
 _RSNA_CLASS = "pneumonia"
@@ -87,7 +88,7 @@ def read_table(path: Path, rsna_class: str | None) -> CsvTable:
     Parameters
     ----------
     path
-        CSV in UTF-8, with a line of column names.
+        CSV in UTF-8 or UTF-16, with a line of column names.
     rsna_class
         What RSNA's boxes show; null: pneumonia.
 
@@ -99,30 +100,25 @@ def read_table(path: Path, rsna_class: str | None) -> CsvTable:
     by_image: dict[str, list[TableRow]] = defaultdict(list)
     names: dict[str, tuple[float, str]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [(name or "").strip().casefold() for name in reader.fieldnames or ()]
-            form = _form_of(columns, path)
-            reader.fieldnames = columns
-            for line in reader:
-                fields = {name: (text or "").strip() for name, text in line.items() if isinstance(name, str)}
-                if not fields[form.image]:
-                    continue
-                row = _row(reader.line_num, fields, form, rsna_class or _RSNA_CLASS)
-                by_image[fields[form.image]].append(row)
-                if row.drawn is not None:
-                    place = fields.get("class_id", "")
-                    number = float(place) if place.isdecimal() else math.inf
-                    name = row.drawn.class_name
-                    names[name] = min(names.get(name, (math.inf, name)), (number, name))
+        table = read_csv(path, lambda name: name.strip().casefold())
     except OSError as error:
         raise MedrovError(ErrorCode.NOT_FOUND, f"{path}: {error.strerror or error}", _TABLE_HINT) from None
-    except (UnicodeDecodeError, csv.Error):
-        raise MedrovError(
-            ErrorCode.DATASET_INVALID, f"{path} is not a table in UTF-8.", _COLUMNS_HINT
-        ) from None
+    except DocumentError as error:
+        raise MedrovError(ErrorCode.DATASET_INVALID, f"{path} {error}.", _COLUMNS_HINT) from None
+    form = _form_of(table.columns, path)
+    for line, texts in table.records():
+        fields = {name: text.strip() for name, text in texts.items()}
+        if not fields[form.image]:
+            continue
+        row = _row(line, fields, form, rsna_class or _RSNA_CLASS)
+        by_image[fields[form.image]].append(row)
+        if row.drawn is not None:
+            place = fields.get("class_id", "")
+            number = float(place) if place.isdecimal() else math.inf
+            name = row.drawn.class_name
+            names[name] = min(names.get(name, (math.inf, name)), (number, name))
     class_names = tuple(name for _, name in sorted(names.values()))
-    return CsvTable(path.name, by_image, class_names, has_readers=_READER in columns)
+    return CsvTable(path.name, by_image, class_names, has_readers=_READER in table.columns)
 
 
 def _form_of(columns: Sequence[str], path: Path) -> _Form:

@@ -12,17 +12,21 @@ import pydicom
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.datasets.cases import hashed_case
 from medrov_cli.core.datasets.readers.shared.dicom_planes import FloatArray, Plane, plane_of
-from medrov_cli.core.pixels.dicom.header import numbers
-from medrov_cli.core.pixels.inputs import natural_key
+from medrov_cli.core.pixels.dicom.elements import numbers
+from medrov_cli.core.pixels.dicom.encoding import read_header as read_encoded_header
+from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.pixels.sniff import Kind, sniff
 
-_TAGS = [
+_TEXT_TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"),
-    *("PatientID", "Modality", "Rows", "Columns", "NumberOfFrames", "InstanceNumber"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
-    *("ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence"),
+    *("PatientID", "Modality", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence"),
 ]
+_NUMBER_TAGS = [
+    *("Rows", "Columns", "NumberOfFrames", "InstanceNumber"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
+]
+"""Read by `numbers`, which also reads wrong forms."""
 _GROUPS = ["PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"]
 
 _SAME_PLACE_MM = 0.01
@@ -194,12 +198,16 @@ def read_header(path: Path, relative: str) -> DicomHeader | None:
     try:
         if sniff(str(path)) is not Kind.DICOM:
             return None
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-        frames = numbers(dataset, "NumberOfFrames")
-        if frames and frames[0] > 1 and "PixelSpacing" not in dataset and dataset.get("Modality") != "SEG":
-            groups = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_GROUPS)
-            dataset.update(groups)
-        list(dataset)  # elements are read when they are asked for: those that cannot be fail here
+        with path.open("rb") as file:
+            header = read_encoded_header(file, InputLimits()).dataset
+        frames = numbers(header, "NumberOfFrames")
+        is_enhanced = bool(frames) and frames[0] > 1 and "PixelSpacing" not in header
+        groups = _GROUPS if is_enhanced and header.get("Modality") != "SEG" else []
+        kept = [*_TEXT_TAGS, *_NUMBER_TAGS, *groups]
+        elements = [header.get_item(keyword) for keyword in kept if keyword in header]
+        dataset = pydicom.Dataset({element.tag: element for element in elements})
+        for keyword in _TEXT_TAGS:
+            dataset.get(keyword)  # elements are read when they are asked for: those that cannot be fail here
     except Exception:  # noqa: BLE001 - broken headers raise anything; reading such a file as an image says what
         return None
     return DicomHeader(path, relative, dataset)

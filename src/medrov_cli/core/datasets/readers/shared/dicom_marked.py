@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice
 from typing import NamedTuple
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reading, Unit
+from medrov_cli.core.datasets.cases import case_in_path, hashed_case
+from medrov_cli.core.datasets.readers.protocol import Reading, Unit, listed
 from medrov_cli.core.datasets.readers.shared.dicom_folder import (
     DicomHeader,
     Slice,
@@ -25,10 +25,13 @@ from medrov_cli.core.datasets.readers.shared.dicom_folder import (
 )
 from medrov_cli.core.datasets.readers.shared.dicom_groups import DicomGroup, group_objects
 from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray
-from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_of
+from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_of, join_by_class
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
-from medrov_cli.core.pixels.read import input_errors, read_frames
+from medrov_cli.core.pixels.dicom.slice_geometry import placed_slice
+from medrov_cli.core.pixels.input_errors import input_errors
+from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation, Pixels
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.data_convert import ReaderSettings
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
@@ -106,7 +109,12 @@ def read_marked(config: ReaderSettings, form: Form) -> Reading:
 
         return Unit(group.objects[0].relative, images_of)
 
-    return Reading((*map(unit, groups), *(_orphan(header, form) for header in alone)))
+    used = {uid for group in groups for uid in group.series}
+    left = [own[0].relative for uid, own in by_series.items() if uid not in used]
+    told = f"{len(left)} series without a {form.what} were left out; their first files: {listed(left)}"
+    return Reading(
+        (*map(unit, groups), *(_orphan(header, form) for header in alone)), warnings=(told,) if left else ()
+    )
 
 
 def _headers(config: ReaderSettings, form: Form) -> list[DicomHeader]:
@@ -133,8 +141,10 @@ def _annotated(
     chosen = [(row, own) for row, own in enumerate(stack.slices) if row % config.every == 0]
     for _, group in groupby(chosen, key=lambda entry: entry[1].file.relative):
         slices = [(own, boxes[row]) for row, own in group]
+        series = _series_of_slice(stack, slices[0][0])
         try:
-            yield from _images_of_file(config, options, slices)
+            for own, image in _images_of_file(config, options, slices, series):
+                yield replace(image, volume=_volume_slice(stack, own))
         except MedrovError as error:
             if not error.is_input_error:
                 raise
@@ -154,34 +164,58 @@ def _annotated(
         )
 
 
+def _series_of_slice(stack: Stack, one: Slice) -> tuple[str, ...]:
+    """Return the paths of all files of a slice's series, for its grey range."""
+    uid = one.file.text("SeriesInstanceUID")
+    same = (own.file for own in stack.slices if own.file.text("SeriesInstanceUID") == uid)
+    return tuple(dict.fromkeys(str(file.path) for file in same))
+
+
 def _images_of_file(
-    config: ReaderSettings, options: ReadSettings, slices: Sequence[tuple[Slice, tuple[Annotation, ...]]]
-) -> Iterator[AnnotatedImage]:
+    config: ReaderSettings,
+    options: ReadSettings,
+    slices: Sequence[tuple[Slice, tuple[Annotation, ...]]],
+    series: tuple[str, ...],
+) -> Iterator[tuple[Slice, AnnotatedImage]]:
     """Yield frames of one file; pixels of those that will be left out are not decoded."""
     file = slices[0][0].file
     case = case_in_path(file.relative, config.case) if config.case is not None else file.case
     wanted = {own.frame for own, found in slices if found or not config.skip_empty}
     pixels: dict[int, Pixels] = {}
-    frames = read_frames(str(file.path), options) if wanted else iter(())
+    frames = read_frames(str(file.path), options, series=series) if wanted else iter(())
     for own, found in slices:
         while own.frame in wanted and own.frame not in pixels:
             frame = next(frames)
             pixels = {frame.index: frame.pixels_rgb}
         decoded = pixels.get(own.frame)
-        yield AnnotatedImage(
-            name=own.name,
-            height=own.size_hw[0],
-            width=own.size_hw[1],
-            annotations=found,
-            read=partial(_pixels, own, options, decoded),
-            case=case,
+        yield (
+            own,
+            AnnotatedImage(
+                name=own.name,
+                height=own.size_hw[0],
+                width=own.size_hw[1],
+                annotations=found,
+                read=partial(_pixels, own, options, series, decoded),
+                case=case,
+            ),
         )
 
 
-def _pixels(own: Slice, options: ReadSettings, decoded: Pixels | None) -> Pixels:
+def _volume_slice(stack: Stack, own: Slice) -> VolumeSlice | None:
+    """Return the slice of a series that an image is; null for a single image, or one without a place."""
+    if len(stack.slices) < 2 or own.plane is None:
+        return None
+    uid = own.file.text("SeriesInstanceUID")
+    return VolumeSlice(
+        hashed_case(uid), stack.slices.index(own), placed_slice(own.file.dataset, own.frame).plane
+    )
+
+
+def _pixels(own: Slice, options: ReadSettings, series: tuple[str, ...], decoded: Pixels | None) -> Pixels:
     if decoded is not None:
         return decoded
-    return next(islice(read_frames(str(own.file.path), options), own.frame, None)).pixels_rgb
+    frames = read_frames(str(own.file.path), options, series=series)
+    return next(islice(frames, own.frame, None)).pixels_rgb
 
 
 def _boxes(
@@ -207,25 +241,10 @@ def _boxes(
             raise MedrovError(error.code, where + error.message, error.hint) from None
     if not config.components:
         found = [
-            [own for own in _joined(annotations) if (own.area or 0) >= config.min_area]
+            [own for own in join_by_class(annotations) if (own.area or 0) >= config.min_area]
             for annotations in found
         ]
     return [tuple(annotations) for annotations in found], missing
-
-
-def _joined(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """Return one box around all of each class; areas add up."""
-    by_class: dict[str, list[Annotation]] = defaultdict(list)
-    for own in annotations:
-        by_class[own.class_name].append(own)
-    joined = []
-    for name, same in by_class.items():
-        left, top = (min(own.box_xywh[side] for own in same) for side in (0, 1))
-        right, bottom = (max(own.box_xywh[side] + own.box_xywh[side + 2] for own in same) for side in (0, 1))
-        joined.append(
-            Annotation(name, (left, top, right - left, bottom - top), sum(own.area or 0 for own in same))
-        )
-    return joined
 
 
 def _orphan(header: DicomHeader, form: Form) -> Unit:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from medrov_cli.core.pixels.dicom.header import functional_group, numbers
+from medrov_cli.core.pixels.dicom.elements import numbers
+from medrov_cli.core.pixels.dicom.header import functional_group
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -77,10 +79,17 @@ def annotations_in(
         _refuse_unnamed(values, labels)
     found: list[Annotation] = []
     for name in labels.class_names:
-        own = [value for value, given in labels.names.items() if given == name]
-        mask = values != 0 if labels.binary is not None else np.isin(values, own)
+        mask = class_mask(values, labels, name)
         found += annotations_of(mask, name, components=components, min_area=min_area)
     return tuple(found)
+
+
+def class_mask(values: npt.NDArray[Any], labels: LabelMap, name: str) -> BoolArray:
+    """Return the pixels of a class in a label image, bool, (h, w)."""
+    if labels.binary is not None:
+        return np.asarray(values != 0)
+    own = [value for value, given in labels.names.items() if given == name]
+    return np.asarray(np.isin(values, own))
 
 
 def annotations_of(
@@ -91,6 +100,26 @@ def annotations_of(
         Annotation(name, (own.left, own.top, own.width, own.height), own.area)
         for own in objects_in(mask, components=components, min_area=min_area)
     )
+
+
+def join_by_class(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Return one box around all of each class; areas add up."""
+    by_class: dict[str, list[Annotation]] = defaultdict(list)
+    for own in annotations:
+        by_class[own.class_name].append(own)
+    joined = []
+    for name, same in by_class.items():
+        left, top = (min(own.box_xywh[side] for own in same) for side in (0, 1))
+        right, bottom = (max(own.box_xywh[side] + own.box_xywh[side + 2] for own in same) for side in (0, 1))
+        joined.append(
+            Annotation(
+                name,
+                (left, top, right - left, bottom - top),
+                sum(own.area or 0 for own in same),
+                object_number=1,
+            )
+        )
+    return joined
 
 
 def _components(mask: BoolArray) -> list[MaskObject]:

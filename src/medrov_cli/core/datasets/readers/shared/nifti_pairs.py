@@ -1,8 +1,7 @@
-"""Which NIfTI file of labels belongs to which NIfTI image: the layouts that are in use."""
+"""Which volume of labels belongs to which volume: the layouts that are in use."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from medrov_cli.core.base.documents import read_json
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.text_files import DocumentError, is_file
 from medrov_cli.core.pixels.inputs import visible_files
 from medrov_cli.core.settings.label_map import LabelMap
 
-_SUFFIXES = (".nii.gz", ".nii")
+_SUFFIXES = (".nii.gz", ".nii", ".nii.bz2", ".nii.xz", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+"""Endings of volumes; the voxels of a header are in a file with another ending."""
 _FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"), ("images", "masks"))
 _ENDINGS = ("_seg", "_label", "_labels", "_mask", "_segmentation")
 _CLASS_ENDING = "_seg_"
@@ -71,9 +73,9 @@ def find_pairs(folder: Path, images: Path | None) -> Pairs:
     single image, are of one class.
     """
     image_folder, label_folder = _folders(folder, images)
-    label_names = nifti_files(label_folder)
+    label_names = volume_files(label_folder)
     is_one = image_folder.resolve() == label_folder.resolve()
-    image_names = nifti_files(image_folder)
+    image_names = volume_files(image_folder)
     if is_one:
         label_names = [name for name in label_names if _looks_like_labels(stem_of(name))]
         marked = set(label_names)
@@ -102,14 +104,15 @@ def _folders(folder: Path, images: Path | None) -> tuple[Path, Path]:
     return folder, folder
 
 
-def nifti_files(folder: Path) -> list[str]:
-    """Return the NIfTI files below a folder by their names, relative to it, in natural order."""
-    return visible_files(folder, lambda path: path.name.endswith(_SUFFIXES))
+def volume_files(folder: Path) -> list[str]:
+    """Return the volume files below a folder by their names, relative to it, in natural order."""
+    return visible_files(folder, lambda path: path.name.lower().endswith(_SUFFIXES))
 
 
 def stem_of(relative: str) -> str:
-    """Return a relative path without ``.nii`` or ``.nii.gz``."""
-    return next((relative.removesuffix(end) for end in _SUFFIXES if relative.endswith(end)), relative)
+    """Return a relative path without the ending of a volume."""
+    ends = (end for end in _SUFFIXES if relative.lower().endswith(end))
+    return next((relative[: -len(end)] for end in ends), relative)
 
 
 def _looks_like_labels(stem: str) -> bool:
@@ -158,13 +161,15 @@ def described_labels(folder: Path) -> LabelMap:
         ``dataset_invalid`` if its labels are neither ``{"1": "liver"}`` nor ``{"liver": 1}``.
     """
     file = next(
-        (path for path in (folder / "dataset.json", folder.parent / "dataset.json") if path.is_file()), None
+        (path for path in (folder / "dataset.json", folder.parent / "dataset.json") if is_file(path)), None
     )
     if file is None:
         return LabelMap()
     try:
-        labels = json.loads(file.read_text(encoding="utf-8"))["labels"].items()
+        labels = read_json(file)["labels"].items()
         pairs = [_value_and_name(key, value) for key, value in labels]
+    except DocumentError as error:
+        raise MedrovError(ErrorCode.DATASET_INVALID, f"{file} {error}", "Correct the file.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise MedrovError(
             ErrorCode.DATASET_INVALID,

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,13 +17,19 @@ import numpy.typing as npt
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.inputs import visible_files
+from medrov_cli.core.pixels.png import SIGNATURE, needed_chunks
 from medrov_cli.core.pixels.read import read_frames
-from medrov_cli.core.pixels.sniff import Kind, sniff
+from medrov_cli.core.pixels.sniff import SUFFIXES, Kind, sniff
 from medrov_cli.core.records.annotations import Pixels
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+_RASTER = frozenset(
+    {
+        *(Kind.PNG, Kind.JPEG, Kind.TIFF, Kind.BMP, Kind.WEBP, Kind.GIF),
+        *(Kind.NETPBM, Kind.JPEG2000, Kind.AVIF),
+    }
+)
+IMAGE_SUFFIXES = frozenset(suffix for suffix, kind in SUFFIXES.items() if kind in _RASTER - {Kind.GIF})
 
-_RASTER = frozenset({Kind.PNG, Kind.JPEG, Kind.TIFF, Kind.BMP, Kind.WEBP, Kind.GIF})
 _GREY_TYPES = frozenset({0, 4})  # PNG's colour types without colour: grey, and grey with transparency
 _MINISWHITE, _MINISBLACK = 0, 1
 _SIGNED_ZERO = 1 << 15
@@ -115,7 +122,12 @@ def read_mask(path: Path) -> npt.NDArray[Any]:
     """
     next(iter(read_frames(str(path))))  # whole, within the limits, and decodable; or it says why not
     kind = sniff(str(path))
-    values = _tiff_values(path) if kind is Kind.TIFF else _pillow_values(path)
+    if kind is Kind.TIFF:
+        values = _tiff_values(path)
+    elif kind in (Kind.NETPBM, Kind.JPEG2000):
+        values = _other_values(path, kind)
+    else:
+        values = _pillow_values(path)
     if values.ndim == 3:
         values = _one_channel(values)
     if values.dtype == np.bool_:
@@ -129,6 +141,13 @@ def read_mask(path: Path) -> npt.NDArray[Any]:
 
 def _deep_grey(path: Path, kind: Kind | None) -> npt.NDArray[np.uint16] | None:
     """Return grey values of more than 8 bits as they are stored; null if the file has none."""
+    if kind in (Kind.NETPBM, Kind.JPEG2000):
+        values = _other_values(path, kind)
+        return (
+            values.astype(np.uint16)
+            if values.ndim == 2 and values.dtype.newbyteorder("=") == np.uint16
+            else None
+        )
     if kind is Kind.PNG:
         import imagecodecs
 
@@ -167,10 +186,19 @@ def _tiff_values(path: Path) -> npt.NDArray[Any]:
         return np.asarray(tiff.pages[0].aspage().asarray())
 
 
+def _other_values(path: Path, kind: Kind | None) -> npt.NDArray[Any]:
+    from medrov_cli.core.pixels import jpeg2000, netpbm
+
+    return netpbm.read_values(str(path)) if kind is Kind.NETPBM else jpeg2000.read_values(str(path))
+
+
 def _pillow_values(path: Path) -> npt.NDArray[Any]:
     from PIL import Image
 
-    with Image.open(path) as image:
+    data = path.read_bytes()
+    if data.startswith(SIGNATURE):
+        data, _ = needed_chunks(data)
+    with Image.open(BytesIO(data)) as image:
         values = np.asarray(image)
         is_png = image.format == "PNG"
     if is_png:

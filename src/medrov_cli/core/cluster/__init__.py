@@ -1,0 +1,1 @@
+"""Blocks of work on the machines of a Ray cluster."""

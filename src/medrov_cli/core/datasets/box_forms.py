@@ -1,0 +1,187 @@
+"""The form of four numbers of a box: pixels or fractions of the image, corners or left, top, width, height.
+
+A form is judged by evidence: the range of all boxes of a file, their areas, their segmentations, and whether
+they leave the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+
+Box = tuple[float, float, float, float]
+
+SCALED = "boxes are fractions of the image and were scaled to pixels"
+CORNERS = "boxes are corners (left, top, right, bottom) and were read as such"
+MAY_BE_CORNERS = (
+    "boxes extend beyond the image, and would fit as corners (left, top, right, bottom): check the format"
+)
+
+_SLACK_PX = 1.0
+_AREA_SLACK = 0.01
+_EXTENT_SLACK_PX = 1.5
+_CLEAR_BOXES, _CLEAR_SHARE = 3, 1 / 3
+"""So many boxes that all fit as corners, with this share outside the image otherwise, leave no doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedBox:
+    """A box with what the file states about its object.
+
+    Attributes
+    ----------
+    numbers
+        As written.
+    size_hw
+        Of the image; None where it is unknown.
+    area
+        Square pixels; None where it is not stated.
+    extent_xywh
+        Outer box of the segmentation; None if there is none.
+    """
+
+    numbers: Box
+    size_hw: tuple[int, int] | None = None
+    area: float | None = None
+    extent_xywh: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxForm:
+    """The form of all boxes of a file.
+
+    Attributes
+    ----------
+    are_fractions, are_corners
+        Whether numbers are fractions of the image, and left, top, right, bottom.
+    note
+        A sentence for the user; empty for left, top, width, height in pixels.
+    """
+
+    are_fractions: bool = False
+    are_corners: bool = False
+    note: str = ""
+
+    def box_xywh(self, numbers: Box, height: int, width: int) -> Box:
+        """Return left, top, width, height in pixels."""
+        a, b, c, d = numbers
+        if self.are_corners:
+            c, d = c - a, d - b
+        return (a * width, b * height, c * width, d * height) if self.are_fractions else (a, b, c, d)
+
+
+def judge_form(boxes: Sequence[StatedBox]) -> BoxForm:
+    """Return the form of the boxes of a file in which left, top, width, height in pixels are expected.
+
+    Raises
+    ------
+    ValueError
+        The boxes are corners by all evidence but their areas, of which there are none.
+    """
+    fractions = are_fractions([own.numbers for own in boxes])
+    scaled = [own for own in map(_in_unit if fractions else _as_is, boxes) if own.size_hw is not None]
+    note = SCALED if fractions else ""
+    if not scaled or not all(_fits_as_corners(own) for own in scaled):
+        return BoxForm(fractions, False, note)
+    votes = [_vote(own) for own in scaled]
+    if "corners" in votes and "sizes" not in votes:
+        return BoxForm(fractions, True, "; ".join(filter(None, (note, CORNERS))))
+    leaving = sum(_leaves_as_sizes(own) for own in scaled)
+    if not leaving or "sizes" in votes:
+        return BoxForm(fractions, False, note)
+    if len(scaled) >= _CLEAR_BOXES and leaving >= len(scaled) * _CLEAR_SHARE:
+        raise ValueError(
+            f"{leaving} of {len(scaled)} boxes leave their image, and all would fit as corners (xyxy)"
+        )
+    return BoxForm(fractions, False, "; ".join(filter(None, (note, MAY_BE_CORNERS))))
+
+
+def as_box(numbers: Sequence[float]) -> Box:
+    """Return four numbers as a box."""
+    a, b, c, d = map(float, numbers)
+    return a, b, c, d
+
+
+def are_fractions(boxes: Iterable[Box]) -> bool:
+    """Tell whether all numbers of some boxes are from 0 to 1, and not all of them whole."""
+    numbers = [number for box in boxes for number in box]
+    return all(0 <= n <= 1 for n in numbers) and not all(float(n).is_integer() for n in numbers)
+
+
+def require_upright(box_xywh: Box) -> None:
+    """Refuse a box whose right side is left of its left side, or its bottom above its top.
+
+    Raises
+    ------
+    MedrovError
+        ``bad_metadata``: such numbers are another form, or exchanged.
+    """
+    if box_xywh[2] < 0 or box_xywh[3] < 0:
+        raise MedrovError(
+            ErrorCode.BAD_METADATA,
+            "A box has a negative width or height: its corners are exchanged, or are sizes.",
+            "Correct the box, or export the annotations again.",
+        )
+
+
+def require_pixels(boxes_xywh: Sequence[Box]) -> None:
+    """Refuse the boxes of an image if they all lie inside its first pixel.
+
+    Raises
+    ------
+    MedrovError
+        ``bad_metadata``: such numbers are fractions of the image.
+    """
+    if boxes_xywh and are_fractions((x, y, x + w, y + h) for x, y, w, h in boxes_xywh):
+        raise MedrovError(
+            ErrorCode.BAD_METADATA,
+            "All boxes lie inside the first pixel: they are fractions of the image, not pixels.",
+            "Export the annotations in pixels.",
+        )
+
+
+def _as_is(own: StatedBox) -> StatedBox:
+    return own
+
+
+def _in_unit(own: StatedBox) -> StatedBox:
+    """Return fractions scaled to pixels; areas and segmentations of such files have an unknown unit."""
+    if own.size_hw is None:
+        return own
+    height, width = own.size_hw
+    a, b, c, d = own.numbers
+    return StatedBox((a * width, b * height, c * width, d * height), own.size_hw)
+
+
+def _fits_as_corners(own: StatedBox) -> bool:
+    a, b, c, d = own.numbers
+    height, width = own.size_hw or (0, 0)
+    return c > a and d > b and c <= width + _SLACK_PX and d <= height + _SLACK_PX
+
+
+def _leaves_as_sizes(own: StatedBox) -> bool:
+    a, b, c, d = own.numbers
+    height, width = own.size_hw or (0, 0)
+    return a + c > width + _SLACK_PX or b + d > height + _SLACK_PX
+
+
+def _vote(own: StatedBox) -> str:
+    """Return the form that the segmentation or the area of a box states; an empty text if neither does."""
+    a, b, c, d = own.numbers
+    if own.extent_xywh is not None:
+        as_corners = _is_near(own.extent_xywh, (a, b, c - a, d - b))
+        as_sizes = _is_near(own.extent_xywh, (a, b, c, d))
+    elif own.area:
+        as_corners = abs(own.area - (c - a) * (d - b)) <= _AREA_SLACK * own.area
+        as_sizes = abs(own.area - c * d) <= _AREA_SLACK * own.area
+    else:
+        return ""
+    if as_corners == as_sizes:
+        return ""
+    return "corners" if as_corners else "sizes"
+
+
+def _is_near(first: Box, second: Box) -> bool:
+    return all(abs(one - other) <= _EXTENT_SLACK_PX for one, other in zip(first, second, strict=True))

@@ -1,0 +1,1 @@
+"""Sections of the report of schema ``medrov.eval/1``, one file each."""

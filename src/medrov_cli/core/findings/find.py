@@ -1,0 +1,259 @@
+"""Findings of a volume from the detections of its slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medrov_cli.core.findings.finding_scores import combine_scores, expected_neighbours, single_slice_score
+from medrov_cli.core.findings.linking import Chain, SliceBoxes, link_boxes
+from medrov_cli.core.findings.stack import SliceStack
+from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
+from medrov_cli.core.records.finding import (
+    Box3D,
+    Finding,
+    FindingMember,
+    VolumeIdentity,
+    sort_findings,
+)
+from medrov_cli.core.records.slice_plane import Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceDetections:
+    """Detections of one slice, in the order of its record.
+
+    Attributes
+    ----------
+    boxes_xyxy
+        float, (n, 4), in source pixels.
+    scores
+        float, (n,), as shown.
+    class_names
+        Class of each.
+    """
+
+    boxes_xyxy: FloatArray
+    scores: FloatArray
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRule:
+    """What decides whether a finding of a class is shown.
+
+    Attributes
+    ----------
+    label
+        Index of the class among those of the run.
+    threshold
+        Lowest score of a finding in a single slice, in the unit of the shown scores.
+    recall
+        Recall of the class in a slice, on the images of the calibration; null if unknown.
+    """
+
+    label: int
+    threshold: float = 0.0
+    recall: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ClassBoxes:
+    """Boxes of one class in all slices, with the detections that they are."""
+
+    name: str
+    slices: IntArray
+    detections: IntArray
+    boxes_xyxy: FloatArray
+    scores: FloatArray
+
+
+def find_findings(
+    volume: VolumeIdentity,
+    slices: Sequence[SliceDetections],
+    rules: Mapping[str, ClassRule],
+    stack: SliceStack | None = None,
+) -> tuple[Finding, ...]:
+    """Return the findings of a volume, highest score first.
+
+    Parameters
+    ----------
+    volume
+        The volume.
+    slices
+        Detections of each slice, in its order.
+    rules
+        Rule of each class.
+    stack
+        Geometry of the slices; null: frames in time, or without a place.
+    """
+    findings = []
+    for own in _by_class(slices):
+        boxes_uv = _to_plane(own, stack)
+        positions = None if stack is None else stack.offsets_uvw_mm[:, 2]
+        for chain in link_boxes(SliceBoxes(own.slices, boxes_uv, positions)):
+            finding = _finding(volume, own, boxes_uv, chain, rules[own.name], stack)
+            if finding is not None:
+                findings.append(finding)
+    return sort_findings(findings)
+
+
+def _by_class(slices: Sequence[SliceDetections]) -> list[_ClassBoxes]:
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for number, found in enumerate(slices):
+        for detection, name in enumerate(found.class_names):
+            rows.setdefault(name, []).append((number, detection))
+    return [
+        _ClassBoxes(
+            name,
+            np.array([number for number, _ in own], dtype=np.int64),
+            np.array([detection for _, detection in own], dtype=np.int64),
+            np.array([slices[number].boxes_xyxy[detection] for number, detection in own], dtype=np.float64),
+            np.array([slices[number].scores[detection] for number, detection in own], dtype=np.float64),
+        )
+        for name, own in sorted(rows.items())
+    ]
+
+
+def _to_plane(own: _ClassBoxes, stack: SliceStack | None) -> FloatArray:
+    """Return boxes in the common frame of all slices, in mm; without a place, in pixels."""
+    if stack is None:
+        return own.boxes_xyxy
+    return _boxes_uv(own.slices, own.boxes_xyxy, stack)
+
+
+def _boxes_uv(numbers: IntArray, boxes_xyxy: FloatArray, stack: SliceStack) -> FloatArray:
+    row_mm, column_mm = stack.planes[0].spacing_mm
+    offsets = stack.offsets_uvw_mm[numbers][:, [0, 1, 0, 1]]
+    return np.asarray(boxes_xyxy * np.array([column_mm, row_mm, column_mm, row_mm]) + offsets)
+
+
+def _finding(
+    volume: VolumeIdentity,
+    own: _ClassBoxes,
+    boxes_uv: FloatArray,
+    chain: Chain,
+    rule: ClassRule,
+    stack: SliceStack | None,
+) -> Finding | None:
+    """Return the finding of a chain; null if it is in one slice and its score is below the threshold."""
+    rows = np.array(chain)
+    numbers, boxes, scores = own.slices[rows], boxes_uv[rows], own.scores[rows]
+    score = combine_scores(scores)
+    if len(rows) == 1:
+        score = _single_score(score, int(numbers[0]), boxes[0], len(volume.slices), rule, stack)
+        if score < min(rule.threshold, float(scores[0])):
+            return None
+    areas = box_areas(boxes)
+    key = max(range(len(rows)), key=lambda row: (scores[row], areas[row], -numbers[row]))
+    largest = int(np.argmax(areas))
+    whole_xy = own.boxes_xyxy[rows]
+    (x1, y1), (x2, y2) = whole_xy[:, :2].min(0).tolist(), whole_xy[:, 2:].max(0).tolist()
+    first, last = int(numbers[0]), int(numbers[-1])
+    members = tuple(
+        FindingMember(
+            int(number), volume.slices[number].path, volume.slices[number].frame, int(own.detections[row])
+        )
+        for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)
+    )
+    bare = Finding(
+        class_name=own.name,
+        label=rule.label,
+        score=score,
+        first_slice=first,
+        last_slice=last,
+        key_slice=int(numbers[key]),
+        box_voxels=(x1, y1, float(first), x2, y2, float(last + 1)),
+        members=members,
+        seconds=_seconds(volume, first, last),
+    )
+    return bare if stack is None else _measured(bare, volume, boxes, numbers, largest, stack)
+
+
+def _measured(
+    finding: Finding,
+    volume: VolumeIdentity,
+    boxes_uv: FloatArray,
+    numbers: IntArray,
+    largest: int,
+    stack: SliceStack,
+) -> Finding:
+    """Return a finding with sizes in mm, and with its place if the volume has one."""
+    low, high = _bounds(boxes_uv, numbers, stack)
+    extent = high - low
+    sides = boxes_uv[largest, 2:] - boxes_uv[largest, :2]
+    box_mm = center_mm = None
+    if volume.is_placed:
+        center_mm = _vector((low + high) / 2 @ stack.frame)
+        box_mm = _patient_box(boxes_uv, stack.bounds_w_mm[numbers], stack.frame)
+    return replace(
+        finding,
+        extent_mm=_vector(extent),
+        box_mm=box_mm,
+        center_mm=center_mm,
+        diameter_mm=float(sides.max()),
+        diameter_slice=int(numbers[largest]),
+        volume_mm3=float(extent.prod()),
+    )
+
+
+def boxes_in_frame(numbers: IntArray, boxes_xyxy: FloatArray, stack: SliceStack) -> FloatArray:
+    """Return the smallest box that contains boxes of slices, (6,): (u1, v1, w1, u2, v2, w2) in mm.
+
+    Parameters
+    ----------
+    numbers
+        int64, (n,): slice of each box.
+    boxes_xyxy
+        float, (n, 4), in source pixels.
+    stack
+        Geometry of the slices.
+    """
+    boxes_uv = _boxes_uv(numbers, boxes_xyxy, stack)
+    low, high = _bounds(boxes_uv, numbers, stack)
+    return np.concatenate((low, high))
+
+
+def _bounds(boxes_uv: FloatArray, numbers: IntArray, stack: SliceStack) -> tuple[FloatArray, FloatArray]:
+    low = np.array([*boxes_uv[:, :2].min(0), stack.bounds_w_mm[numbers].min()])
+    return low, np.array([*boxes_uv[:, 2:].max(0), stack.bounds_w_mm[numbers].max()])
+
+
+def _patient_box(boxes_uv: FloatArray, bounds_w: FloatArray, frame: FloatArray) -> Box3D:
+    """Return the box along the patient's axes that contains the boxes of all members."""
+    corners = [
+        (box[u], box[v], bounds[w])
+        for box, bounds in zip(boxes_uv.tolist(), bounds_w.tolist(), strict=True)
+        for u in (0, 2)
+        for v in (1, 3)
+        for w in (0, 1)
+    ]
+    points = np.array(corners) @ frame
+    x1, y1, z1 = _floats(points.min(0))
+    x2, y2, z2 = _floats(points.max(0))
+    return (x1, y1, z1, x2, y2, z2)
+
+
+def _single_score(
+    score: float, number: int, box_uv: FloatArray, slices: int, rule: ClassRule, stack: SliceStack | None
+) -> float:
+    if stack is None:
+        return score
+    neighbours = (number > 0) + (number < slices - 1)
+    side_mm = float((box_uv[2:] - box_uv[:2]).min())
+    return single_slice_score(score, expected_neighbours(side_mm, stack.step_mm, neighbours), rule.recall)
+
+
+def _seconds(volume: VolumeIdentity, first: int, last: int) -> tuple[float, float] | None:
+    return (volume.seconds[first], volume.seconds[last]) if volume.seconds else None
+
+
+def _floats(values: FloatArray) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _vector(values: FloatArray) -> Vector:
+    x, y, z = _floats(values)
+    return (x, y, z)

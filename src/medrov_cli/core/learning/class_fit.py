@@ -1,0 +1,228 @@
+"""Fit of one class: its start, number of vectors and steps are chosen on held-out examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medrov_cli.core.engines.anchors import decode_learned
+from medrov_cli.core.learning.starts import as_arrays, starts_of
+from medrov_cli.core.learning.vector_fit import fit_vectors, rows_of_class
+from medrov_cli.core.learning.views import ExampleView, ViewSet
+from medrov_cli.core.metrics.average_precision import CocoScorer
+from medrov_cli.core.metrics.calibration import MIN_DETECTIONS, MIN_TRUTHS, fit_class
+from medrov_cli.core.metrics.detection_table import DetectionTable, ImageResult
+from medrov_cli.core.metrics.expected_f1 import threshold_of
+from medrov_cli.core.metrics.matching import IGNORED
+from medrov_cli.core.metrics.operating import ClassScores
+from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector
+from medrov_cli.core.records.detections import Detections
+from medrov_cli.core.records.regions import RegionColumns, Regions, levels_of
+from medrov_cli.core.records.score_maps import ClassCalibration
+from medrov_cli.core.records.suppression import select
+from medrov_cli.core.settings.groups import COCO_SELECTION, DEFAULT_CONF
+from medrov_cli.core.weights.learned_file import LearnedClass, Validation
+
+STEPS = (20, 60)
+"""Numbers of steps of a fit, of which the better one is chosen; never fewer than the first."""
+
+MANY_BOXES = 20
+"""Number of examples above which a class may have several vectors."""
+
+SEVERAL = 3
+"""Number of vectors of such a class."""
+
+MANY_CLASSES = 30
+"""Number of classes above which start, steps and number of vectors are not chosen class by class."""
+
+FIXED = ("both", 1, STEPS[-1])
+"""Start, number of vectors and steps where they are not chosen."""
+
+POOR_AP50 = 0.1
+"""AP50 on held-out examples below which the user is warned."""
+
+Choice = tuple[str, int, int]
+"""Start, number of vectors, steps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassTask:
+    """One class with all views.
+
+    Attributes
+    ----------
+    name, label
+        Name and row of the class.
+    text
+        Vector of its text.
+    views
+        Views of all images.
+    groups
+        Number of the group of each image: a group is held out as a whole.
+    space
+        Space of the class embeddings.
+    imgsz
+        Side of the square model input, in pixels.
+    folds
+        Largest number of parts of the groups; 0: no validation.
+    chooses
+        Whether start, steps and number of vectors are chosen.
+    """
+
+    name: str
+    label: int
+    text: Vector
+    views: ViewSet
+    groups: Sequence[int]
+    space: EmbeddingSpace
+    imgsz: int
+    folds: int
+    chooses: bool
+
+    def fit(self) -> tuple[list[Vector], LearnedClass]:
+        """Return the vectors of the class and its record."""
+        shown = [view for view in self.views.plain if view.is_annotated[self.label]]
+        boxes = [int((view.labels == self.label).sum()) for view in shown]
+        choices = self._choices(sum(boxes))
+        parts = _parts(shown, boxes, self.groups, self.folds)
+        choice = choices[0]
+        validation: Validation | None = None
+        calibration = _uncalibrated(self.name)
+        if parts:
+            choice, validation, calibration = self._validate(shown, choices, parts)
+        vectors = self._fitted(shown, [choice])[choice]
+        record = LearnedClass(
+            self.name,
+            images=sum(count > 0 for count in boxes),
+            boxes=sum(boxes),
+            negatives=sum(count == 0 for count in boxes),
+            vectors=len(vectors),
+            start=choice[0],
+            calibration=calibration,
+            validation=validation,
+        )
+        return vectors, replace(record, warnings=_warnings(record, validates=self.folds > 0))
+
+    def _choices(self, boxes: int) -> list[Choice]:
+        if not self.chooses:
+            return [FIXED]
+        counts = (1, SEVERAL) if boxes > MANY_BOXES else (1,)
+        starts = ("both", "text", "examples")
+        return [(start, count, steps) for count in counts for start in starts for steps in reversed(STEPS)]
+
+    def _fitted(self, plain: Sequence[ExampleView], choices: Sequence[Choice]) -> dict[Choice, list[Vector]]:
+        """Return the vectors of each choice, fitted to all views of some images."""
+        images = {view.image for view in plain}
+        rows = rows_of_class(
+            [*plain, *(view for view in self.views.others if view.image in images)], self.label, self.imgsz
+        )
+        starts = starts_of(self.space, self.text, rows)
+        return {
+            (start, count, steps): fit_vectors(rows, starts[start], steps, count)
+            for start, count, steps in choices
+        }
+
+    def _validate(
+        self, shown: Sequence[ExampleView], choices: Sequence[Choice], parts: Sequence[set[int]]
+    ) -> tuple[Choice, Validation, ClassCalibration]:
+        """Return the choice with the best AP50 on held-out images, its figures and its calibration."""
+        found: dict[Choice, list[ImageResult]] = {choice: [] for choice in choices}
+        for held_out in parts:
+            fitted = self._fitted([view for view in shown if view.image not in held_out], choices)
+            for view in (own for own in shown if own.image in held_out):
+                for choice, vectors in fitted.items():
+                    found[choice].append(self.detect(view, vectors))
+        scores = {choice: score_images(results) for choice, results in found.items()}
+        choice = max(choices, key=lambda own: round(scores[own][0], 6))  # the first of equal ones
+        ap50, own = scores[choice]
+        calibration = _calibrate(self.name, own)
+        text_ap50, _ = score_images([self.detect(view, [self.text]) for view in shown])
+        return choice, Validation(len(parts), ap50, calibration.f1, text_ap50), calibration
+
+    def detect(self, view: ExampleView, vectors: Sequence[Vector]) -> ImageResult:
+        """Return truth and detections of the class in a view, in model pixels."""
+        kernels, constants = as_arrays(vectors)
+        columns = RegionColumns(
+            kernels, constants, np.zeros(len(vectors), dtype=np.int64), floor=COCO_SELECTION.conf or 0.0
+        )
+        regions = Regions(view.boxes_xyxy, view.vectors.astype(np.float32), levels_of(self.imgsz))
+        candidates = decode_learned(regions, columns, None)
+        boxes, scores, labels = select(
+            candidates.boxes_xyxy,
+            candidates.scores,
+            conf=columns.floor,
+            iou=COCO_SELECTION.iou,
+            max_det=COCO_SELECTION.max_det,
+        )
+        truth = view.truth_xyxy[view.labels == self.label].astype(np.float64)
+        return ImageResult(
+            truth,
+            np.zeros(len(truth), dtype=np.int64),
+            Detections(boxes, scores, labels),
+            crowd_xyxy=view.ignored_xyxy,
+            crowd_labels=np.zeros(len(view.ignored_xyxy), dtype=np.int64),
+        )
+
+
+def _parts(
+    shown: Sequence[ExampleView], boxes: Sequence[int], groups: Sequence[int], folds: int
+) -> list[set[int]]:
+    """Return the images that are held out in turn; empty if examples are in one group, or without folds.
+
+    Groups with examples are dealt out in turn, then those without.
+    """
+    with_boxes = list(
+        dict.fromkeys(groups[view.image] for view, count in zip(shown, boxes, strict=True) if count)
+    )
+    count = min(folds, len(with_boxes))
+    if count < 2:
+        return []
+    others = list(dict.fromkeys(groups[view.image] for view in shown))
+    order = [*with_boxes, *(group for group in others if group not in with_boxes)]
+    part_of = {group: number % count for number, group in enumerate(order)}
+    return [
+        {view.image for view in shown if part_of[groups[view.image]] == number} for number in range(count)
+    ]
+
+
+def score_images(results: Sequence[ImageResult]) -> tuple[float, ClassScores]:
+    """Return AP50 and the scored detections of images with one class."""
+    table = DetectionTable.from_images(results)
+    scorer = CocoScorer(table)
+    status = scorer.matches.status[0, 0]
+    counted = status != IGNORED
+    rows = scorer.matches.rows[counted]
+    truths = int((~table.is_crowd).sum())
+    own = ClassScores(table.score[rows], status[counted] > 0, truths, np.zeros(len(rows), dtype=bool))
+    found = scorer.of_class(0, np.ones(len(results), dtype=bool))
+    return (0.0 if found is None else float(found.ap50)), own
+
+
+def _calibrate(name: str, own: ClassScores) -> ClassCalibration:
+    """Return threshold and map; the map is the identity with too few detections or examples."""
+    fitted = fit_class(name, own, "platt", threshold_of(own))
+    if own.truths >= MIN_TRUTHS and len(own.scores) >= MIN_DETECTIONS:
+        return fitted
+    return replace(_uncalibrated(name), threshold=fitted.threshold, f1=fitted.f1)
+
+
+def _uncalibrated(name: str) -> ClassCalibration:
+    return ClassCalibration(name, DEFAULT_CONF, 0.0, (0.0, 1.0), (0.0, 1.0))
+
+
+def _warnings(record: LearnedClass, *, validates: bool) -> tuple[str, ...]:
+    own = record.validation
+    if own is None:
+        if not validates:
+            return ()
+        return (f"all examples are in one image or patient: not validated, shown from {DEFAULT_CONF}",)
+    if own.ap50 < POOR_AP50:
+        sentence = f"hardly found on held-out examples (AP50 {own.ap50:.2f})"
+        return (f"{sentence}: give more examples, or expect false results",)
+    if own.text_ap50 > own.ap50:
+        return (
+            f"the name as text finds more on these images (AP50 {own.text_ap50:.2f}, learned {own.ap50:.2f})",
+        )
+    return ()

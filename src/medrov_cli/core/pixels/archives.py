@@ -1,0 +1,262 @@
+"""Archives of images: zip, tar (plain, gzip, bzip2, xz) and single gzip files, with limits before reading.
+
+A member has the path of its archive, a slash and its name. Members are copied one by one to a temporary file
+without a name, or in memory up to `_MEMORY_BYTES`; nothing is unpacked to a folder. They are opened by hand
+because the unpacking of `shutil` has no limits.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import PurePosixPath
+from tempfile import SpooledTemporaryFile
+from threading import RLock
+from typing import IO, BinaryIO, cast
+
+from medrov_cli.core.base.constants import InputLimits
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_zip
+from medrov_cli.core.pixels.compression import Compression, compression_of
+from medrov_cli.core.pixels.object_store import ObjectStore, is_address, open_store, split_address
+from medrov_cli.core.pixels.remote_members import remote_member
+
+_MEMORY_BYTES = 64 * 1024**2
+_CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 4096
+_OPEN_ARCHIVES = 8
+
+_lock = RLock()
+
+
+class Archive:
+    """Opened archive.
+
+    Parameters
+    ----------
+    file
+        Its bytes, seekable; stays open with the archive.
+    limits
+        Number of members and sizes.
+
+    Attributes
+    ----------
+    names
+        Names of the regular files in it, in their order, each once. Names that leave the archive are not
+        among them.
+
+    Raises
+    ------
+    MedrovError
+        ``too_large``, ``decode_failed`` or ``truncated``.
+    """
+
+    def __init__(self, file: BinaryIO, limits: InputLimits) -> None:
+        self._file = file
+        self._limits = limits
+        self._members: dict[str, zipfile.ZipInfo | tarfile.TarInfo] = {}
+        self._zip: zipfile.ZipFile | None = None
+        self._tar: tarfile.TarFile | None = None
+        total = 0
+        try:
+            for name, size, member in self._list(file):
+                total += size
+                if total > limits.archive_bytes:
+                    raise _too_large(f"contains more than {limits.archive_bytes} bytes")
+                if is_safe(name):
+                    self._members.setdefault(name, member)
+                if len(self._members) > limits.archive_members:
+                    raise _too_large(f"has more than {limits.archive_members} members")
+        except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError):
+            raise _damaged() from None
+        self.names = tuple(self._members)
+
+    def _list(self, file: BinaryIO) -> Iterator[tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]]:
+        if is_zip(file.read(4)):
+            self._zip = zipfile.ZipFile(file)
+            for info in self._zip.infolist():
+                if not info.is_dir():
+                    yield info.filename.replace("\\", "/"), info.file_size, info
+            return
+        file.seek(0)
+        self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - stays open with the archive
+        for member in self._tar:
+            if member.isreg():
+                yield member.name.removeprefix("./"), member.size, member
+
+    def __del__(self) -> None:
+        """Close the file when the archive is no longer among the open ones."""
+        self._file.close()
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a member for reading from its start, without a copy; not for several threads.
+
+        Raises
+        ------
+        MedrovError
+            ``not_found``, ``unreadable``, ``too_large`` or ``decode_failed``.
+        """
+        member = self._members.get(name)
+        if member is None:
+            raise MedrovError(
+                ErrorCode.NOT_FOUND, "The archive has no member of that name.", "Check the spelling."
+            )
+        try:
+            if isinstance(member, zipfile.ZipInfo):
+                if member.file_size > self._limits.inflated_bytes:
+                    raise _too_large(f"has a member of more than {self._limits.inflated_bytes} bytes")
+                return cast(zipfile.ZipFile, self._zip).open(member)
+            return cast(IO[bytes], cast(tarfile.TarFile, self._tar).extractfile(member))
+        except RuntimeError:
+            raise MedrovError(
+                ErrorCode.UNREADABLE, "The member of the archive is encrypted.", "Unpack the archive."
+            ) from None
+        except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError):
+            raise _damaged() from None
+
+    def copy(self, name: str) -> BinaryIO:
+        """Return a copy of a member, at its start."""
+        with _lock, self.open(name) as member:
+            return _copy(cast(BinaryIO, member), self._limits)
+
+
+def is_safe(name: str) -> bool:
+    """Return whether the name of a member stays below its archive."""
+    parts = name.split("/")
+    return bool(name) and not name.startswith("/") and "\0" not in name and not {"", ".", ".."} & set(parts)
+
+
+def inflated(file: BinaryIO, kind: Compression, limits: InputLimits) -> BinaryIO:
+    """Return the content of a compressed file, at its start, up to `InputLimits.inflated_bytes`.
+
+    Raises
+    ------
+    MedrovError
+        ``too_large``.
+    """
+    file.seek(0)
+    reader: IO[bytes]
+    if kind is Compression.GZIP:
+        reader = cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    else:
+        reader = bz2.BZ2File(file) if kind is Compression.BZIP2 else lzma.LZMAFile(file)  # noqa: SIM115 - `_copy` reads it
+    try:
+        return _copy(cast(BinaryIO, reader), limits)
+    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile):
+        raise _damaged() from None
+
+
+def _copy(source: BinaryIO, limits: InputLimits) -> BinaryIO:
+    target = cast(BinaryIO, SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115 - returned open
+    try:
+        while chunk := _read(source):
+            if target.tell() + len(chunk) > limits.inflated_bytes:
+                raise _too_large(f"inflates to more than {limits.inflated_bytes} bytes")
+            target.write(chunk)
+    except BaseException:
+        target.close()
+        raise
+    target.seek(0)
+    return target
+
+
+def _read(source: BinaryIO) -> bytes:
+    try:
+        return source.read(_CHUNK_BYTES)
+    except (zipfile.BadZipFile, tarfile.TarError):
+        raise _damaged() from None
+    except EOFError:
+        raise MedrovError(
+            ErrorCode.TRUNCATED, "The archive or compressed file is truncated.", "Copy it again."
+        ) from None
+
+
+def _too_large(what: str) -> MedrovError:
+    return MedrovError(ErrorCode.TOO_LARGE, f"The archive {what}.", "Unpack it, and give the folder.")
+
+
+def _damaged() -> MedrovError:
+    return MedrovError(
+        ErrorCode.DECODE_FAILED,
+        "The archive is damaged or of an unknown kind.",
+        "Copy it again, or unpack it.",
+    )
+
+
+def split_member(path: str) -> tuple[str, str] | None:
+    """Return the archive at the start of a path, and the rest; null if the path is not that of a member.
+
+    Images that were retrieved from a service are members of a temporary archive, objects those of a store.
+    """
+    if is_address(path):
+        return split_address(path)
+    remote = remote_member(path)
+    if remote is not None:
+        return remote
+    if os.path.lexists(path):
+        return None
+    parts = PurePosixPath(path).parts
+    for count in range(len(parts) - 1, 0, -1):
+        base = path[: len(path) - len("/".join(parts[count:])) - 1]
+        if os.path.isfile(base):  # noqa: PTH113 - Path() would rewrite the name
+            return (base, "/".join(parts[count:])) if _is_archive_file(base) else None
+    return None
+
+
+def _is_archive_file(path: str) -> bool:
+    with open(path, "rb") as file:  # noqa: PTH123
+        head = file.read(_HEAD_BYTES)
+    return is_archive_head(head)
+
+
+def open_archive(path: str, limits: InputLimits, depth: int = 1) -> Archive | ObjectStore:
+    """Return the archive at a path, which may be a member of another archive; it stays open for a while.
+
+    That of an address is its store.
+
+    Raises
+    ------
+    MedrovError
+        See `Archive`; ``too_large`` also for archives in archives beyond `InputLimits.archive_depth`.
+    """
+    if is_address(path):
+        return open_store(split_address(path)[0], limits)
+    status = os.stat((split_member(path) or (path, ""))[0])  # noqa: PTH116
+    with _lock:
+        return _open_archive(path, limits, depth, (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=_OPEN_ARCHIVES)
+def _open_archive(path: str, limits: InputLimits, depth: int, _signature: tuple[int, int]) -> Archive:
+    if depth > limits.archive_depth:
+        raise _too_large(f"contains archives in archives beyond {limits.archive_depth} levels")
+    place = split_member(path)
+    if place is None:
+        file: BinaryIO = open(path, "rb")  # noqa: PTH123, SIM115 - stays open with the archive
+    else:
+        file = open_member(*place, limits)
+    kind = compression_of(file.read(_HEAD_BYTES))
+    file.seek(0)
+    if kind is Compression.NONE:
+        return Archive(file, limits)
+    with file:
+        content = inflated(file, kind, limits)
+    return Archive(content, limits)
+
+
+def open_member(base: str, rest: str, limits: InputLimits, depth: int = 1) -> BinaryIO:
+    """Return a copy of a member, at its start: of the archive, or of an archive in it."""
+    archive = open_archive(base, limits, depth)
+    if rest in archive.names:
+        return archive.copy(rest)
+    inner = max((name for name in archive.names if rest.startswith(f"{name}/")), key=len, default=None)
+    if inner is None:
+        return archive.copy(rest)  # raises
+    return open_member(f"{base}/{inner}", rest[len(inner) + 1 :], limits, depth + 1)

@@ -1,0 +1,1 @@
+"""Images of a DICOMweb service as inputs."""

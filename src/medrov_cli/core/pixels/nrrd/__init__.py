@@ -1,0 +1,1 @@
+"""Reading of NRRD files."""

@@ -1,0 +1,1 @@
+"""Reading of volumes as slices: what NIfTI, Analyze, NRRD and MetaImage share."""

@@ -1,0 +1,49 @@
+"""Calls of an engine by the threads of a predictor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from medrov_cli.core.engines.interface import SelectingEngine, SelectionRule
+from medrov_cli.core.prediction.open_predictor import PredictorParts
+from medrov_cli.core.prediction.prepared import PreparedImage, prepare_image
+from medrov_cli.core.records.detections import AnyCandidates, Candidates
+from medrov_cli.core.records.frame import Frame, UInt8Array
+
+
+class EngineCalls:
+    """The engine of an open predictor, which at most ``parallel`` threads call at a time.
+
+    Parameters
+    ----------
+    parts
+        Parts of the predictor.
+    """
+
+    def __init__(self, parts: PredictorParts) -> None:
+        self.parts, self.engine = parts, parts.engine
+        self.parallel = self.engine.parallel_calls if isinstance(self.engine, SelectingEngine) else 1
+        self._rule = SelectionRule(parts.scoring.thresholds, parts.selection.iou)
+        self._floor = parts.scoring.floor
+        self._free = threading.Semaphore(self.parallel)
+
+    def prepare(self, frame: Frame, *, keep_pixels: bool, on_host: bool = False) -> PreparedImage:
+        """Return the input of the network for a frame, scaled on the device if the engine is on a GPU."""
+        place = None
+        if isinstance(self.engine, SelectingEngine) and self.engine.is_accelerator and not on_host:
+            place = self.engine.place
+        imgsz, warnings = self.engine.imgsz, self.parts.scoring.warnings
+        return prepare_image(frame, imgsz, warnings, keep_pixels=keep_pixels, place=place)
+
+    def select(self, squares_rgb: UInt8Array) -> Sequence[AnyCandidates]:
+        """Return the candidates of each image, as pairs of an anchor and a class if the engine selects."""
+        with self._free:
+            if isinstance(self.engine, SelectingEngine):
+                return self.engine.select(squares_rgb, self._rule)
+            return self.engine.infer(squares_rgb, self._floor)
+
+    def infer(self, squares_rgb: UInt8Array) -> list[Candidates]:
+        """Return the candidates of each image with a score for every class."""
+        with self._free:
+            return self.engine.infer(squares_rgb, self._floor)

@@ -1,0 +1,93 @@
+"""Images that are searched in tiles: their plan, and their detections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medrov_cli.core.prediction.kind_rule import KindRule
+from medrov_cli.core.prediction.open_predictor import PredictorParts
+from medrov_cli.core.prediction.prepared import TiledFrame
+from medrov_cli.core.prediction.selection import per_class
+from medrov_cli.core.prediction.tile_rule import ClassScale, plan_tiles, without_glass
+from medrov_cli.core.prediction.tile_search import TileJournal, TileSteps, search_tiles
+from medrov_cli.core.records.detections import Candidates, ClassCandidates, Detections
+from medrov_cli.core.records.frame import Frame, UInt8Array
+from medrov_cli.core.records.letterbox import Letterbox
+
+
+@dataclass(frozen=True)
+class TileSearch:
+    """Search of images in tiles by the engine of a predictor.
+
+    Attributes
+    ----------
+    parts
+        Parts of the predictor.
+    kind_rule
+        Rule of the classes that count for an image.
+    infer
+        Function of model inputs, uint8, (n, imgsz, imgsz, 3), to the candidates of each.
+    """
+
+    parts: PredictorParts
+    kind_rule: KindRule
+    infer: Callable[[UInt8Array], Sequence[Candidates | ClassCandidates]]
+
+    def plan(self, frame: Frame) -> TiledFrame | None:
+        """Return a frame with its tiles; null if it is searched whole.
+
+        Raises
+        ------
+        MedrovError
+            ``BAD_METADATA`` if the settings of tiles do not fit the image.
+        """
+        parts = self.parts
+        scales = parts.scales or (ClassScale(),) * len(parts.classes.names)
+        plan = plan_tiles(frame, parts.engine.imgsz, scales, parts.tiles)
+        if plan is None or parts.tiles is None:
+            return None
+        if not parts.tiles.settings.search_glass:
+            plan = without_glass(plan, frame)
+        return TiledFrame(replace(frame, warnings=frame.warnings + parts.scoring.warnings), plan)
+
+    def run(
+        self, item: TiledFrame, *, threads: int, keep_pixels: bool = False, journal: TileJournal | None = None
+    ) -> Detections:
+        """Return the detections of an image.
+
+        Its kind is that of the mean of its finest tiles: pooled features are means over pixels. The largest
+        number
+        of detections holds for each tile.
+
+        Raises
+        ------
+        MedrovError
+            An input code, if a tile cannot be read.
+        """
+        parts = self.parts
+        selection, scoring = parts.selection, parts.scoring
+        every = np.arange(len(parts.classes.names))
+
+        def select(candidates: Candidates | ClassCandidates, letterbox: Letterbox) -> Detections:
+            learned, iou = parts.classes.learned, selection.iou
+            return per_class(
+                candidates, letterbox, scoring, every, learned, iou=iou, max_det=selection.max_det
+            )
+
+        steps = TileSteps(self.infer, select, selection.iou, parts.batch, threads)
+        results = search_tiles(item, steps, journal)
+        square = Letterbox.fit((1, 1), parts.engine.imgsz)
+        frame, kind, columns = self.kind_rule.apply(item.frame, square, results.pooled)
+        found = results.objects.subset(np.isin(results.objects.labels, columns))
+        return replace(
+            found,
+            classes=parts.classes.names,
+            frame=frame if keep_pixels else frame.without_pixels(),
+            kind=kind,
+            tiling=results.tiling,
+            model=parts.identity,
+            elapsed_ms=results.elapsed_ms,
+        )

@@ -1,0 +1,122 @@
+"""Pairs of near boxes by a grid, without the matrix of all pairs.
+
+Boxes are sorted into square cells by their centres, one grid for each pair of size classes (powers of two).
+Two boxes with an IoU above ``t`` have centres closer than ``1 - t`` times the longer side, so they lie in
+neighbouring cells. Time and memory grow with the number of boxes and of near pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from medrov_cli.core.records.boxes import FloatArray, IntArray
+
+PAIRS_AT_ONCE = 2_000_000
+"""Largest number of pairs in one pair of arrays, except for a single box with more neighbours."""
+
+_LARGEST_IOU = 0.9  # smaller cells than for this IoU have no advantage
+_ALL_NEIGHBOURS = tuple((dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
+_HALF_OF_NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
+
+
+def near_pairs(boxes_xyxy: FloatArray, labels: IntArray, iou: float) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield pairs of boxes with equal labels that contain all pairs with an IoU above ``iou``.
+
+    Parameters
+    ----------
+    boxes_xyxy
+        float, (n, 4).
+    labels
+        int64, (n,).
+    iou
+        0 to 1; with 0 the pairs contain all boxes that intersect.
+
+    Yields
+    ------
+    tuple
+        int64, (k,), twice: rows of the boxes of each pair; no pair is repeated.
+    """
+    if not len(boxes_xyxy):
+        return
+    floor = min(iou, _LARGEST_IOU)
+    centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    centers = centers - centers.min(0)
+    longest = np.maximum((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).max(1), 1.0)
+    octaves = np.ceil(np.log2(longest)).astype(np.int64)
+    reach = math.ceil(math.log2(1 / floor)) if floor > 0 else 64
+    groups = np.unique(labels, return_inverse=True)[1].reshape(-1)
+    rows_of = {int(octave): np.flatnonzero(octaves == octave) for octave in np.unique(octaves)}
+    for large, large_rows in rows_of.items():
+        cells = np.floor(centers / ((1 - floor) * 2.0**large)).astype(np.int64) + 1
+        across, down = cells.max(0) + 2
+        keys = (groups * across + cells[:, 0]) * down + cells[:, 1]
+        for small in range(large - reach, large + 1):
+            rows = rows_of.get(small)
+            if rows is None:
+                continue
+            if small == large:
+                yield from _pairs_within(keys, rows, int(down))
+            else:
+                yield from _pairs_between(keys, rows, large_rows, int(down), _ALL_NEIGHBOURS)
+
+
+def _pairs_within(keys: IntArray, rows: IntArray, down: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield the pairs of one set of boxes in equal or neighbouring cells, each once."""
+    rows = rows[np.argsort(keys[rows], kind="stable")]
+    own = keys[rows]
+    first = np.arange(1, len(rows) + 1)
+    yield from _expand(rows, rows, first, np.searchsorted(own, own, side="right"))
+    yield from _pairs_between(keys, rows, rows, down, _HALF_OF_NEIGHBOURS)
+
+
+def _pairs_between(
+    keys: IntArray, rows: IntArray, others: IntArray, down: int, offsets: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield the pairs of two sets of boxes whose cells differ by one of the offsets."""
+    rows = rows[np.argsort(keys[rows], kind="stable")]
+    others = others[np.argsort(keys[others], kind="stable")]
+    other_keys = keys[others]
+    for dx, dy in offsets:
+        wanted = keys[rows] + dx * down + dy
+        first = np.searchsorted(other_keys, wanted, side="left")
+        yield from _expand(rows, others, first, np.searchsorted(other_keys, wanted, side="right"))
+
+
+def _expand(
+    rows: IntArray, others: IntArray, first: IntArray, end: IntArray
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield each row with ``others[first:end]`` of it."""
+    counts = np.maximum(end - first, 0)
+    totals = np.cumsum(counts)
+    start = 0
+    while start < len(rows):
+        before = totals[start - 1] if start else 0
+        stop = max(int(np.searchsorted(totals, before + PAIRS_AT_ONCE, side="right")), start + 1)
+        own = counts[start:stop]
+        total = int(own.sum())
+        if total:
+            offsets = np.arange(total) - np.repeat(np.cumsum(own) - own, own)
+            places = np.repeat(first[start:stop], own) + offsets
+            yield np.repeat(rows[start:stop], own), others[places]
+        start = stop
+
+
+def pair_ious(boxes_xyxy: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+    """Return the IoU of each pair of rows, (k,); 0 if both boxes are empty."""
+    intersections, areas = pair_intersections(boxes_xyxy, first, second)
+    unions = areas[0] + areas[1] - intersections
+    ious = np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0)
+    return np.asarray(ious)
+
+
+def pair_intersections(
+    boxes_xyxy: FloatArray, first: IntArray, second: IntArray
+) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
+    """Return the area of the intersection of each pair, (k,), and the areas of its two boxes."""
+    one, two = boxes_xyxy[first], boxes_xyxy[second]
+    sides = np.maximum(np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2]), 0)
+    areas = tuple(np.prod(np.maximum(box[:, 2:] - box[:, :2], 0), axis=1) for box in (one, two))
+    return sides[:, 0] * sides[:, 1], (areas[0], areas[1])

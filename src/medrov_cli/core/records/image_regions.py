@@ -1,0 +1,45 @@
+"""Parts of images: their reader, and scaling."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+_UInt8Array = npt.NDArray[np.uint8]
+
+
+class RegionReader(Protocol):
+    """Reader of parts of an image that is not decoded whole; may be used by several threads."""
+
+    @property
+    def has_glass(self) -> bool:
+        """Return whether the image is a bright-field slide, on which tissue lies on glass."""
+
+    def read(self, box_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> _UInt8Array:
+        """Return a part of the image, scaled to a size, uint8, (height, width, 3).
+
+        Parameters
+        ----------
+        box_xyxy
+            Inside the image, in source pixels.
+        size_hw
+            Height and width of the result, in pixels.
+
+        Raises
+        ------
+        MedrovError
+            An input code.
+        """
+
+
+def resize(image_rgb: _UInt8Array, size_hw: tuple[int, int]) -> _UInt8Array:
+    """Return an image, uint8, (height, width, 3), in another size: by area means if it becomes smaller."""
+    height, width = size_hw
+    if (height, width) == image_rgb.shape[:2]:
+        return image_rgb
+    shrinks = height < image_rgb.shape[0] or width < image_rgb.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image_rgb, (width, height), interpolation=how), dtype=np.uint8)

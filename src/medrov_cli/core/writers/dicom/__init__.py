@@ -1,0 +1,1 @@
+"""DICOM objects from the records of a run: structured reports, presentation states, segmentations."""

@@ -1,0 +1,125 @@
+"""Measurement groups of a report: detections on one image (TID 1410), findings in a volume (TID 1411)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from highdicom import sr
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.runs.journal import JsonRecord
+from medrov_cli.core.writers.dicom.box_coordinates import box_points
+from medrov_cli.core.writers.dicom.class_codes import PRIVATE_SCHEME, code_of_class, dicom_text
+from medrov_cli.core.writers.dicom.plain_items import region_item, set_content, with_regions
+from medrov_cli.core.writers.dicom.result_objects import Region, ResultObject
+
+BOUNDED_BY = Code("75958009", "SCT", "Bounded by")
+CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
+CLASS_NAME = Code("CLASS", PRIVATE_SCHEME, "Class name")
+WIDTH = Code("103355008", "SCT", "Width")
+HEIGHT = Code("121207", "DCM", "Height")
+PERCENT = Code("%", "UCUM", "Percent")
+LONG_AXIS = Code("103339001", "SCT", "Long Axis")
+VOLUME = Code("118565006", "SCT", "Volume")
+LENGTH = Code("410668003", "SCT", "Length")
+IMAGE_REGION = Code("111030", "DCM", "Image Region")
+SOURCE_IMAGE = Code("260753009", "SCT", "Source")
+MILLIMETRE = Code("mm", "UCUM", "mm")
+CUBIC_MILLIMETRE = Code("mm3", "UCUM", "mm3")
+
+_TEXT_LENGTH = 1024
+
+
+def planar_group(own: ResultObject) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    """Return the group of a detection on one image (TID 1410)."""
+    (region,) = own.regions
+    _, record, row = region
+    size = row["size_mm"]
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(own.tracking_uid, own.tracking_id),
+        referenced_region=_region(region),
+        measurements=[
+            _certainty(row["score"]),
+            *([] if size is None else [_length(WIDTH, size[0]), _length(HEIGHT, size[1])]),
+        ],
+        **_common(own.class_name, record),
+    )
+
+
+def volumetric_group(
+    own: ResultObject, finding: dict[str, Any]
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """Return the group of a finding (TID 1411): a box on each image of its detections."""
+    measurements = [_certainty(finding["score"])]
+    if finding["extent_mm"] is not None:
+        names = (WIDTH, HEIGHT, LENGTH)  # along rows, along columns, through the slices
+        measurements += [_length(*pair) for pair in zip(names, finding["extent_mm"], strict=True)]
+    if finding["diameter_mm"] is not None:
+        measurements.append(_length(LONG_AXIS, finding["diameter_mm"]))
+    if finding["volume_mm3"] is not None:
+        measurements.append(sr.Measurement(VOLUME, finding["volume_mm3"], CUBIC_MILLIMETRE))
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(own.tracking_uid, own.tracking_id),
+        referenced_regions=[_region(own.regions[0])],
+        measurements=measurements,
+        **_common(own.class_name, own.regions[0][1]),
+    )
+    boxes_of_all = [region_item(*region, (IMAGE_REGION, SOURCE_IMAGE)) for region in own.regions]
+    set_content(group[0], with_regions(group[0].ContentSequence, boxes_of_all))
+    return group
+
+
+def _common(name: str, record: JsonRecord) -> dict[str, Any]:
+    """Return what groups of both kinds say of a class and of the model."""
+    return {**_class_items(name), "algorithm_id": _algorithm(*map(str, record["model"].values()))}
+
+
+@lru_cache(maxsize=256)
+def _class_items(name: str) -> dict[str, Any]:
+    """Return what groups of both kinds say of a class; its items are shared by all groups of the class."""
+    code = code_of_class(name)
+    sites = None if code.site is None else [sr.FindingSite(code.site, code.side)]
+    return {
+        "finding_type": sr.CodedConcept.from_code(code.finding),
+        "finding_category": sr.CodedConcept.from_code(code.category),
+        "finding_sites": sites,
+        "qualitative_evaluations": [sr.QualitativeEvaluation(CLASS_NAME, code.name)],
+        "geometric_purpose": BOUNDED_BY,
+    }
+
+
+def _region(image: Region) -> sr.ImageRegion:
+    """Return a box on an image, or on one of its frames."""
+    instance, record, row = image
+    source = sr.SourceImageForRegion(
+        referenced_sop_class_uid=instance.header.SOPClassUID,
+        referenced_sop_instance_uid=instance.uid,
+        referenced_frame_numbers=[record["frame"] + 1] if instance.has_frames else None,
+    )
+    return sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, box_points(row["box_xyxy"]), source)
+
+
+def _certainty(score: float) -> sr.Measurement:
+    """Return a score, 0 to 1, as the certainty of a finding in percent."""
+    return sr.Measurement(CERTAINTY, round(100 * score, 3), PERCENT)
+
+
+def _length(name: Code, value_mm: float) -> sr.Measurement:
+    return sr.Measurement(name, value_mm, MILLIMETRE)
+
+
+@lru_cache(maxsize=16)
+def _algorithm(*model: str) -> sr.AlgorithmIdentification:
+    """Return the identification of program, weights and engine (TID 4019), shared by all groups."""
+    name, *values = model
+    names = ("weights sha256", "vocabulary sha256", "text encoder", "engine", "imgsz", "scores")
+    parameters = [f"{key}={value}" for key, value in zip(names, values, strict=True)]
+    return sr.AlgorithmIdentification(
+        name=dicom_text(f"medrov {name}", _TEXT_LENGTH),
+        version=__version__,
+        parameters=[dicom_text(text, _TEXT_LENGTH) for text in parameters],
+        family=codes.DCM.ArtificialIntelligence,
+    )

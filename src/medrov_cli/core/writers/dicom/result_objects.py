@@ -1,0 +1,75 @@
+"""Objects of a study's result: findings of its volumes, and detections that are part of none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from medrov_cli.core.runs.journal import JsonRecord
+from medrov_cli.core.writers.dicom.box_coordinates import tracking_uid
+from medrov_cli.core.writers.dicom.class_codes import dicom_text
+from medrov_cli.core.writers.dicom.result_identity import derive_uid
+from medrov_cli.core.writers.dicom.source_studies import SourceInstance, SourceStudy
+
+_TEXT_LENGTH = 1024
+
+Region = tuple[SourceInstance, JsonRecord, dict[str, Any]]
+"""Instance, record of the image, and element of its ``detections``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultObject:
+    """Finding in a volume, or a detection on one image.
+
+    Attributes
+    ----------
+    class_name
+        Class.
+    number
+        1-based, among the objects of the class.
+    regions
+        Its boxes: at least one.
+    finding
+        Element of ``findings`` of a record of schema ``medrov.findings/1``; null for a single detection.
+    """
+
+    class_name: str
+    number: int
+    regions: tuple[Region, ...]
+    finding: dict[str, Any] | None = None
+
+    @property
+    def tracking_uid(self) -> str:
+        """Return the UID that follows the object through all DICOM results."""
+        members = [tracking_uid(*region) for region in self.regions]
+        return members[0] if self.finding is None else derive_uid("finding", *members)
+
+    @property
+    def tracking_id(self) -> str:
+        """Return the name of the object in its study: class and number."""
+        return f"{dicom_text(self.class_name, _TEXT_LENGTH)} {self.number}"
+
+
+def result_objects(study: SourceStudy) -> Iterator[ResultObject]:
+    """Yield the findings, then the detections that are part of none, numbered by class."""
+    numbers: Counter[str] = Counter()
+    linked: set[tuple[str, int, int]] = set()
+    images = {(one.path, record["frame"]): (one, record) for one in study.instances for record in one.records}
+    for volume in study.volumes:
+        places = [(image["path"], image["frame"]) for image in volume["slices"]]
+        for finding in volume["findings"]:
+            members = [(*places[one["slice"]], one["detection"]) for one in finding["members"]]
+            known = [(*images[path, frame], row) for path, frame, row in members if (path, frame) in images]
+            if not known or len(known) < len(members):
+                continue  # an image was left out: its detections stand alone
+            linked.update(members)
+            numbers[finding["class"]] += 1
+            regions = tuple((one, record, record["detections"][row]) for one, record, row in known)
+            yield ResultObject(finding["class"], numbers[finding["class"]], regions, finding)
+    for (path, frame), (instance, record) in images.items():
+        for index, row in enumerate(record["detections"]):
+            if (path, frame, index) not in linked:
+                numbers[row["class"]] += 1
+                yield ResultObject(row["class"], numbers[row["class"]], ((instance, record, row),))
