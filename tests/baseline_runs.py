@@ -14,10 +14,10 @@ from baseline_inputs import write_decisions
 from baseline_run import Run
 
 GROUPS = {
-    "": "detect train eval export benchmark doctor data pseudolabel weights",
+    "": "detect train eval export benchmark doctor data pseudolabel weights learn send merge",
     "data": "convert merge split check stats presence export phantom",
     "pseudolabel": "apply",
-    "weights": "list show verify import pull",
+    "weights": "list show verify import pull prepare",
 }
 ALL_FORMATS = "-f jsonl,json,csv,coco,yolo,png"
 CLASSES = '-c "colon polyp, optic disc/disc, red blood cell, lung nodule, left lung, vertebra"'

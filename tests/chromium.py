@@ -95,15 +95,16 @@ class Page:
         message, self._buffer = self._buffer.split(b"\0", 1)
         return json.loads(message)
 
-    def open(self, page: Path) -> None:
+    def open(self, page: Path, *, wait: bool = True) -> None:
         """Go to a page, and wait until it is loaded."""
         self.events.clear()
         self.call("Page.navigate", url=page.as_uri())
-        self.wait("Page.loadEventFired")
+        if wait:
+            self.wait("Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the value of an expression in the page, or of its promise."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 

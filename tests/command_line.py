@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from medrov_cli.cli import app
+from medrov_cli.cli import make_app
 
 
 @cache
@@ -20,7 +20,7 @@ def commands() -> dict[tuple[str, ...], Any]:
             found |= walk(child, (*path, name))
         return found
 
-    return walk(typer.main.get_command(app), ())
+    return walk(typer.main.get_command(make_app()), ())
 
 
 def command_paths() -> list[tuple[str, ...]]:

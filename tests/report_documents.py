@@ -61,17 +61,40 @@ def full_report(classes: int = 5, seed: int = 0) -> dict[str, Any]:
             },
         },
         "froc": _froc(rng, names),
+        "volumes": _volumes(names),
         "calibration": _calibration(names),
         "absent": _absent(rng, names),
         "operating_points": {
             "origin": "validation split",
             "macro_f1": 0.712,
+            "best_macro_f1": 0.733,
             "classes": {
-                name: {"threshold": 0.2, "f1": 0.7, "precision": 0.8, "recall": None} for name in names
+                name: {
+                    "threshold": 0.2,
+                    "f1": 0.7,
+                    "precision": 0.8,
+                    "recall": None,
+                    "best_f1": 0.75,
+                    "without_limit": {"threshold": 0.1, "f1": 0.72, "precision": 0.7, "recall": 0.741},
+                }
+                for name in names
             },
         },
         "curves": {"pr": {name: _falling(rng) for name in names}},
         "confusion": _confusion(rng, names),
+        "kinds": {
+            "images": 40,
+            "kind_accuracy": 0.975,
+            "modality_accuracy": 1.0,
+            "unknown": 1,
+            "impossible_per_image": 0.025,
+            "searched_classes": 5,
+            "kinds": {
+                "chest CT": {"images": 20, "kind_accuracy": 0.95, "modality_accuracy": 1.0, "unknown": 1},
+                "blood smear": {"images": 20, "kind_accuracy": 1.0, "modality_accuracy": 1.0, "unknown": 0},
+            },
+            "confused": [{"kind": "chest CT", "as": "abdominal CT", "images": 1}],
+        },
         "sizes": {
             "edges_px": [0, 16, 32, 64, 128, None],
             "truths": [12, 80, 200, 90, 0],
@@ -128,6 +151,30 @@ def _coco(rng: np.random.Generator, names: list[str]) -> dict[str, Any]:
             for i in range(3)
         },
         "modalities": {name: {**_ap(rng), **counts()} for name in ("CT", "MRI", "endoscopy")},
+    }
+
+
+def _volumes(names: list[str]) -> dict[str, Any]:
+    aps = {"0.1": 0.625, "0.5": None}
+    figures = {"ap": aps, "sensitivity": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], "cpm": 0.4}
+    own = {
+        **figures,
+        "truths": 12,
+        "volumes": 9,
+        "findings": 31,
+        "ap_intervals": {"0.1": [0.5, 0.7], "0.5": None},
+        "interval": [0.3, 0.5],
+        "at_threshold": {"threshold": 0.2, "findings": 15, "recall": 0.5, "precision": 0.4},
+    }
+    return {
+        "volumes": 9,
+        "left_out": 1,
+        "least_score": 0.05,
+        "hit": "centre within the radius",
+        "rates": RATES,
+        "classes": dict.fromkeys(names, own),
+        "mean": {**figures, "recall": 0.5, "precision": 0.4},
+        "bootstrap": {"unit": "case", "units": 7, "samples": 1000},
     }
 
 

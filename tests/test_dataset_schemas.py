@@ -15,7 +15,7 @@ from detect_fixtures import write_eager_detector
 from json_places import changed, places
 from medrov_cli.core.base.errors import INPUT_ERRORS
 from medrov_cli.core.curation.issues import Code, Severity
-from medrov_cli.core.curation.presence_draft import Reason
+from medrov_cli.core.curation.presence_generation import Reason
 from source_folders import Picture, write_source
 from training_data import make_source
 
@@ -154,7 +154,15 @@ def schema_of(name: str) -> Any:
 
 def test_every_document_of_both_commands_has_a_schema() -> None:
     names = {path.name.removesuffix("-1.schema.json") for path in FOLDER.iterdir()}
-    assert names == {*MADE_BY, "medrov.benchmark", "medrov.detect", "medrov.eval", "medrov.export"}
+    assert names == {
+        *MADE_BY,
+        "medrov.benchmark",
+        "medrov.detect",
+        "medrov.eval",
+        "medrov.export",
+        "medrov.findings",
+        "medrov.send",
+    }
 
 
 @pytest.mark.parametrize("name", MADE_BY)

@@ -190,6 +190,16 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
         assert not anchor or anchor in slugs(target), f"{path.name} links to {link}"
 
 
+@pytest.mark.parametrize("name", ["docs/privacy.md", "docs/reliability.md", "SECURITY.md"])
+def test_the_tests_of_promises_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert named
+    for file, function in named:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        assert not function or f"def {function}(" in source, f"{file} has no {function}"
+
+
 def test_the_changelog_knows_the_present_version() -> None:
     from medrov_cli import __version__
 

@@ -19,7 +19,22 @@ HEAVY = frozenset(
 FRAMEWORKS = frozenset({"torch", "torchvision", "ultralytics", "open_clip", "transformers", "sklearn"})
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
-HELP_SECONDS = 0.5
+HELP_RATIO = 3.0
+"""Largest processor time of ``medrov --help`` over that of `TINY_PROGRAM`; measured: 1.9. A framework that is
+imported by mistake (torch, scipy, pydicom) adds more than the rest."""
+
+TINY_PROGRAM = """
+import typer
+app = typer.Typer()
+@app.command()
+def first(count: int = 1) -> None:
+    "Do one thing."
+@app.command()
+def second() -> None:
+    "Do another thing."
+app()
+"""
+"""A program of two commands on the same libraries."""
 """From the first issue: ``medrov --help`` takes less, on two cores."""
 
 LOADED_AFTER = """
@@ -47,6 +62,12 @@ def test_help_imports_nothing_heavy(path: tuple[str, ...]) -> None:
 
 def test_version_imports_nothing_heavy() -> None:
     assert not loaded_after("--version") & HEAVY
+
+
+def test_a_command_imports_no_other_command() -> None:
+    loaded = {name for name in loaded_after("detect", "--help") if name.startswith("medrov_cli.commands.")}
+    shared = ("completion", "detection_views", "signature")
+    assert loaded == {f"medrov_cli.commands.{name}" for name in ("detect", *shared)}
 
 
 def test_the_probe_sees_what_is_imported() -> None:
@@ -90,6 +111,7 @@ def test_ultralytics_does_not_take_our_cores_away(threads: str | None) -> None:
     assert done.stdout.strip() == str(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [(), ("--classes", "a class that no vocabulary has")])
 def test_detect_on_a_cpu_imports_no_framework(
     classes: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -99,17 +121,23 @@ def test_detect_on_a_cpu_imports_no_framework(
     modules = loaded_after("detect", picture, "--device", "cpu", *classes)
     assert "openvino" in modules
     assert not modules & FRAMEWORKS
+    assert not modules & {"nibabel", "pydicom", "scipy.optimize"}, "imported for a picture"
     again = loaded_after("detect", picture, "--device", "cpu", *classes)
     assert not again & (FRAMEWORKS | {"onnx", "tokenizers"}), "what is cached is made again"
 
 
-def test_help_takes_less_than_half_a_second() -> None:
-    """Processor time, best of five: unlike the clock on the wall, other work hardly changes it."""
-    command = [sys.executable, "-m", "medrov_cli", "--help"]
-    seconds = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
-    assert min(seconds) < HELP_SECONDS
+def processor_seconds(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+@pytest.mark.slow
+def test_help_costs_little_more_than_that_of_a_tiny_program() -> None:
+    """Processor time, the best of five in turn: the ratio hardly depends on machine and other work."""
+    ours = [sys.executable, "-m", "medrov_cli", "--help"]
+    tiny = [sys.executable, "-c", TINY_PROGRAM, "--help"]
+    pairs = [(processor_seconds(ours), processor_seconds(tiny)) for _ in range(5)]
+    own, peer = map(min, zip(*pairs, strict=True))
+    assert own < HELP_RATIO * peer

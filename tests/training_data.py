@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from medrov_cli.core.model.network import SCALES
+from medrov_cli.core.model.scales import SCALES
 from medrov_cli.core.settings.choices import OptimizerName
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.settings.train_groups import ScheduleSettings

@@ -29,7 +29,7 @@ from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.container import EMBEDDINGS, save
 from medrov_cli.core.weights.metadata import ArchitectureInfo
 from tolerances import BOX_ATOL_PX, SCORE_ATOL
-from ultralytics_predictor import Rival, RivalSettings, write_listing
+from ultralytics_predictor import PredictorSettings, UltralyticsPredictor, write_listing
 from weights_fixtures import metadata, unit_rows
 
 CONF = 0.25
@@ -41,8 +41,8 @@ def model(weights: Path) -> BenchmarkModel:
 
 
 @pytest.fixture(scope="module")
-def rival(model: BenchmarkModel) -> Rival:
-    return Rival(model, "cpu", CONF)
+def predictor(model: BenchmarkModel) -> UltralyticsPredictor:
+    return UltralyticsPredictor(model, "cpu", CONF)
 
 
 @pytest.fixture(scope="module")
@@ -57,20 +57,22 @@ def opened(model: BenchmarkModel, engine: str = "torch") -> Engine:
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])
 def test_both_networks_give_the_same_at_every_anchor(
-    rival: Rival, model: BenchmarkModel, squares: np.ndarray, engine: str
+    predictor: UltralyticsPredictor, model: BenchmarkModel, squares: np.ndarray, engine: str
 ) -> None:
     ours = opened(model, engine)
     assert max(found.scores.max() for found in ours.infer(squares)) > 0.3
-    scores, boxes_px = rival.differences(ours, squares)
+    scores, boxes_px = predictor.differences(ours, squares)
     assert scores < SCORE_ATOL
     assert boxes_px < BOX_ATOL_PX
-    assert rival.require_equal(ours, squares)["score"] < SCORE_ATOL
+    assert predictor.require_equal(ours, squares)["score"] < SCORE_ATOL
 
 
-def test_another_network_is_not_compared(rival: Rival, model: BenchmarkModel, squares: np.ndarray) -> None:
+def test_another_network_is_not_compared(
+    predictor: UltralyticsPredictor, model: BenchmarkModel, squares: np.ndarray
+) -> None:
     other = replace(model, classes=replace(model.classes, embeddings=model.classes.embeddings[::-1].copy()))
     with pytest.raises(MedrovError, match="scores differ by") as caught:
-        rival.require_equal(opened(other), squares)
+        predictor.require_equal(opened(other), squares)
     assert caught.value.code is ErrorCode.INTERNAL
 
 
@@ -83,20 +85,20 @@ def test_a_background_is_one_class_more(tmp_path: Path, squares: np.ndarray) -> 
     info = ArchitectureInfo("n", text_adapter=True, background=True)
     save(path, tensors, metadata("with background", architecture=info, imgsz=IMGSZ))
     model = BenchmarkModel.from_settings(BenchmarkSettings(weights=str(path)))
-    scores, boxes_px = Rival(model, "cpu", CONF).differences(opened(model), squares)
+    scores, boxes_px = UltralyticsPredictor(model, "cpu", CONF).differences(opened(model), squares)
     assert scores < SCORE_ATOL
     assert boxes_px < BOX_ATOL_PX
 
 
 def test_its_predictor_finds_what_ours_finds(
-    rival: Rival, model: BenchmarkModel, squares: np.ndarray, tmp_path: Path
+    predictor: UltralyticsPredictor, model: BenchmarkModel, squares: np.ndarray, tmp_path: Path
 ) -> None:
     """Files of the size of the model input: neither of the two scales them."""
     files = []
     for number, image in enumerate(squares):
         files.append(str(tmp_path / f"{number}.png"))
         cv2.imwrite(files[-1], image[..., ::-1])
-    found = rival.detections(RivalSettings(2, True, 1), write_listing(tmp_path / "list.txt", files))
+    found = predictor.detections(PredictorSettings(2, True, 1), write_listing(tmp_path / "list.txt", files))
     assert len(found) == 3
     compared = 0
     for (boxes, scores, labels), candidates in zip(found, opened(model).infer(squares), strict=True):
@@ -112,7 +114,9 @@ def test_its_predictor_finds_what_ours_finds(
     assert compared >= 0.9 * total
 
 
-def test_torch_and_opencv_have_their_threads_afterwards(rival: Rival, tmp_path: Path) -> None:
+def test_torch_and_opencv_have_their_threads_afterwards(
+    predictor: UltralyticsPredictor, tmp_path: Path
+) -> None:
     file = tmp_path / "a.png"
     cv2.imwrite(str(file), noise_image(0))
     listing = write_listing(tmp_path / "list.txt", [str(file)] * 3)
@@ -120,15 +124,15 @@ def test_torch_and_opencv_have_their_threads_afterwards(rival: Rival, tmp_path: 
     try:
         torch.set_num_threads(3)
         cv2.setNumThreads(2)
-        assert rival.images_per_s(RivalSettings(2, False, 2), listing) > 0
+        assert predictor.images_per_s(PredictorSettings(2, False, 2), listing) > 0
         assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 2)
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
 
 
-def test_its_settings_are_tried_both_ways(rival: Rival) -> None:
-    tried = rival.candidates()
+def test_its_settings_are_tried_both_ways(predictor: UltralyticsPredictor) -> None:
+    tried = predictor.candidates()
     assert {(own.batch, own.rect) for own in tried} == {(1, True), (1, False), (8, True), (8, False)}
     assert None in {own.threads for own in tried}
     assert not any(own.half for own in tried)  # ultralytics has no fp16 on a CPU

@@ -44,7 +44,14 @@ def test_one_engine_on_phantoms(medrov: Any, weights: Path) -> None:
 def test_a_table_for_people(medrov: Any, weights: Path, images: Path) -> None:
     done = medrov("benchmark", images, "-w", weights, "--engine", "torch", "--classes", 7, *QUICK)
     assert done.exit_code == 0, done.stderr
-    for text in ("torch-cpu", "decode", "suppression", "weights eager (", "7 made-up classes", "of 2 files"):
+    for text in (
+        "torch-cpu",
+        "decode",
+        "suppression",
+        "weights eager (",
+        "7 synthetic classes",
+        "of 2 files",
+    ):
         assert text in done.stdout
     assert "ultralytics 8" not in done.stdout.split("weights eager")[1]
 

@@ -27,11 +27,12 @@ EXIT_CODES = {
     ErrorCode.WEIGHTS_UNTRUSTED: 5,
     ErrorCode.ENCODER_MISSING: 5,
     ErrorCode.NETWORK_FORBIDDEN: 5,
-    ErrorCode.DEPENDENCY_MISSING: 1,
+    ErrorCode.DEPENDENCY_MISSING: 2,
     ErrorCode.NON_FINITE_LOSS: 1,
     ErrorCode.PARITY_FAILED: 1,
     ErrorCode.OUT_OF_MEMORY: 1,
     ErrorCode.OUTPUT_FAILED: 1,
+    ErrorCode.TRANSFER_FAILED: 1,
     ErrorCode.INTERNAL: 1,
 }
 
@@ -44,7 +45,7 @@ class Failing:
         app = typer.Typer()
         app.command("fail")(self._fail)
         app.callback()(lambda: None)
-        monkeypatch.setattr(cli, "app", app)
+        monkeypatch.setattr(cli, "make_app", lambda *_: app)
 
     def _fail(self, paths: list[str] | None = None, as_json: bool = typer.Option(False, "--json")) -> None:
         raise self.error
@@ -199,16 +200,18 @@ def test_closed_streams_are_no_failure() -> None:
     assert done.returncode == 0
 
 
-def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_program_with_its_code(number: signal.Signals, code: int, tmp_path: Path) -> None:
     script = tmp_path / "waiting.py"
     script.write_text(
         "import sys, time, typer\n"
         "from medrov_cli import cli\n"
-        "cli.app = typer.Typer()\n"
-        "@cli.app.command()\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
         "def wait() -> None:\n"
         "    print('waiting', flush=True)\n"
         "    time.sleep(60)\n"
+        "cli.make_app = lambda *words: app\n"
         "cli.main()\n"
     )
     process = subprocess.Popen(
@@ -216,9 +219,27 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (
-        130,
+        code,
         "interrupted; files that were written are complete, and --resume continues the run\n",
     )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_program_is_imported_ends_it(number: signal.Signals, code: int) -> None:
+    script = (
+        "import os, sys\n"
+        "from medrov_cli.__main__ import main\n"
+        "class Signalling:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'typer':\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Signalling())\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--version"], capture_output=True, encoding="utf-8", check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from medrov_cli.commands.signature import parameters
 from medrov_cli.core.datasets.readers.registry import READERS
@@ -62,6 +65,7 @@ def test_for_programs(medrov: Any, voc: Path, tmp_path: Path) -> None:
         "clipped_boxes": 1,
         "dropped_boxes": 0,
         "repeated_boxes": 0,
+        "warnings": [],
         "failures": [],
     }
     document = json.loads((output / "annotations.json").read_text())
@@ -163,3 +167,91 @@ def test_usage(medrov: Any, voc: Path, tmp_path: Path, options: tuple[str, ...],
 def test_every_format_can_be_asked_for() -> None:
     (form,) = (option for option in parameters(ConvertSettings) if option.field_name == "format")
     assert sorted(form.spec.choices) == sorted(entry.name for entry in READERS)
+
+
+NAME = b"DOE^JANE"
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """COCO images of several formats whose headers name a patient; the orientation of the JPEG is 6."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    picture = Image.fromarray(np.random.default_rng(3).integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    tags = Image.Exif()
+    tags[0x0112], tags[0x010E] = 6, NAME.decode()
+    texts = PngInfo()
+    texts.add_text("PatientName", NAME.decode())
+    picture.save(folder / "a.png", pnginfo=texts, exif=tags)
+    picture.save(folder / "b.jpg", exif=tags, comment=NAME)
+    picture.save(folder / "c.tif", description=NAME.decode())
+    picture.save(folder / "d.webp", exif=tags, xmp=NAME, lossless=True)
+    picture.save(folder / "e.jp2", comment=NAME, irreversible=False)
+    (folder / "f.bmp").write_bytes(encoded_bmp(picture) + NAME)
+    names = sorted(path.name for path in folder.iterdir())
+    images = [{"id": i, "file_name": name, "width": 8, "height": 6} for i, name in enumerate(names)]
+    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 2, 3, 4]} for i in range(len(names))]
+    document = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cell"}]}
+    (folder / "annotations.json").write_text(json.dumps(document))
+    return folder
+
+
+def encoded_bmp(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "BMP")
+    return stream.getvalue()
+
+
+def converted_files(medrov: Any, folder: Path, output: Path, *options: str) -> dict[str, bytes]:
+    arguments = ("data", "convert", folder, "--from", "coco", "-o", output, *ABOUT, *options)
+    done = medrov(*arguments)
+    assert done.exit_code == 0, done.stderr
+    return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
+def test_convert_leaves_out_metadata_and_keeps_the_pixels(
+    medrov: Any, photographs: Path, tmp_path: Path
+) -> None:
+    files = converted_files(medrov, photographs, tmp_path / "out")
+    assert [name for name, content in files.items() if NAME in content] == []
+    images = sorted(name for name in files if name.startswith("images/"))
+    assert images == ["images/a.png", "images/b.jpg", *(f"images/{name}.png" for name in "cdef")]
+    for name, original in zip(images, sorted(photographs.glob("[a-f].*")), strict=True):
+        with Image.open(io.BytesIO(files[name])) as written, Image.open(original) as given:
+            assert np.array_equal(np.asarray(written.convert("RGB")), np.asarray(given.convert("RGB")))
+            assert 0x0112 not in written.getexif()
+    boxes = json.loads(files["annotations.json"])["annotations"]
+    assert [box["bbox"] for box in boxes] == [[1, 2, 3, 4]] * 6  # COCO boxes are of the stored pixels
+
+
+def test_convert_with_keep_metadata_copies_png_and_jpeg(
+    medrov: Any, photographs: Path, tmp_path: Path
+) -> None:
+    files = converted_files(medrov, photographs, tmp_path / "out", "--keep-metadata")
+    assert files["images/a.png"] == (photographs / "a.png").read_bytes()
+    assert files["images/b.jpg"] == (photographs / "b.jpg").read_bytes()
+    done = medrov(
+        "data", "convert", photographs, "--from", "coco", "-o", tmp_path / "out", *ABOUT, "--resume"
+    )
+    assert done.exit_code == 2
+    assert "settings.keep_metadata: true, now false" in done.stderr
+
+
+def test_convert_below_a_file_names_the_place(medrov: Any, voc: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = medrov("data", "convert", voc, "--from", "voc", "-o", tmp_path / "file" / "out", *ABOUT)
+    assert done.exit_code == 1
+    assert f"cannot write {tmp_path / 'file' / 'out'}" in done.stderr
+
+
+def test_convert_with_a_link_in_the_output_is_refused(medrov: Any, voc: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    arguments = ("data", "convert", voc, "--from", "voc", "-o", tmp_path / "out", *ABOUT)
+    assert medrov(*arguments).exit_code == 0
+    (tmp_path / "out" / "annotations.json").unlink()
+    (tmp_path / "out" / "images").rename(tmp_path / "images")
+    (tmp_path / "out" / "images").symlink_to(tmp_path / "elsewhere")
+    done = medrov(*arguments, "--resume")
+    assert done.exit_code == 2
+    assert str(tmp_path / "out" / "images") in done.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from medrov_cli.core.datasets.dataset import load_dataset
+from medrov_cli.core.runs.locking import FolderLock
 from source_folders import Picture, write_source
 
 
@@ -51,6 +52,7 @@ def test_as_json(medrov: Any, sources: list[Path], tmp_path: Path) -> None:
                 "classes": ["red blood cell"],
                 "renamed": {"rbc": "red blood cell"},
                 "dropped": [],
+                "kind": None,
             },
             {
                 "name": "ct",
@@ -61,6 +63,7 @@ def test_as_json(medrov: Any, sources: list[Path], tmp_path: Path) -> None:
                 "classes": ["liver"],
                 "renamed": {},
                 "dropped": [],
+                "kind": None,
             },
         ],
     }
@@ -81,3 +84,43 @@ def test_exit_codes(medrov: Any, sources: list[Path], tmp_path: Path) -> None:
     assert (
         medrov("data", "merge", *sources, "-o", tmp_path / "b", "--map", tmp_path / "map.yaml").exit_code == 4
     )
+
+
+def test_merge_of_a_source_with_the_name_of_an_own_file_is_refused(
+    medrov: Any, sources: list[Path], tmp_path: Path
+) -> None:
+    sources[0].rename(tmp_path / "Merge.json")
+    done = medrov("data", "merge", tmp_path / "Merge.json", sources[1], "-o", tmp_path / "out")
+    assert done.exit_code == 4
+    assert "'Merge.json' is the name of a file of the output" in done.stderr
+
+
+def test_merge_into_a_folder_of_another_process_is_refused(
+    medrov: Any, sources: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    lock = FolderLock(tmp_path / "out")
+    lock.acquire()
+    done = medrov("data", "merge", *sources, "-o", tmp_path / "out")
+    lock.release()
+    assert done.exit_code == 2
+    assert "another process is writing there" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_kinds_come_from_a_table(medrov: Any, sources: list[Path], tmp_path: Path) -> None:
+    table = tmp_path / "kinds.csv"
+    table.write_text(
+        "source,modality,kind\nsmear,microscopy,blood smear\nct,ct,abdominal CT\nelse,ct,head CT\n"
+    )
+    out = tmp_path / "out"
+    done = medrov("data", "merge", *sources, "-o", out, "--kinds", table, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert [own["kind"] for own in done.json["sources"]] == ["blood smear", "abdominal CT"]
+    assert load_dataset(out / "dataset.yaml").kinds == ("blood smear", "abdominal CT")
+
+    table.write_text("source,kind\nsmear,blood smear\n")
+    lacking = medrov("data", "merge", *sources, "-o", tmp_path / "other", "--kinds", table, "--json")
+    assert (lacking.exit_code, lacking.json["error"]["code"]) == (4, "dataset_invalid")
+    assert "no kind for the source 'ct'" in lacking.json["error"]["message"]
+    assert not (tmp_path / "other").exists()

@@ -52,6 +52,17 @@ def test_as_json(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     assert len(reasons.read_text().splitlines()) == 5
 
 
+def test_formulas_in_names_are_marked_in_both_tables(medrov: Any, tmp_path: Path) -> None:
+    write_source(tmp_path / "=ct", [Picture("train", [("@liver", 1, 1, 5, 5)])], ["@liver"])
+    path, reasons = tmp_path / "data.yaml", tmp_path / "why.csv"
+    path.write_text('name: one\nsources: ["=ct"]\npresence: presence.csv\n')
+    done = medrov("data", "presence", path, "--reasons", reasons)
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "presence.csv").read_text() == "dataset,'@liver\n'=ct,1\n"
+    assert reasons.read_text().splitlines()[1].startswith("'=ct,'@liver,1,")
+    assert load_dataset(path).presence.tolist() == [[1]]
+
+
 def test_exit_codes(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     assert medrov("data", "presence", dataset).exit_code == 0
     again = medrov("data", "presence", dataset, "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from detect_fixtures import write_eager_detector
 from medrov_cli.commands.signature import parameters
+from medrov_cli.core.runs.locking import FolderLock
 from medrov_cli.core.settings.evaluate import EvaluateSettings
 from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.weights.container import read_metadata
@@ -122,6 +124,22 @@ def test_resume_reuses_what_is_whole(medrov: Any, dataset: Path, weights: Path, 
     other = medrov(*options, "-o", tmp_path / "b", "--resume", "--imgsz", 96)
     assert other.exit_code == 2
     assert "imgsz" in other.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+def test_a_folder_that_another_run_has_locked_is_refused(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+    predictions = write(tmp_path / "predictions.json", perfect(medrov, dataset, tmp_path))
+    options = ("eval", dataset, "--predictions", predictions, *QUICK)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    lock = FolderLock(folder)
+    lock.acquire()
+    refused = medrov(*options, "-o", folder, "--overwrite")
+    assert refused.exit_code == 2
+    assert "another process is writing there" in refused.stderr
+    assert list(folder.iterdir()) == []
+    lock.release()
+    assert medrov(*options, "-o", folder).exit_code == 0
 
 
 def test_perfect_predictions(medrov: Any, dataset: Path, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ import pytest
 from conftest import ROOT, Finished, Medrov
 from detect_fixtures import IMGSZ, write_images
 from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
+from learned_fixtures import write_random_classes
+from medrov_cli.core.base.locks import folder_beside
 from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.weights.container import sha256_of
@@ -123,6 +125,7 @@ def test_a_person_sees_a_table(export: Any, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("to", "settings"),
     [
@@ -176,6 +179,7 @@ def test_a_model_of_any_size_runs_at_another(medrov: Medrov, workshop: Workshop,
     assert_alike(found, detections(medrov, workshop.weights, images, *options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_suppression_inside_gives_what_detect_gives(
     medrov: Medrov, workshop: Workshop, images: Path, to: str
@@ -188,6 +192,18 @@ def test_suppression_inside_gives_what_detect_gives(
     options = ("--conf", 0.05, "--iou", 0.5)
     found = detections(medrov, made.output, images, *options)
     assert_alike(found, detections(medrov, workshop.weights, images, *options))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("opset", "ir"), [(None, 8), (13, 7), (17, 8), (18, 8), (21, 10)])
+def test_operator_set_is_the_given_one(workshop: Workshop, opset: int | None, ir: int) -> None:
+    """The oldest ONNX Runtime that knows an operator set knows the IR version that came with it."""
+    settings: dict[str, Any] = {} if opset is None else {"opset": opset}
+    made = workshop.export("onnx", nms=True, conf=0.05, iou=0.5, **settings)
+    model = onnx.load(str(made.output))
+    assert [(own.domain, own.version) for own in model.opset_import] == [("", opset or 17)]
+    assert model.ir_version == ir
+    onnx.checker.check_model(model, full_check=True)
 
 
 def test_other_programs_get_padded_rows(workshop: Workshop) -> None:
@@ -205,6 +221,7 @@ def test_other_programs_get_padded_rows(workshop: Workshop) -> None:
     np.testing.assert_array_equal(rows[0, :, 5], alone[0, :, 5])
 
 
+@pytest.mark.slow
 def test_classes_of_the_user_are_worked_in(medrov: Medrov, workshop: Workshop, images: Path) -> None:
     from medrov_cli.core.settings.values import parse_classes
 
@@ -249,6 +266,7 @@ def test_int8_states_its_loss(medrov: Medrov, workshop: Workshop, images: Path, 
     assert done.exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("to", "precision"), [("onnx", "fp16"), ("openvino", "fp16"), ("torchscript", "fp32")]
 )
@@ -260,6 +278,7 @@ def test_other_forms_pass_the_check(workshop: Workshop, to: str, precision: str)
         assert made.bytes < 0.6 * workshop.export(to).bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_open", [False, True])
 def test_torchscript_carries_its_metadata(workshop: Workshop, is_open: bool) -> None:
     import torch
@@ -324,6 +343,9 @@ def test_what_does_not_answer_alike_is_not_written(
         (("--to", "onnx", "--imgsz", "100"), "--imgsz 100"),
         (("--to", "onnx", "--images", "10"), "--images 10"),
         (("--to", "onnx", "-o", "model.xml"), "does not end in .onnx"),
+        (("--to", "onnx", "--opset", "12"), "--opset 12 is not from 13 to 21"),
+        (("--to", "onnx", "--opset", "99"), "default is 17"),
+        (("--to", "openvino", "--opset", "17"), "--opset needs --to onnx"),
     ],
 )
 def test_contradictions_name_the_option(
@@ -345,6 +367,30 @@ def test_what_is_there_is_replaced_only_if_told(export: Any, tmp_path: Path) -> 
     assert target.stat().st_size > 1e6
 
 
+@pytest.mark.parametrize(("to", "name"), [("onnx", "tiny.onnx"), ("openvino", "tiny")])
+def test_export_removes_what_a_killed_one_left(export: Any, tmp_path: Path, to: str, name: str) -> None:
+    """It left its working folder, and was killed while it moved the files of a folder."""
+    left = tmp_path / f".{name}.tmp" / "model.bin"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    if to == "openvino":
+        (tmp_path / name).mkdir()
+        for file in ("model.bin", "model.json", ".model.xml.0123abcd.tmp"):
+            (tmp_path / name / file).write_bytes(b"half")
+    assert export("--to", to, "-o", tmp_path / name).exit_code == 0
+    assert {path.name for path in tmp_path.rglob("*")} == (
+        {name, "tiny.json"} if to == "onnx" else {name, "model.bin", "model.json", "model.xml"}
+    )
+
+
+def test_export_to_an_output_that_another_process_writes_is_refused(export: Any, tmp_path: Path) -> None:
+    with folder_beside(tmp_path / "tiny.onnx"):
+        done = export("--to", "onnx", "-o", tmp_path / "tiny.onnx")
+    assert done.exit_code == 2
+    assert "another process is writing there" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "package"),
     [
@@ -356,14 +402,10 @@ def test_what_is_there_is_replaced_only_if_told(export: Any, tmp_path: Path) -> 
 def test_a_missing_package_is_named(
     export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], package: str
 ) -> None:
-    from medrov_cli.core.exporting import quantisation
-    from medrov_cli.core.exporting.formats import coreml_file, tensorrt_file
-
-    for module in (coreml_file, quantisation, tensorrt_file):
-        monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.chdir(tmp_path)
     done = export(*options, "--json")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert done.json["error"]["code"] == "dependency_missing"
     assert package in done.json["error"]["message"]
     assert "pip install" in done.json["error"]["hint"]
@@ -448,3 +490,40 @@ def test_nothing_is_sent(workshop: Workshop, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("classes", [(), ("--classes", "polyp,lung nodule")], ids=["alone", "with texts"])
+def test_exported_model_has_learned_classes(
+    classes: tuple[str, ...], export: Any, medrov: Medrov, workshop: Workshop, images: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.safetensors"
+    write_random_classes(path, workshop.weights, ["fracture", "polyp"], vectors=2, scale=0.5)
+    done = export("--to", "onnx", "-o", tmp_path / "m.onnx", "--learned", path, *classes, "--json")
+    assert done.exit_code == 0, done.stderr
+    expected = detections(medrov, workshop.weights, images, "--learned", path, *classes)
+    found = detections(medrov, tmp_path / "m.onnx", images)
+    for name in ("fracture", "polyp", "lung nodule")[: 3 if classes else 2]:
+        scores = [
+            sorted((own["score"] for own in record["detections"] if own["class"] == name), reverse=True)[:10]
+            for records in (expected, found)
+            for record in records
+        ]
+        assert any(scores), name
+        for first, second in zip(scores[: len(expected)], scores[len(expected) :], strict=True):
+            assert first == pytest.approx(second, abs=2e-3)
+
+
+def test_learned_classes_do_not_fit_every_export(export: Any, workshop: Workshop, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write_random_classes(path, workshop.weights, ["fracture"])
+    for options in (("--to", "torchscript"), ("--to", "onnx", "--open")):
+        done = export(*options, "--learned", path, "-o", tmp_path / "m")
+        assert done.exit_code == 2
+        assert "--learned" in done.stderr
+
+
+def test_export_below_a_file_names_the_place(export: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = export("--to", "onnx", "-o", tmp_path / "file" / "tiny.onnx")
+    assert done.exit_code == 1
+    assert f"cannot write {tmp_path / 'file' / 'tiny.onnx'}" in done.stderr

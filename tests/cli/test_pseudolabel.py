@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from medrov_cli.commands.signature import parameters
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.truth import truth_sha256
 from medrov_cli.core.records.boxes import iou_matrix, xywh_to_xyxy
+from medrov_cli.core.runs.locking import FolderLock
 from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.settings.label_rule import LabelRule
 from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
@@ -216,6 +218,25 @@ def test_the_last_shard_writes_the_dataset(medrov: Any, dataset: Path, weights: 
     # Shards of a run with other settings are no part of this one.
     other = medrov(*options, "-o", tmp_path / "out", "--shard", "1/3", "--overwrite", "--nms-iou", 0.5)
     assert other.json["waiting_for"] == ["2/3", "3/3"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+def test_shards_share_a_folder_that_a_whole_run_needs_alone(
+    medrov: Any, dataset: Path, weights: Path, tmp_path: Path
+) -> None:
+    options = ("pseudolabel", dataset, "-w", weights, *QUICK, "-o", tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    lock = FolderLock(tmp_path / "out", is_shared=True)
+    lock.acquire()
+    refused = medrov(*options)
+    assert refused.exit_code == 2
+    assert "another process is writing there" in refused.stderr
+    assert medrov(*options, "--shard", "1/2").exit_code == 0
+    lock.release()
+    lock = FolderLock(tmp_path / "out")
+    lock.acquire()
+    assert medrov(*options, "--shard", "2/2").exit_code == 2
+    lock.release()
 
 
 def test_views_and_weights_that_must_agree(medrov: Any, dataset: Path, weights: Path, tmp_path: Path) -> None:

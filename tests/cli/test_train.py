@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,46 @@ def test_bad_presets(medrov: Any, tmp_path: Path, text: str, says: str) -> None:
     none = medrov("train", "d.yaml", "-o", tmp_path / "run", "--preset", "nature")
     assert none.exit_code == 2
     assert "finetune, paper" in none.stderr
+
+
+@pytest.mark.parametrize("kind", ["no images", "no boxes"])
+def test_without_usable_validation_the_last_epoch_is_kept(
+    medrov: Any, dataset: Path, narrow: None, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "smear" / "annotations.json"
+    document = json.loads(path.read_text())
+    val = {image["id"] for image in document["images"] if image["split"] == "val"}
+    document["annotations"] = [own for own in document["annotations"] if own["image_id"] not in val]
+    if kind == "no images":
+        document["images"] = [image for image in document["images"] if image["id"] not in val]
+    path.write_text(json.dumps(document))
+    done = medrov("train", dataset, "--output", tmp_path / "run", *QUICK, "--epochs", 2, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert done.json["best_epoch"] == 2
+    assert ["validation" in warning for warning in done.json["warnings"]] == [True]
+    assert "the weights of the last epoch are kept" in done.stderr
+
+
+def test_unreadable_images_are_skipped_and_named(
+    medrov: Any, dataset: Path, narrow: None, tmp_path: Path
+) -> None:
+    images = tmp_path / "smear" / "images"
+    for name in ("3.png", "9.png"):  # of the training and of the validation split
+        (images / name).write_bytes((images / name).read_bytes()[:100])
+    done = medrov("train", dataset, "--output", tmp_path / "run", *QUICK, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert done.json["best"]["val"]["smear"]["images"] == IMAGES["val"] - 1
+    assert sum("skipped: 1" in warning for warning in done.json["warnings"]) == 2
+    assert all(any(name in warning for warning in done.json["warnings"]) for name in ("3.png", "9.png"))
+    (images / "4.png").unlink()
+    done = medrov("train", dataset, "--output", tmp_path / "other", *QUICK)
+    assert (done.exit_code, "3.png" in done.stderr) == (4, True)
+
+
+def test_unreadable_image_of_the_only_batch_is_named(
+    medrov: Any, dataset: Path, narrow: None, tmp_path: Path
+) -> None:
+    image = tmp_path / "smear" / "images" / "3.png"
+    image.write_bytes(image.read_bytes()[:100])
+    done = medrov("train", dataset, "--output", tmp_path / "run", *QUICK, "--batch", IMAGES["train"])
+    assert (done.exit_code, "3.png" in done.stderr) == (4, True)

@@ -115,7 +115,7 @@ def test_show_says_how_scores_are_calibrated(run: Run, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     text = " ".join(out.split())
     assert "calibrated (isotonic) on phantoms, val, 320 px" in text
-    assert "lung nodule 0.40, red blood cell 0.10; any other text 0.30" in text
+    assert "lung nodule 0.40, red blood cell 0.10; rare classes 0.30" in text
     found = json.loads(run("show", path, "--json")[1])["metadata"]["calibration"]
     assert (found["method"], found["dataset"], found["split"], found["imgsz"]) == (
         "isotonic",
@@ -129,6 +129,7 @@ def test_show_says_how_scores_are_calibrated(run: Run, tmp_path: Path) -> None:
         "f1": 0.6,
         "raw": [0.2, 0.6],
         "calibrated": [0.0, 1.0],
+        "free_threshold": None,
     }
     assert "raw; one threshold for all classes" in run("show", write_detector(tmp_path / "n.safetensors"))[1]
 

@@ -190,6 +190,8 @@ def test_the_embedded_model_finds_something_true(name: str, class_name: str) -> 
     truth = _truth()
     overlaps = []
     for record in map(json.loads, done.stdout.splitlines()):
+        if "findings" in record:
+            continue
         objects = truth[name, record["frame"]]
         true = [o["box_xyxy"] for o in objects if o["class"] == class_name]
         found = [d["box_xyxy"] for d in record["detections"] if d["class"] == class_name]
@@ -220,7 +222,8 @@ def test_the_array_job_shares_the_work(tmp_path: Path) -> None:
     lines = [part.read_text().splitlines() for part in parts]
     assert all(lines)
     assert sorted(lines[0] + lines[1]) == sorted(whole.read_text().splitlines())
-    assert len(lines[0] + lines[1]) == 3 + VOLUME_SLICES
+    images_of_both = [line for line in lines[0] + lines[1] if "findings" not in json.loads(line)]
+    assert len(images_of_both) == 3 + VOLUME_SLICES
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,9 @@ def test_a_run_goes_on_from_a_cut_at_any_byte(mixed: Path, weights: Path, batch:
         (mixed / "cut").mkdir()
         (mixed / "cut" / "run.json").write_bytes(expected["run.json"])
         (mixed / "cut" / PARTIAL).write_bytes(lines[:cut])
+        # The page of the report contains the thumbnails of what was done before the cut.
+        thumbnails = Path("report", "thumbnails")
+        shutil.copytree(mixed / "whole" / thumbnails, mixed / "cut" / thumbnails)
         again: list[dict[str, Any]] = []
         config = config_for(weights, "cut", batch=batch, resume=True)
         assert run_detection(config, on_record=again.append) == summary
@@ -141,7 +145,8 @@ def test_a_finished_run_is_told_again_and_not_written_again(mixed: Path, weights
     summary = run_detection(config_for(weights, "whole"))
     stamps = {path: path.stat().st_mtime_ns for path in (mixed / "whole").rglob("*")}
     again: list[dict[str, Any]] = []
-    assert run_detection(config_for(weights, "whole", resume=True), on_record=again.append) == summary
+    told = run_detection(config_for(weights, "whole", resume=True), on_record=again.append)
+    assert told == replace(summary, left_out=())  # no format is written again
     assert len(again) == 12
     assert {path: path.stat().st_mtime_ns for path in (mixed / "whole").rglob("*")} == stamps
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from medrov_cli.core.base import files
 from medrov_cli.core.base.environment import cache_dir
+from medrov_cli.core.base.errors import CacheWarning
 from medrov_cli.core.base.files import known_sha256
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
@@ -86,22 +88,48 @@ def test_a_changed_file_is_read_again(large: Path, change: Callable[[Path], None
     assert known_sha256(large) == digest(OTHER)
 
 
-def test_what_has_rotted_is_found_by_reading(large: Path, reads: list[Path]) -> None:
+def test_a_file_that_the_disk_has_damaged_is_found_by_reading(large: Path, reads: list[Path]) -> None:
     known_sha256(large)
     (stamp,) = (cache_dir() / "sha256").iterdir()
-    stamp.write_text(stamp.read_text().replace(digest(LARGE), digest(OTHER)))
+    known = json.loads(stamp.read_text())
+    known["sha256"] = digest(OTHER)
+    del known["checksum"]
+    text = json.dumps(known, sort_keys=True)
+    stamp.write_text(json.dumps({**known, "checksum": digest(text.encode())}))
     assert known_sha256(large) == digest(OTHER)  # the stamp is believed
     assert known_sha256(large, reread=True) == digest(LARGE)
     assert known_sha256(large) == digest(LARGE)  # and is set right
     assert len(reads) == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"state": 1, "sha256": "0"}', "\0"])
-def test_a_damaged_stamp_is_as_good_as_none(large: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: "\0",
+        lambda text: text.replace(digest(LARGE), digest(OTHER)),
+        lambda text: text.replace('"sha256"', '"sha256": "0", "sha256"'),
+    ],
+)
+def test_a_damaged_stamp_is_replaced_after_a_warning(large: Path, change: Callable[[str], str]) -> None:
     known_sha256(large)
     (stamp,) = (cache_dir() / "sha256").iterdir()
-    stamp.write_text(content)
+    whole = stamp.read_text()
+    stamp.write_text(change(whole))
+    with pytest.warns(CacheWarning, match="sha256"):
+        assert known_sha256(large) == digest(LARGE)
+    assert json.loads(stamp.read_text()) == json.loads(whole)
+
+
+def test_a_stamp_of_an_earlier_version_is_replaced(large: Path) -> None:
+    known_sha256(large)
+    (stamp,) = (cache_dir() / "sha256").iterdir()
+    known = json.loads(stamp.read_text())
+    del known["checksum"]
+    stamp.write_text(json.dumps(known))
     assert known_sha256(large) == digest(LARGE)
+    assert "checksum" in json.loads(stamp.read_text())
 
 
 def test_a_file_that_may_still_be_changing_gets_no_stamp(tmp_path: Path, reads: list[Path]) -> None:

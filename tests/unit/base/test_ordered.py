@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from medrov_cli.core.base import ordered
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.ordered import OrderedReader, OrderedWriter
 
@@ -80,6 +85,50 @@ def test_reading_stops_when_it_is_left() -> None:
     before = threading.active_count()
     with OrderedReader(["abcdefgh"] * 50, letters, threads=3) as reader:
         next(iter(reader))
+    assert threading.active_count() == before
+
+
+def interrupt_at(step: int) -> Callable[[FrameType, str, Any], Any]:
+    """Return a trace function that raises ``KeyboardInterrupt`` at a line of the reader in this thread."""
+    seen = itertools.count()
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename != ordered.__file__ or frame.f_code.co_name == "__exit__":
+            return None
+        if event == "line" and next(seen) == step:
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+def read_interrupted_at(step: int) -> bool:
+    """Read sources with an interruption at a step; return whether there was one."""
+
+    def endless(source: int) -> Iterator[int]:
+        return itertools.count(source) if source == 2 else iter(range(3))
+
+    sys.settrace(interrupt_at(step))
+    try:
+        with OrderedReader(range(6), endless, threads=2) as reader:
+            for _, item in reader:
+                if item == 6:
+                    break
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+def test_an_interruption_at_any_line_ends_the_reader() -> None:
+    before = threading.active_count()
+    steps = itertools.takewhile(read_interrupted_at, itertools.count())
+    worker = threading.Thread(target=lambda: [*steps, counted.append(True)], daemon=True)
+    counted: list[bool] = []
+    worker.start()
+    worker.join(60)
+    assert counted, "the reader waits for ever"
     assert threading.active_count() == before
 
 

@@ -254,3 +254,34 @@ def test_findings_are_in_order_and_the_same_again(chest: Path) -> None:
     result = check(chest)
     assert [f.severity for f in result.findings] == [Severity.ERROR, Severity.ERROR, Severity.WARNING]
     assert check(chest) == result
+
+
+def test_names_that_are_no_classes_or_written_twice(chest: Path) -> None:
+    def name(document) -> None:
+        document["categories"] += [{"id": 8, "name": "_background_"}, {"id": 9, "name": "Left Lung"}]
+
+    edit(chest, name)
+    found = {finding.code: finding for finding in check(chest).findings}
+    assert found[Code.CLASS_NO_OBJECT].where == "_background_"
+    assert "'Left Lung'" in found[Code.CLASS_SPELLING].message
+
+
+def test_boxes_that_are_fractions_or_corners(chest: Path) -> None:
+    def corners(document) -> None:
+        for own in document["annotations"]:
+            left, top, width, height = own["bbox"]
+            own["area"] = width * height
+            own["bbox"] = [left, top, left + width, top + height]
+
+    assert Code.BOX_FORM not in codes(chest)
+    edit(chest, corners)
+    (found,) = (finding for finding in check(chest).findings if finding.code is Code.BOX_FORM)
+    assert "corners" in found.message
+
+    def fractions(document) -> None:
+        for own in document["annotations"]:
+            own["bbox"] = [0.1, 0.1, 0.5, 0.5]
+
+    edit(chest, fractions)
+    (found,) = (finding for finding in check(chest).findings if finding.code is Code.BOX_FORM)
+    assert "fractions" in found.message

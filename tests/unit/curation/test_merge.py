@@ -118,7 +118,7 @@ def test_names_are_mapped_once(folders: list[Path], tmp_path: Path) -> None:
         ("drop: rbc\n", "'drop' is not a list"),
         ("rename: {rbc: }\n", "renamed to an empty name"),
         ("- rbc\n", "not a class map"),
-        ("rename: {rbc: [\n", "not a yaml file"),
+        ("rename: {rbc: [\n", "not YAML"),
     ],
 )
 def test_maps_that_do_not_fit_are_refused(

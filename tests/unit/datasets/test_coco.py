@@ -29,22 +29,24 @@ from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
     CocoError,
     CocoImage,
-    CocoResult,
     numbered_categories,
 )
+from medrov_cli.core.datasets.coco_result import CocoResult
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.source_set import open_source
 
+_CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")  # others are refused
+TEXTS, SHORT_TEXTS = st.text(_CHARACTERS, max_size=5), st.text(_CHARACTERS, max_size=4)
 NUMBERS = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
 """Any JSON value."""
 KEYS = st.sampled_from(["segmentation", "licence", "ü", "", "source", "score"])
 UNKNOWN = st.dictionaries(KEYS, VALUES, max_size=3)
-IDS = st.integers(0, 2**60) | st.text(max_size=4)
+IDS = st.integers(0, 2**60) | SHORT_TEXTS
 BOXES = st.lists(NUMBERS, min_size=4, max_size=4)
 
 
@@ -62,9 +64,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     return shuffled(
         {
             "images": [shuffled({**draw(UNKNOWN), **image, "id": own}) for own in images],
-            "categories": [
-                shuffled({**draw(UNKNOWN), "name": draw(st.text()), "id": own}) for own in categories
-            ],
+            "categories": [shuffled({**draw(UNKNOWN), "name": draw(TEXTS), "id": own}) for own in categories],
             "annotations": [
                 shuffled(
                     {
@@ -257,7 +257,6 @@ HOSTILE_RECORDS = [
     (changed("annotations", bbox=[0, 0, 2]), "annotation 3 has no box of four numbers"),
     (changed("annotations", bbox=[0, 0, 2, None]), "annotation 3 has no box of four numbers"),
     (changed("annotations", bbox=[0, 0, 2, float("nan")]), "annotation 3 has no box of four numbers"),
-    (changed("annotations", bbox=[0, 0, 2, 10**400]), "annotation 3 has no box of four numbers"),
     (changed("annotations", area="large"), "annotation 3 has an area that is no number"),
 ]
 """Refused where records are checked."""
@@ -286,7 +285,7 @@ def test_records_can_be_checked_one_by_one(value: Any, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe{}", b'\xef\xbb\xbf{"images": []}', b"[" * 100_000, b"9" * 5000]
+    "content", [b"", b"{", b"\xff\xfe{}", b'\xef\xbb\xbf{"images": ', b"[" * 100_000, b"9" * 5000, b"9" * 400]
 )
 def test_what_is_not_json_is_refused_as_that(content: bytes) -> None:
     for read in (read_document, read_results):

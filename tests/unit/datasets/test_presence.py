@@ -11,7 +11,7 @@ import pytest
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.omnis import find_column, omnis_presence
-from medrov_cli.core.datasets.presence import presence_from_annotations, read_presence
+from medrov_cli.core.datasets.presence import presence_csv, presence_from_annotations, read_presence
 from medrov_cli.core.settings.train_groups import AugmentationSettings
 from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings
 from medrov_cli.core.training.data.prompting import ClassTexts
@@ -49,7 +49,7 @@ def test_rows_and_columns_in_any_order(tmp_path: Path) -> None:
         ("dataset,liver\nct,0\nsmear,-1\n", "annotates"),
         ("dataset,kidney\nct,1\nsmear,-1\n", "does not annotate"),
         ("dataset,liver\nct\nsmear,-1\n", "fields"),
-        ("", "cannot be read"),
+        ("", "empty table"),
     ],
 )
 def test_refusals(tmp_path: Path, text: str, says: str) -> None:
@@ -182,3 +182,16 @@ def test_a_possible_class_is_no_negative_where_its_source_is_shown(tmp_path: Pat
         seen["some"] |= bool(spared.any())
         seen["none"] |= bool((~spared).any())
     assert seen == {"some": True, "none": True}
+
+
+def test_names_that_a_spreadsheet_would_compute_are_marked_and_read_back(tmp_path: Path) -> None:
+    sources, classes = ("=ct", "'=ct", "'mr"), ("-polyp", "+cell", "liver")
+    values = [[1, 0, -1], [0, 1, 0], [-1, -1, 1]]
+    annotated = presence_from_annotations([[0], [1], [2]], 3)
+    path = tmp_path / "presence.csv"
+    path.write_text(presence_csv(sources, classes, values))
+    assert path.read_text() == ("dataset,'-polyp,'+cell,liver\n'=ct,1,0,-1\n''=ct,0,1,0\n''mr,-1,-1,1\n")
+    np.testing.assert_array_equal(read_presence(path, sources, classes, annotated), values)
+    path.write_text("dataset,-polyp\n=ct,1\n'mr,-1\n''=ct,0\n")
+    table = read_presence(path, sources, classes, annotated)
+    np.testing.assert_array_equal(table[:, 0], [1, 0, -1])

@@ -10,7 +10,8 @@ import pytest
 
 from changed_settings import with_changes
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError
-from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
+from medrov_cli.core.detection.resume import count_kept, next_position
+from medrov_cli.core.detection.shards import describe_inputs
 from medrov_cli.core.detection.summary import RunSummary
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.settings.detect import DetectSettings
@@ -131,7 +132,7 @@ def test_a_run_is_described_by_names_and_sizes_of_its_inputs(tmp_path: Path) -> 
     file.write_bytes(b"123")
 
     def described(*paths: Path) -> Any:
-        return describe_run({}, [], {}, [Input(str(path)) for path in paths])["inputs"]
+        return describe_inputs([Input(str(path)) for path in paths])
 
     before = described(file, tmp_path / "missing")
     assert before["count"] == 2

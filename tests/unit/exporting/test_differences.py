@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.engines.exported.export_metadata import Suppression
-from medrov_cli.core.exporting.differences import COUNTED_SCORE, LIMITS, compare, judge, suppressed_share
+from medrov_cli.core.exporting.differences import (
+    COUNTED_SCORE,
+    LIMITS,
+    compare,
+    require_within_limits,
+    suppressed_share,
+)
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.suppression import select
 from medrov_cli.core.settings.choices import ExportPrecision
@@ -41,7 +47,7 @@ def test_figures_are_those_computed_by_hand() -> None:
     expected = Fixed(BOXES, [[0.5, 0.01], [0.04, 0.0]])
     found = Fixed([[0, 0, 8, 9], [0, 0, 0, 0]], [[0.4, 0.01], [0.04, 0.03]])
     done: list[int] = []
-    parity = compare(expected, found, SQUARES, done.append)
+    parity = compare(expected, found, SQUARES, lambda count, *_: done.append(count))
     assert (parity.images, parity.counted) == (3, 3)  # the second anchor is below what counts
     assert parity.score_max == pytest.approx(0.1)
     assert parity.score_mean == pytest.approx(0.1)  # one pair an image counts
@@ -53,9 +59,7 @@ def test_figures_are_those_computed_by_hand() -> None:
 
 @pytest.mark.parametrize("scores", [[[np.nan, 0.0], [0.0, 0.0]], [[0.5, 0.01]]])
 def test_what_is_no_number_or_of_another_shape_is_beyond_every_limit(scores: list[list[float]]) -> None:
-    parity = compare(
-        Fixed(BOXES, [[0.5, 0.01], [0.04, 0.0]]), Fixed(BOXES[: len(scores)], scores), SQUARES, print
-    )
+    parity = compare(Fixed(BOXES, [[0.5, 0.01], [0.04, 0.0]]), Fixed(BOXES[: len(scores)], scores), SQUARES)
     for limits in LIMITS.values():
         assert parity.score_max > 1e6 >= (limits.score_max or 0)
 
@@ -64,10 +68,10 @@ def test_what_is_no_number_or_of_another_shape_is_beyond_every_limit(scores: lis
 def test_the_judge_refuses_exactly_what_is_above_its_limit(value: float, limit: float) -> None:
     figures = [("always fine", 9.0, None), ("score", value, limit)]
     if value <= limit:
-        judge(figures, ExportPrecision.INT8)
+        require_within_limits(figures, ExportPrecision.INT8)
         return
     with pytest.raises(MedrovError) as caught:
-        judge(figures, ExportPrecision.INT8)
+        require_within_limits(figures, ExportPrecision.INT8)
     assert caught.value.code is ErrorCode.PARITY_FAILED
     assert "score" in caught.value.message
     assert "always fine" not in caught.value.message

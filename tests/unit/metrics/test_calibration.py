@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.calibration import calibration_curve
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -20,7 +21,20 @@ from medrov_cli.core.metrics.calibration import (
     fit_platt,
     reliability,
 )
-from medrov_cli.core.metrics.operating import ClassScores, Fitted, best_f1, join_scores, limit_absent
+from medrov_cli.core.metrics.expected_f1 import (
+    DEFAULT_THRESHOLD,
+    SmoothCounts,
+    smooth_threshold,
+    threshold_of,
+)
+from medrov_cli.core.metrics.operating import (
+    SMOOTHING,
+    ClassScores,
+    Fitted,
+    best_f1,
+    join_scores,
+    limit_absent,
+)
 from medrov_cli.core.records.score_maps import CalibrationInfo, ClassCalibration
 from medrov_cli.core.weights.metadata import WeightsMetadata
 from weights_fixtures import metadata
@@ -170,53 +184,82 @@ def test_best_f1_by_hand() -> None:
     level = np.array([0.9, 0.8, 0.7, 0.6])
     assert best_f1(level, np.array([True, True, False, True]), 3).threshold == 0.6  # 2 * 3 / (4 + 3)
     assert best_f1(level, np.array([True, True, False, False]), 2).threshold == 0.8
-    assert best_f1(level, np.array([True, True, False, False]), 2, slack=0.25).threshold == 0.7  # 4 / 5
     assert best_f1(scores[:0], np.zeros(0, dtype=bool), 3) is None
     assert best_f1(scores, np.zeros(5, dtype=bool), 0) is None
 
 
-def test_slack_does_not_show_everything_of_a_class_that_finds_nothing() -> None:
-    scores = np.linspace(0.02, 0.9, 45)  # steps of 0.02
-    nothing = np.zeros(45, dtype=bool)
-    assert best_f1(scores, nothing, 10, slack=0.01).threshold == 0.9
-    one = scores == 0.9  # F1 2 / 501 with it alone
-    assert best_f1(scores, one, 500, slack=0.01).threshold == 0.9
-    info = fit_calibration(["hopeless"], [class_scores(scores, nothing, 10)], method="platt", **FIT)
-    assert (info.classes[0].threshold, info.pooled.threshold) == (0.9, 0.9)
+def test_a_smooth_threshold_by_hand() -> None:
+    """One object is found at logit 0, and there are false positives at -2: the best is between."""
+    own = class_scores(np.array([0.5, *[expit(-2)] * 3]), np.array([True, False, False, False]), 1)
+    grid = np.linspace(-6, 2, 801)
+    right, wrong = expit((0 - grid) / SMOOTHING), 3 * expit((-2 - grid) / SMOOTHING)
+    expected = grid[int((2 * right / (right + wrong + 1)).argmax())]
+    found = smooth_threshold(SmoothCounts.of_class(own).f1, 0.01)
+    assert np.log(found / (1 - found)) == pytest.approx(expected, abs=0.05)
+    assert -1.9 < expected < 0
+    assert threshold_of(own) == found, "the typical class of one class is itself"
+
+
+def test_few_objects_are_pulled_towards_the_typical_class() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(400)
+    typical = [class_scores(scores, scores > 0.6, 200) for _ in range(9)]
+    lucky = class_scores(np.array([0.95, 0.3, 0.2]), np.array([True, False, False]), 1)
+    many = class_scores(np.full(40, 0.2), np.ones(40, dtype=bool), 40)
+
+    def threshold(*classes: ClassScores) -> float:
+        names = [str(number) for number in range(len(classes))]
+        return fit_calibration(names, classes, method="platt", **FIT).classes[-1].threshold
+
+    together = threshold(*typical)
+    assert abs(threshold(*typical, lucky) - together) < abs(threshold_of(lucky) - together)
+    assert threshold(*typical, many) == pytest.approx(threshold_of(many), abs=0.03), "forty are enough"
+
+
+def test_a_class_that_finds_nothing_is_not_shown_from_zero() -> None:
+    scores = np.linspace(0.02, 0.9, 45)
+    hopeless = class_scores(scores, np.zeros(45, dtype=bool), 10)
+    alone = fit_calibration(["hopeless"], [hopeless], method="platt", **FIT)
+    assert alone.classes == ()
+    assert alone.pooled.threshold == DEFAULT_THRESHOLD
+    good = np.linspace(0.02, 1, 100)
+    info = fit_calibration(
+        ["good", "hopeless"], [class_scores(good, good > 0.5, 50), hopeless], method="platt", **FIT
+    )
+    own = info.for_name(["hopeless"])
+    assert own.name == "hopeless"
+    assert own.threshold > 0.3
 
 
 def test_scores_below_the_floor_take_no_part_in_a_fit() -> None:
-    scores = np.concatenate((np.linspace(0.2, 0.9, 30), np.full(40, 0.005)))
-    right = np.ones(70, dtype=bool)
-    info = fit_calibration(["a"], [class_scores(scores, right, 70)], method="platt", **FIT)
-    assert info.classes[0].threshold == pytest.approx(0.2)
+    above, right = np.linspace(0.2, 0.9, 30), np.ones(30, dtype=bool)
+    below = np.concatenate((above, np.full(4000, 0.005)))
+    alone = fit_calibration(["a"], [class_scores(above, right, 30)], method="platt", **FIT)
+    info = fit_calibration(["a"], [class_scores(below, np.arange(4030) < 30, 30)], method="platt", **FIT)
+    assert info.classes == alone.classes
     assert info.classes[0].calibrated == (round(31 / 32, 6),)
+    assert 0.01 <= info.classes[0].threshold < 0.2
 
 
-def test_scarce_classes_share_what_all_together_give() -> None:
+def test_scarce_classes_have_the_map_of_all_together() -> None:
     rng = np.random.default_rng(0)
     many, few = rng.random(100), rng.random(5)
     info = fit_calibration(
-        ["common", "rare"], [class_scores(many, many > 0.5, 50), class_scores(few, few > 0.9, 2)],
-        method="isotonic", **FIT,
-    )  # fmt: skip
-    assert [own.name for own in info.classes] == ["common"]
+        ["common", "rare", "nowhere"],
+        [
+            class_scores(many, many > 0.5, 50),
+            class_scores(few, few > 0.9, 2),
+            class_scores(few, few > 2, 0),
+        ],
+        method="isotonic",
+        **FIT,
+    )
+    assert [own.name for own in info.classes] == ["common", "rare"]
     assert info.for_name(["Common"]).name == "common"
-    assert info.for_name(["rare", "other"]) is info.pooled
-
-
-def test_a_class_that_is_hardly_found_takes_the_threshold_of_all() -> None:
-    good, bad = np.linspace(0.02, 1, 100), np.linspace(0.02, 0.9, 100)
-    hits = np.zeros(100, dtype=bool)
-    hits[1] = True
-    info = fit_calibration(
-        ["good", "bad"], [class_scores(good, good > 0.5, 50), class_scores(bad, hits, 30)],
-        method="platt", **FIT,
-    )  # fmt: skip
-    own = info.for_name(["bad"])
-    assert own.name == "bad"
-    assert own.f1 < 0.2
-    assert own.threshold == info.pooled.threshold > 0.3
+    rare = info.for_name(["rare"])
+    assert (rare.raw, rare.calibrated) == (info.pooled.raw, info.pooled.calibrated)
+    assert info.for_name(["common"]).raw != rare.raw
+    assert info.for_name(["nowhere", "other"]) is info.pooled
 
 
 def test_a_limit_of_absent_false_positives_raises_the_thresholds_that_cost_least() -> None:

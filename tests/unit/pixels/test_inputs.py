@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 from image_files import row, write_dicom
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.pixels.inputs import expand_inputs, natural_key
+from medrov_cli.core.pixels.inputs import expand_inputs, visible_files
+from medrov_cli.core.pixels.names import natural_key
 
 PIXELS = row([0, 50, 100], "uint16")
 AXIAL = [1, 0, 0, 0, 1, 0]
@@ -176,3 +179,64 @@ def test_natural_order_is_a_total_order(texts: list[str]) -> None:
 def test_numbers_are_ordered_as_numbers(first: int, second: int) -> None:
     names_in_order = sorted([f"a{first}b", f"a{second}b"], key=natural_key)
     assert names_in_order == [f"a{number}b" for number in sorted([first, second])]
+
+
+class _Stdin:
+    """Standard input of given bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.buffer = BytesIO(data)
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_list_of_paths_in_any_encoding(encoding: str, end: str) -> None:
+    text = f"a.png{end}{end}höhle 1.png{end}"
+    inputs = expand_inputs(["-"], stdin=_Stdin(text.encode(encoding)))
+    assert [item.path for item in inputs] == ["a.png", "höhle 1.png"]
+
+
+def test_list_of_paths_keeps_bytes_that_are_no_text() -> None:
+    inputs = expand_inputs(["-"], stdin=_Stdin(b"\xef\xbb\xbfa\xff.png\nb.png\n"))
+    assert [os.fsencode(item.path) for item in inputs] == [b"a\xff.png", b"b.png"]
+
+
+@pytest.mark.parametrize("end", [b"\0", b""])
+def test_list_with_null_characters(end: bytes) -> None:
+    data = b"a\nb.png\0 c .png\0\0d\xff\r\0a\0b" + end
+    inputs = expand_inputs(["-"], stdin=_Stdin(data), ends_with_null=True)
+    assert [os.fsencode(item.path) for item in inputs] == [b"a\nb.png", b" c .png", b"d\xff\r", b"a", b"b"]
+
+
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    study, pool = tmp_path / "study", tmp_path / "pool"
+    for folder in (study / "own", pool / "deep", study / ".hidden"):
+        folder.mkdir(parents=True)
+    for path in (study / "own/a.png", pool / "deep/b.png", study / ".hidden/c.png"):
+        path.write_bytes(b"\x89PNG\r\n\x1a\n")
+    for name, target in (
+        ("alias", study / "own"),  # a folder that has a path of its own below the study
+        ("far", pool),
+        ("far again", pool),
+        ("loop", study),
+        ("shown", study / ".hidden"),
+        ("nowhere", tmp_path / "missing"),
+    ):
+        (study / name).symlink_to(target)
+    found = [item.path for item in expand_inputs([str(study)])]
+    assert found == [str(study / name) for name in ("far/deep/b.png", "own/a.png", "shown/c.png")]
+    assert visible_files(study, lambda path: path.suffix == ".png") == [
+        "far/deep/b.png",
+        "own/a.png",
+        "shown/c.png",
+    ]
+
+
+def test_linked_folder_as_an_argument(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert [item.path for item in expand_inputs([str(tmp_path / "link")])] == [str(tmp_path / "link/a.png")]

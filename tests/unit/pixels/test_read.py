@@ -33,7 +33,7 @@ PIXELS = row([0, 50, 100], "uint16")
         (b"RIFF\x10\0\0\0AVI LIST", Kind.VIDEO),
         (b"RIFF\x10\0\0\0WAVEfmt ", None),
         (b"\0\0\0\x18ftypisom", Kind.VIDEO),
-        (b"\0\0\0\x18ftypheic", None),
+        (b"\0\0\0\x18ftypheic", Kind.HEIC),
         (b"\x1aE\xdf\xa3", Kind.VIDEO),
         (b"BM" + bytes(12) + b"\x28\0\0\0", Kind.BMP),
         (b"BMW is a maker of cars", None),
@@ -195,3 +195,10 @@ def write_jpeg_dicom(path: Path, codestream: bytes) -> None:
     dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     dataset.PixelData = encapsulate([codestream])
     dataset.save_as(path, enforce_file_format=True)
+
+
+@pytest.mark.parametrize("name", ["a.img", "a.RAW", "a.zraw"])
+def test_voxels_without_a_header_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(bytes(100))
+    error = error_of(tmp_path / name)
+    assert (error.code, "header" in error.message) == (ErrorCode.UNSUPPORTED_FORMAT, True)

@@ -19,7 +19,6 @@ from medrov_cli.core.base.errors import ErrorCode
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.prediction.classes import ClassList
-from medrov_cli.core.prediction.detection_journal import DetectionJournal
 from medrov_cli.core.prediction.ensemble import Ensemble, View
 from medrov_cli.core.prediction.open_predictor import PredictorParts
 from medrov_cli.core.prediction.predictor import Predictor
@@ -27,6 +26,7 @@ from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.pseudolabeling.search import search_samples
 from medrov_cli.core.records.boxes import flip_boxes
 from medrov_cli.core.records.detections import Candidates, Detections
+from medrov_cli.core.runs.detection_journal import DetectionJournal
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.settings.label_rule import LabelRule
@@ -166,7 +166,7 @@ def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path:
     config = settings_of(tmp_path / "no.yaml", batch=4, threads=2)
     journal = DetectionJournal(None, {}, resume=False)
 
-    def advance(done: int, total: int) -> None:
+    def advance(done: int, total: int | None, stage: str) -> None:
         assert total == 40
         searched[0] = done
 
@@ -183,7 +183,7 @@ def settings_of(dataset: Path, *, batch: int, threads: int = 4) -> PseudolabelSe
 
 def searched(
     samples: list[Sample], path: Path, *, resume: bool, batch: int = 2
-) -> tuple[list[list[int]], list[tuple[int, int]], DetectionJournal]:
+) -> tuple[list[list[int]], list[tuple[int, int | None]], DetectionJournal]:
     """Search with a journal; return the batches by where their squares are, the progress, the journal."""
     batches: list[list[int]] = []
     find = white_square(by_side)
@@ -194,10 +194,16 @@ def searched(
         return found
 
     ensemble = Ensemble([view(predict, 80, np.arange(4))], LabelRule())
-    progress: list[tuple[int, int]] = []
+    progress: list[tuple[int, int | None]] = []
+
+    def advance(done: int, total: int | None, _: str) -> None:
+        progress.append((done, total))
+
     with closing(DetectionJournal(path, {"batch": batch, "images": len(samples)}, resume=resume)) as journal:
         config = settings_of(path, batch=batch)
-        search_samples(ensemble, samples, config, journal, lambda *now: progress.append(now))
+        search_samples(
+            ensemble, samples, config, journal, lambda done, total, _: progress.append((done, total))
+        )
     return batches, progress, journal
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.prediction.scoring import DEFAULT_CONF, Scoring
+from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.records.score_maps import ClassCalibration
+from medrov_cli.core.settings.groups import DEFAULT_CONF
 from medrov_cli.core.weights.metadata import ClassEntry
 from weights_fixtures import made_up_calibration, metadata
 
@@ -28,8 +29,22 @@ def scoring(conf: float | None = None, *, raw_scores: bool = False, weights: Any
 def test_each_class_has_its_operating_point() -> None:
     for raw_scores in (False, True):
         own = scoring(raw_scores=raw_scores)
-        assert own.thresholds.tolist() == [0.4, 0.4, 0.1, 0.3]
+        assert own.thresholds.tolist() == [0.4, 0.4, 0.1, 0.25]
         assert own.kind == ("raw" if raw_scores else "calibrated")
+        assert own.warnings == ("no operating point; shown from a raw score of 0.25: 'polyp'",)
+
+
+def test_a_class_of_the_weights_that_was_too_rare_has_the_threshold_of_all_classes() -> None:
+    weights = metadata(vocabulary=(ClassEntry("polyp"),), calibration=made_up_calibration())
+    own = Scoring.from_metadata([("Polyp",)], weights, conf=None, raw_scores=False)
+    assert (own.thresholds.tolist(), own.warnings) == ([0.3], ())
+
+
+def test_a_warning_names_five_classes() -> None:
+    names = [(f"class {number}",) for number in range(7)]
+    own = Scoring.from_metadata(names, WEIGHTS, conf=None, raw_scores=False)
+    assert own.warnings[0].endswith("'class 0', 'class 1', 'class 2', 'class 3', 'class 4' and 2 more")
+    assert Scoring.from_metadata(names, WEIGHTS, conf=0.1, raw_scores=False).warnings == ()
 
 
 def test_conf_is_in_the_unit_of_the_shown_score() -> None:

@@ -32,8 +32,8 @@ from medrov_cli.core.reports.plots import write_plots
 from report_documents import HOSTILE, empty_report, full_report
 
 SECTIONS = (
-    *("key-figures", "warnings", "ap", "froc", "pr", "reliability", "operating-points", "absent"),
-    *("open-vocabulary", "synonyms", "nms-ap", "confusion", "sizes", "comparison"),
+    *("key-figures", "warnings", "ap", "froc", "volumes", "pr", "reliability", "operating-points", "absent"),
+    *("open-vocabulary", "synonyms", "nms-ap", "confusion", "image-kinds", "sizes", "comparison"),
     *("false-positives", "misses", "settings"),
 )
 PLOTS = ("pr", "froc", "reliability", "confusion", "sizes", "absent")
@@ -428,6 +428,14 @@ def test_a_plot_without_data_is_left_out(tmp_path: Path, keys: tuple[str, ...], 
         parent = parent[key]
     parent[keys[-1]] = None
     assert {path.stem for path in write_plots(tmp_path, report)} == set(PLOTS) - {plot}
+
+
+def test_image_kinds_and_their_confusions_are_shown(tmp_path: Path) -> None:
+    kinds = Page(section(page_of(tmp_path, full_report()), "image-kinds"))
+    texts = [text.strip() for _, text in kinds.texts if text.strip()]
+    assert any("Right kind 0.9750, right modality 1.0000" in text for text in texts)
+    row = texts.index("chest CT", texts.index("Most frequent confusions of kinds"))
+    assert texts[row : row + 3] == ["chest CT", "abdominal CT", "1"]
 
 
 def svg_texts(path: Path) -> list[str]:

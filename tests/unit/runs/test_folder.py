@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.journal import Journal
 from medrov_cli.core.runs.kind import RecordFile, RunKind, exclusive_kind
+from medrov_cli.core.runs.locking import FolderLock
 
 KIND = RunKind(
     taken=Refusal("{folder} is taken", "Resume it."),
@@ -172,6 +174,79 @@ def test_second_claim_is_refused_while_the_first_lasts(tmp_path: Path, how: dict
         assert "another process is writing there" in refusal(tmp_path, **how)
         assert temporary.exists()
     claimed(tmp_path, **how).close()
+
+
+@needs_locks
+def test_shared_claims_exclude_exclusive_ones_and_keep_the_files_of_living_runs(tmp_path: Path) -> None:
+    shard = replace(KIND, is_shared=True)
+    with claimed(tmp_path, kind=shard), whole_file(tmp_path / "table.csv") as living:
+        dead = tmp_path / ".table.csv.0123abcd.tmp"
+        dead.write_text("half")
+        claimed(tmp_path, kind=shard, resume=True).close()
+        assert (living.exists(), dead.exists()) == (True, False)
+        assert "another process is writing there" in refusal(tmp_path, resume=True)
+    with claimed(tmp_path, resume=True):
+        assert "another process is writing there" in refusal(tmp_path, kind=shard, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "to"), [("views", "elsewhere"), ("views/deep", "elsewhere"), ("views", "nothing")]
+)
+def test_claim_of_a_folder_with_a_link_to_a_folder_is_refused(tmp_path: Path, name: str, to: str) -> None:
+    link, elsewhere = tmp_path / "out" / name, tmp_path / "elsewhere"
+    link.parent.mkdir(parents=True)
+    elsewhere.mkdir()
+    stale = elsewhere / ".a.png.0123abcd.tmp"
+    stale.write_text("")
+    link.symlink_to(tmp_path / to)
+    assert f"{link} is a symbolic link" in refusal(tmp_path / "out")
+    assert names(tmp_path / "out") == sorted({name.split("/", maxsplit=1)[0], name})
+    assert stale.exists()
+
+
+def test_links_that_appear_during_a_run_are_not_followed(tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with claimed(out):
+        (out / "new").symlink_to(elsewhere)
+        with pytest.raises(MedrovError) as caught, whole_file(out / "new" / "deep" / "a.txt"):
+            raise AssertionError("unreachable")
+    assert caught.value.code is ErrorCode.USAGE
+    assert str(out / "new") in caught.value.message
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_links_outside_of_the_folder_and_to_it_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    with claimed(tmp_path / "out"), whole_file(tmp_path / "out" / "views" / "a.txt") as temporary:
+        temporary.write_text("a")
+    assert names(tmp_path / "disk") == ["run.json", "views", "views/a.txt"]
+
+
+def test_claim_that_loses_a_race_leaves_the_files_of_the_winner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The winner runs between the check and the lock of the loser."""
+    acquire = FolderLock.acquire
+    rivals = iter([{"a": "winner"}])
+
+    def late(self: FolderLock) -> None:
+        for record in rivals:
+            winner = RunFolder(tmp_path, KIND, Journal(tmp_path / "last.txt"))
+            winner.claim(record, resume=False)
+            assert winner.journal is not None
+            winner.journal.open(lambda _: 0)
+            winner.finish()
+        acquire(self)
+
+    monkeypatch.setattr(FolderLock, "acquire", late)
+    loser = RunFolder(tmp_path, KIND, Journal(tmp_path / "last.txt"))
+    with pytest.raises(MedrovError) as caught:
+        loser.claim({"a": "loser"}, resume=False)
+    assert caught.value.code is ErrorCode.USAGE
+    assert json.loads((tmp_path / "run.json").read_text()) == {"a": "winner"}
+    assert names(tmp_path) == ["last.txt", "run.json"]
 
 
 @needs_locks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,3 +121,23 @@ def test_a_full_disk_is_an_output_error() -> None:
 def test_a_number_that_json_has_no_form_for_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         json_line({"score": float("nan")})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("how", ["symlink", "hardlink", "fifo"])
+def test_a_journal_is_not_written_through_a_link_or_a_device(tmp_path: Path, how: str) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("precious")
+    journal = Journal(tmp_path / "out" / "d.jsonl")
+    journal.partial.parent.mkdir()
+    if how == "symlink":
+        journal.partial.symlink_to(precious)
+    elif how == "hardlink":
+        os.link(precious, journal.partial)
+    else:
+        os.mkfifo(journal.partial)
+    with pytest.raises(MedrovError) as caught:
+        journal.open(none_of)
+    assert caught.value.code is ErrorCode.USAGE
+    assert str(journal.partial) in caught.value.message
+    assert precious.read_text() == "precious"

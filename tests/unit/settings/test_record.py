@@ -61,7 +61,8 @@ def test_the_settings_of_a_detection_run_have_their_keys_in_order() -> None:
     assert json.dumps(results_record(settings)) == (
         '{"weights": "medrov-n", "conf": 0.5, "raw_scores": false, "iou": 0.7, "max_det": 300, '
         '"window": "auto", "axis": "axial", "precision": "fp32", "formats": ["csv", "jsonl", "png"], '
-        '"shard": "1/3", "phi": "drop", "timings": false}'
+        '"shard": "1/3", "tile": "auto", "overlap": 0.2, "mpp": null, "region": null, "search_glass": false, '
+        '"shard_by": "inputs", "phi": "drop", "timings": false}'
     )
 
 

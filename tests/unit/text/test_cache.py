@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from medrov_cli.core.base.environment import cache_dir
+from medrov_cli.core.base.errors import CacheWarning
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.text.cache import MANY_FILES, EmbeddingCache
 from medrov_cli.core.text.embedding import embed_texts
@@ -111,9 +112,43 @@ def of_another_encoder(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"tiny", b"huge"))
 
 
+def negated(path: Path) -> None:
+    """Change the sign of a number, which changes no norm."""
+    content = path.read_bytes()
+    number = -np.frombuffer(content[-4:], np.float32)
+    path.write_bytes(content[:-4] + number.tobytes())
+
+
+def turned(path: Path) -> None:
+    """Exchange the halves of the numbers, which changes no norm."""
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    middle = start + (len(content) - start) // 2
+    path.write_bytes(content[:start] + content[middle:] + content[start:middle])
+
+
+def of_another_text(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"polyp", b"liver"))
+
+
+def without_checksum(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"sha256", b"sha512"))
+
+
 @pytest.mark.parametrize(
     "damage",
-    [truncated, empty, foreign, not_a_number, long, of_another_encoder],
+    [
+        truncated,
+        empty,
+        foreign,
+        not_a_number,
+        long,
+        of_another_encoder,
+        negated,
+        turned,
+        of_another_text,
+        without_checksum,
+    ],
     ids=lambda damage: damage.__name__,
 )
 def test_a_damaged_file_is_removed_after_a_warning(
@@ -156,6 +191,15 @@ def test_a_new_text_is_encoded_once_and_a_damaged_entry_again(clip_folder: Path)
     assert len(warnings) == 1
     assert entry.read_bytes() == written
     embed_texts(["flying saucer"], encoder=spec, warn=silent)
+
+
+def test_a_changed_entry_changes_no_embedding_and_is_a_warning_of_python(clip_folder: Path) -> None:
+    spec = f"local-dir:{clip_folder}"
+    first = embed_texts(["flying saucer"], encoder=spec)
+    (entry,) = (cache_dir() / "text").rglob("*.safetensors")
+    turned(entry)
+    with pytest.warns(CacheWarning, match="damaged and are computed again"):
+        np.testing.assert_allclose(embed_texts(["flying saucer"], encoder=spec), first, atol=1e-7)
 
 
 def test_an_unwritable_cache_costs_time_only(

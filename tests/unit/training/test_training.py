@@ -92,7 +92,9 @@ def test_killed_run_ends_as_an_undisturbed_one(
 def test_files_of_a_run(config: TrainSettings) -> None:
     stages: list[str] = []
     result = run_training(dataclasses.replace(config, epochs=1), lambda p: stages.append(p.stage))
-    assert set(stages) == {"precision", "read", "train", "val", "epoch"}
+    assert set(stages) == {"precision", "read", "train", "val", "epoch"} | (
+        {"notice"} if result.notices else set()
+    )
     settings = json.loads((config.output / "config.json").read_text())
     assert (settings["precision"], settings["precision_reason"]) == ("fp32", "as asked for")
     assert settings["imgsz"] == 64
@@ -104,6 +106,7 @@ def test_files_of_a_run(config: TrainSettings) -> None:
     assert cv2.imread(str(config.output / "curves.png")) is not None
     metadata = read_metadata(result.weights)
     assert [c.name for c in metadata.vocabulary] == ["left lung", "right lung", "nuclei"]
+    assert all(c.object_px is not None and c.mpp is None for c in metadata.vocabulary)
     assert metadata.training.datasets[0].licence == "CC0"
     assert metadata.results["val"]["epoch"] == 1
     np.testing.assert_allclose(np.linalg.norm(load_embeddings(result.weights), axis=1), 1, atol=1e-3)

@@ -105,9 +105,9 @@ def test_unknown_objects_end_to_end(
     seen: list[tuple[Any, ...]] = []
     call = PseudoLabeller.__call__
 
-    def spy(self: PseudoLabeller, lesson: Any, batch: Any, candidates: Any) -> Any:
-        taught, counts = call(self, lesson, batch, candidates)
-        seen.append((lesson, taught, counts))
+    def spy(self: PseudoLabeller, given: Any, batch: Any, candidates: Any) -> Any:
+        taught, counts = call(self, given, batch, candidates)
+        seen.append((given, taught, counts))
         return taught, counts
 
     monkeypatch.setattr(PseudoLabeller, "__call__", spy)
@@ -129,14 +129,14 @@ def test_unknown_objects_end_to_end(
     )
     assert history[0]["added_a_step"]["unknown"] > 0.5
     assert all(np.isfinite(value) for value in history[-1]["loss"].values())
-    for lesson, taught, counts in seen:
-        asked = lesson.text.shape[1]
-        assert taught.text.shape[1] - asked <= rules.max_unknown
+    for given, taught, counts in seen:
+        prompts = given.text.shape[1]
+        assert taught.text.shape[1] - prompts <= rules.max_unknown
         torch.testing.assert_close(taught.text.norm(dim=-1), torch.ones(taught.text.shape[:2]))
-        new = taught.targets.labels >= asked
+        new = taught.targets.labels >= prompts
         assert int(new.sum()) == counts.unknown_classes
         assert (
-            len(taught.targets.labels) - len(lesson.targets.labels)
+            len(taught.targets.labels) - len(given.targets.labels)
             == counts.known_classes + counts.unknown_classes
         )
 

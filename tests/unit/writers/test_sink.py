@@ -17,8 +17,9 @@ from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.records.frame import Frame, ModelIdentity
 from medrov_cli.core.settings.choices import OUTPUT_FORMATS, parse_formats
 from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.writers.format_files import all_writers
 from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter, Writer
-from medrov_cli.core.writers.sink import OutputFolder, all_writers, is_overlay
+from medrov_cli.core.writers.sink import OutputFolder, is_overlay
 
 RUN = {"settings": {"conf": 0.25, "iou": 0.7}, "classes": ["polyp"]}
 MODEL = ModelIdentity("n", "0", "1", "minilm", "torch", 64)
@@ -162,9 +163,16 @@ def test_a_format_writes_the_files_that_it_names(tmp_path: Path, writer: Writer)
     boxes, scores, labels = np.array([[1.0, 2, 5, 6]]), np.array([0.9]), np.zeros(1, np.int64)
     detections = Detections(boxes, scores, labels, ("polyp",), Frame(pixels, "a.png"), MODEL)
     if isinstance(writer, RecordWriter):
-        writer.write_record(tmp_path, detections, pixels)
+        writer.write_record(tmp_path, "scan.png", detections, pixels)
     if isinstance(writer, ViewWriter):
-        writer.finish(tmp_path, lambda: [item_to_record(detections)], RunFacts(("polyp",), {}))
+        summary = {
+            "inputs": 1,
+            "failed": 0,
+            "images": 1,
+            "detections": 1,
+            "detections_by_class": {"polyp": 1},
+        }
+        writer.finish(tmp_path, lambda: [item_to_record(detections)], RunFacts(("polyp",), summary))
     expected = set() if writer.name == "jsonl" else set(writer.files)  # the sink itself writes that one
     assert {path.name for path in tmp_path.iterdir()} == expected
 
@@ -172,10 +180,10 @@ def test_a_format_writes_the_files_that_it_names(tmp_path: Path, writer: Writer)
 def test_formats_have_different_files() -> None:
     assert [writer.name for writer in all_writers()] == list(OUTPUT_FORMATS)
     files = [name for writer in all_writers() for name in writer.files]
-    assert len(files) == len(set(files)) == 7
+    assert len(files) == len(set(files)) == 14
 
 
-@pytest.mark.parametrize("name", ["coco", "csv", "yolo", "png"])
+@pytest.mark.parametrize("name", ["coco", "csv", "yolo", "png", "html"])
 def test_formats_that_are_files_alone_need_a_folder(name: str) -> None:
     with pytest.raises(MedrovError, match=f"--format {name} needs --output") as caught:
         run_detection(DetectSettings(inputs=("a.png",), formats=("jsonl", name)))

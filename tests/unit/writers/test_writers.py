@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.name_collisions import collision_key
 from medrov_cli.core.writers.coco_files import write_coco_dataset, write_coco_results
 from medrov_cli.core.writers.csv_table import COLUMNS, write_csv
 from medrov_cli.core.writers.json_document import write_document
-from medrov_cli.core.writers.naming import output_path
+from medrov_cli.core.writers.naming import distinct_names, output_path, without_suffix
 from medrov_cli.core.writers.yolo_labels import write_yolo
 
 CLASSES = ("lung nodule", "polyp")
@@ -57,6 +58,17 @@ def test_csv_has_one_row_for_a_detection_an_empty_image_and_a_failed_input(tmp_p
         ["b.png", "0", "200", "100", *[""] * 10],
         ["c.dcm", "3", "200", "100", "", "lung nodule", "0.5", "0", "0", "200", "100", "", "", ""],
     ]
+
+
+def test_csv_has_no_formulas_in_paths_and_class_names(tmp_path: Path) -> None:
+    formulas = ["=1+1.png", "+1.png", "-1.png", "@SUM(1).png", "\t=1.png", "\r=1.png", "'quoted.png"]
+    records = [image(name, detection("=cmd", 0.5, -1.5, 0, 4, 4)) for name in (*formulas, "a=1.png")]
+    write_csv(tmp_path / "d.csv", [*records, failure("=broken.png")])
+    with (tmp_path / "d.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))[1:]
+    assert [row[0] for row in rows] == [*(f"'{name}" for name in formulas), "a=1.png", "'=broken.png"]
+    assert {row[COLUMNS.index("class")] for row in rows[:-1]} == {"'=cmd"}
+    assert rows[0][COLUMNS.index("x1")] == "-1.5"  # a number is no text
 
 
 def test_csv_takes_names_that_need_quotes_or_are_not_utf8(tmp_path: Path) -> None:
@@ -169,6 +181,56 @@ def test_a_full_disk_is_an_error_and_leaves_no_half_file(tmp_path: Path) -> None
 )
 def test_output_names_keep_the_path_of_the_input(path: str, frames: int | None, expected: str) -> None:
     assert output_path(Path("out"), path, 7, frames, ".png") == Path("out") / expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["v.avi", "v/frame-00000.png"], ["v.avi/frame-00000.txt", "v/frame-00000.txt"]),
+        (["A.png", "a.png"], ["A-28e6ae4e.png.txt", "a-7f071235.png.txt"]),
+    ],
+)
+def test_yolo_labels_of_videos_and_twins_have_their_own_files(
+    tmp_path: Path, paths: list[str], names: list[str]
+) -> None:
+    records = [image(path) | {"frame_count": None if path.endswith("avi") else 1} for path in paths]
+    write_yolo(tmp_path, lambda: records, CLASSES)
+    labels = tmp_path / "labels"
+    assert sorted(str(path.relative_to(labels)) for path in labels.rglob("*.txt")) == names
+
+
+NAME = st.sampled_from(["a", "A", "a.txt", "a.png", "a.PNG", "a.txt.avi", "\u00e9.png", "e\u0301.png", "b"])
+
+
+@given(
+    st.lists(st.tuples(NAME, NAME).map("/".join) | NAME, max_size=8),
+    st.sampled_from([".txt", ".png"]),
+    st.booleans(),
+)
+def test_distinct_names_never_collide(paths: list[str], suffix: str, is_short: bool) -> None:
+    """Whether an input has one frame or more is not known to the names."""
+    names = distinct_names(paths, suffix, is_short=is_short)
+    files: dict[str, str] = {}
+    own_folders: dict[str, str] = {}
+    folders = set()
+    for path in set(paths):
+        name = names.get(path) or (without_suffix(path) if is_short else path)
+        single = output_path(Path(), name, 0, 1, suffix)
+        several = output_path(Path(), name, 0, 2, suffix)
+        for key in {collision_key(str(single)), collision_key(str(several))}:
+            assert files.setdefault(key, path) == path
+        assert own_folders.setdefault(collision_key(str(several.parent)), path) == path
+        folders |= {collision_key(str(folder)) for folder in single.parents[:-1]}
+    assert not files.keys() & (own_folders.keys() | folders)
+    assert not own_folders.keys() & folders
+
+
+def test_distinct_names_keep_the_names_of_inputs_that_do_not_collide() -> None:
+    assert distinct_names(["a/x.png", "b/x.png", "a/y.dcm"], ".png") == {}
+    assert distinct_names(["a/x.png", "a/x.jpg"], ".txt", is_short=True) == {
+        "a/x.png": "a/x.png",
+        "a/x.jpg": "a/x.jpg",
+    }
 
 
 STEP = st.sampled_from(["..", "_up", "__up", "_root", "a", "a.png", "b" * 250, "b" * 251])

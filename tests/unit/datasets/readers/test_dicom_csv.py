@@ -71,6 +71,8 @@ def test_rsna(tmp_path: Path) -> None:
     assert boxes(found["a.dcm"]) == []  # looked at, and nothing there
     assert boxes(found["b.dcm"]) == [("pneumonia", 2, 1, 3, 4), ("pneumonia", 5.5, 0, 2, 1)]
     assert reading.class_names == ("pneumonia",)
+    (told,) = reading.warnings
+    assert told.endswith("not_in_the_table.dcm")
     for label in ("lung opacity", "1=lung opacity"):
         named = read(folder, csv=tmp_path / "labels.csv", labels=parse_labels(label))
         assert named.class_names == ("lung opacity",)

@@ -224,6 +224,8 @@ def test_a_segmentation_that_names_no_series_belongs_to_the_one_in_its_frame_of_
     write_series(tmp_path, 1, series="1.2.4", FrameOfReferenceUID="1.8")
     write_segmentation(tmp_path / "seg.dcm", [on(0, 1, BLOCK)], [LIVER], series=())
     assert boxes(images(read(tmp_path))) == [[("liver", 1, 2, 2, 3)]]
+    (told,) = read(tmp_path).warnings
+    assert told.startswith("1 series without a segmentation were left out")
     write_series(tmp_path, 1, series="1.2.4")
     assert collected(read(tmp_path))[1].code is ErrorCode.NOT_FOUND  # it may be either
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -328,3 +329,61 @@ def test_nothing_to_read(tmp_path: Path, form: str) -> None:
     with pytest.raises(MedrovError) as caught:
         read(folder, labels=LabelMap())
     assert caught.value.code is codes.get(form, ErrorCode.NO_INPUT)
+
+
+def write_nrrd(path: Path, data: np.ndarray[Any, Any]) -> None:
+    """Write voxels in RAS with the sizes of `AFFINE`, gzipped behind the header."""
+    kind = {"uint8": "uint8", "int16": "int16"}[data.dtype.name]
+    lines = (
+        "NRRD0005",
+        f"type: {kind}",
+        "dimension: 3",
+        f"sizes: {' '.join(map(str, data.shape))}",
+        "encoding: gzip",
+        "endian: little",
+        "space: right-anterior-superior",
+        "space directions: (1,0,0) (0,2,0) (0,0,3)",
+        "space origin: (0,0,0)",
+    )
+    path.write_bytes("\n".join(lines).encode() + b"\n\n" + gzip.compress(data.tobytes(order="F")))
+
+
+def write_metaimage(path: Path, data: np.ndarray[Any, Any]) -> None:
+    """Write voxels in RAS with the sizes of `AFFINE`, in a data file."""
+    kind = {"uint8": "MET_UCHAR", "int16": "MET_SHORT"}[data.dtype.name]
+    fields = {
+        "NDims": "3",
+        "DimSize": " ".join(map(str, data.shape)),
+        "ElementType": kind,
+        "ElementSpacing": "1 2 3",
+        "TransformMatrix": "-1 0 0 0 -1 0 0 0 1",
+        "Offset": "0 0 0",
+        "ElementDataFile": f"{path.stem}.raw",
+    }
+    path.write_text("".join(f"{name} = {value}\n" for name, value in fields.items()))
+    path.with_suffix(".raw").write_bytes(data.tobytes(order="F"))
+
+
+def write_pair(path: Path, data: np.ndarray[Any, Any]) -> None:
+    nib.save(nib.Nifti1Pair(data, AFFINE), path)
+
+
+@pytest.mark.parametrize("image_format", [0, 1, 2, 3])
+@pytest.mark.parametrize("label_format", [0, 1, 2, 3])
+def test_volumes_of_all_formats(tmp_path: Path, image_format: int, label_format: int) -> None:
+    """Image and labels of the same place, in any two formats, give the boxes of two NIfTI files."""
+    writers = ((save, ".nii.gz"), (write_nrrd, ".nrrd"), (write_metaimage, ".mhd"), (write_pair, ".hdr"))
+    data = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
+    pair(tmp_path / "nifti", labels((BLOCK, 1)))
+    save(tmp_path / "nifti" / "p1.nii.gz", data)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for (write, suffix), name, values in (
+        (writers[image_format], "p1", data),
+        (writers[label_format], "p1_seg", labels((BLOCK, 1))),
+    ):
+        write(folder / f"{name}{suffix}", values)
+    expected, found = slices(read(tmp_path / "nifti")), slices(read(folder))
+    assert boxes(found) == boxes(expected) != {}
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.read(), other.read())

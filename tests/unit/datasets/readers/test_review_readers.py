@@ -13,9 +13,9 @@ import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case, local_case
+from medrov_cli.core.datasets.image_names import address_readings, leaves_folder
 from medrov_cli.core.datasets.readers.find_reader import find_reader
-from medrov_cli.core.datasets.readers.shared.addresses import local_names
-from medrov_cli.core.datasets.readers.shared.rotated_boxes import enclosing_box
+from medrov_cli.core.datasets.readers.shared.shape_boxes import enclosing_box
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
@@ -78,9 +78,10 @@ def test_no_address_leads_out_of_the_folder(tmp_path: Path) -> None:
     image_file(tmp_path / "secret.png")
     image_file(tmp_path / "in" / "images" / "a.png")
     for address in ("../secret.png", "/data/local-files/?d=../secret.png", "images/%2e%2e/../secret.png"):
-        assert not [name for name in local_names(address) if ".." in name.split("/")]
-        with fails(ErrorCode.NOT_FOUND):
+        assert all(leaves_folder(path) or ".." not in path.split("/") for path in address_readings(address))
+        with pytest.raises(MedrovError) as caught:
             read_tasks(tmp_path / "in", task(address, {"result": []}))
+        assert caught.value.code in (ErrorCode.BAD_METADATA, ErrorCode.NOT_FOUND)
 
 
 def test_the_annotation_that_counts(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_two_labels_of_a_rectangle_are_two_boxes_and_other_results_are_no_boxes(
 @pytest.mark.parametrize(
     ("result", "what"),
     [
-        (region("x", 0, 0, 1, 1, type="polygonlabels"), "polygonlabels"),
+        (region("x", 0, 0, 1, 1, type="keypointlabels"), "keypointlabels"),
         (region("x", 0, 0, 1, 1, image_rotation=90), "rotated"),
         (region([], 0, 0, 1, 1), "without a label"),
         (region("x", 0, 0, 1, 1, value={"width": "1"}), "number in width"),
@@ -196,8 +197,13 @@ def test_an_export_of_a_cvat_project(tmp_path: Path) -> None:
     assert reading.class_names == ("polyp", 'cyst & "x"')
 
 
+def subsets(folder: Path, size_hw: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+    for subset in ("Train", "Validation"):
+        image_file(folder / "images" / subset / "a.png", size_hw)
+
+
 def test_a_crowd_of_cvat(tmp_path: Path) -> None:
-    image_file(tmp_path / "images" / "a.png")
+    subsets(tmp_path)
     first, _ = read_cvat(tmp_path, CVAT.format(crowd="true", shape=""))
     assert [a.crowd for a in first.annotations] == [True, False]
 
@@ -205,20 +211,21 @@ def test_a_crowd_of_cvat(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "what"),
     [
-        ('<polygon label="x" points="1,1;2,2;3,1"></polygon>', "polygon"),
-        ('<mask label="x" rle="1" left="1" top="1" width="1" height="1"></mask>', "mask"),
+        ('<polygon label="x" points="1,1;2,2"></polygon>', "polygon"),
+        ('<mask label="x" rle="1,2" left="1" top="1" width="1" height="1"></mask>', "mask"),
+        ('<polyline label="x" points="1,1;2,2;3,1"></polyline>', "polyline"),
         ('<box label="x" xtl="1" ytl="1" xbr="nan" ybr="2"></box>', "xbr"),
         ('<box xtl="1" ytl="1" xbr="2" ybr="2"></box>', "without a label"),
     ],
 )
 def test_shapes_of_cvat_that_are_no_boxes(tmp_path: Path, shape: str, what: str) -> None:
-    image_file(tmp_path / "images" / "a.png")
+    subsets(tmp_path)
     with fails(ErrorCode.BAD_METADATA, what):
         read_cvat(tmp_path, CVAT.format(crowd="false", shape=shape))
 
 
 def test_an_image_of_another_size(tmp_path: Path) -> None:
-    image_file(tmp_path / "images" / "a.png", (50, 100))
+    subsets(tmp_path, (50, 100))
     with fails(ErrorCode.BAD_METADATA, "100 x 50"):
         read_cvat(tmp_path, CVAT.format(crowd="false", shape=""))
 
@@ -258,3 +265,11 @@ def test_a_box_that_is_turned() -> None:
     assert enclosing_box((1, 2, 3, 4), 360, (0, 0)) == (1, 2, 3, 4)
     # A square of side 2 about its middle, turned by 45 degrees: its diagonal is 2.828.
     assert enclosing_box((9, 9, 2, 2), 45, (10, 10)) == pytest.approx((8.586, 8.586, 2.828, 2.828), abs=1e-3)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_the_mark_of_an_xml_file_counts(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "annotations.xml"
+    mark = "\ufeff" if encoding.endswith(("be", "le")) else ""
+    path.write_bytes((mark + '<?xml version="1.0" encoding="utf-8"?><a name="ä"/>').encode(encoding))
+    assert read_xml(path).get("name") == "ä"

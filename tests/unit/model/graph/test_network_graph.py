@@ -111,7 +111,7 @@ def test_parts_are_worked_out_to_the_same_boxes_and_scores(floor: float) -> None
     detector = detector_of(background=True)
     tensors = tensors_of(detector)
     boxes, scores = (array[0] for array in by_torch(detector, images()))
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=64, batch=1, bytes_in=True)
+    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=64, batch=1, bytes_in=True, pooled=True)
     parts = {name: value[0] for name, value in by_graph(tensors, form, images()).items()}
     found = decode_anchors(parts, fold_text(tensors, TEXT), floor, (64, 64))
     kept = scores.max(1) >= floor
@@ -124,7 +124,7 @@ def test_parts_of_a_large_image_are_those_of_the_whole(monkeypatch: pytest.Monke
     detector = detector_of()
     tensors, pixels = tensors_of(detector), images(96, 96)
     boxes, scores = (array[0] for array in by_torch(detector, pixels))
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=96, batch=1, bytes_in=True)
+    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=96, batch=1, bytes_in=True, pooled=True)
     parts = {name: value[0] for name, value in by_graph(tensors, form, pixels).items()}
     found = decode_anchors(parts, fold_text(tensors, TEXT), 0.0, (96, 96))
     np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=BOX_ATOL_PX)

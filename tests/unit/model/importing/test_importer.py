@@ -191,6 +191,25 @@ def test_tensors_of_every_layout_are_read(tensor: torch.Tensor, tmp_path: Path) 
     assert np.array_equal(found, expected)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 6, 7])
+@pytest.mark.parametrize("added", [b"", b"x"])
+def test_a_storage_that_ends_within_a_value_is_refused(kept: int, added: bytes, tmp_path: Path) -> None:
+    torch.save({"x": torch.tensor([[1.5, -2.25]])}, tmp_path / "whole.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.pt") as source,
+        zipfile.ZipFile(tmp_path / "cut.pt", "w") as target,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            cut = (content if added else content[:kept]) + added
+            target.writestr(name, cut if name.endswith("/data/0") else content)
+    with TorchArchive(tmp_path / "cut.pt", InputLimits()) as archive:
+        reference = archive.content()["x"]
+        with pytest.raises(MedrovError, match=r"cut\.pt") as caught:
+            archive.tensor(reference)
+    assert (caught.value.code, caught.value.exit_code) == (ErrorCode.WEIGHTS_CORRUPT, ExitCode.WEIGHTS)
+
+
 def test_tensors_of_big_endian_machines_are_read(tmp_path: Path) -> None:
     torch.save({"x": torch.tensor([[1.5, -2.25]])}, tmp_path / "little.pt")
     with (

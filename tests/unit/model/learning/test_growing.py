@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from medrov_cli.core.model.learning.growing import can_grow, grow
-from medrov_cli.core.model.network import SCALES, Architecture, Detector
+from medrov_cli.core.model.network import Architecture, Detector
+from medrov_cli.core.model.scales import SCALES
 from tolerances import SCORE_ATOL
 
 

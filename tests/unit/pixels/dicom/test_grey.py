@@ -27,7 +27,7 @@ def test_stored_rescale_window(tmp_path: Path) -> None:
     path = write_dicom(
         tmp_path / "a.dcm", row([0, 864, 1064, 1263, 4000], "uint16"), WindowCenter=40, WindowWidth=400, **HU
     )
-    frame = read_one(path)
+    frame = read_one(path, "tag")
     assert grey(frame) == [[0, 0, 128, 255, 255]]
     assert frame.window == Window("tag", "tag:1", 40, 400)
     assert frame.modality is Modality.CT
@@ -43,7 +43,7 @@ def test_monochrome1_is_inverted_last(tmp_path: Path) -> None:
         PhotometricInterpretation="MONOCHROME1",
         **HU,
     )
-    assert grey(read_one(path)) == [[255, 255, 127, 0]]
+    assert grey(read_one(path, "tag")) == [[255, 255, 127, 0]]
 
 
 def test_signed_twelve_bits(tmp_path: Path) -> None:
@@ -104,7 +104,9 @@ def test_a_tag_that_is_missing_falls_back_with_a_sentence(tmp_path: Path) -> Non
     path = write_dicom(tmp_path / "a.dcm", row([0, 50, 100], "uint16"))
     frame = read_one(path, "tag:2")
     assert grey(frame) == [[0, 128, 255]]
-    assert frame.window == Window("range", None, 50, 100)
+    assert frame.window == Window(
+        "percentile", None, 50, 99
+    )  # the 0.5th and the 99.5th of 0, 50, 100: 0.5, 99.5
     assert any("no window of that number" in warning for warning in frame.warnings)
 
 
@@ -136,7 +138,7 @@ def test_a_preset_without_hu_falls_back_with_a_sentence(tmp_path: Path, attribut
     frame = read_one(path, "lung")
     assert grey(frame) == [[0, 128, 255]]
     assert frame.window is not None
-    assert frame.window.source == "range"
+    assert frame.window.source == "percentile"
     assert any("Hounsfield" in warning for warning in frame.warnings)
 
 
@@ -175,18 +177,20 @@ def test_one_bit_segmentation(tmp_path: Path) -> None:
     assert grey(read_one(path)) == [[255, 0, 0, 255], [0, 255, 255, 0]]
 
 
-def test_the_range_leaves_padding_out(tmp_path: Path) -> None:
+def test_the_percentiles_leave_padding_out(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", row([-2000, 0, 50, 100], "int16"), PixelPaddingValue=-2000)
     frame = read_one(path)
     assert grey(frame) == [[0, 0, 128, 255]]
-    assert frame.window == Window("range", None, 50, 100)
+    assert frame.window == Window(
+        "percentile", None, 50, 99
+    )  # the 0.5th and the 99.5th of 0, 50, 100: 0.5, 99.5
 
 
-def test_a_negative_slope_keeps_the_range_upright(tmp_path: Path) -> None:
+def test_a_negative_slope_keeps_the_grey_upright(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", row([0, 50, 100], "uint16"), RescaleSlope=-2, RescaleIntercept=10)
     frame = read_one(path)
     assert grey(frame) == [[255, 128, 0]]
-    assert frame.window == Window("range", None, -90, 200)
+    assert frame.window == Window("percentile", None, -90, 198)  # -189 to 9
 
 
 def test_an_invalid_window_is_left_out_with_a_sentence(tmp_path: Path) -> None:
@@ -226,7 +230,7 @@ def enhanced(pixels: np.ndarray[Any, Any]) -> dict[str, Any]:
 def test_functional_groups_of_enhanced_frames(tmp_path: Path) -> None:
     pixels = np.array([[[5, 30, 55, 55]], [[5, 55, 105, 105]]], dtype=np.uint16)
     # After the rescale 0, 50, 100, 100 and 0, 100, 200, 200.
-    frames = read_all(write_dicom(tmp_path / "a.dcm", pixels, **enhanced(pixels)))
+    frames = read_all(write_dicom(tmp_path / "a.dcm", pixels, **enhanced(pixels)), "tag")
     assert [grey(frame) for frame in frames] == [[[1, 129, 255, 255]], [[0, 1, 255, 255]]]
     assert [frame.window for frame in frames] == [
         Window("tag", "tag:1", 50, 101),
@@ -237,7 +241,7 @@ def test_functional_groups_of_enhanced_frames(tmp_path: Path) -> None:
     assert read_all(tmp_path / "a.dcm", "soft")[0].window == Window("preset", "soft", 50, 400)
 
 
-def test_float_pixels_use_their_range_unless_asked(tmp_path: Path) -> None:
+def test_float_pixels_use_their_percentiles_unless_asked(tmp_path: Path) -> None:
     pixels = row([0, 0.5, 2], "float32")
     path = tmp_path / "a.dcm"
     dataset = dicom_dataset(pixels, WindowCenter=0.5, WindowWidth=1)
@@ -247,5 +251,5 @@ def test_float_pixels_use_their_range_unless_asked(tmp_path: Path) -> None:
     dataset.save_as(path, enforce_file_format=True)
     frame = read_one(path)
     assert grey(frame) == [[0, 64, 255]]
-    assert frame.window == Window("range", None, 1, 2)
+    assert frame.window == Window("percentile", None, pytest.approx(0.995), pytest.approx(1.98))
     assert grey(read_one(path, "tag")) == [[0, 128, 255]]

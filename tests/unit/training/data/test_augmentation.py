@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from medrov_cli.core.datasets.laterality import mirror_rows, mirrored_name
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.train_groups import AugmentationSettings
-from medrov_cli.core.training.data.augmentation import Tile, place_mosaic, place_single, turn_and_flip
+from medrov_cli.core.training.data.augmentation import TrainingTile, place_mosaic, place_single, turn_and_flip
 
 CONFIG = AugmentationSettings()
 BOX_VALUE = 255
 
 
-def _tile(seed: int, label: int = 0) -> Tile:
+def _tile(seed: int, label: int = 0) -> TrainingTile:
     """Return a black image with one white rectangle, and its exact box."""
     rng = np.random.default_rng(seed)
     height, width = rng.integers(60, 200, 2)
@@ -23,7 +23,7 @@ def _tile(seed: int, label: int = 0) -> Tile:
     right, bottom = rng.integers(left + 20, width), rng.integers(top + 20, height)
     image = np.zeros((height, width, 3), dtype=np.uint8)
     image[top:bottom, left:right] = BOX_VALUE
-    return Tile(image, np.array([[left, top, right, bottom]], dtype=np.float32), np.array([label]))
+    return TrainingTile(image, np.array([[left, top, right, bottom]], dtype=np.float32), np.array([label]))
 
 
 def _white_extent(image: np.ndarray) -> tuple[float, float, float, float]:

@@ -16,6 +16,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.sample_images import load_image
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.training.data.store import ImageStore, readable_samples
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 RAMP = np.arange(1000, 1256, dtype=np.uint16).reshape(16, 16)
@@ -61,4 +62,24 @@ def test_a_deep_image_that_is_cut_short_is_named(tmp_path: Path) -> None:
     for name, said in (("a.png", "cannot be decoded"), ("none.png", "does not exist")):
         with pytest.raises(MedrovError, match=rf"{name}: .*{said}") as caught:
             load_image(sample_of(tmp_path / name, 16, 16))
+        assert caught.value.code is ErrorCode.DATASET_INVALID
+
+
+def test_few_unreadable_images_are_left_out(tmp_path: Path) -> None:
+    """One image of a split may be unreadable, or one in a hundred."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        cv2.imwrite(str(tmp_path / name), noise)
+    data = (tmp_path / "b.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(data[: len(data) // 2])
+    samples = [sample_of(tmp_path / name, 40, 40) for name in ("a.jpg", "b.jpg", "c.jpg")]
+    store = ImageStore(samples, 20)
+    assert ([sample.path for sample in store.samples], len(store)) == ([samples[0].path, samples[2].path], 2)
+    assert [samples[1].path in error.message for error in store.failures] == [True]
+    kept, failures = readable_samples(samples)
+    assert (kept, len(failures)) == ([samples[0], samples[2]], 1)
+    for read in (lambda: ImageStore(samples, 20), lambda: readable_samples(samples)):
+        (tmp_path / "c.jpg").write_bytes(b"no image")
+        with pytest.raises(MedrovError, match=r"2 of 3 images .*b\.jpg") as caught:
+            read()
         assert caught.value.code is ErrorCode.DATASET_INVALID

@@ -14,7 +14,13 @@ from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.teacher_groups import ProposalSettings
 from medrov_cli.core.settings.train_groups import AugmentationSettings
-from medrov_cli.core.training.data.augmentation import Canvas, Tile, place_mosaic, place_single, turn_and_flip
+from medrov_cli.core.training.data.augmentation import (
+    Canvas,
+    TrainingTile,
+    place_mosaic,
+    place_single,
+    turn_and_flip,
+)
 from medrov_cli.core.training.pseudolabels.proposal_rules import (
     Proposals,
     attribute,
@@ -52,7 +58,7 @@ def some_canvas(seed: int) -> tuple[Canvas, list[int]]:
     for value in range(1, count + 1):
         height, width = rng.integers(20, 120, 2)
         image = np.full((height, width, 3), value, dtype=np.uint8)
-        tile = Tile(image, boxes_within(rng, 2), np.array([0, 0]))
+        tile = TrainingTile(image, boxes_within(rng, 2), np.array([0, 0]))
         modality = list(Modality)[rng.integers(9)]
         tiles.append(turn_and_flip(tile, modality, np.array([0]), strong, rng))
     place = (

@@ -33,14 +33,16 @@ def unit(rows: int, seed: int = 0) -> torch.Tensor:
     return torch.nn.functional.normalize(values, dim=-1)
 
 
-def lesson_of(size: int, asked: int, boxes: int, seed: int = 0) -> TrainingTargets:
+def random_targets(size: int, prompts: int, boxes: int, seed: int = 0) -> TrainingTargets:
     rng = np.random.default_rng(seed)
     image = torch.from_numpy(np.sort(rng.integers(0, size, boxes)))
     corner = torch.from_numpy(rng.uniform(0, SIZE / 2, (boxes, 2))).float()
     return TrainingTargets(
-        unit(size * asked, seed).view(size, asked, TEXT_WIDTH),
-        Targets(image, torch.from_numpy(rng.integers(0, asked, boxes)), torch.cat((corner, corner + 20), 1)),
-        torch.from_numpy(rng.random((size, asked)) < 0.2),
+        unit(size * prompts, seed).view(size, prompts, TEXT_WIDTH),
+        Targets(
+            image, torch.from_numpy(rng.integers(0, prompts, boxes)), torch.cat((corner, corner + 20), 1)
+        ),
+        torch.from_numpy(rng.random((size, prompts)) < 0.2),
     )
 
 
@@ -48,16 +50,16 @@ def lesson_of(size: int, asked: int, boxes: int, seed: int = 0) -> TrainingTarge
 def test_the_class_of_an_unknown_object_is_its_own_embedding(
     seed: int, size: int, boxes: int, unknown: int
 ) -> None:
-    lesson = lesson_of(size, 3, boxes, seed)
+    given = random_targets(size, 3, boxes, seed)
     rng = np.random.default_rng(seed)
     image = torch.from_numpy(np.sort(rng.integers(0, size, unknown)))
     added_boxes = torch.from_numpy(rng.uniform(0, SIZE, (unknown, 4))).float()
     embeddings = unit(unknown, seed + 1)
-    before = [value.clone() for value in (lesson.text, *lesson.targets, lesson.ignored)]
+    before = [value.clone() for value in (given.text, *given.targets, given.ignored)]
 
-    wider = add_unknown_objects(lesson, image, added_boxes, embeddings)
+    wider = add_unknown_objects(given, image, added_boxes, embeddings)
 
-    for old, new in zip(before, (lesson.text, *lesson.targets, lesson.ignored), strict=True):
+    for old, new in zip(before, (given.text, *given.targets, given.ignored), strict=True):
         assert torch.equal(old, new), "inputs stay as they are"
     targets = wider.targets
     assert len(targets.labels) == boxes + unknown
@@ -80,15 +82,15 @@ def test_the_class_of_an_unknown_object_is_its_own_embedding(
 
 
 def test_added_objects_stand_with_their_images() -> None:
-    lesson = lesson_of(3, 4, 6)
+    given = random_targets(3, 4, 6)
     found = Targets(torch.tensor([0, 2]), torch.tensor([3, 1]), torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
-    targets = add_objects(lesson, found).targets
+    targets = add_objects(given, found).targets
     assert (targets.image_index.diff() >= 0).all()
     rows = [(int(i), int(c)) for i, c in zip(targets.image_index, targets.labels, strict=True)]
-    own = [(int(i), int(c)) for i, c in zip(lesson.targets.image_index, lesson.targets.labels, strict=True)]
+    own = [(int(i), int(c)) for i, c in zip(given.targets.image_index, given.targets.labels, strict=True)]
     assert sorted(rows) == sorted([*own, (0, 3), (2, 1)])
     none = Targets(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))
-    assert add_objects(lesson, none) is lesson
+    assert add_objects(given, none) is given
 
 
 def batch_of_one(truth: list[list[float]]) -> Batch:
@@ -121,7 +123,7 @@ class _Tower:
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def lesson_for(batch: Batch) -> TrainingTargets:
+def targets_for(batch: Batch) -> TrainingTargets:
     targets = Targets(batch.image_index, batch.labels, batch.boxes_xyxy)
     return TrainingTargets(unit(3).view(1, 3, TEXT_WIDTH), targets, batch.ignored)
 
@@ -143,9 +145,9 @@ def test_a_batch_by_hand() -> None:
         np.array([0.99, 0.95, 0.94, 0.93, 0.89, 0.99], dtype=np.float32),
         np.array([0, 1, 0, 2, 1, 1]),
     )
-    lesson, tower = lesson_for(batch), _Tower()
+    given, tower = targets_for(batch), _Tower()
     labeller = PseudoLabeller(ProposalSettings(unknown_objects=True), PRESENCE, tower)
-    taught, counts = labeller(lesson, batch, [candidates])
+    taught, counts = labeller(given, batch, [candidates])
     assert tuple(counts) == (1, 2)
     assert taught.targets.labels.tolist() == [0, 1, 3, 4]
     np.testing.assert_array_equal(taught.targets.boxes_xyxy[1:], candidates.boxes_xyxy[1:4])
@@ -158,19 +160,19 @@ def test_a_batch_by_hand() -> None:
     assert not taught.text[0, 3, 4:].any()
 
     known_only = PseudoLabeller(ProposalSettings(), PRESENCE)
-    taught, counts = known_only(lesson, batch, [candidates])
+    taught, counts = known_only(given, batch, [candidates])
     assert tuple(counts) == (1, 0)
     assert taught.targets.labels.tolist() == [0, 1]
-    assert taught.text is lesson.text
+    assert taught.text is given.text
 
 
-def test_without_findings_the_lesson_is_the_same_object() -> None:
+def test_without_findings_the_targets_are_the_same_object() -> None:
     batch = batch_of_one([])
     nothing = Proposals(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    lesson = lesson_for(batch)
+    given = targets_for(batch)
     labeller = PseudoLabeller(ProposalSettings(unknown_objects=True), PRESENCE, _Tower())
-    taught, counts = labeller(lesson, batch, [nothing])
-    assert taught is lesson
+    taught, counts = labeller(given, batch, [nothing])
+    assert taught is given
     assert tuple(counts) == (0, 0)
 
 

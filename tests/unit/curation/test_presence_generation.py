@@ -1,4 +1,4 @@
-"""The presence draft: one case a rule, and that it never contradicts the annotations."""
+"""Generated presence tables: one case a rule, and that it never contradicts the annotations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.curation.presence_draft import PresenceCell, Reason, SourceFacts, draft_presence
-from medrov_cli.core.curation.presence_writing import draft_for_dataset, write_presence
+from medrov_cli.core.curation.presence_generation import PresenceCell, Reason, SourceFacts, generate_presence
+from medrov_cli.core.curation.presence_writing import generate_for_dataset, write_presence
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.omnis import omnis_presence
 from medrov_cli.core.datasets.presence import presence_from_annotations, read_presence
@@ -24,8 +24,8 @@ def cells(
     *facts: SourceFacts, synonyms: dict[str, tuple[str, ...]] | None = None
 ) -> dict[tuple[str, str], PresenceCell]:
     classes = tuple(dict.fromkeys(name for own in facts for name in own.classes))
-    draft = draft_presence(facts, classes, synonyms)
-    return {(cell.source, cell.class_name): cell for cell in draft.cells}
+    generated = generate_presence(facts, classes, synonyms)
+    return {(cell.source, cell.class_name): cell for cell in generated.cells}
 
 
 def test_what_is_annotated_is_one() -> None:
@@ -141,14 +141,14 @@ facts_lists = st.lists(
 def test_a_draft_never_contradicts_the_annotations(tmp_path: Path, given_facts) -> None:
     facts = [SourceFacts(*own) for own in given_facts]
     classes = tuple(dict.fromkeys(name for own in facts for name in own.classes))
-    draft = draft_presence(facts, classes)
+    generated = generate_presence(facts, classes)
     rows = [[classes.index(name) for name in own.classes] for own in facts]
     annotated = presence_from_annotations(rows, len(classes))
-    write_presence(tmp_path / "p.csv", draft)
+    write_presence(tmp_path / "p.csv", generated)
     table = read_presence(tmp_path / "p.csv", [own.name for own in facts], classes, annotated)
     assert ((table == 1) == (annotated == 1)).all()
-    assert table.ravel().tolist() == [cell.value for cell in draft.cells]
-    assert all(cell.text for cell in draft.cells)
+    assert table.ravel().tolist() == [cell.value for cell in generated.cells]
+    assert all(cell.text for cell in generated.cells)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def test_the_draft_of_a_yaml_is_what_the_yaml_takes(dataset: Path) -> None:
-    result = draft_for_dataset(PresenceSettings(dataset, reasons=dataset.parent / "why.csv"))
+    result = generate_for_dataset(PresenceSettings(dataset, reasons=dataset.parent / "why.csv"))
     assert result.path == dataset.parent / "presence.csv"
     assert result.in_yaml
     assert load_dataset(dataset).presence.tolist() == [[1, 0], [0, 1]]
@@ -179,10 +179,10 @@ def test_a_table_edited_by_hand_is_not_replaced_unasked(dataset: Path) -> None:
     table = dataset.parent / "presence.csv"
     table.write_text("mine")
     with pytest.raises(MedrovError) as caught:
-        draft_for_dataset(PresenceSettings(dataset))
+        generate_for_dataset(PresenceSettings(dataset))
     assert caught.value.code is ErrorCode.USAGE
     assert table.read_text() == "mine"
-    draft_for_dataset(PresenceSettings(dataset, overwrite=True))
+    generate_for_dataset(PresenceSettings(dataset, overwrite=True))
     first = table.read_bytes()
-    draft_for_dataset(PresenceSettings(dataset, overwrite=True))
+    generate_for_dataset(PresenceSettings(dataset, overwrite=True))
     assert table.read_bytes() == first

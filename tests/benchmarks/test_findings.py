@@ -1,0 +1,34 @@
+"""The figures of ``benchmarks/findings.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+import findings
+
+
+def test_exact_boxes_of_phantoms_are_found_exactly(script: Any) -> None:
+    """Each object is one finding whose sides are those of the object."""
+    done = script(findings, "phantoms", "--count", 2, "--size", 64)
+    exact, linked, union = (row.strip("| ").split(" | ") for row in done.stdout.splitlines()[2:])
+    assert exact[2:] == ["1.00", "1.00", "0", "0.0", "0.0"]
+    assert float(linked[5]) < float(union[5])
+
+
+def test_findings_are_compared_with_the_box_of_a_label_volume(script: Any, tmp_path: Path) -> None:
+    mask = np.zeros((10, 10, 10), np.uint8)
+    mask[2:5, 3:7, 4:6] = 1
+    nib.save(nib.Nifti1Image(mask, np.diag([2.0, 2.0, 2.0, 1.0])), tmp_path / "liver.nii.gz")
+    box = [-9.0, -13.0, 7.0, -3.0, -5.0, 11.0]  # voxels 2 to 4 are at 4 to 8 mm in RAS, -8 to -4 in LPS
+    far = [50.0, 50.0, 50.0, 60.0, 60.0, 60.0]
+    rows = [{"class": "liver", "box_mm": box}, {"class": "liver", "box_mm": far}]
+    (tmp_path / "findings.json").write_text(json.dumps({"volumes": [{"findings": rows}]}))
+    done = script(findings, "masks", tmp_path / "findings.json", f"liver={tmp_path / 'liver.nii.gz'}")
+    linked, union = (row.strip("| ").split(" | ") for row in done.stdout.splitlines()[2:])
+    assert linked[1:] == ["1", "1.00", "0.50", "0", "0.0", "0.0"]
+    assert union[2] == "0.00"

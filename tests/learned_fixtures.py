@@ -1,0 +1,63 @@
+"""A file of learned classes for the tiny detector, made without a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from medrov_cli.core.records.score_maps import ClassCalibration
+from medrov_cli.core.weights.container import read_metadata, sha256_of_tensors
+from medrov_cli.core.weights.learned_file import (
+    LearnedClass,
+    LearnedFile,
+    LearnedInfo,
+    NetworkIdentity,
+    write_learned,
+)
+
+CHANNELS = 80
+"""Width of the region vectors of scale n."""
+
+
+def write_random_classes(
+    path: Path,
+    weights: Path,
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+    seed: int = 0,
+    vectors: int = 1,
+    scale: float = 2.0,
+) -> LearnedFile:
+    """Write learned classes with random vectors, of which some are found on any image."""
+    rng = np.random.default_rng(seed)
+    count = len(names) * vectors
+    metadata = read_metadata(weights)
+    file = LearnedFile(
+        path,
+        LearnedInfo(
+            NetworkIdentity(metadata.name, sha256_of_tensors(weights), metadata.imgsz),
+            tuple(
+                LearnedClass(
+                    name,
+                    images=2,
+                    boxes=3,
+                    negatives=0,
+                    vectors=vectors,
+                    start="text",
+                    calibration=ClassCalibration(name, threshold, 0.5, (0.0, 1.0), (0.0, 0.5)),
+                )
+                for name in names
+            ),
+            "CC0-1.0",
+            "medrov test",
+            {"examples": "made up"},
+        ),
+        rng.normal(0, scale, (3, count, CHANNELS)).astype(np.float32),
+        np.full((3, count), -1, dtype=np.float32),
+        np.repeat(np.arange(len(names)), vectors),
+    )
+    write_learned(file)
+    return file
