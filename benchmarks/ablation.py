@@ -1,35 +1,35 @@
-"""What each part of training is worth: one switch a row, equal images seen, several seeds.
+"""Ablation of training: one changed setting per row, equal numbers of images, several seeds.
 
     python benchmarks/ablation.py prepare DATA --output runs/ablation
     python benchmarks/ablation.py warm runs/ablation
     python benchmarks/ablation.py run runs/ablation --rows "base;background prompt" --seeds 0,1,2
     python benchmarks/ablation.py table runs/ablation
 
-DATA is the folder of the sources of ``examples/medrov-n.yaml``. ``prepare`` makes a dataset of links to
-them in which
+DATA is the folder of the sources of ``benchmarks/first_edition.yaml``. ``prepare`` writes a dataset of links
+to them in which
 
-- the sources of ``OTHER_CENTRES`` have no training image: their classes are known from other sources,
-  and how well they are found there is what other hospitals' images would show;
+- the sources of ``OTHER_CENTRES`` have no training image: their classes are trained on other sources, so that
+their AP estimates the AP on images of other hospitals;
 - the classes of ``NOVEL`` are held out of training: six modalities have at least one;
-- what would have been training images there is validation. Test splits stay apart.
+- the training images of these sources are validation images. Test splits are not used.
 
-``warm`` trains a network from random weights for five epochs, from which every row goes on for three: in
-the first epochs chance decides more than any switch (seeds 0 and 1 ended 9 points of mAP50 apart).
+``warm`` trains a network from random weights for five epochs, from which every row continues for three: in
+the first epochs the seed has more influence than any setting (seeds 0 and 1 differed by 9 points of mAP50).
 
-The rows "grown to s" start from the same network, made wider without a change of its answers. That of
-distillation learns from the best row's run with seed 0, whose answers are better than its own will be.
+The rows "grown to s" start from the same network, made wider with equal outputs. The teacher of the row of
+distillation is the best row's run with seed 0.
 
 Rows that begin with ``text:`` start from the same network without its text adapter, each with another one.
+Rows that begin with ``random weights:`` start from random weights, and depend strongly on the seed. The one
+with phantoms is first trained on phantoms (``prepare --phantoms 993`` draws them), for the number of images
+of two epochs, and then for three epochs of the dataset; the others for three and five epochs. Rows of YOLOv8n
+are closed-set networks, trained by ultralytics (``closed_set.py``) on the same images; one has the optimizer,
+rate and number of steps of the row of AdamW from random weights.
 
-Rows that begin with ``random weights:`` start from nothing, and chance is great in them. The one with
-phantoms first looks at phantoms of its own alone (``prepare --phantoms 993`` draws them), for as many
-images as two epochs have, and then at three epochs of the dataset; the others have three and five of it.
-Rows of YOLOv8n are closed-set rivals, trained by ultralytics (``closed_set.py``) on the same images; one
-has the optimizer, rate and number of steps of the row of AdamW from random weights.
-
-``run`` trains each row, one thread a run, and measures it on the validation split, all classes asked
-for at once; what is there already is not made again, so it can be stopped and started at will. Several
-may run side by side with other rows or seeds. A row's command stands in its ``config.json``.
+``run`` trains each row with one thread per run, and evaluates it on the validation split with all classes
+prompted at once. Existing results are not computed again, so that it can be stopped and started again.
+Several processes may run in parallel with other rows or seeds. The command of a row is in its
+``config.json``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ from typing import Any
 
 import yaml
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
 OTHER_CENTRES = ("txl_pbc", "dsb2018_histo", "drions", "lidc_nodule_slices")
 NOVEL = {
     "left kidney": "ct",
@@ -61,7 +62,7 @@ NOVEL = {
     "high-grade dysplasia": "endoscopy",
 }
 NOVEL_ALONE = ("ddti_thyroid",)
-"""Sources without a box of any other class: nothing could be learned there but that nothing is there."""
+"""Sources without a box of another class, which would give negatives only."""
 
 SHARED = {"model": "n", "imgsz": "256", "batch": "16", "workers": "0", "device": "cpu", "optimizer": "adamw"}
 COMMON = tuple(word for name, value in SHARED.items() for word in (f"--{name}", value))
@@ -70,10 +71,10 @@ EPOCHS = ("--epochs", "3", "--close-mosaic", "1")
 PHANTOM_EPOCHS = ("--epochs", "4", "--close-mosaic", "1")
 PHANTOMS_FIRST = "random weights: phantoms, 3 epochs"
 RICHER_TEXTS = ("modality", "definition")
-"""Datasets whose classes have more texts, in the evaluation, too."""
+"""Datasets with additional texts of the classes, also in the evaluation."""
 
 TEACHER = "muon-0"
-"""The run that the row of distillation learns from; it has to be there."""
+"""Run of the teacher of the row of distillation, which has to exist."""
 
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     # row: dataset yaml, options
@@ -117,7 +118,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 _ALIKE = "close_mosaic=1 warmup_epochs=1"
-RIVALS = {
+CLOSED_SETS = {
     # row: settings of ultralytics
     "YOLOv8n: 5 epochs": _ALIKE,
     "YOLOv8n: 5 epochs, AdamW": f"{_ALIKE} nbs=16 optimizer=AdamW lr0=1e-3",
@@ -131,17 +132,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     actions = parser.add_subparsers(dest="action", required=True)
-    prepare = actions.add_parser("prepare", help="Make the dataset.")
+    prepare = actions.add_parser("prepare", help="Write the dataset.")
     prepare.add_argument("data", type=Path)
     prepare.add_argument("--output", type=Path, required=True)
-    prepare.add_argument("--phantoms", type=int, help="Draw so many of each kind for a warm-up, too.")
-    warm = actions.add_parser("warm", help="Train what every row starts from.")
+    prepare.add_argument("--phantoms", type=int, help="Number of phantoms of each kind for a warm-up.")
+    warm = actions.add_parser("warm", help="Train the network from which rows start.")
     warm.add_argument("folder", type=Path)
-    run = actions.add_parser("run", help="Train and measure rows.")
+    run = actions.add_parser("run", help="Train and evaluate rows.")
     run.add_argument("folder", type=Path)
-    run.add_argument("--rows", default="base", help=f"With semicolons, of: {'; '.join([*ROWS, *RIVALS])}.")
+    run.add_argument(
+        "--rows", default="base", help=f"Separated by semicolons, of: {'; '.join([*ROWS, *CLOSED_SETS])}."
+    )
     run.add_argument("--seeds", default="0,1,2")
-    table = actions.add_parser("table", help="Print what there is as Markdown.")
+    table = actions.add_parser("table", help="Print the results as Markdown.")
     table.add_argument("folder", type=Path)
     options = parser.parse_args()
     if options.action == "prepare":
@@ -162,11 +165,11 @@ def main() -> None:
 
 
 def write_datasets(data: Path, output: Path) -> None:
-    """Write the sources, the presence table and the yaml of each kind of row."""
-    document = yaml.safe_load((EXAMPLES / "medrov-n.yaml").read_text(encoding="utf-8"))
+    """Write the sources, the presence table and the yaml of each kind of rows."""
+    document = yaml.safe_load((HERE / "first_edition.yaml").read_text(encoding="utf-8"))
     for source in document["sources"]:
         _write_source(data / source, output / "data" / source)
-    shutil.copyfile(EXAMPLES / document["presence"], output / "presence.csv")
+    shutil.copyfile(HERE / document["presence"], output / "presence.csv")
     document |= {"name": "ablation", "root": "data", "presence": "presence.csv", "novel": list(NOVEL)}
     kinds: dict[str, dict[str, Any]] = {
         "ablation": document,
@@ -181,12 +184,12 @@ def write_datasets(data: Path, output: Path) -> None:
 
 
 def write_phantoms(output: Path, count: int) -> None:
-    """Draw ``count`` phantoms of each kind that are in no other set, and write their dataset."""
+    """Draw ``count`` phantoms of each kind, different from those of other sets, and write their dataset."""
     own = output / "phantoms"
     script = [sys.executable, str(EXAMPLES / "make_phantoms.py"), "--training", str(count), "--seed", "23"]
     subprocess.run([*script, "--output", str(own)], check=True)  # noqa: S603
     document = yaml.safe_load((output / "ablation.yaml").read_text(encoding="utf-8"))
-    del document["presence"]  # all that is drawn is annotated
+    del document["presence"]  # all drawn objects are annotated
     sources = [source for source in document["sources"] if source.startswith("phantom")]
     drawn = {category["name"] for source in sources for category in _coco(own / source)["categories"]}
     document |= {"name": "phantoms", "root": "phantoms", "sources": sources}
@@ -201,7 +204,7 @@ def _coco(source: Path) -> dict[str, Any]:
 
 
 def _with_modalities(document: dict[str, Any], data: Path) -> dict[str, str]:
-    """Return the classes' other names, and "NAME in MODALITY" for every modality that shows the class."""
+    """Return the synonyms of the classes, and "NAME in MODALITY" for every modality that shows the class."""
     texts = dict(document["classes"])
     seen: set[str] = set()
     for source in document["sources"]:
@@ -216,7 +219,7 @@ def _with_modalities(document: dict[str, Any], data: Path) -> dict[str, str]:
 
 
 def _with_definitions(document: dict[str, Any]) -> dict[str, str]:
-    """Return the classes' other names, and "NAME, DEFINITION" of each."""
+    """Return the synonyms of the classes, and "NAME, DEFINITION" of each."""
     path = Path(__file__).parent / "definitions.yaml"
     definitions = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {name: f"{others}/{name}, {definitions[name]}" for name, others in document["classes"].items()}
@@ -235,7 +238,7 @@ def _write_source(source: Path, folder: Path) -> None:
 
 
 def write_without_adapter(folder: Path) -> None:
-    """Write the best weights once more, without the text adapter: each row of texts gets one of its own."""
+    """Write a copy of the best weights without the text adapter, which rows of texts replace."""
     from medrov_cli.core.weights import container
 
     path = folder / "best.safetensors"
@@ -246,19 +249,19 @@ def write_without_adapter(folder: Path) -> None:
 
 
 def slug(row: str) -> str:
-    """Return the name of a row as a part of a folder's."""
+    """Return the name of a row in the form of a folder name."""
     return row.replace(",", "").replace(":", "").replace(" ", "-")
 
 
 def run_row(folder: Path, row: str, seed: int) -> None:
-    """Train a row with a seed and measure it, if that was not done."""
+    """Train a row with a seed and evaluate it, if its result does not exist."""
     run = folder / "runs" / f"{slug(row)}-{seed}"
     report = run / "eval" / "report.json"
     if report.is_file():
         return
     run.mkdir(parents=True, exist_ok=True)
-    if row in RIVALS:
-        run_rival(folder, run, RIVALS[row].split(), seed)
+    if row in CLOSED_SETS:
+        run_closed_set(folder, run, CLOSED_SETS[row].split(), seed)
         return
     kind, options = ROWS[row]
     yaml_path = str(folder / f"{kind}.yaml")
@@ -266,15 +269,16 @@ def run_row(folder: Path, row: str, seed: int) -> None:
     switches = (option.format(runs=folder / "runs") for option in options)
     train = ("train", yaml_path, "-o", str(run / "train"), *COMMON, *EPOCHS, *start, *switches)
     _medrov(run / "train.log", *train, "--seed", str(seed), "--resume")
-    # Every row is judged by the same truth, and asked as it was trained where that is what it is about.
-    asked = kind if kind in RICHER_TEXTS else "ablation"
-    judged = ("eval", str(folder / f"{asked}.yaml"), "--weights", str(run / "train" / "best.safetensors"))
+    # All rows are evaluated on the same truth; rows of texts with the texts of their training.
+    dataset = kind if kind in RICHER_TEXTS else "ablation"
+    weights = str(run / "train" / "best.safetensors")
+    arguments = ("eval", str(folder / f"{dataset}.yaml"), "--weights", weights)
     measured = ("--split", "val", "--synonyms", "--bootstrap", "0", "-o", str(report.parent), "--overwrite")
-    _medrov(run / "eval.log", *judged, *measured)
+    _medrov(run / "eval.log", *arguments, *measured)
 
 
-def run_rival(folder: Path, run: Path, settings: list[str], seed: int) -> None:
-    """Train YOLOv8n by ultralytics with its settings, and measure it as every row is measured."""
+def run_closed_set(folder: Path, run: Path, settings: list[str], seed: int) -> None:
+    """Train YOLOv8n by ultralytics with its settings, and evaluate it as the other rows."""
     dataset, found = str(folder / "ablation.yaml"), str(run / "val.json")
     script = str(Path(__file__).parent / "closed_set.py")
     train = (script, "train", dataset, "--output", str(run / "train"), "--imgsz", SHARED["imgsz"])
@@ -282,12 +286,12 @@ def run_rival(folder: Path, run: Path, settings: list[str], seed: int) -> None:
     weights = str(run / "train" / "run" / "weights" / "best.pt")
     predict = (script, "predict", dataset, "--weights", weights, "--imgsz", SHARED["imgsz"])
     _python(run / "predict.log", *predict, "--split", "val", "--output", found)
-    judged = ("eval", dataset, "--predictions", found, "--split", "val", "--bootstrap", "0")
-    _medrov(run / "eval.log", *judged, "-o", str(run / "eval"), "--overwrite")
+    arguments = ("eval", dataset, "--predictions", found, "--split", "val", "--bootstrap", "0")
+    _medrov(run / "eval.log", *arguments, "-o", str(run / "eval"), "--overwrite")
 
 
 def _start(folder: Path, run: Path, row: str, seed: int) -> tuple[str, ...]:
-    """Return the options that name the weights of a row's first step; phantoms are learned for them."""
+    """Return the options of the initial weights of a row, after a training on phantoms if it has one."""
     if row == PHANTOMS_FIRST:
         first = run / "phantoms"
         train = ("train", str(folder / "phantoms.yaml"), "-o", str(first), *COMMON, *PHANTOM_EPOCHS)
@@ -318,10 +322,10 @@ def _python(log: Path, *arguments: str) -> None:
 def figures(report: dict[str, Any]) -> dict[str, float]:
     """Return the figures of a row, in percent, from the report of ``medrov eval``.
 
-    AP50 at IoU 0.5, a mean over sources or classes: of sources that were trained on (and their
-    mAP50-95), of those of other centres, of base and of novel classes, and the harmonic mean of the
-    last two; the share of it that other names of the classes keep (NaN for a closed set); and the
-    false positives of absent classes an image at 0.25.
+    AP at IoU 0.5, a mean over sources or classes: of the training sources (and their mAP50-95), of those of
+    other centres, of base and of novel classes, and the harmonic mean of the last two; the fraction of the AP
+    that is reached with synonyms (NaN for a closed set); and the false positives of absent classes per image
+    at 0.25.
     """
     sources = report["coco"]["presence"]["sources"]
     apart = OTHER_CENTRES + NOVEL_ALONE
@@ -336,15 +340,15 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
         "base classes": 100 * words["base"]["ap50"],
         "novel classes": 100 * words["novel"]["ap50"],
         "harmonic": 100 * words["harmonic"]["ap50"],
-        "kept by synonyms": 100 * report["synonyms"]["kept"] if report["synonyms"] else float("nan"),
-        "absent an image": absent["false_positives_per_image"][at],
+        "synonyms, % of AP": 100 * report["synonyms"]["kept"] if report["synonyms"] else float("nan"),
+        "absent, per image": absent["false_positives_per_image"][at],
     }
 
 
 def print_tables(folder: Path) -> None:
-    """Print all rows that have been measured: those from one start, and those from random weights."""
+    """Print all evaluated rows: those from one network, and those from random weights."""
     start = [row for row in ROWS if not row.startswith("random weights:")]
-    nothing = [row for row in [*ROWS, *RIVALS] if row not in start]
+    nothing = [row for row in [*ROWS, *CLOSED_SETS] if row not in start]
     for rows in (start, nothing):
         _print_table(folder, rows)
 

@@ -1,21 +1,21 @@
-"""The closed-set rival: YOLOv8n, trained and run by ultralytics on a medrov dataset.
+"""Closed-set baseline: YOLOv8n, trained and run by ultralytics on a medrov dataset.
 
-    python benchmarks/closed_set.py train examples/medrov-n.yaml --data-root DATA --output runs/yolov8n
-    python benchmarks/closed_set.py predict examples/medrov-n.yaml --data-root DATA \
+    python benchmarks/closed_set.py train benchmarks/first_edition.yaml --data-root DATA --output runs/yolov8n
+    python benchmarks/closed_set.py predict benchmarks/first_edition.yaml --data-root DATA \
         --weights runs/yolov8n/run/weights/best.pt --split test --output runs/yolov8n/test.json
-    medrov eval examples/medrov-n.yaml --data-root DATA --predictions runs/yolov8n/test.json
+    medrov eval benchmarks/first_edition.yaml --data-root DATA --predictions runs/yolov8n/test.json
 
-The network starts from random weights, as medrov-n does, and sees the same images, as often, at the
-same size, without the boxes of novel classes. All settings are ultralytics' defaults but two: bf16, as
-medrov-n was trained, and no horizontal flip, which would exchange the patient's left and right. Others
-may be given with ``--set``; those of a rival with as many steps as ours, by the like of Muon or by our
-AdamW, are
+The network starts from random weights, as medrov-n does. It is trained on the same images, for the same
+number of epochs, at the same size, without the boxes of novel classes. All settings are ultralytics' defaults
+with two exceptions: bf16, as in the training of medrov-n, and no horizontal flip, which would exchange the
+patient's left and right. ``--set`` changes others; those for the number of steps of medrov, with ultralytics'
+form of Muon or with medrov's AdamW, are
 
     --set nbs=16 optimizer=MuSGD lr0=1e-2 warmup_epochs=1
     --set nbs=16 optimizer=AdamW lr0=1e-3 warmup_epochs=1
 
-(ultralytics chooses optimizer and rate by the numbers of classes and steps, and makes a step of every
-four batches of 16). ``train`` goes on from the last epoch if there is one.
+(by default ultralytics chooses optimizer and rate from the numbers of classes and steps, and takes a step
+every four batches of 16). ``train`` continues from the last epoch, if there is one.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def main() -> None:
 
 
 def train(dataset: Dataset, output: Path, own: dict[str, str], **shared: int) -> None:
-    """Train, or go on training, YOLOv8n; what is in ``own`` goes before our settings."""
-    os.environ["YOLO_CONFIG_DIR"] = str(output.absolute())  # ultralytics' settings stay in the run
+    """Train YOLOv8n, or continue its training; settings in ``own`` replace ours."""
+    os.environ["YOLO_CONFIG_DIR"] = str(output.absolute())  # keeps ultralytics' settings in the run
     from ultralytics import YOLO
     from ultralytics.cfg import smart_value
 
@@ -75,7 +75,7 @@ def train(dataset: Dataset, output: Path, own: dict[str, str], **shared: int) ->
     settings: dict[str, Any] = {
         "data": str(write_dataset(dataset, output / "data")),
         "device": "cpu",
-        "amp": False,  # ultralytics knows bf16 on CUDA alone: see forward_in_bf16
+        "amp": False,  # ultralytics has bf16 on CUDA only: see forward_in_bf16
         "fliplr": 0.0,
         "workers": 1,
         "cache": "ram",
@@ -87,7 +87,7 @@ def train(dataset: Dataset, output: Path, own: dict[str, str], **shared: int) ->
 
 
 def forward_in_bf16(trainer: Any) -> None:
-    """Run the network in bfloat16, channels last, and its loss in float32, as medrov's own training."""
+    """Run the network in bfloat16 and channels last, and its loss in float32, as in medrov's training."""
     import torch
 
     model = trainer.model.to(memory_format=torch.channels_last)
@@ -111,7 +111,7 @@ def forward_in_bf16(trainer: Any) -> None:
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> Path:
-    """Write the dataset in ultralytics' form, and return its yaml; images are links."""
+    """Write the dataset in ultralytics' format with links to the images, and return its yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in dataset.sources:
         (folder / source.name / "labels").mkdir(parents=True, exist_ok=True)
@@ -137,10 +137,10 @@ def write_dataset(dataset: Dataset, folder: Path) -> Path:
 
 
 def predict(dataset: Dataset, split: str, weights: Path, imgsz: int) -> dict[str, Any]:
-    """Return the predictions of ultralytics' own predictor, as a COCO document.
+    """Return the predictions of ultralytics' predictor, as a COCO document.
 
-    A box may carry several classes, as in ultralytics' validation (and in medrov); its predictor
-    would keep the best alone, which costs AP.
+    A box may have several classes, as in ultralytics' validation (and in medrov). Its predictor would keep
+    the best class only, which reduces the AP.
     """
     os.environ["YOLO_CONFIG_DIR"] = str(weights.absolute().parent)
     from ultralytics import YOLO

@@ -1,12 +1,11 @@
-"""Time the scoring of COCO detections against pycocotools and two faster engines, in one run.
+"""Timing of the scoring of COCO detections against pycocotools and two faster engines.
 
     pip install -e ".[benchmark]"
     python benchmarks/coco_engines.py --images 5000 --classes 80 --detections 100
 
-Made-up detections near made-up objects, as many an image as asked for. Each engine gets the same
-COCO documents, already parsed, and has a process of its own, whose largest memory is told. The
-time is that from documents to figures; ours does without documents in ``medrov eval``, which is
-the last row.
+The detections are synthetic, near synthetic objects. Each engine receives the same parsed COCO documents, in
+a process of its own, whose peak memory is reported. The time is that from documents to figures. ``medrov
+eval`` uses arrays instead of documents, which is the last row.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ Documents = tuple[dict[str, Any], list[dict[str, Any]]]
 LIMITS = [1, 10, 100]
 
 
-def made_up_table(images: int, classes: int, detections: int, seed: int = 0) -> DetectionTable:
-    """Return random objects, seven an image as in COCO, and detections of which a third are near one."""
+def synthetic_table(images: int, classes: int, detections: int, seed: int = 0) -> DetectionTable:
+    """Return random objects, seven per image as in COCO, and detections, a third of them near objects."""
     rng = np.random.default_rng(seed)
     truths = 7 * images
     corner = rng.uniform(0, 500, (truths, 2))
@@ -62,7 +61,7 @@ def made_up_table(images: int, classes: int, detections: int, seed: int = 0) -> 
 
 
 def pycocotools(documents: Documents, _: DetectionTable) -> list[float]:
-    """Return the summary of the reference."""
+    """Return the summary of pycocotools, the reference."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -90,7 +89,7 @@ def hotcoco(documents: Documents, _: DetectionTable) -> list[float]:
 
 
 def medrov(documents: Documents, _: DetectionTable) -> list[float]:
-    """Return our summary, from documents."""
+    """Return the summary of medrov, from documents."""
     document, found = documents
     truths = document["annotations"]
     xywh = np.array([t["bbox"] for t in truths]), np.array([d["bbox"] for d in found])
@@ -111,7 +110,7 @@ def medrov(documents: Documents, _: DetectionTable) -> list[float]:
 
 
 def arrays(_: Documents, table: DetectionTable) -> list[float]:
-    """Return our summary, from arrays."""
+    """Return the summary of medrov, from arrays."""
     scorer = CocoScorer(table, max(LIMITS))
     everywhere = np.ones(table.images, dtype=bool)
     labels = np.unique(table.truth_label).tolist()
@@ -138,8 +137,8 @@ ENGINES: dict[str, Callable[[Documents, DetectionTable], list[float]]] = {
 
 
 def measure(name: str, sizes: tuple[int, int, int], pipe: Any) -> None:
-    """Send seconds, mebibytes before and at the most, and the summary of one engine."""
-    table = made_up_table(*sizes)
+    """Send the seconds, the initial and peak memory in MiB, and the summary of one engine."""
+    table = synthetic_table(*sizes)
     documents = coco_documents(table, range(sizes[1]))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with contextlib.redirect_stdout(io.StringIO()):
@@ -168,7 +167,7 @@ def main() -> None:
         rows[name] = here.recv()
         process.join()
     seconds, _, _, reference = rows["pycocotools"]
-    print("| engine | seconds | times as fast | memory added, MiB | largest difference |")
+    print("| engine | seconds | speed ratio | memory added, MiB | largest difference |")
     print("|---|---|---|---|---|")
     for name, (own, before, most, summary) in rows.items():
         apart = float(np.abs(np.array(summary) - reference).max())

@@ -1,4 +1,4 @@
-"""Time a new process from its start to the boxes of one image: ours, and ultralytics'.
+"""Timing of a new process from its start to the detections of one image: medrov and ultralytics.
 
 ::
 
@@ -38,22 +38,22 @@ from medrov_cli.core.benchmarking.run import benchmark_document
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from ultralytics_network import check_raster, save_checkpoint
 
-# A process counts the memory of the one that started it until it becomes another program. Between us and
-# what is measured there is therefore a small one, which also tells the time.
+# A process counts the memory of its parent until it executes another program. Therefore a small process
+# starts the measured one, and measures its time, too.
 _LAUNCHER = """
 import json, os, subprocess, sys, time
 quiet = subprocess.DEVNULL
 started = time.perf_counter()
 child = subprocess.Popen(sys.argv[1:], stdin=quiet, stdout=quiet, stderr=subprocess.PIPE)
-told = child.stderr.read().decode(errors="replace")
+errors = child.stderr.read().decode(errors="replace")
 _, status, used = os.wait4(child.pid, 0)
 seconds = time.perf_counter() - started
 code = os.waitstatus_to_exitcode(status)
-run = {"seconds": seconds, "peak": used.ru_maxrss, "code": code, "stderr": told[-500:]}
+run = {"seconds": seconds, "peak": used.ru_maxrss, "code": code, "stderr": errors[-500:]}
 sys.stdout.write(json.dumps(run))
 """
 
-_RIVAL = """
+_ULTRALYTICS = """
 import json, sys
 weights, image, settings = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 from ultralytics import YOLOWorld
@@ -67,23 +67,24 @@ def time_cold_starts(
 ) -> dict[str, Any]:
     """Return the ``cold`` object of the document.
 
-    Files are in the page cache and the compiled model in ours: a first start of both, untimed, sees to it.
+    An untimed first start of both loads files into the page cache, and stores the compiled model in medrov's
+    cache.
 
     Parameters
     ----------
     config
         Engine, device, number of rounds.
     model
-        With the vocabulary of the weights: both look for the same classes.
+        Model with the vocabulary of the weights, so that both detect the same classes.
     image
-        What both search.
+        Image for both.
     folder
-        For ultralytics' checkpoint.
+        Folder for ultralytics' checkpoint.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` where the system does not tell a process's memory; ``INTERNAL`` if one of them fails.
+        ``USAGE`` if the system does not report the memory of a process; ``INTERNAL`` if a start fails.
     """
     if not hasattr(os, "wait4"):
         raise MedrovError(
@@ -120,18 +121,18 @@ def _their_command(
 ) -> list[str]:
     device = None if config.runtime.device == "auto" else config.runtime.device
     settings = json.dumps({"imgsz": model.imgsz, "device": device})
-    return [sys.executable, "-c", _RIVAL, str(checkpoint), image, settings]
+    return [sys.executable, "-c", _ULTRALYTICS, str(checkpoint), image, settings]
 
 
 def launch(command: Sequence[str]) -> dict[str, float]:
-    """Run a command in a new process; return its ``seconds``, and the most memory that it held, ``peak_mb``.
+    """Run a command in a new process; return its ``seconds`` and its peak memory, ``peak_mb``.
 
     Raises
     ------
     MedrovError
         ``INTERNAL`` if it fails.
     """
-    # Its arguments are our own interpreter and files of this run.
+    # The arguments are this interpreter and files of this run.
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-I", "-c", _LAUNCHER, *command], capture_output=True, encoding="utf-8", check=True
     )

@@ -1,7 +1,7 @@
-"""Shared parts of the scripts that time detection: their options, their document and its output.
+"""Shared parts of the scripts that time detection: options, document and output.
 
-A script prints tables, or with ``--json`` one document of schema ``medrov.benchmark/1``: that of
-``medrov benchmark``, with the section that the script measures.
+A script prints tables, or with ``--json`` the document of ``medrov benchmark`` (schema
+``medrov.benchmark/1``) with the section of the script.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from medrov_cli.core.settings.values import parse_variants
 _USUAL = BenchmarkSettings()
 
 Section = Mapping[str, Any]
-"""An object of the document."""
+"""Object of the document."""
 
 
 def with_range(figure: Section) -> str:
@@ -40,7 +40,7 @@ def with_range(figure: Section) -> str:
 
 
 def option_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options that every script has."""
+    """Return a parser with the options of all scripts."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -52,7 +52,7 @@ def option_parser(description: str | None) -> argparse.ArgumentParser:
 def add_length(parser: argparse.ArgumentParser) -> None:
     """Add the length of a measurement: a number of rounds, or a time."""
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}")
-    parser.add_argument("--seconds", type=float, help="in place of --rounds: whole rounds, up to this time")
+    parser.add_argument("--seconds", type=float, help="instead of --rounds: rounds up to this time, in s")
 
 
 def add_classes(parser: argparse.ArgumentParser) -> None:
@@ -63,16 +63,16 @@ def add_classes(parser: argparse.ArgumentParser) -> None:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the images and the options of the engine that runs the network."""
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="images; default: synthetic phantoms")
-    parser.add_argument("--images", type=int, default=_USUAL.images, help="images of a round")
+    parser.add_argument("--images", type=int, default=_USUAL.images, help="images per round")
     parser.add_argument("--imgsz", type=int, help="side of the model input in pixels; default: the weights'")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--engine", type=EngineName, choices=list(EngineName), default=EngineName.AUTO)
     parser.add_argument("--precision", type=Precision, choices=list(Precision), default=Precision.FP32)
-    parser.add_argument("--batch", type=int, help="images of a forward pass; default: as detect chooses it")
+    parser.add_argument("--batch", type=int, help="images per forward pass; default: as in detect")
 
 
 def settings_from(options: argparse.Namespace) -> BenchmarkSettings:
-    """Return the checked settings that options give.
+    """Return the checked settings of options.
 
     Raises
     ------
@@ -99,16 +99,16 @@ def settings_from(options: argparse.Namespace) -> BenchmarkSettings:
 def images_of(
     config: BenchmarkSettings, advance: Progress, *, raster: bool
 ) -> Iterator[tuple[list[str], Path]]:
-    """Give the files to time and a temporary folder, which is removed afterwards.
+    """Yield the files for the timing and a temporary folder, which is removed afterwards.
 
     Parameters
     ----------
     config
-        The inputs; without any, phantoms are written to the folder.
+        Inputs; without any, phantoms are written to the folder.
     advance
-        Receives the number of phantoms drawn.
+        Called with the number of drawn phantoms.
     raster
-        Draw CT as PNG, too: ultralytics reads no DICOM.
+        Whether CT is written as PNG, since ultralytics does not read DICOM.
     """
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as name:
         folder = Path(name)

@@ -1,11 +1,11 @@
-"""What our OpenVINO engine adds to OpenVINO: the same graph, the same images, in turn.
+"""Overhead of medrov's OpenVINO engine relative to OpenVINO: the same graph and images, in turn.
 
     python benchmarks/engine_overhead.py --imgsz 320 --precision bf16
 
-The bare engine runs the compiled graph in an ``AsyncInferQueue`` of as many requests as there are
-streams, as OpenVINO's own ``benchmark_app`` does, and nobody looks at its outputs. Ours is
-``Engine.infer``, at the threshold of ``detect``: boxes and scores come out. Prints images a second of
-both, medians of the rounds, and the ratio round by round.
+The bare engine runs the compiled graph in an ``AsyncInferQueue`` with one request per stream, as OpenVINO's
+``benchmark_app`` does, without reading its outputs. The other is ``Engine.infer`` at the threshold of
+``detect``, which returns boxes and scores. The script prints the images per second of both, medians over the
+rounds, and the median of the ratios of the rounds.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def pictures(count: int, imgsz: int) -> UInt8Array:
 
 
 def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callable[[], None]:
-    """Return a run of OpenVINO alone."""
+    """Return a function that runs OpenVINO alone."""
     openvino = load_openvino()
     core = openvino.Core()
     streams = usable_cores()
@@ -89,7 +89,7 @@ def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
 
 
 def ours(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callable[[], None]:
-    """Return a run of our engine."""
+    """Return a function that runs medrov's engine."""
     runtime = RuntimeSettings("cpu", EngineName.OPENVINO, Precision(options.precision))
     engine = WeightsFile.read(path).open(
         container.load_embeddings(path), runtime, imgsz=options.imgsz, streams=usable_cores()
@@ -102,7 +102,7 @@ def ours(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
 
 
 def timed(run: Callable[[], None]) -> float:
-    """Return the seconds that a run takes."""
+    """Return the seconds of a run."""
     started = time.perf_counter()
     run()
     return time.perf_counter() - started

@@ -1,11 +1,11 @@
-"""A dataset of a few images of one source, and of others whose classes are only watched.
+"""Dataset of a few images of one source, and of further sources for validation only.
 
     python benchmarks/few_images.py DATA --source dental_caries --images 50 \
         --watch lung_cxr --watch bccd --output runs/few
     medrov train runs/few/dataset.yaml -o runs/few/run --preset finetune --weights medrov-n --imgsz 352
 
-The watched sources have validation images alone, and their classes are novel: the run reports after
-every epoch what the model still knows of them. Images are links.
+The watched sources have validation images only, and their classes are novel: the run reports the AP of these
+classes after every epoch. Images are links.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path, help="Folder of the sources.")
     parser.add_argument("--source", required=True)
-    parser.add_argument("--images", type=int, default=50, help="Training images of the source.")
-    parser.add_argument("--val", type=int, default=20, help="Validation images of each source, at most.")
+    parser.add_argument("--images", type=int, default=50, help="Number of training images of the source.")
+    parser.add_argument("--val", type=int, default=20, help="Maximum of validation images per source.")
     parser.add_argument("--watch", action="append", default=[])
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()

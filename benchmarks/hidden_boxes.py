@@ -1,4 +1,4 @@
-"""How good are pseudo-labels? Hide the boxes of one class in half of the images, and look for them again.
+"""Accuracy of pseudo-labels: boxes of one class are removed from half of the images, and predicted.
 
     python benchmarks/hidden_boxes.py make DATA --output runs/hidden
     medrov train runs/hidden/dataset.yaml -o runs/hidden-model --imgsz 320 --epochs 60 --optimizer adamw
@@ -6,14 +6,13 @@
         --score 0.9 --output runs/pseudo-90
     python benchmarks/hidden_boxes.py score runs/hidden runs/pseudo-90
 
-``make`` takes three sources (bccd, codras_fundus, curvas_ct), and cuts each into two: one keeps all
-boxes; the other, ``<name>_hidden``, has every second training case of it, and lost the boxes of one
-class, which its presence table calls possible but not annotated. Validation and test images stay
-with the first. ``score`` compares what was added with what was hidden, at an IoU of 0.5.
+``make`` divides each of three sources (bccd, codras_fundus, curvas_ct) into two. One keeps all boxes. The
+other, ``<name>_hidden``, contains every second training case without the boxes of one class, which its
+presence table marks as possible but not annotated. Validation and test images stay in the first. ``score``
+compares the added boxes with the hidden ones, at an IoU of 0.5.
 
-Beside ``dataset.yaml`` it writes two datasets to compare trainings with: ``negative.yaml`` has the
-same boxes, and a table that says that the hidden class is not there (what a detector learns from
-who does not know about presence); ``whole.yaml`` has all boxes.
+It also writes two datasets for comparisons of trainings: ``negative.yaml`` has the same boxes, and a table
+that marks the hidden class as absent (training without a presence table); ``whole.yaml`` has all boxes.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def case_of(image: dict[str, Any]) -> str:
 
 
 def part_of(coco: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the document of some of the images."""
+    """Return the document of a part of the images."""
     ids = {image["id"] for image in images}
     return coco | {"images": images, "annotations": [a for a in coco["annotations"] if a["image_id"] in ids]}
 
@@ -108,7 +107,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
 
 
 def write_dataset(output: Path, stem: str, documents: dict[str, dict[str, Any]], *, silent: int) -> None:
-    """Write a dataset and its table: 1 for a class of the source, ``silent`` for the hidden one, else -1."""
+    """Write a dataset and its table: 1 for own classes, ``silent`` for the hidden one, else -1."""
     names = {source: [c["name"] for c in coco["categories"]] for source, coco in documents.items()}
     classes = list(dict.fromkeys(name for own in names.values() for name in own))
     table_name = "presence.csv" if stem == "dataset" else f"{stem}_presence.csv"
@@ -123,9 +122,9 @@ def write_dataset(output: Path, stem: str, documents: dict[str, dict[str, Any]],
 
 
 def score(dataset: Path, pseudo: Path) -> str:
-    """Return precision and recall of what was added, as a Markdown table."""
+    """Return precision and recall of the added boxes, as a Markdown table."""
     lines = [
-        "| source | class | hidden | added | right | precision | recall |",
+        "| source | class | hidden | added | correct | precision | recall |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in HIDDEN:
@@ -141,7 +140,7 @@ def score(dataset: Path, pseudo: Path) -> str:
 
 
 def matches(added: list[dict[str, Any]], truth: list[dict[str, Any]], image_id: int) -> int:
-    """Return how many added boxes of an image are hidden ones, each once, best score first."""
+    """Return the number of added boxes of an image that match hidden boxes, by descending score."""
     mine = sorted((a for a in added if a["image_id"] == image_id), key=lambda a: -a["score"])
     true = [a["bbox"] for a in truth if a["image_id"] == image_id]
     if not mine or not true:

@@ -1,11 +1,11 @@
-"""Measure `medrov pseudolabel` against `medrov detect`: speed, and memory that stays as it is.
+"""Comparison of `medrov pseudolabel` with `medrov detect`: speed, and memory by number of images.
 
     python benchmarks/pseudolabel_speed.py FOLDER --images 9900
 
-Makes phantoms of nine modalities in FOLDER (once; 450, linked under other names) and a presence
-table in which nearly nothing is annotated, and runs both commands on the same images in turn, each
-in a process of its own: first on a tenth of the images, then on all. Prints images a second, their
-ratio, and the largest resident memory.
+The script writes phantoms of nine modalities to FOLDER (once; 450, linked under other names), and a presence
+table with few annotated classes. It runs both commands on the same images in turn, each in a process of its
+own: first on a tenth of the images, then on all. It prints images per second, their ratio, and the peak
+resident memory.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ import yaml
 MODALITIES = 9
 
 DRAWN = 50
-"""Phantoms that are drawn of each modality; beyond that, the same ones are taken again under other names."""
+"""Number of drawn phantoms of each modality; further images are links to them with other names."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One command: images, seconds of wall time, largest resident memory in MiB."""
+    """Run of a command: images, seconds of wall time, peak resident memory in MiB."""
 
     images: int
     seconds: float
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Return images a second."""
+        """Return images per second."""
         return self.images / self.seconds
 
 
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def phantoms(folder: Path, count: int) -> Path:
-    """Write the dataset, if it is not there yet: one class a source is annotated, all others are possible."""
+    """Write the dataset, if it does not exist: one annotated class per source, all others possible."""
     if (folder / "dataset.yaml").exists():
         return folder
     drawn = min(-(-count // MODALITIES), DRAWN)
@@ -97,7 +97,7 @@ def phantoms(folder: Path, count: int) -> Path:
 
 
 def repeat(source: Path, coco: dict[str, Any], times: int) -> None:
-    """Add links to a source's images under other names, with the same boxes: so many of each in all."""
+    """Add links to a source's images with other names and the same boxes, up to a number per image."""
     images, annotations = list(coco["images"]), list(coco["annotations"])
     for copy in range(1, times):
         for image in images:
@@ -134,7 +134,7 @@ def pseudolabel(data: Path) -> Run:
 
 
 def timed(count: int, *arguments: object, stdin: int | None = None) -> Run:
-    """Run a command; return its time and memory."""
+    """Return the time and memory of a command."""
     started = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603
         command(arguments), stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -147,7 +147,7 @@ def timed(count: int, *arguments: object, stdin: int | None = None) -> Run:
 
 
 def medrov(*arguments: object) -> None:
-    """Run a command that must succeed."""
+    """Run a command; raise if it fails."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(command(arguments), check=True, **quiet)  # noqa: S603
 

@@ -1,4 +1,4 @@
-"""Draw how speed depends on the number of classes, the size of images and the batch.
+"""Curves of speed by number of classes, image size and batch.
 
 ::
 
@@ -43,7 +43,7 @@ POINTS: Mapping[str, tuple[int, ...]] = {
     "imgsz": (224, 320, 416, 512, 640),
     "batch": (1, 2, 4, 8, 16),
 }
-"""The points of each curve."""
+"""Points of each curve."""
 
 AXES = {
     "classes": "classes",
@@ -51,7 +51,7 @@ AXES = {
     "batch": "images per forward pass",
 }
 FORWARD_COLOR, END_COLOR = "#2474c6", "#d9541e"
-"""Told apart by the colour-blind (after Okabe and Ito, 2008)."""
+"""Colours for colour-blind readers (Okabe and Ito, 2008)."""
 
 
 def measure_scaling(
@@ -61,20 +61,20 @@ def measure_scaling(
     folder: Path,
     advance: Progress,
 ) -> dict[str, Any]:
-    """Time all points of each curve in turn; draw a PNG a curve; return the ``scaling`` object.
+    """Time all points of each curve in turn, draw one PNG per curve, and return the ``scaling`` object.
 
     Parameters
     ----------
     config
-        The engine, the number of images and of rounds.
+        Settings with the engine and the numbers of images and rounds.
     model
-        What does not vary along a curve.
+        Model, in its constant properties of a curve.
     paths
         Files.
     folder
-        For ``classes.png``, ``imgsz.png`` and ``batch.png``.
+        Folder of ``classes.png``, ``imgsz.png`` and ``batch.png``.
     advance
-        Told how many curves are done.
+        Called with the number of completed curves.
     """
     document: dict[str, Any] = {}
     for done, axis in enumerate(AXES, start=1):
@@ -87,12 +87,12 @@ def measure_scaling(
 def _measure_curve(
     config: BenchmarkSettings, model: BenchmarkModel, paths: Sequence[str], axis: str
 ) -> list[dict[str, Any]]:
-    """Return the points of one curve: their value, and images per second both ways."""
+    """Return the points of one curve: their value, and images per second forward and end to end."""
     values = POINTS[axis]
-    contestants = [_at_point(config, model, paths, axis, value) for value in values]
-    for contestant in contestants:
-        contestant.warm_up()
-    actions = [partial(_speeds, contestant) for contestant in contestants]
+    models = [_at_point(config, model, paths, axis, value) for value in values]
+    for timed in models:
+        timed.warm_up()
+    actions = [partial(_speeds, timed) for timed in models]
     turns = interleave(actions, rounds=config.rounds_or_default, seconds=config.seconds)
     return [
         {
@@ -122,9 +122,9 @@ def _at_point(
     )
 
 
-def _speeds(contestant: TimedModel) -> tuple[float, float]:
-    forward = contestant.forward()
-    images, seconds = contestant.end_to_end()
+def _speeds(timed: TimedModel) -> tuple[float, float]:
+    forward = timed.forward()
+    images, seconds = timed.end_to_end()
     return forward, images / seconds
 
 
@@ -150,7 +150,7 @@ def _figure(points: Sequence[dict[str, Any]], axis: str) -> Figure:
         plot.set_xscale("log")
     plot.set_xticks(values, [str(value) for value in values])
     plot.minorticks_off()
-    plot.set(xlabel=AXES[axis], ylabel="images a second", ylim=(0, None))
+    plot.set(xlabel=AXES[axis], ylabel="images per second", ylim=(0, None))
     plot.grid(alpha=0.3)
     plot.legend(frameon=False)
     return figure
@@ -169,7 +169,7 @@ def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
 
 
 def render(document: dict[str, Any]) -> Iterator[RenderableType]:
-    """Yield a table for each curve of a document."""
+    """Yield one table per curve of a document."""
     for number, (axis, points) in enumerate(document["scaling"].items()):
         if number:
             yield ""

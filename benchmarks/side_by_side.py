@@ -1,8 +1,8 @@
-"""Put two reports of ``medrov eval`` side by side, as a Markdown table.
+"""Comparison of two reports of ``medrov eval`` as a Markdown table.
 
     python benchmarks/side_by_side.py runs/eval-medrov-n/report.json runs/eval-yolov8n/report.json
 
-The first has to be made with ``--compare`` to the second: the intervals are its own.
+The first report must be made with ``--compare`` to the second, because it contains the intervals.
 """
 
 from __future__ import annotations

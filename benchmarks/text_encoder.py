@@ -1,4 +1,4 @@
-"""Time the text side: the encoder cold and warm, classes from the cache, a change of the vocabulary.
+"""Timing of text encoders: cold and warm, classes from the cache, a change of the vocabulary.
 
 ::
 
@@ -32,13 +32,13 @@ from medrov_cli.core.settings.values import parse_classes
 from medrov_cli.core.weights import container
 
 CLASSES = 1000
-"""Cached classes, where no other number is asked for."""
+"""Default number of cached classes."""
 
 WARM_TEXTS = 50
 
 _COLD = (
     "from medrov_cli.core.text.embedding import embed_texts; "
-    "embed_texts(['made-up text'], encoder={!r}, offline=True)"
+    "embed_texts(['synthetic text'], encoder={!r}, offline=True)"
 )
 _PROBE = "import sys; sys.path.append({!r}); from text_encoder import probe; probe({!r}, {!r}, {!r}, {!r})"
 
@@ -46,16 +46,16 @@ _PROBE = "import sys; sys.path.append({!r}); from text_encoder import probe; pro
 def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
     """Return the ``text`` object of the document.
 
-    Everything runs in new processes, in a cache folder of their own: the user's stays as it is.
+    Everything runs in new processes with an empty cache folder; the user's cache is not changed.
 
     Parameters
     ----------
     path
-        A weights file: its text encoder, and the network that classes are folded for.
+        Weights file, with its text encoder and the network of the folded classes.
     classes
-        Number of made-up classes, which no lexicon has.
+        Number of synthetic class names, which are not in the lexicon.
     rounds
-        How often each figure is taken; the median counts.
+        Number of measurements of each figure, of which the median is reported.
     """
     encoder = container.read_metadata(path).text_encoder.spec
     cold = []
@@ -63,14 +63,14 @@ def time_text(path: Path, classes: int, rounds: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as cache:
             cold.append(_timed(partial(_python, _COLD.format(encoder), cache)))
     with tempfile.TemporaryDirectory(prefix="medrov-benchmark-") as cache:
-        answer = Path(cache) / "answer.json"
-        _python(_PROBE.format(str(Path(__file__).parent), str(path), classes, rounds, str(answer)), cache)
-        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        output = Path(cache) / "figures.json"
+        _python(_PROBE.format(str(Path(__file__).parent), str(path), classes, rounds, str(output)), cache)
+        found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
     return {"encoder": encoder, "classes": classes, "cold_process_ms": _median(cold), **found}
 
 
-def probe(path: str, classes: int, rounds: int, answer: str) -> None:
-    """Take the figures of a running process, and write them as JSON: run in a process of its own."""
+def probe(path: str, classes: int, rounds: int, output: str) -> None:
+    """Measure the figures of a running process, and write them as JSON; runs in a process of its own."""
     from medrov_cli.core.model.folding import fold_text
     from medrov_cli.core.prediction.classes import ClassList
     from medrov_cli.core.text.encoders import open_encoder
@@ -78,18 +78,16 @@ def probe(path: str, classes: int, rounds: int, answer: str) -> None:
     file = Path(path)
     metadata, tensors = container.read_metadata(file), container.load_tensors(file)
     spec = metadata.text_encoder.spec
-    prompts = parse_classes(", ".join(f"made-up finding {number}" for number in range(classes)))
+    prompts = parse_classes(", ".join(f"synthetic class {number}" for number in range(classes)))
 
-    def ask() -> Any:
+    def fold() -> Any:
         return ClassList.from_prompts(prompts, metadata, encoder=None, offline=True)
 
     loading = [_timed(lambda: open_encoder(spec, offline=True)) for _ in range(rounds)]
     encoder = open_encoder(spec, offline=True)
-    new_text = [
-        _timed(partial(encoder.encode, [f"one more finding {number}"])) for number in range(WARM_TEXTS)
-    ]
-    embeddings = ask().embeddings  # encodes and stores
-    cached = [_timed(ask) for _ in range(rounds)]
+    new_text = [_timed(partial(encoder.encode, [f"another class {number}"])) for number in range(WARM_TEXTS)]
+    embeddings = fold().embeddings  # encodes and stores
+    cached = [_timed(fold) for _ in range(rounds)]
     folding = [_timed(lambda: fold_text(tensors, embeddings)) for _ in range(rounds)]
     figures = {
         "load_encoder_ms": _median(loading),
@@ -98,17 +96,17 @@ def probe(path: str, classes: int, rounds: int, answer: str) -> None:
         "fold_classes_ms": _median(folding),
         "change_of_vocabulary_ms": _median([a + b for a, b in zip(cached, folding, strict=True)]),
     }
-    Path(answer).write_text(json.dumps(figures), encoding="utf-8")
+    Path(output).write_text(json.dumps(figures), encoding="utf-8")
 
 
 def _python(code: str, cache: str) -> None:
-    """Run our own code in a new process with a cache folder of its own."""
+    """Run code in a new process with its own cache folder."""
     environment = {**os.environ, "MEDROV_CACHE": cache}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)  # noqa: S603
 
 
 def _timed(action: Callable[[], object]) -> float:
-    """Return how long an action takes, in milliseconds."""
+    """Return the time of an action in milliseconds."""
     started = time.perf_counter()
     action()
     return 1e3 * (time.perf_counter() - started)

@@ -1,9 +1,9 @@
-"""Which number format and optimizer ``medrov train`` is fastest with on this CPU, and whether its default is.
+"""Speed of ``medrov train`` by number format and optimizer on this CPU, compared with its default.
 
 ``python benchmarks/train_precision.py`` trains a network of scale n on phantoms with each pair of
 ``--precision`` and ``--optimizer``, and prints images/s and the ratio of the default (``auto``, Muon) to the
 fastest pair.
-``--curves 200`` compares the loss of Muon with its products in float32 and in bfloat16 over so many steps.
+``--curves 200`` compares the loss of Muon with its products in float32 and in bfloat16 over 200 steps.
 A CPU without units for bf16 is imitated with ``ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2``.
 """
 
@@ -29,7 +29,7 @@ DEFAULT = ("auto", "muon")
 
 
 def run_medrov(*arguments: object) -> None:
-    """Run the command line in a process of its own."""
+    """Run the command line in a separate process."""
     command = [sys.executable, "-m", "medrov_cli", *map(str, arguments)]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603
 
@@ -81,7 +81,7 @@ def compare_speed(dataset: Path, imgsz: int, turns: int, pairs: list[tuple[str, 
 
 
 def compare_curves(dataset: Path, imgsz: int, steps: int) -> None:
-    """Print the mean loss of each quarter of the steps, with products in either format."""
+    """Print the mean loss of each quarter of the steps, with products in both formats."""
     import torch
 
     from medrov_cli.core.model.learning import muon
@@ -110,7 +110,7 @@ def compare_curves(dataset: Path, imgsz: int, steps: int) -> None:
 
 
 def main() -> None:
-    """Make phantoms, and measure what is asked for."""
+    """Write phantoms, and measure speed or loss."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--imgsz", type=int, default=320)
     parser.add_argument("--turns", type=int, default=1)

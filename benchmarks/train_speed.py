@@ -1,25 +1,23 @@
-"""Time ``medrov train`` against ultralytics' own trainer of YOLO-World, in one run.
+"""Timing of ``medrov train`` against ultralytics' trainer of YOLO-World.
 
-    python benchmarks/train_speed.py examples/medrov-n.yaml --data-root DATA --model n --imgsz 320 \
+    python benchmarks/train_speed.py benchmarks/first_edition.yaml --data-root DATA --model n --imgsz 320 \
         --batch 16 --images 960 --repeats 2 --output runs/train_speed.json
 
-Both train YOLO-World v2 of the same scale from random weights on the same images, drawn once from
-the dataset. Each run is a process of its own, and the
-trainers take turns. The first epoch warms up; the next ones count, without start-up, validation
-and checkpoints. Memory is the largest sum over the process and its data workers, each shared page
-once (PSS), looked at twice a second through the whole run. Linux only.
+Both train YOLO-World v2 of the same scale from random weights on the same images, drawn once from the
+dataset. Each run is a separate process, and the trainers run in turn. The first epoch warms up; the next ones
+are timed, without start-up, validation and checkpoints. Memory is the largest sum over the process and its
+data workers with shared pages counted once (PSS), sampled twice per second during the run. Linux only.
 
-Ours is the command line with its defaults. Theirs is WorldTrainer with its defaults, but for:
+medrov runs by its command line with its defaults. Ultralytics' WorldTrainer runs with its defaults, except:
 
-- the embeddings of class names come from a fixed table of random unit vectors of 512 values, since
-  CLIP would have to be downloaded; both trainers embed all names once, before the first step;
-- images are kept in memory (``cache='ram'``), as ours always are; no plots, no mixed precision
-  (ultralytics has none on a CPU) and one validation, at the end.
+- the embeddings of class names are a fixed table of random unit vectors of 512 values, since CLIP would have
+to be downloaded; both trainers embed all names once, before the first step;
+- images are kept in memory (``cache='ram'``), as in medrov; no plots, no mixed precision (ultralytics has
+none on a CPU) and one validation, at the end.
 
-Three rows of theirs: as it comes (on a CPU it takes no worker, and one thread fewer than there are
-cores); with the threads and workers of ours; and a stronger rival, which ultralytics does not offer:
-bf16 and channels last, too, as ours (``closed_set.forward_in_bf16``). Mosaics are not switched off
-in the last epochs.
+Three rows are WorldTrainer's: with its defaults (on a CPU no worker, and one thread fewer than cores); with
+the threads and workers of medrov; and in addition with bf16 and channels last, which ultralytics does not
+offer (``closed_set.forward_in_bf16``). Mosaics are not switched off in the last epochs.
 """
 
 from __future__ import annotations
@@ -48,24 +46,24 @@ from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 
 DEFAULTS = {"imgsz": 320, "batch": 16, "images": 960, "epochs": 1, "repeats": 2, "seed": 0}
 DEFAULTS |= {"threads": os.cpu_count() or 1, "workers": workers_for("cpu")}
-"""Of ``epochs``, only those that count; threads and workers are those that medrov takes by itself."""
+"""Number of timed epochs; threads and workers are the defaults of medrov."""
 
 VAL_IMAGES = 16
-"""Enough for a validation that both trainers insist on; it is not timed."""
+"""Number of images for the validation that both trainers require; it is not timed."""
 
 MEMORY_INTERVAL_S = 0.5
 
 MEDROV = "medrov"
-AS_IT_COMES = "WorldTrainer as it comes"
-PLAIN = "WorldTrainer, threads and workers as ours"
+AS_IT_COMES = "WorldTrainer, defaults"
+PLAIN = "WorldTrainer, threads and workers of medrov"
 STRONGER = "the same, bf16 and channels last"
 TRAINERS = (MEDROV, AS_IT_COMES, PLAIN, STRONGER)
 
 
 def main() -> None:
     """Run the script."""
-    if sys.argv[1:2] == ["--rival"]:
-        train_rival(json.loads(sys.argv[2]))
+    if sys.argv[1:2] == ["--ultralytics"]:
+        train_ultralytics(json.loads(sys.argv[2]))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -75,18 +73,18 @@ def main() -> None:
     parser.add_argument("--model", choices=list("nsmlx"), default="n")
     for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--output", type=Path, help="A JSON file with every run.")
+    parser.add_argument("--output", type=Path, help="JSON file with every run.")
     options = parser.parse_args()
     settings = {k: v for k, v in vars(options).items() if k not in ("data_root", "output", "dataset")}
-    settings["images"] -= settings["images"] % settings["batch"]  # ours leaves an incomplete batch out
+    settings["images"] -= settings["images"] % settings["batch"]  # medrov omits an incomplete batch
     with tempfile.TemporaryDirectory(prefix="train_speed") as name:
         own = write_subset(options.dataset, options.data_root, Path(name), settings)
-        rival = write_for_rival(load_dataset(own), Path(name) / "rival")
+        theirs = write_for_ultralytics(load_dataset(own), Path(name) / "ultralytics")
         runs: list[dict[str, Any]] = []
         for trainer in TRAINERS * options.repeats:
             folder = Path(name) / f"run{len(runs)}"
             folder.mkdir()
-            figures = measure(trainer, own if trainer == MEDROV else rival, folder, settings)
+            figures = measure(trainer, own if trainer == MEDROV else theirs, folder, settings)
             runs.append({"trainer": trainer} | figures)
             sys.stderr.write(f"{json.dumps(runs[-1])}\n")
     document = {"settings": settings | {"dataset": options.dataset.name}, "machine": machine(), "runs": runs}
@@ -97,14 +95,14 @@ def main() -> None:
 
 
 def write_subset(path: Path, root: Path | None, folder: Path, settings: dict[str, Any]) -> Path:
-    """Write a dataset of some of the images, drawn by the seed, and return its yaml; images are links."""
+    """Write a dataset of a random part of the images, as links, and return its yaml."""
     dataset = load_dataset(path, root)
     rng = np.random.default_rng(settings["seed"])
     chosen: dict[int, set[int]] = {row: set() for row in range(len(dataset.sources))}
     for split, count in (("train", settings["images"]), ("val", VAL_IMAGES)):
         samples = dataset.samples[split]
         if len(samples) < count:
-            raise SystemExit(f"{path} has {len(samples)} {split} images, {count} are asked for")
+            raise SystemExit(f"{path} has {len(samples)} {split} images, {count} are required")
         for index in rng.choice(len(samples), count, replace=False):
             chosen[samples[index].source_id].add(samples[index].image_id)
     for row, source in enumerate(dataset.sources):
@@ -126,8 +124,8 @@ def write_subset(path: Path, root: Path | None, folder: Path, settings: dict[str
     return target
 
 
-def write_for_rival(dataset: Dataset, folder: Path) -> Path:
-    """Write the dataset in ultralytics' form, with synonyms as its texts, and return its yaml."""
+def write_for_ultralytics(dataset: Dataset, folder: Path) -> Path:
+    """Write the dataset in ultralytics' format, with synonyms as texts, and return its yaml."""
     target = write_dataset(dataset, folder)
     document = yaml.safe_load(target.read_text(encoding="utf-8"))
     document["names"] = {
@@ -138,7 +136,7 @@ def write_for_rival(dataset: Dataset, folder: Path) -> Path:
 
 
 def measure(trainer: str, dataset: Path, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Train in a process of its own; return images per second of the epochs that count, and memory."""
+    """Train in a separate process; return images per second of the timed epochs, and memory."""
     epochs = 1 + settings["epochs"]
     if trainer == MEDROV:
         command = [sys.executable, "-m", "medrov_cli", "train", str(dataset), "--output", str(folder / "run")]
@@ -148,7 +146,7 @@ def measure(trainer: str, dataset: Path, folder: Path, settings: dict[str, Any])
     else:
         child = settings | {"dataset": str(dataset), "folder": str(folder), "epochs": epochs}
         child |= {"bf16": trainer == STRONGER, "own_defaults": trainer == AS_IT_COMES}
-        command = [sys.executable, str(Path(__file__).absolute()), "--rival", json.dumps(child)]
+        command = [sys.executable, str(Path(__file__).absolute()), "--ultralytics", json.dumps(child)]
     environment = os.environ | {"OMP_NUM_THREADS": str(settings["threads"])}  # torch's threads
     environment |= {"YOLO_CONFIG_DIR": str(folder), "YOLO_OFFLINE": "true"}
     with (folder / "log").open("wb") as log:
@@ -167,18 +165,18 @@ def measure(trainer: str, dataset: Path, folder: Path, settings: dict[str, Any])
 
 
 def watch_memory(process: subprocess.Popen[bytes]) -> dict[str, float]:
-    """Wait for the end; return the largest memory of the process, alone and with its children, in MiB."""
+    """Wait for the end; return the peak memory of the process, alone and with its children, in MiB."""
     alone = together = 0.0
     top = psutil.Process(process.pid)
     while process.poll() is None:
-        with contextlib.suppress(psutil.Error):  # one may end while it is looked at
+        with contextlib.suppress(psutil.Error):  # a process may end while it is read
             sizes = [one.memory_full_info().pss / 2**20 for one in (top, *top.children(recursive=True))]
             alone, together = max(alone, sizes[0]), max(together, sum(sizes))
         time.sleep(MEMORY_INTERVAL_S)
     return {"peak_mib": together, "peak_mib_without_workers": alone}
 
 
-def train_rival(settings: dict[str, Any]) -> None:
+def train_ultralytics(settings: dict[str, Any]) -> None:
     """Train with ultralytics' WorldTrainer, and write the seconds of each epoch."""
     import torch
     from ultralytics.models.yolo.world.train import WorldTrainer
@@ -220,7 +218,7 @@ def train_rival(settings: dict[str, Any]) -> None:
         | {key: settings[key] for key in ("epochs", "imgsz", "batch", "seed")}
     )
     if not settings["own_defaults"]:
-        trainer.args.workers = settings["workers"]  # it has just set them to 0
+        trainer.args.workers = settings["workers"]  # ultralytics has set them to 0
     trainer.add_callback("on_train_epoch_start", start)
     trainer.add_callback("on_train_epoch_end", end)
     if settings["bf16"]:
@@ -230,7 +228,7 @@ def train_rival(settings: dict[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
+    """Return the properties of the machine and the versions."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     versions = {name: version(name) for name in ("medrov", "ultralytics", "torch")}
@@ -238,11 +236,11 @@ def machine() -> dict[str, Any]:
 
 
 def as_table(document: dict[str, Any]) -> str:
-    """Return the runs as a Markdown table: medians, ranges, and ratios of runs of the same turn."""
+    """Return the runs as a Markdown table: medians, ranges, and ratios of runs of the same round."""
     settings, where = document["settings"], document["machine"]
     lines = [
         f"YOLO-World v2, scale {settings['model']}, {settings['imgsz']} px, batch {settings['batch']}, "
-        f"{settings['images']} images an epoch; {where['cpu']}, {where['cores']} cores, "
+        f"{settings['images']} images per epoch; {where['cpu']}, {where['cores']} cores, "
         f"threads: {settings['threads']}, data workers: {settings['workers']}; "
         + ", ".join(f"{name} {number}" for name, number in where["versions"].items())
         + f"; median of {settings['repeats']} (range).",

@@ -1,6 +1,6 @@
-"""Our network as ultralytics' own: its WorldModel with our parameters and class embeddings.
+"""Conversion of a network to ultralytics' WorldModel with its parameters and class embeddings.
 
-Imports of the network stand in functions: ultralytics sets the threads of OpenCV to 0 when it is imported.
+The network is imported inside functions, because the import of ultralytics sets the threads of OpenCV to 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
-"""Files that both programs read."""
+"""Suffixes of files that both programs read."""
 
 
 def check_raster(paths: Sequence[str]) -> None:
@@ -39,15 +39,15 @@ def check_raster(paths: Sequence[str]) -> None:
 
 
 def as_world_model(model: BenchmarkModel) -> Any:
-    """Return ultralytics' WorldModel with our parameters and class embeddings, in evaluation mode.
+    """Return ultralytics' WorldModel with the parameters and class embeddings, in evaluation mode.
 
-    The text adapter, which ultralytics does not have, is applied to the embeddings; a background is one
-    class more, the last.
+    The text adapter, which ultralytics does not have, is applied to the embeddings; a background is an
+    additional last class.
 
     Raises
     ------
     MedrovError
-        ``WEIGHTS_CORRUPT``; ``INTERNAL`` if a parameter of theirs is not among ours.
+        ``WEIGHTS_CORRUPT``; ``INTERNAL`` if ultralytics' network has another parameter.
     """
     from ultralytics.nn.tasks import WorldModel
 
@@ -64,7 +64,7 @@ def as_world_model(model: BenchmarkModel) -> Any:
         raise MedrovError(
             ErrorCode.INTERNAL, f"ultralytics' network has a parameter that ours lacks: {lost[0]}"
         )
-    # Newer versions leave out an activation that the network was made with.
+    # Newer versions omit an activation of the trained network.
     world.model[9].cv1.act = Conv.default_act
     text = torch.from_numpy(model.classes.embeddings)
     names = list(model.classes.names)
@@ -80,14 +80,14 @@ def as_world_model(model: BenchmarkModel) -> Any:
 
 
 def save_checkpoint(model: BenchmarkModel, path: Path) -> None:
-    """Write the network as ultralytics saves its own: a pickled model in half precision."""
+    """Write the network in the format of ultralytics: a pickled model in half precision."""
     world = as_world_model(model)
-    as_yolo(world, model.metadata.architecture.scale)  # gives it the fields of a trained one
+    as_yolo(world, model.metadata.architecture.scale)  # sets the fields of a trained model
     torch.save({"model": world.half(), "train_args": {"task": "detect", "imgsz": model.imgsz}}, path)
 
 
 def as_yolo(world: Any, scale: str) -> Any:
-    """Return ultralytics' YOLOWorld around a network of ours."""
+    """Return ultralytics' YOLOWorld with the network."""
     from ultralytics.models import YOLOWorld
 
     with quiet():
@@ -99,7 +99,7 @@ def as_yolo(world: Any, scale: str) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep ultralytics' log off the terminal."""
+    """Suppress ultralytics' log during the body."""
     logger = logging.getLogger("ultralytics")
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,10 +1,11 @@
-"""Time ``detect`` beside ultralytics' own predictor of YOLO-World, with the same weights, in turn.
+"""Timing of ``detect`` and of ultralytics' predictor of YOLO-World with the same weights, in turn.
 
 ::
 
     python benchmarks/ultralytics_predictor.py images/ --imgsz 640 --compare openvino,openvino-bf16
 
-Both networks must first give the same scores and boxes. The predictor is timed with its best settings.
+Both networks must give equal scores and boxes before the timing. The predictor is timed with its best
+settings.
 """
 
 from __future__ import annotations
@@ -56,34 +57,35 @@ from ultralytics_network import as_world_model, as_yolo, check_raster, quiet
 
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE_PX = 0.1
-"""Largest differences, over all anchors and classes, with which two networks are the same one."""
+"""Limits of the differences of equal networks, over all anchors and classes."""
 
 BATCHES = (1, 8)
 
 CONF = 0.25
-"""Lowest score, of both, uncalibrated (ultralytics' default)."""
+"""Minimum score of both, uncalibrated (ultralytics' default)."""
 
 TRIAL_IMAGES = 32
-"""Images of a trial of the predictor's settings, after a pass over as many that warms up."""
+"""Number of images of a trial of the predictor's settings, after a warm-up on the same number."""
 
 CHECKED = 2
-"""Images on which the outputs of both networks are compared."""
+"""Number of images on which the outputs of both networks are compared."""
 
 
 @dataclass(frozen=True, slots=True)
-class RivalSettings:
-    """One way to call the predictor.
+class PredictorSettings:
+    """Settings of the predictor.
 
     Attributes
     ----------
     batch
-        Images a forward pass.
+        Images per forward pass.
     rect
-        Cut the border to multiples of the stride (its default, for images of one shape); else square.
+        Whether the border is reduced to multiples of the stride (its default, for images of one shape); else
+        square.
     threads
-        Torch's threads; null: those that ultralytics sets, one fewer than there are cores.
+        Torch's threads; null: ultralytics' default, one fewer than cores.
     half
-        fp16; on a GPU only.
+        Whether to use fp16, on a GPU only.
     """
 
     batch: int
@@ -96,17 +98,17 @@ class RivalSettings:
         return {"batch": self.batch, "rect": self.rect, "threads": self.threads, "half": self.half}
 
 
-class Rival:
-    """Ultralytics' predictor with our weights.
+class UltralyticsPredictor:
+    """Ultralytics' predictor with the weights.
 
     Parameters
     ----------
     model
-        The weights, the classes, and the size of the images.
+        Weights, classes, and size of the model input.
     device
         ``cpu`` or ``cuda``.
     conf
-        Lowest score.
+        Minimum score.
     """
 
     def __init__(self, model: BenchmarkModel, device: str, conf: float) -> None:
@@ -121,7 +123,7 @@ class Rival:
         Returns
         -------
         scores, boxes_px
-            Over all anchors and classes.
+            Largest differences over all anchors and classes.
         """
         scores_apart = boxes_apart = 0.0
         for image, ours in zip(images_rgb, engine.infer(images_rgb, 0.0), strict=True):
@@ -131,7 +133,7 @@ class Rival:
         return scores_apart, boxes_apart
 
     def require_equal(self, engine: Engine, images_rgb: UInt8Array) -> dict[str, float]:
-        """Refuse to compare speeds of networks that do not give the same.
+        """Check that both networks give equal results.
 
         Raises
         ------
@@ -142,23 +144,23 @@ class Rival:
         if scores > SCORE_TOLERANCE or boxes_px > BOX_TOLERANCE_PX:
             raise MedrovError(
                 ErrorCode.INTERNAL,
-                f"ultralytics' network gives other results than ours: scores differ by {scores:.2g}, "
+                f"ultralytics' network gives other results than medrov: scores differ by {scores:.2g}, "
                 f"boxes by {boxes_px:.2g} pixels; speeds of different networks are not compared",
                 "This version of ultralytics may have changed YOLO-World.",
             )
         return {"score": float(f"{scores:.2g}"), "box_px": float(f"{boxes_px:.2g}")}
 
-    def candidates(self) -> list[RivalSettings]:
-        """Return the settings to try."""
+    def candidates(self) -> list[PredictorSettings]:
+        """Return the settings of the trials."""
         halves = (False, True) if self._device != "cpu" else (False,)
         threads = (None,) if self._device != "cpu" else (None, usable_cores())
         return [
-            RivalSettings(batch, rect, count, half)
+            PredictorSettings(batch, rect, count, half)
             for half, count, batch, rect in product(halves, threads, BATCHES, (True, False))
         ]
 
-    def images_per_s(self, settings: RivalSettings, listing: Path) -> float:
-        """Predict the files of a list, one a line; return images per second, from files to boxes as lists."""
+    def images_per_s(self, settings: PredictorSettings, listing: Path) -> float:
+        """Predict the files of a list; return images per second, from files to boxes as lists."""
         with self._predicting(settings, listing) as results:
             started = time.perf_counter()
             images = 0
@@ -169,7 +171,7 @@ class Rival:
             return images / (time.perf_counter() - started)
 
     def detections(
-        self, settings: RivalSettings, listing: Path
+        self, settings: PredictorSettings, listing: Path
     ) -> list[tuple[Float32Array, Float32Array, IntArray]]:
         """Return boxes (n, 4) in source pixels, scores (n,) and labels (n,) of every file of a list."""
         with self._predicting(settings, listing) as results:
@@ -177,9 +179,9 @@ class Rival:
         return [(found[:, :4], found[:, 4], found[:, 5].astype(np.int64)) for found in rows]
 
     @contextmanager
-    def _predicting(self, settings: RivalSettings, listing: Path) -> Iterator[Iterator[Any]]:
-        """Hand out its results as they come; all is set up, and no file is read yet."""
-        asked = {
+    def _predicting(self, settings: PredictorSettings, listing: Path) -> Iterator[Iterator[Any]]:
+        """Yield the results; everything is set up before, and no file has been read."""
+        options = {
             "source": str(listing),
             "stream": True,
             "imgsz": self._imgsz,
@@ -194,9 +196,9 @@ class Rival:
             "verbose": False,
         }
         if settings.half:
-            asked["half"] = True
+            options["half"] = True
         with quiet(), _own_threads():
-            results = self._yolo.predict(**asked)
+            results = self._yolo.predict(**options)
             if settings.threads is not None:
                 torch.set_num_threads(settings.threads)
             self._synchronise()
@@ -217,14 +219,14 @@ class Rival:
 
 
 def write_listing(path: Path, files: Sequence[str]) -> Path:
-    """Write files, absolute, as a list that the predictor takes as its source."""
+    """Write absolute paths of files as a list for the predictor."""
     path.write_text("".join(f"{Path(file).absolute()}\n" for file in files), encoding="utf-8")
     return path
 
 
 @contextmanager
 def _own_threads() -> Iterator[None]:
-    """Give torch and OpenCV the threads that ultralytics sets, and afterwards those that they had."""
+    """Set ultralytics' threads of torch and OpenCV during the body, and restore the former ones."""
     from ultralytics.utils import NUM_THREADS
 
     before = torch.get_num_threads(), cv2.getNumThreads()
@@ -237,43 +239,43 @@ def _own_threads() -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def time_against_rival(
+def time_against_ultralytics(
     config: BenchmarkSettings,
-    contestants: Sequence[TimedModel],
+    models: Sequence[TimedModel],
     model: BenchmarkModel,
     folder: Path,
     advance: Progress,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the rows of our engines, and the ``against`` object of the document.
+    """Return the rows of medrov's engines, and the ``against`` object of the document.
 
-    The rival first shows that its network gives what ours gives, then tries its settings; the fastest of
-    them takes turns with ours.
+    The outputs of both networks are compared, then the settings of ultralytics' predictor are tried; the
+    fastest runs in turn with medrov.
 
     Parameters
     ----------
     config
-        How long.
-    contestants
-        Ours, opened with ``CONF`` as their threshold.
+        Settings with the length of the timing.
+    models
+        Models of medrov, opened with ``CONF`` as threshold.
     model
-        What they were opened with.
+        Weights and classes of the models.
     folder
-        For lists of files.
+        Folder for lists of files.
     advance
-        Told how many settings are tried.
+        Called with the number of completed trials.
     """
-    paths = contestants[0].paths
+    paths = models[0].paths
     check_raster(paths)
-    rival = Rival(model, contestants[0].device, CONF)
-    equality = _require_equal(rival, contestants[0], model)
-    trials = _try_settings(rival, paths, folder, min(config.images, TRIAL_IMAGES), advance)
+    predictor = UltralyticsPredictor(model, models[0].device, CONF)
+    equality = _require_equal(predictor, models[0], model)
+    trials = _try_settings(predictor, paths, folder, min(config.images, TRIAL_IMAGES), advance)
     best = max(trials, key=lambda trial: trial[1])[0]
     files = write_listing(folder / "all.txt", [item.path for item in repeat_to_length(paths, config.images)])
     rows, (theirs,) = time_models(
-        contestants,
+        models,
         rounds=config.rounds_or_default,
         seconds=config.seconds,
-        others=[partial(rival.images_per_s, best, files)],
+        others=[partial(predictor.images_per_s, best, files)],
     )
     document = {
         "rival": "ultralytics",
@@ -290,24 +292,26 @@ def time_against_rival(
     return rows, document
 
 
-def _require_equal(rival: Rival, contestant: TimedModel, model: BenchmarkModel) -> dict[str, float]:
-    """Compare the networks in fp32 on the CPU: number formats and devices add differences of their own."""
+def _require_equal(
+    predictor: UltralyticsPredictor, timed: TimedModel, model: BenchmarkModel
+) -> dict[str, float]:
+    """Compare the networks in fp32 on the CPU, because other formats and devices add differences."""
     runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
     weights = WeightsFile(model.path, model.metadata)
     engine = weights.open(model.classes.embeddings, runtime, imgsz=model.imgsz, streams=1)
-    return rival.require_equal(engine, contestant.squares[:CHECKED])
+    return predictor.require_equal(engine, timed.squares[:CHECKED])
 
 
 def _try_settings(
-    rival: Rival, paths: Sequence[str], folder: Path, images: int, advance: Progress
-) -> list[tuple[RivalSettings, float]]:
-    """Return what each of its settings reaches: its own figure of a second pass over some files."""
+    predictor: UltralyticsPredictor, paths: Sequence[str], folder: Path, images: int, advance: Progress
+) -> list[tuple[PredictorSettings, float]]:
+    """Return the speed with each of its settings, in a second pass over some files."""
     listing = write_listing(folder / "trial.txt", [item.path for item in repeat_to_length(paths, images)])
-    settings = rival.candidates()
+    settings = predictor.candidates()
     trials = []
     for done, own in enumerate(settings, start=1):
-        rival.images_per_s(own, listing)
-        trials.append((own, rival.images_per_s(own, listing)))
+        predictor.images_per_s(own, listing)
+        trials.append((own, predictor.images_per_s(own, listing)))
         advance(done, len(settings), "testing settings of ultralytics")
     return trials
 
@@ -317,8 +321,8 @@ def measure(options: argparse.Namespace, advance: Progress) -> dict[str, Any]:
     config = settings_from(options)
     model = replace(BenchmarkModel.from_settings(config), conf=CONF, raw_scores=True)
     with images_of(config, advance, raster=True) as (paths, folder):
-        contestants = open_timed_models(config, model, paths, advance)
-        runs, against = time_against_rival(config, contestants, model, folder, advance)
+        models = open_timed_models(config, model, paths, advance)
+        runs, against = time_against_ultralytics(config, models, model, folder, advance)
     return benchmark_document(config, model, len(paths), {"runs": runs, "against": against})
 
 

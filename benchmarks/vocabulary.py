@@ -1,13 +1,13 @@
-"""Time the text side of a change of vocabulary: an encoder cold and warm, and classes from the cache.
+"""Timing of a change of vocabulary: an encoder cold and warm, and classes from the cache.
 
     python benchmarks/vocabulary.py --classes 1000
 
-Made-up class names that no lexicon has, in a cache folder of their own that is removed afterwards.
+The class names are synthetic and not in the lexicon. The cache folder is temporary.
 
 - cold: a new process from its start to the embedding of one new text;
-- warm: the same encoder, each further text;
-- cached: `ClassList.from_prompts` (embeddings, modalities) of all classes, as a running process and as a
-  new one finds them; that of the new one is without its imports, which are told apart.
+- warm: one further text with the same encoder;
+- cached: `ClassList.from_prompts` (embeddings, modalities) of all classes, in a running process and in a new
+one; the imports of the new one are reported separately.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 _COLD = (
     "from medrov_cli.core.text.embedding import embed_texts; "
-    "embed_texts(['made-up text'], encoder={encoder!r})"
+    "embed_texts(['synthetic text'], encoder={encoder!r})"
 )
 _CACHED = """
 import time
@@ -65,44 +65,44 @@ def _measure(arguments: argparse.Namespace) -> list[tuple[str, list[float]]]:
 
     encoder, repeats = arguments.text_encoder, arguments.repeats
     metadata = container.read_metadata(resolution.resolve(arguments.weights))
-    names = ", ".join(f"made-up finding {number}" for number in range(arguments.classes))
+    names = ", ".join(f"synthetic class {number}" for number in range(arguments.classes))
     prompts = parse_classes(names)
 
-    def ask() -> None:
+    def embed() -> None:
         ClassList.from_prompts(prompts, metadata, encoder=encoder, offline=False)
 
     loaded = open_encoder(encoder)
 
     def encode() -> None:
-        loaded.encode(["one more finding"])
+        loaded.encode(["another class"])
 
-    ask()  # encodes and stores
+    embed()  # encodes and stores
     code = _CACHED.format(weights=arguments.weights, names=names, encoder=encoder)
     fresh = [[1e3 * float(seconds) for seconds in _python(code).split()] for _ in range(repeats)]
     return [
         (f"{encoder}: cold, a new process to one new text", [_cold(encoder) for _ in range(repeats)]),
         (f"{encoder}: loading alone", [_timed(lambda: open_encoder(encoder)) for _ in range(repeats)]),
         (f"{encoder}: warm, one new text", [_timed(encode) for _ in range(10 * repeats)]),
-        (f"{arguments.classes} cached classes, running process", [_timed(ask) for _ in range(repeats)]),
+        (f"{arguments.classes} cached classes, running process", [_timed(embed) for _ in range(repeats)]),
         (f"{arguments.classes} cached classes, new process", [own for _, own in fresh]),
         ("imports, weights' header and class list before that", [before for before, _ in fresh]),
     ]
 
 
 def _cold(encoder: str) -> float:
-    """Return how long a new process with an empty cache takes for one text, in milliseconds."""
+    """Return the time of a new process with an empty cache for one text, in milliseconds."""
     with tempfile.TemporaryDirectory() as cache:
         return _timed(lambda: _python(_COLD.format(encoder=encoder), MEDROV_CACHE=cache))
 
 
 def _python(code: str, **environment: str) -> str:
-    """Return what code prints in a process of its own."""
+    """Return the output of code in a separate process."""
     command = [sys.executable, "-c", code]
     return subprocess.check_output(command, env={**os.environ, **environment}, text=True)  # noqa: S603
 
 
 def _timed(action: Callable[[], object]) -> float:
-    """Return how long an action takes, in milliseconds."""
+    """Return the time of an action in milliseconds."""
     start = time.perf_counter()
     action()
     return 1e3 * (time.perf_counter() - start)

@@ -1,0 +1,151 @@
+"""Cost of ``--on ray``: the driver's time per image, and the rate of two workers beside that of one process.
+
+::
+
+    python benchmarks/cluster.py overhead --inputs 100000
+    python benchmarks/cluster.py efficiency FOLDER
+
+``overhead`` runs stand-in workers, which return a record at once, with all that the driver does: blocks,
+order, journal. It subtracts the time in which one process writes the same records. ``efficiency`` runs
+``detect`` on a folder in this process with two streams, and on two workers with one core each, in turns. A
+rate counts the images between the first record and the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from medrov_cli.core.detection.cluster_search import ClusterSearch, InputBlock, WorkerSettings
+from medrov_cli.core.detection.detect_run import DetectRun
+from medrov_cli.core.detection.open_detector import OpenedModel
+from medrov_cli.core.detection.run import run_detection
+from medrov_cli.core.pixels.inputs import Input
+from medrov_cli.core.records.frame import ModelIdentity
+from medrov_cli.core.settings.cluster_groups import ClusterPlace, ClusterSettings
+from medrov_cli.core.settings.detect import DetectSettings
+from medrov_cli.core.settings.io_groups import OutputSettings
+from medrov_cli.core.writers.sink import OutputFolder
+
+WORKERS = 2
+IDENTITY = ModelIdentity("stand-in", "0" * 64, "0" * 64, "none", "openvino-cpu", 32, "raw")
+MODEL = OpenedModel(("polyp",), (("polyp",),), {}, 1, IDENTITY)
+
+
+class StandInWorker:
+    """A worker that reads and computes nothing."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        del settings
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts that are equal in all workers."""
+        return {"model": MODEL}
+
+    def run(self, block: InputBlock) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
+        """Return a record without detections for each input."""
+        return [(record_of(item.path), {}) for item in block.inputs]
+
+
+def record_of(path: str) -> dict[str, Any]:
+    """Return the record of a stand-in."""
+    unknown = ("modality", "modality_source", "image_kind", "image_kind_probability", "window")
+    more = ("pixel_spacing_mm", "study_uid", "series_uid", "instance_uid", "elapsed_ms")
+    return {
+        "schema": "medrov.detect/1",
+        "path": path,
+        "frame": 0,
+        "frame_count": 1,
+        "width": 64,
+        "height": 64,
+        **dict.fromkeys((*unknown, *more)),
+        "detections": [],
+        "model": IDENTITY.as_dict(),
+        "warnings": [],
+    }
+
+
+def measure_overhead(count: int) -> dict[str, Any]:
+    """Return the milliseconds per image that the cluster adds to writing the records."""
+    inputs = [Input(f"{number // 10_000:04d}/{number % 10_000:04d}.png") for number in range(count)]
+    with tempfile.TemporaryDirectory() as name:
+        config = DetectSettings(
+            inputs=("stand-ins",),
+            output=OutputSettings(folder=Path(name) / "many"),
+            cluster=ClusterSettings(on=ClusterPlace(), workers=WORKERS),
+        )
+        started = time.perf_counter()
+        alone = OutputFolder(Path(name) / "one", (), MODEL.names)
+        alone.claim({}, resume=False, overwrite=False)
+        alone.open(lambda _: 0)
+        for item in inputs:
+            alone.write(record_of(item.path), None)
+        alone.finish({})
+        writing_s = time.perf_counter() - started
+        module = Path(__file__).stem
+        with ClusterSearch(config, (), f"{module}:{StandInWorker.__name__}") as search:
+            before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            started = time.perf_counter()
+            with closing(DetectRun(config, MODEL, search, inputs, inputs, (), None, None)) as run:
+                run.execute()
+            seconds = time.perf_counter() - started
+            after_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        same = (Path(name) / "one" / "detections.jsonl").read_bytes()
+        if (Path(name) / "many" / "detections.jsonl").read_bytes() != same:
+            raise ValueError("the records of the cluster differ from those of one process")
+    return {
+        "inputs": count,
+        "workers": WORKERS,
+        "writing_ms_per_image": round(1000 * writing_s / count, 4),
+        "cluster_ms_per_image": round(1000 * seconds / count, 4),
+        "overhead_ms_per_image": round(1000 * (seconds - writing_s) / count, 4),
+        "driver_growth_mib": round((after_kib - before_kib) / 1024, 1),
+    }
+
+
+def measure_efficiency(folder: Path, rounds: int) -> dict[str, Any]:
+    """Return the images per second of one process with two streams, and of two workers."""
+    one = DetectSettings(inputs=(str(folder),))
+    many = replace(one, cluster=ClusterSettings(on=ClusterPlace(), workers=WORKERS))
+    rates: dict[str, list[float]] = {"one process": [], "workers": []}
+    for _ in range(rounds):
+        for name, config in (("one process", one), ("workers", many)):
+            stamps: list[float] = []
+            run_detection(config, on_record=lambda _, own=stamps: own.append(time.perf_counter()))  # type: ignore[misc]
+            rates[name].append((len(stamps) - 1) / max(stamps[-1] - stamps[0], 1e-9))
+    ratios = [many_rate / one_rate for one_rate, many_rate in zip(*rates.values(), strict=True)]
+    return {
+        "images_per_second": {name: [round(rate, 1) for rate in own] for name, own in rates.items()},
+        "efficiency": [round(ratio, 3) for ratio in ratios],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(dest="command", required=True)
+    overhead = commands.add_parser("overhead", help="time of the driver per image, with stand-in workers")
+    overhead.add_argument("--inputs", type=int, default=100_000)
+    efficiency = commands.add_parser("efficiency", help="two workers beside one process with two streams")
+    efficiency.add_argument("folder", type=Path)
+    efficiency.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args(arguments)
+    if given.command == "overhead":
+        document = measure_overhead(given.inputs)
+    else:
+        document = measure_efficiency(given.folder, given.rounds)
+    print(json.dumps(document, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

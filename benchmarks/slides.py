@@ -1,0 +1,407 @@
+"""Memory, throughput, suppression and accuracy of ``medrov detect`` on slides and very large images.
+
+::
+
+    python benchmarks/slides.py memory --sides 20000,100000
+    python benchmarks/slides.py throughput --sides 3000,10000,30000
+    python benchmarks/slides.py suppression --boxes 1000000
+    python benchmarks/slides.py mosaic data/monuseg --classes nuclei --tile 500 --side 20
+    pip install sahi
+    python benchmarks/slides.py sahi data/monuseg --classes nuclei --tile 500 --side 20
+
+``memory`` and ``throughput`` search sparse pyramids: one of 16 blocks has tissue with drawn cells, the
+others have no data and are read as white. ``memory`` prints the peak resident memory of a process of its own
+for each size, after a run that compiles the network. ``mosaic`` joins test
+images of a source folder to one image, and prints the AP50 of the mosaic and of the single images: of both,
+the boxes of each cell are scored as an image. ``sahi`` searches such a mosaic by SAHI with the same weights
+in
+ultralytics' YOLO-World, and by ``detect``, each in one thread: equal tiles, overlap and lowest score, SAHI's
+own joining of boxes. All times are processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
+from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
+from medrov_cli.core.pixels.stored import stored_pixels
+from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.predictor import Predictor
+from medrov_cli.core.records.detections import Detections
+from medrov_cli.core.records.grid_suppression import nms_by_grid
+from medrov_cli.core.settings.groups import COCO_SELECTION, SelectionSettings
+from medrov_cli.core.settings.tile_groups import TileSettings, parse_tile
+from medrov_cli.core.settings.values import Prompt
+from medrov_cli.core.weights import container, resolution
+
+MPP = 0.25
+TILE = 256
+SPARSE_SIDE = 4
+"""One of four blocks in each direction has tissue: one of 16."""
+BLOCK_PX = 4096
+MAX_DETECTIONS = 1000
+"""Largest number of detections per cell: more than its objects."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one benchmark and print its lines; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, sides in (("memory", "20000,100000"), ("throughput", "3000,10000,30000")):
+        command = commands.add_parser(name)
+        command.add_argument("--sides", default=sides, help="Sides of the images in pixels.")
+        command.add_argument("--tile", default="1024" if name == "memory" else "512")
+    commands.add_parser("suppression").add_argument("--boxes", type=int, default=1_000_000)
+    cells = argparse.ArgumentParser(add_help=False)
+    cells.add_argument("source", type=Path, help="Source folder with annotations.json and images/.")
+    cells.add_argument("--classes", required=True, help="Class names, separated by commas.")
+    cells.add_argument("--tile", default="500", help="Side of a tile: that of the single images.")
+    cells.add_argument("--side", type=int, default=20, help="Cells a side.")
+    cells.add_argument("--overlap", type=float, default=0.2)
+    commands.add_parser("mosaic", parents=[cells])
+    sahi = commands.add_parser("sahi", parents=[cells])
+    sahi.add_argument("--conf", type=float, default=0.05, help="Lowest score of both, not calibrated.")
+    sahi.add_argument("--joining", default="GREEDYNMM,NMS", help="SAHI's ways to join boxes, each in turn.")
+    sahi.add_argument("--batch", type=int, default=8, help="Tiles per forward pass of SAHI.")
+    options = parser.parse_args(arguments)
+    for line in _COMMANDS[options.command](options):
+        sys.stdout.write(line + "\n")
+    return 0
+
+
+def measure_memory(options: argparse.Namespace) -> Iterator[str]:
+    """Yield the peak resident memory of ``detect`` for each size."""
+    for side, found in _search_sparse(options):
+        yield f"{side} x {side} pixels: {found['peak_mib']:.0f} MiB, {found['tiles']} tiles"
+
+
+def measure_throughput(options: argparse.Namespace) -> Iterator[str]:
+    """Yield processor seconds per megapixel for each size."""
+    for side, found in _search_sparse(options):
+        megapixels = side * side / 1e6
+        yield (
+            f"{megapixels:.0f} megapixels: {found['cpu_s'] / megapixels:.4f} s per megapixel, "
+            f"{found['tiles']} tiles, {found['cpu_s'] * 1000 / found['tiles']:.1f} ms per tile"
+        )
+
+
+def _search_sparse(options: argparse.Namespace) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each side and the figures of a process that searches a pyramid of that size."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, side in enumerate((1024, *map(int, options.sides.split(",")))):
+            path = Path(folder) / f"{number}.tif"
+            write_sparse_pyramid(path, side)
+            command = [sys.executable, __file__, "_one", str(path), options.tile]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+            if number:  # the first run compiled the network, which takes memory of its own
+                yield side, json.loads(done.stdout.splitlines()[-1])
+
+
+def search_one(path: str, tile: str) -> int:
+    """Search all glass of one pyramid, and print peak memory, processor seconds and tiles as JSON."""
+    started = time.process_time()
+    settings = TileSettings(tile=parse_tile(tile), search_glass=True)
+    with Predictor.open(classes=["nuclei"], tiles=settings) as predictor:
+        opened = time.process_time()
+        (found,) = predictor.predict([path])
+    if found.tiling is None:
+        raise ValueError("the image was not cut into tiles")
+    figures = {
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "start_s": opened - started,
+        "cpu_s": time.process_time() - opened,
+        "tiles": sum(level.tiles for level in found.tiling.levels),
+    }
+    sys.stdout.write(json.dumps(figures) + "\n")
+    return 0
+
+
+def write_sparse_pyramid(path: Path, side: int) -> None:
+    """Write a tiled TIFF pyramid in which one of 16 blocks has data."""
+    sides = [side]
+    while sides[-1] > 1024:
+        sides.append(-(-sides[-1] // 2))
+    tissue = zlib.compress(tissue_tile().tobytes())
+    with tifffile.TiffWriter(path, bigtiff=True) as tiff:
+        for level, own in enumerate(sides):
+            across = -(-own // TILE)
+            block = max(1, BLOCK_PX // TILE >> level)
+            rows = np.arange(across) // block % SPARSE_SIDE == 0
+            has_data = (rows[:, None] & rows[None, :]).ravel()
+            tiff.write(
+                (tissue if here else b"" for here in has_data),
+                shape=(own, own, 3),
+                dtype=np.uint8,
+                tile=(TILE, TILE),
+                compression="zlib",
+                photometric="rgb",
+                subifds=len(sides) - 1 if level == 0 else None,
+                subfiletype=1 if level else 0,
+                resolution=(1e4 / MPP, 1e4 / MPP),
+                resolutionunit="CENTIMETER",
+                metadata=None,
+            )
+
+
+def tissue_tile() -> Any:
+    """Return a tile of drawn cells, uint8, (TILE, TILE, 3)."""
+    rng = np.random.default_rng(0)
+    tile = np.full((TILE, TILE, 3), (232, 190, 220), np.uint8)
+    for x, y, width, height in rng.integers((0, 0, 5, 5), (TILE, TILE, 12, 12), (40, 4)):
+        cv2.ellipse(tile, (int(x), int(y)), (int(width), int(height)), 0, 0, 360, (90, 50, 130), -1)
+    return tile
+
+
+def measure_suppression(options: argparse.Namespace) -> Iterator[str]:
+    """Yield processor seconds of the suppression of random boxes of the density of nuclei."""
+    rng = np.random.default_rng(0)
+    count = options.boxes
+    corners = rng.uniform(0, 50 * count**0.5, (count, 2))
+    boxes = np.hstack((corners, corners + rng.uniform(15, 60, (count, 2))))
+    scores, labels = rng.random(count), rng.integers(0, 3, count)
+    started = time.process_time()
+    kept = nms_by_grid(boxes, scores, labels, 0.7)
+    yield f"{count} boxes: {time.process_time() - started:.2f} s, {len(kept)} kept"
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Test images of a source, joined to one image.
+
+    Attributes
+    ----------
+    document
+        Annotations of the source.
+    names
+        Scored classes.
+    cells
+        Record of the image in each cell, by rows.
+    cell_hw
+        Size of a cell, that of the largest image.
+    side
+        Cells a side.
+    pictures
+        Pixels of each image, by id.
+    pixels
+        The mosaic, uint8, (height, width, 3).
+    """
+
+    document: dict[str, Any]
+    names: list[str]
+    cells: list[dict[str, Any]]
+    cell_hw: tuple[int, int]
+    side: int
+    pictures: dict[int, Any]
+    pixels: Any
+
+    @classmethod
+    def read(cls, options: argparse.Namespace) -> Mosaic:
+        """Join the test images of a source."""
+        document = json.loads((options.source / "annotations.json").read_text(encoding="utf-8"))
+        tests = [image for image in document["images"] if image["split"] == "test"]
+        cells = [tests[number % len(tests)] for number in range(options.side**2)]
+        height, width = (max(image[key] for image in tests) for key in ("height", "width"))
+        pixels = np.full((height * options.side, width * options.side, 3), 255, np.uint8)
+        pictures = {}
+        for number, image in enumerate(cells):
+            if image["id"] not in pictures:
+                pictures[image["id"]] = stored_pixels(options.source / "images" / image["file_name"])
+            row, column = divmod(number, options.side)
+            top, left = row * height, column * width
+            pixels[top : top + image["height"], left : left + image["width"]] = pictures[image["id"]]
+        names = [name.strip() for name in options.classes.split(",")]
+        return cls(document, names, cells, (height, width), options.side, pictures, pixels)
+
+    def ap50(self, found: Detections) -> float:
+        """Return the AP50 of detections on the mosaic: each belongs to the cell of its centre."""
+        height, width = self.cell_hw
+        centers = (found.boxes_xyxy[:, :2] + found.boxes_xyxy[:, 2:]) / 2
+        places = (centers[:, 1] // height).astype(int) * self.side + (centers[:, 0] // width).astype(int)
+        results = []
+        for number, image in enumerate(self.cells):
+            own = found.subset(np.flatnonzero(places == number))
+            row, column = divmod(number, self.side)
+            boxes = own.boxes_xyxy - np.tile([column * width, row * height], 2)
+            boxes = np.clip(boxes, 0, np.tile([image["width"], image["height"]], 2))
+            results.append(_result(number, boxes, own))
+        return _ap50(self.document, self.cells, self.names, results)
+
+
+def measure_mosaic(options: argparse.Namespace) -> Iterator[str]:
+    """Yield the AP50 of single images and of their mosaic."""
+    mosaic = Mosaic.read(options)
+    with Predictor.open(classes=mosaic.names, selection=COCO_SELECTION) as predictor:
+        started = time.process_time()
+        single = {key: predictor.predict([pixels])[0] for key, pixels in mosaic.pictures.items()}
+        single_s = (time.process_time() - started) * len(mosaic.cells) / len(mosaic.pictures)
+    results = [
+        _result(number, single[image["id"]].boxes_xyxy, single[image["id"]])
+        for number, image in enumerate(mosaic.cells)
+    ]
+    ap50 = _ap50(mosaic.document, mosaic.cells, mosaic.names, results)
+    yield f"single images: AP50 {ap50:.4f}, {single_s:.1f} s"
+    found, seconds = _detect(mosaic, options, COCO_SELECTION)
+    yield f"mosaic: AP50 {mosaic.ap50(found):.4f}, {seconds:.1f} s, {len(found)} detections"
+
+
+def _detect(
+    mosaic: Mosaic, options: argparse.Namespace, selection: SelectionSettings
+) -> tuple[Detections, float]:
+    """Return the detections of the mosaic, and the seconds of the search."""
+    settings = TileSettings(tile=parse_tile(options.tile), overlap=options.overlap)
+    with Predictor.open(classes=mosaic.names, selection=selection, tiles=settings) as predictor:
+        predictor.predict([mosaic.pixels[:600, :600]])  # the first search compiles
+        started = time.process_time()
+        (found,) = predictor.predict([mosaic.pixels])
+        return found, time.process_time() - started
+
+
+def measure_sahi(options: argparse.Namespace) -> Iterator[str]:
+    """Yield AP50 and time of ``detect`` and of SAHI on one mosaic."""
+    mosaic = Mosaic.read(options)
+    found, ours_s = _detect(mosaic, options, replace(COCO_SELECTION, conf=options.conf))
+    yield f"medrov: AP50 {mosaic.ap50(found):.4f}, {ours_s:.1f} s, {len(found)} detections"
+    for joining in options.joining.split(","):
+        found, seconds = _search_by_sahi(mosaic, options, joining)
+        yield (
+            f"SAHI {joining}: AP50 {mosaic.ap50(found):.4f}, {seconds:.1f} s ({seconds / ours_s:.1f} times), "
+            f"{len(found)} detections"
+        )
+
+
+def _search_by_sahi(mosaic: Mosaic, options: argparse.Namespace, joining: str) -> tuple[Detections, float]:
+    """Return SAHI's detections of the mosaic, and the seconds of the search."""
+    import torch
+    from sahi.models.ultralytics import UltralyticsDetectionModel
+    from sahi.predict import get_sliced_prediction
+
+    from ultralytics_network import as_world_model, as_yolo, quiet
+
+    path = resolution.resolve(DEFAULT_WEIGHTS)
+    metadata = container.read_metadata(path)
+    classes = ClassList.from_prompts(
+        [Prompt(name, (name,)) for name in mosaic.names], metadata, encoder=None, offline=True
+    )
+    model = BenchmarkModel(path, metadata, classes, metadata.imgsz)
+    yolo = as_yolo(as_world_model(model), metadata.architecture.scale)
+    detector = UltralyticsDetectionModel(
+        model=yolo,
+        device="cpu",
+        confidence_threshold=options.conf,
+        image_size=metadata.imgsz,
+        category_mapping={str(row): name for row, name in enumerate((*mosaic.names, "background"))},
+    )
+    side = int(options.tile)
+
+    def search(pixels: Any) -> Any:
+        with quiet():
+            return get_sliced_prediction(
+                pixels,
+                detector,
+                slice_height=side,
+                slice_width=side,
+                overlap_height_ratio=options.overlap,
+                overlap_width_ratio=options.overlap,
+                postprocess_type=joining,
+                postprocess_match_metric="IOU" if joining == "NMS" else "IOS",
+                force_postprocess_type=True,
+                batch_size=options.batch,
+                verbose=0,
+            )
+
+    search(mosaic.pixels[:600, :600])
+    torch.set_num_threads(1)
+    started = time.process_time()
+    rows = search(mosaic.pixels).object_prediction_list
+    seconds = time.process_time() - started
+    rows = [row for row in rows if row.category.id < len(mosaic.names)]
+    boxes = np.array([row.bbox.to_xyxy() for row in rows], dtype=np.float64).reshape(-1, 4)
+    scores = np.array([row.score.value for row in rows], dtype=np.float64)
+    return Detections(boxes, scores, np.array([row.category.id for row in rows], dtype=np.int64)), seconds
+
+
+def _result(number: int, boxes_xyxy: Any, found: Any) -> list[dict[str, Any]]:
+    """Return the detections of a cell as COCO results."""
+    return [
+        {
+            "image_id": number + 1,
+            "category_id": int(label) + 1,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": float(score),
+        }
+        for (x1, y1, x2, y2), score, label in zip(
+            boxes_xyxy.tolist(), found.scores, found.labels, strict=True
+        )
+    ]
+
+
+def _ap50(
+    document: dict[str, Any],
+    cells: list[dict[str, Any]],
+    names: list[str],
+    results: list[list[dict[str, Any]]],
+) -> float:
+    """Return the mean AP at IoU 0.5 over the classes, by pycocotools."""
+    ids = {own["id"]: names.index(own["name"]) + 1 for own in document["categories"] if own["name"] in names}
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": number + 1} for number in range(len(cells))],
+        "categories": [{"id": number + 1, "name": name} for number, name in enumerate(names)],
+        "annotations": [],
+    }
+    for number, image in enumerate(cells):
+        for own in document["annotations"]:
+            if own["image_id"] == image["id"] and own["category_id"] in ids:
+                truth.dataset["annotations"].append(
+                    {
+                        "id": len(truth.dataset["annotations"]) + 1,
+                        "image_id": number + 1,
+                        "category_id": ids[own["category_id"]],
+                        "bbox": own["bbox"],
+                        "area": own["bbox"][2] * own["bbox"][3],
+                        "iscrowd": own.get("iscrowd", 0),
+                    }
+                )
+    truth.createIndex()
+    evaluation = COCOeval(truth, truth.loadRes([item for own in results for item in own]), "bbox")
+    evaluation.params.iouThrs = np.array([0.5])
+    evaluation.params.maxDets = [MAX_DETECTIONS]
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    precision = evaluation.eval["precision"][0, :, :, 0, 0]
+    return float(precision[:, (precision >= 0).all(0)].mean())
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
+    "memory": measure_memory,
+    "throughput": measure_throughput,
+    "suppression": measure_suppression,
+    "mosaic": measure_mosaic,
+    "sahi": measure_sahi,
+}
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["_one"]:
+        sys.exit(search_one(*sys.argv[2:4]))
+    sys.exit(main())
