@@ -4,7 +4,7 @@ PYTHON ?= python
 WORKERS ?= -n auto --dist loadfile
 CODE = src tests examples weights benchmarks
 
-.PHONY: setup check check-all lint types test format docs golden
+.PHONY: setup check check-all lint types test format docs golden lock
 
 setup:            ## install medrov and its tools into the active environment
 	$(PYTHON) -m pip install -e ".[dev]"
@@ -34,3 +34,8 @@ docs:             ## rewrite the help texts in docs/cli
 
 golden:           ## replace the stored help texts and JSON by the current ones; read the diff
 	MEDROV_UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/cli tests/test_docs.py
+
+lock:             ## write requirements/detect.lock; LOCK=--upgrade replaces the pinned versions by the newest
+	$(PYTHON) -m uv pip compile pyproject.toml requirements/detect.in --excludes requirements/detect.exclude \
+		--universal --fork-strategy fewest --generate-hashes --quiet --custom-compile-command "make lock" \
+		$(LOCK) --output-file requirements/detect.lock

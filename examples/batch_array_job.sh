@@ -3,19 +3,21 @@
 #SBATCH --array=1-4
 #SBATCH --cpus-per-task=2
 #
-# Detect in a large folder with several jobs of a cluster. Each task of the array takes its share:
+# Detect in a large folder with several jobs of a cluster. Each task of the array processes its part:
 #
 #   sbatch examples/batch_array_job.sh IMAGES RESULTS
 #
-# Slurm, Grid Engine, PBS and LSF are understood; without a scheduler it is one job over everything.
-# Submit it again after a failure: --resume skips what is done.
+# Slurm, Grid Engine, PBS and LSF are supported; without a scheduler one job processes all images.
+# Submit it again after a failure: --resume skips processed images. When all tasks are done, join their folders:
+#
+#   medrov merge RESULTS/part-* --output RESULTS/whole
 set -eu
 
 here=$(dirname "$0")
 images=${1:-$here}
 results=${2:-runs/array-job}
 
-# The number of this task, from 1, and how many there are.
+# Number of this task, from 1, and number of tasks.
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
   task=$((SLURM_ARRAY_TASK_ID - ${SLURM_ARRAY_TASK_MIN:-1} + 1))
   tasks=${SLURM_ARRAY_TASK_COUNT:-1}

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Make one dataset of five sources in five formats: masks, Pascal VOC, YOLO, COCO and NIfTI.
+# Build one dataset from five sources in five formats: masks, Pascal VOC, YOLO, COCO and NIfTI.
 #
 #   examples/five_sources.sh [FOLDER]
 #
-# The images are synthetic phantoms; with your own data, begin at "Convert". COUNT (images a source,
-# at least 10) and VOLUMES are taken from the environment.
+# The images are synthetic phantoms; with your own data, begin at "Convert". COUNT (images per source, at
+# least 10) and VOLUMES are read from the environment.
 set -eu
 
 folder=${1:-runs/five-sources}
 count=${COUNT:-20}
 
-# What five people might send you.
+# Five sources in different formats.
 medrov data phantom -o "$folder/sent" --count "$count" --modality x-ray --format masks
 medrov data phantom -o "$folder/sent" --count "${VOLUMES:-5}" --modality ct --format nifti
 medrov data phantom -o "$folder/drawn" --count "$count" --modality fundoscopy,endoscopy,microscopy
@@ -30,7 +30,7 @@ convert polyps "$folder/sent/polyps_voc" --from voc --modality endoscopy
 convert eyes "$folder/sent/eyes_yolo" --from yolo --modality fundoscopy
 convert smears "$folder/sent/smears_coco" --from coco --modality microscopy
 
-# Masks and volumes say nothing of splits: deal them, by patient.
+# Masks and volumes have no splits: assign them by patient.
 medrov data split "$folder/data/chest" --val 0.2 --test 0.2
 medrov data split "$folder/data/abdomen" --val 0.2 --test 0.2
 

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Stream detections into jq and get one CSV row for each of them:
+# Convert detections to CSV by jq, one row per detection:
 #
 #   examples/jsonl_to_csv.sh scan.dcm smear.png > detections.csv
 #
-# An input that failed is a row with its error code in the last column. The exit code is that of
+# A failed input is a row with its error code in the last column. The exit code is that of
 # `medrov detect`: 3 if some inputs failed.
 set -euo pipefail
 

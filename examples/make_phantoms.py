@@ -1,10 +1,10 @@
-"""Make the synthetic example inputs, or a training set of further phantoms.
+"""Script that draws the synthetic example inputs, or a training set of further phantoms.
 
-Without arguments the committed files of this folder are written again, byte for byte:
+Without arguments it writes the committed files of this folder with equal bytes:
 
     python examples/make_phantoms.py
 
-With ``--training`` three COCO sources are written, of phantoms that are not among the examples:
+With ``--training`` it writes three COCO sources of phantoms that are different from the examples:
 
     python examples/make_phantoms.py --training 150 --seed 7 --output runs/phantoms
 """
@@ -66,7 +66,7 @@ def write_examples(folder: Path) -> None:
 SOURCES = {
     kind.name: kind
     for kind in KINDS
-    if kind.name in ("phantom_ct", "phantom_smear", "phantom_endoscopy")  # what medrov-n was trained on
+    if kind.name in ("phantom_ct", "phantom_smear", "phantom_endoscopy")  # in the training of medrov-n
 }
 
 
@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--training", type=int, metavar="N", help="write N training phantoms per source")
-    parser.add_argument("--seed", type=int, default=0, help="of the training phantoms")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training phantoms")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder to write to")
     options = parser.parse_args(arguments)
     if options.training is not None:

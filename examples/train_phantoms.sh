@@ -1,10 +1,10 @@
 #!/bin/sh
-# Make synthetic phantoms and train a detector from scratch on them.
+# Draw synthetic phantoms, and train a detector from random weights on them.
 #
 #   examples/train_phantoms.sh [FOLDER]
 #
-# COUNT (phantoms per source), EPOCHS and IMGSZ are taken from the environment. The defaults are
-# enough to see the curves move; a useful model needs real images and some hours.
+# COUNT (phantoms per source), EPOCHS and IMGSZ are read from the environment. The defaults show rising
+# curves; a useful model needs real images and some hours.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
