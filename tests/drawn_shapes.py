@@ -40,7 +40,7 @@ def _find_shapes(image: np.ndarray) -> Candidates:
         rows, columns = np.nonzero((image == color_of(number)).all(2))
         if len(rows) and number not in (0, 255):
             boxes.append([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
-            scores.append(np.where(np.arange(CLASSES) == number % CLASSES, 0.5 + number / 1000, 0))
+            scores.append(np.where(np.arange(CLASSES) == number % CLASSES, 0.7 + number / 1000, 0))
     return Candidates(
         np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32).reshape(-1, CLASSES)
     )

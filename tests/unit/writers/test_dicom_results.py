@@ -10,10 +10,12 @@ from typing import Any
 
 import highdicom
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.codedict import codes
+from pydicom.uid import ComputedRadiographyImageStorage, EnhancedCTImageStorage
 
 from dicom_objects import write_series
 from dicom_results import MODEL, detection, record_of, validation_errors, write_results
@@ -22,7 +24,7 @@ from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.text.lexicon import lexicon
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
-from medrov_cli.core.writers.dicom.box_segmentation import MULTI_FRAME
+from medrov_cli.core.writers.dicom.box_segmentation import MULTI_FRAME, SAME_PLANES
 from medrov_cli.core.writers.dicom.class_codes import CODES, code_of_class
 from medrov_cli.core.writers.dicom.plain_items import region_item
 from medrov_cli.core.writers.dicom.report_groups import IMAGE_REGION, SOURCE_IMAGE
@@ -197,6 +199,54 @@ def test_segments_are_the_pixels_inside_the_boxes(series: list[Path], tmp_path: 
     (report,), _ = write_results(tmp_path, records, "sr")
     tracked = {item.UID for item in pydicom_items(report) if "UID" in item}
     assert {one.TrackingUID for own in objects for one in own.SegmentSequence} <= tracked
+
+
+def test_images_at_one_position_have_segmentations_of_their_own(series: list[Path], tmp_path: Path) -> None:
+    """Two time points: highdicom refuses equal positions in one object."""
+    header = pydicom.dcmread(series[1])
+    header.ImagePositionPatient = pydicom.dcmread(series[0]).ImagePositionPatient
+    header.save_as(series[1])
+    objects, left_out = write_results(tmp_path, [record_of(path, NODULE) for path in series], "seg")
+    assert left_out == []
+    assert [len(own.SegmentSequence) for own in objects] == [2, 1]
+
+
+def test_images_without_a_place_have_segmentations_of_their_own(series: list[Path], tmp_path: Path) -> None:
+    for path in series:
+        header = pydicom.dcmread(path)
+        header.Modality, header.SOPClassUID = "CR", ComputedRadiographyImageStorage
+        for keyword in ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient"):
+            delattr(header, keyword)
+        header.save_as(path)
+    records = [record_of(path, NODULE, modality="CR") for path in series]
+    objects, left_out = write_results(tmp_path, records, "seg")
+    assert left_out == []
+    assert [len(own.SegmentSequence) for own in objects] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("step", "reasons"), [(0, [SAME_PLANES]), (2, [])])
+def test_frames_at_one_position_have_no_segmentation(
+    series: list[Path], tmp_path: Path, step: int, reasons: list[str]
+) -> None:
+    header = pydicom.dcmread(series[0])
+    header.SOPClassUID = EnhancedCTImageStorage
+    header.NumberOfFrames = 2
+    header.PixelData *= 2
+    groups = []
+    for frame in range(2):
+        plane, group = Dataset(), Dataset()
+        plane.ImagePositionPatient = [0, 0, step * frame]
+        group.PlanePositionSequence = [plane]
+        groups.append(group)
+    measures, orientation, shared = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [1, 1], 2
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    header.SharedFunctionalGroupsSequence, header.PerFrameFunctionalGroupsSequence = [shared], groups
+    header.save_as(series[0])
+    objects, left_out = write_results(tmp_path, [record_of(series[0], NODULE, frame=1)], "seg")
+    assert [reason for _, reason in left_out] == reasons
+    assert len(objects) == 1 - len(reasons)
 
 
 def test_images_without_planes_have_no_segmentation(tmp_path: Path) -> None:

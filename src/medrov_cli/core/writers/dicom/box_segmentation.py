@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +28,7 @@ from medrov_cli.core.writers.dicom.result_identity import (
     result_digest,
 )
 from medrov_cli.core.writers.dicom.result_objects import ResultObject, result_objects
+from medrov_cli.core.writers.dicom.segment_drafts import box_spans, image_key, segment_drafts
 from medrov_cli.core.writers.dicom.source_studies import SourceInstance, SourceStudy
 from medrov_cli.core.writers.dicom.unlisted_classes import restore_classes
 from medrov_cli.core.writers.protocol import RunFacts
@@ -36,39 +36,12 @@ from medrov_cli.core.writers.protocol import RunFacts
 SERIES_NUMBER = 9804
 CONTENT_LABEL = "MEDROV"
 MULTI_FRAME = "a segmentation cannot refer to a multi-frame image without functional groups of its planes"
+SAME_PLANES = "a segmentation cannot refer to a multi-frame image with several frames at one position"
 NO_THICKNESS = "its header has no slice thickness, and it is the only slice of its series"
 NO_FRAME = "its header has no Frame of Reference UID"
 _PLACED = ("CT", "MR", "PT")
 """Modalities whose images have to have a frame of reference."""
 _LABEL_LENGTH = 64
-_MOST_SEGMENTS = 100
-_MOST_BYTES = 256 << 20
-"""Limits of one object: highdicom takes its pixels as one array, and searches it once for each segment."""
-
-Span = tuple[int, int, int, int]
-"""First and last column and row, the last ones not included."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """Segments of one object."""
-
-    objects: list[ResultObject] = field(default_factory=list)
-    spans: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
-
-    def has_room(self, own: ResultObject, most_images: int) -> bool:
-        """Return whether an object overlaps no other one, and whether the limits hold."""
-        images = {key for key, _ in _spans(own)}
-        is_small = len(self.objects) < _MOST_SEGMENTS and len(self.spans.keys() | images) <= most_images
-        return is_small and not any(
-            _overlaps(span, other) for key, span in _spans(own) for other in self.spans.get(key, ())
-        )
-
-    def add(self, own: ResultObject) -> None:
-        """Add an object."""
-        self.objects.append(own)
-        for key, span in _spans(own):
-            self.spans[key].append(span)
 
 
 def segmentations(study: SourceStudy, run: RunFacts) -> Iterator[Dataset]:
@@ -84,7 +57,7 @@ def segmentations(study: SourceStudy, run: RunFacts) -> Iterator[Dataset]:
     numbers: dict[str, int] = defaultdict(int)
     digest = result_digest([*study.records, *study.volumes])
     for objects in groups.values():
-        for draft in _drafts(objects):
+        for draft in segment_drafts(objects):
             series_uid = str(draft.objects[0].regions[0][0].header.SeriesInstanceUID)
             numbers[series_uid] += 1
             yield _segmentation(study, draft.objects, (digest, series_uid, numbers[series_uid]))
@@ -93,7 +66,10 @@ def segmentations(study: SourceStudy, run: RunFacts) -> Iterator[Dataset]:
 def _obstacle(study: SourceStudy, instance: SourceInstance) -> str:
     """Return why no segmentation can refer to an image; empty if one can."""
     if instance.has_frames:
-        return "" if _has_planes(instance) else MULTI_FRAME
+        positions = _plane_positions(instance)
+        if positions is None:
+            return MULTI_FRAME
+        return "" if len(set(positions)) == len(positions) else SAME_PLANES
     if "FrameOfReferenceUID" not in instance.header and instance.header.get("Modality") in _PLACED:
         return NO_FRAME
     if _is_placed(instance) and _thickness_mm(study, instance) is None:
@@ -101,64 +77,23 @@ def _obstacle(study: SourceStudy, instance: SourceInstance) -> str:
     return ""
 
 
-def _has_planes(instance: SourceInstance) -> bool:
+def _plane_positions(instance: SourceInstance) -> list[str] | None:
+    """Return the position of each frame; null if a frame has none."""
     groups = instance.header.get("PerFrameFunctionalGroupsSequence")
-    return bool(groups) and all("PlanePositionSequence" in group for group in groups)
+    if not groups or not all(group.get("PlanePositionSequence") for group in groups):
+        return None
+    return [str(group.PlanePositionSequence[0].get("ImagePositionPatient")) for group in groups]
 
 
 def _place(instance: SourceInstance) -> Hashable:
-    """Return what images of one segmentation share: series, size, and for multi-frame images the image."""
+    """Return what images of one segmentation share: series, size, frame of reference.
+
+    An image with frames, and one without a place in the patient, has a segmentation of its own.
+    """
     header = instance.header
-    own = instance.uid if instance.has_frames else ""
+    own = instance.uid if instance.has_frames or not _is_placed(instance) else ""
     look = ("SeriesInstanceUID", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "SOPClassUID")
     return (own, _is_placed(instance), *(str(header.get(keyword)) for keyword in look))
-
-
-def _drafts(objects: Sequence[ResultObject]) -> list[_Draft]:
-    """Return the objects in as few segmentations as the order allows."""
-    header = objects[0].regions[0][0].header
-    most_images = max(1, _MOST_BYTES // max(int(header.Rows) * int(header.Columns), 1))
-    drafts: list[_Draft] = []
-    for own in objects:
-        found = next((draft for draft in drafts[-8:] if draft.has_room(own, most_images)), None)
-        if found is None:
-            found = _Draft()
-            drafts.append(found)
-        found.add(own)
-    return drafts
-
-
-def _spans(own: ResultObject) -> Iterator[tuple[str, Span]]:
-    """Yield image and pixels of each box of an object."""
-    for instance, record, row in own.regions:
-        header = instance.header
-        yield (
-            _image_key(instance, record["frame"]),
-            box_span(row["box_xyxy"], (int(header.Rows), int(header.Columns))),
-        )
-
-
-def _image_key(instance: SourceInstance, frame: int) -> str:
-    return f"{instance.uid}/{frame}" if instance.has_frames else instance.uid
-
-
-def box_span(box_xyxy: Sequence[float], size_hw: tuple[int, int]) -> Span:
-    """Return the pixels whose centre is inside a box; of a narrower box, the pixel of its centre."""
-    x1, y1, x2, y2 = box_xyxy
-    spans: list[tuple[int, int]] = []
-    for low, high, size in ((x1, x2, size_hw[1]), (y1, y2, size_hw[0])):
-        first, last = int(np.ceil(low - 0.5)), int(np.floor(high - 0.5)) + 1
-        if last <= first:
-            first = int((low + high) / 2)
-            last = first + 1
-        first = min(max(first, 0), size - 1)
-        spans.append((first, max(min(last, size), first + 1)))
-    (left, right), (top, bottom) = spans
-    return left, right, top, bottom
-
-
-def _overlaps(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
 def _segmentation(study: SourceStudy, objects: Sequence[ResultObject], key: tuple[str, str, int]) -> Dataset:
@@ -174,11 +109,11 @@ def _segmentation(study: SourceStudy, objects: Sequence[ResultObject], key: tupl
         Digest of the result, series of the images, and 1-based number of the object.
     """
     digest, series_uid, number = key
-    wanted = {key for own in objects for key, _ in _spans(own)}
+    wanted = {key for own in objects for key, _ in box_spans(own)}
     instances = {id(region[0]): region[0] for own in objects for region in own.regions}.values()
     used = [one for one in study.instances if any(one is own for own in instances)]
     keys = [
-        _image_key(one, frame) for one in used for frame in range(int(one.header.get("NumberOfFrames") or 1))
+        image_key(one, frame) for one in used for frame in range(int(one.header.get("NumberOfFrames") or 1))
     ]
     rows = {own: row for row, own in enumerate(keys) if own in wanted or not used[0].has_frames}
     pixels = _pixels(objects, rows, len(keys), used[0])
@@ -244,7 +179,7 @@ def _pixels(
     """Return the number of the segment of each pixel, (images, rows, columns); 0 is the background."""
     pixels = np.zeros((images, int(first.header.Rows), int(first.header.Columns)), dtype=np.uint8)
     for number, own in enumerate(objects, 1):
-        for key, (left, right, top, bottom) in _spans(own):
+        for key, (left, right, top, bottom) in box_spans(own):
             pixels[rows[key], top:bottom, left:right] = number
     return pixels
 
