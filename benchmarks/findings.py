@@ -26,12 +26,15 @@ import nibabel as nib
 import numpy as np
 
 from medrov_cli.core.findings.find import ClassRule, SliceDetections, find_findings
+from medrov_cli.core.findings.merge_planes import PlaneFindings, merge_planes
 from medrov_cli.core.findings.stack import arrange_slices
 from medrov_cli.core.metrics.volume_scores import iou_3d
 from medrov_cli.core.phantoms.abdomen import PhantomVolume, abdomen_volume
 from medrov_cli.core.phantoms.kinds import VOLUME_CLASSES
-from medrov_cli.core.records.finding import SliceReference, VolumeIdentity, VolumeKind
+from medrov_cli.core.records.finding import Finding, SliceReference, VolumeIdentity, VolumeKind
+from medrov_cli.core.records.plane_cut import PlaneCut, cut_in_plane
 from medrov_cli.core.records.slice_plane import PlacedSlice, SlicePlane
+from phantom_cuts import OTHER_PLANES, cut_boxes, phantom_grid
 
 CORRECT_IOU = 0.3
 Boxes = dict[str, np.ndarray]
@@ -47,6 +50,7 @@ class Counts:
     findings: int = 0
     split: int = 0
     error_mm: float = 0.0
+    along_mm: float = 0.0
     largest_mm: float = 0.0
 
     def add(self, truth: Boxes, found: Boxes) -> None:
@@ -67,21 +71,26 @@ class Counts:
                 errors = np.abs(own[row] - objects[column])
                 self.found += 1
                 self.error_mm += float(errors.mean())
+                self.along_mm += float(errors[[2, 5]].mean())
                 self.largest_mm = max(self.largest_mm, float(errors.max()))
                 overlap[row] = -1
 
     def row(self, title: str) -> str:
         """Return a row of the table."""
-        mean = self.error_mm / self.found if self.found else float("nan")
+        mean, along = (
+            total / self.found if self.found else float("nan") for total in (self.error_mm, self.along_mm)
+        )
         return (
             f"| {title} | {self.objects} | {self.found / max(self.objects, 1):.2f} | "
-            f"{self.found / max(self.findings, 1):.2f} | {self.split} | {mean:.1f} | {self.largest_mm:.1f} |"
+            f"{self.found / max(self.findings, 1):.2f} | {self.split} | {mean:.1f} | {along:.1f} | "
+            f"{self.largest_mm:.1f} |"
         )
 
 
 HEADER = (
-    "| boxes | objects | recall | precision | split objects | mean error of a side, mm | largest, mm |\n"
-    "|---|---|---|---|---|---|---|"
+    "| boxes | objects | recall | precision | split objects | mean error of a side, mm | along z, mm | "
+    "largest, mm |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -105,20 +114,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def phantom_lines(count: int, size: int) -> list[str]:
     """Return the rows of the phantoms."""
-    exact, linked, union = Counts(), Counts(), Counts()
+    exact, exact_planes, linked, planes, union = (Counts() for _ in range(5))
     for seed in range(count):
         phantom = abdomen_volume(seed, size=size)
-        clean = [_slice(objects) for objects in phantom.slices]
+        clean = exact_slices(phantom)
         truth = union_boxes(clean, phantom)
         exact.add(truth, linked_boxes(clean, phantom))
-        noisy = _disturb(clean, np.random.default_rng(seed), size)
+        cuts = [cut_in_plane(phantom_grid(phantom), plane) for plane in OTHER_PLANES]
+        others = [cut_boxes(phantom, cut) for cut in cuts]
+        exact_planes.add(truth, plane_boxes(clean, cuts, others, phantom))
+        rng = np.random.default_rng(seed)
+        noisy = _disturb(clean, rng, size)
+        disturbed = [_disturb(own, rng, size) for own in others]
+        planes.add(truth, plane_boxes(noisy, cuts, disturbed, phantom))
         linked.add(truth, linked_boxes(noisy, phantom))
         union.add(truth, union_boxes(noisy, phantom))
     return [
         exact.row("phantoms, exact boxes, linked"),
+        exact_planes.row("phantoms, exact boxes, three planes"),
         linked.row("phantoms, disturbed boxes, linked"),
+        planes.row("phantoms, disturbed boxes, three planes"),
         union.row("phantoms, disturbed boxes, union of a class"),
     ]
+
+
+def exact_slices(phantom: PhantomVolume) -> list[SliceDetections]:
+    """Return the exact box of each object in the slices of a phantom."""
+    return [_slice(objects) for objects in phantom.slices]
 
 
 def _slice(objects: Sequence[object]) -> SliceDetections:
@@ -157,12 +179,35 @@ def _planes(phantom: PhantomVolume) -> list[PlacedSlice]:
 
 def linked_boxes(slices: Sequence[SliceDetections], phantom: PhantomVolume) -> Boxes:
     """Return the boxes of the findings; a class has a recall of 0.8 in a slice and a threshold of 0.3."""
-    (stack,) = arrange_slices(_planes(phantom)).stacks
+    return _boxes(_linked(slices, _planes(phantom)))
+
+
+def plane_boxes(
+    slices: Sequence[SliceDetections],
+    cuts: Sequence[PlaneCut],
+    others: Sequence[Sequence[SliceDetections]],
+    phantom: PhantomVolume,
+) -> Boxes:
+    """Return the boxes of the findings of several planes."""
+    own = _linked(slices, _planes(phantom))
+    found = [
+        PlaneFindings(cut, _linked(part, [PlacedSlice(plane) for plane in cut.planes()]))
+        for cut, part in zip(cuts, others, strict=True)
+    ]
+    return _boxes(merge_planes(own, found, phantom_grid(phantom)))
+
+
+def _linked(slices: Sequence[SliceDetections], placed: Sequence[PlacedSlice]) -> tuple[Finding, ...]:
+    (stack,) = arrange_slices(placed).stacks
     images = tuple(SliceReference("phantom", number) for number in range(len(slices)))
     volume = VolumeIdentity("phantom", VolumeKind.VOLUME_FILE, images, stack.planes)
     rules = {name: ClassRule(label, 0.3, 0.8) for label, name in enumerate(VOLUME_CLASSES)}
+    return find_findings(volume, slices, rules, stack)
+
+
+def _boxes(findings: Sequence[Finding]) -> Boxes:
     found: dict[str, list[tuple[float, ...]]] = {}
-    for one in find_findings(volume, slices, rules, stack):
+    for one in findings:
         if one.box_mm is not None:
             found.setdefault(one.class_name, []).append(one.box_mm)
     return {name: np.array(boxes) for name, boxes in found.items()}

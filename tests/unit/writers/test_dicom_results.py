@@ -147,6 +147,25 @@ def test_report_of_a_linked_finding_is_one_group_of_its_detections(
     assert number(linked, codes.SCT.LongAxis) == 5.14
 
 
+def test_finding_of_other_planes_has_its_box_on_each_of_its_slices(
+    series: list[Path], tmp_path: Path
+) -> None:
+    finding = {
+        "class": "lung nodule", "score": 0.8, "members": [], "first_slice": 1, "last_slice": 2,
+        "box_voxels": [1.5, 2, 0.8, 6, 7.25, 3], "extent_mm": [2.0, 3.0, 4.0], "diameter_mm": 3.0,
+        "volume_mm3": 24.0,
+    }  # fmt: skip
+    places = [{"path": str(path), "frame": 0} for path in series]
+    volume = {"schema": "medrov.findings/1", "path": str(series[0]), "study_uid": "1.2", "slices": places}
+    given = [*(record_of(path) for path in series), volume | {"findings": [finding]}]
+    (report,), _ = write_results(tmp_path, given, "sr")
+    (linked,) = report_groups(report)
+    assert [box_of(region.GraphicData) for region in linked.roi] == [[1.5, 2, 6, 7.25]] * 2
+    assert number(linked, codes.SCT.Length) == 4
+    (segmentation,), _ = write_results(tmp_path, given, "seg")
+    assert segmentation.NumberOfFrames == 2
+
+
 def test_presentation_state_contains_boxes_labels_and_windows(series: list[Path], tmp_path: Path) -> None:
     windows = [{"source": "tag", "name": "LUNG", "center": 40.0 + n, "width": 400.0} for n in (0, 0, 1)]
     records = [

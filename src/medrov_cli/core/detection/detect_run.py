@@ -13,6 +13,7 @@ from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.detection.cluster_search import ClusterSearch
 from medrov_cli.core.detection.input_file import picture_of, to_record, to_sources
 from medrov_cli.core.detection.open_detector import OpenedModel
+from medrov_cli.core.detection.plane_search import PlaneSearch
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
 from medrov_cli.core.detection.shards import describe_inputs, describe_shard
 from medrov_cli.core.detection.summary import DetectionSummary, RunSummary
@@ -79,8 +80,11 @@ class DetectRun:
             paths = [item.path for item in every]
             self._folder = OutputFolder(config.output.folder, config.formats, names, paths)
         self._draws = self._folder is not None and self._folder.needs_pixels
-        self._volumes = FindingsCollector(inputs, config.read, model.rules)
-        self._tiles = DetectTiles(config.output.folder, self._advance_tiles)
+        planes = None
+        if config.planes and isinstance(search, Predictor):
+            planes = PlaneSearch(search, config.planes, config.read, model.rules, self._advance_within)
+        self._volumes = FindingsCollector(inputs, config.read, model.rules, planes)
+        self._tiles = DetectTiles(config.output.folder, partial(self._advance_within, stage="tiles"))
 
     def execute(self) -> DetectionSummary:
         """Process the remaining inputs; return the summary of all inputs."""
@@ -128,7 +132,10 @@ class DetectRun:
         is_failure = False
         with closing(stream), OrderedWriter(waiting=2 * self._model.batch) as writer:
             for item in stream:
-                writer.submit(partial(self._write, item))
+                if config.planes:  # in this thread, where an interruption ends the search of other planes
+                    self._write(item)
+                else:
+                    writer.submit(partial(self._write, item))
                 is_failure = isinstance(item, Failure)
         return config.strict and is_failure
 
@@ -159,7 +166,7 @@ class DetectRun:
         """Write a record after the volumes that end before it."""
         for volume in self._volumes.add(record):
             self._write_record(volume)
-        self._write_record(record, pixels_rgb, is_kept=is_kept)
+        self._write_record(self._volumes.explain(record), pixels_rgb, is_kept=is_kept)
 
     def _write_record(
         self, record: dict[str, Any], pixels_rgb: UInt8Array | None = None, *, is_kept: bool = True
@@ -175,16 +182,15 @@ class DetectRun:
         if self._on_progress is not None:
             self._on_progress(self._tally.done, self._tally.expected, self._stage)
 
-    def _advance_tiles(self, done: int, total: int) -> None:
+    def _advance_within(self, done: int, total: int | None, stage: str) -> None:
         if self._on_progress is not None:
-            self._on_progress(done, total, "tiles")
+            self._on_progress(done, total, stage)
 
     def _replay(self, folder: OutputFolder) -> None:
         """Report the records of an earlier run."""
         for record in folder.records():
             if not is_volume_record(record):
-                for _ in self._volumes.add(record):  # these volumes are among the records
-                    pass
+                self._volumes.replay(record)
             self._tell(record)
 
     def _description(self) -> dict[str, Any]:

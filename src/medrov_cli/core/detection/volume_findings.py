@@ -12,6 +12,12 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.detection.plane_search import (
+    NO_VOLUME_WARNING,
+    LinkedVolume,
+    PlaneSearch,
+    refuse_planes,
+)
 from medrov_cli.core.findings.find import ClassRule, SliceDetections, find_findings
 from medrov_cli.core.findings.stack import SliceStack, arrange_slices
 from medrov_cli.core.pixels.inputs import Input
@@ -20,9 +26,12 @@ from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.records.finding import SliceReference, VolumeFindings, VolumeIdentity, VolumeKind
 from medrov_cli.core.records.findings_json import findings_to_record
 from medrov_cli.core.records.frame import ModelIdentity
+from medrov_cli.core.records.plane_votes import PlanesRefusal
 from medrov_cli.core.records.slice_plane import PlacedSlice
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.io_groups import ReadSettings
+
+_VOLUME_MODALITIES = (Modality.CT, Modality.MRI)
 
 FAILED_WARNING = "{} slice(s) of the volume failed and are missing."
 
@@ -33,12 +42,14 @@ class _Unit:
 
     path: str
     is_file: bool
+    size_hw: tuple[int, int] = (0, 0)
     series: tuple[str, ...] = ()
     images: list[SliceReference] = field(default_factory=list)
     detections: list[SliceDetections] = field(default_factory=list)
     placed: list[PlacedSlice] = field(default_factory=list)
     first: dict[str, Any] = field(default_factory=dict)
     failed: int = 0
+    is_volume: bool | None = None
 
 
 class FindingsCollector:
@@ -54,12 +65,21 @@ class FindingsCollector:
         Settings of reading.
     rules
         Rule of each class of the run.
+    planes
+        Search in other planes; null: none.
     """
 
-    def __init__(self, inputs: Sequence[Input], read: ReadSettings, rules: Mapping[str, ClassRule]) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        read: ReadSettings,
+        rules: Mapping[str, ClassRule],
+        planes: PlaneSearch | None = None,
+    ) -> None:
         self._inputs = inputs
         self._read = read
         self._rules = rules
+        self._planes = planes
         self._position = -1
         self._series: _Unit | None = None
         self._file: _Unit | None = None
@@ -82,6 +102,35 @@ class FindingsCollector:
             self._series = self._series or _Unit(record["path"], is_file=False, series=item.series)
             _append(self._series, record, item.placed)
 
+    def replay(self, record: Mapping[str, Any]) -> None:
+        """Add a record of an earlier run, among whose records are the volumes that end before it."""
+        planes, self._planes = self._planes, None
+        for _ in self.add(record):
+            pass
+        self._planes = planes
+
+    def explain(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the record that was added last, with a warning if it is no slice and planes are wanted."""
+        if self._planes is None or "error" in record or self._may_be_slice(record):
+            return record
+        return {**record, "warnings": [*record["warnings"], NO_VOLUME_WARNING]}
+
+    def _may_be_slice(self, record: Mapping[str, Any]) -> bool:
+        if self._file is None:
+            item = self._inputs[self._position]
+            has_place = item.placed is not None and item.placed.plane is not None
+            return len(item.series) > 1 and (has_place or record["modality"] in _VOLUME_MODALITIES)
+        if self._file.is_volume is None:
+            frames = record["frame_count"]
+            self._file.is_volume = frames is None or self._placed_frames(self._file.path, frames) is not None
+        return self._file.is_volume
+
+    def _placed_frames(self, path: str, frames: int) -> PlacedFrames | None:
+        try:
+            return read_placed_frames(path, frames, self._read.axis, self._read.limits)
+        except MedrovError:  # the file ended or vanished: its records say so
+            return None
+
     def finish(self) -> Iterator[dict[str, Any]]:
         """Yield the volumes that end with the last record."""
         yield from self._end_file()
@@ -103,10 +152,7 @@ class FindingsCollector:
         unit, self._file = self._file, None
         if unit is None or len(unit.images) < 2:
             return
-        try:
-            frames = read_placed_frames(unit.path, len(unit.images), self._read.axis, self._read.limits)
-        except MedrovError:  # the file ended or vanished: its records say so
-            return
+        frames = self._placed_frames(unit.path, len(unit.images))
         if frames is None:
             return
         if frames.kind in (VolumeKind.VIDEO, VolumeKind.DICOM_CINE):
@@ -120,7 +166,7 @@ class FindingsCollector:
         if unit is None or len(unit.images) < 2:
             return
         positions = {placed.plane for placed in unit.placed if placed.plane is not None}
-        if len(positions) > 1 or unit.first["modality"] in (Modality.CT, Modality.MRI):
+        if len(positions) > 1 or unit.first["modality"] in _VOLUME_MODALITIES:
             yield from self._volumes(unit, VolumeKind.DICOM_SERIES, is_placed=True)
 
     def _volumes(self, unit: _Unit, kind: VolumeKind, *, is_placed: bool) -> Iterator[dict[str, Any]]:
@@ -130,9 +176,8 @@ class FindingsCollector:
             warnings = (*warnings, FAILED_WARNING.format(unit.failed))
         if arranged.refusal is not None:
             volume = _identity(unit, kind, range(len(unit.images)))
-            yield findings_to_record(
-                VolumeFindings(volume, (), _model(unit), arranged.refusal, warnings=warnings)
-            )
+            found = VolumeFindings(volume, (), _model(unit), arranged.refusal, warnings=warnings)
+            yield self._refused(found, PlanesRefusal.NOT_LINKED)
             return
         for number, stack in enumerate(arranged.stacks):
             counts = (number, len(arranged.stacks))
@@ -140,6 +185,8 @@ class FindingsCollector:
             slices = [unit.detections[index] for index in stack.order]
             findings = find_findings(volume, slices, self._rules, stack)
             found = VolumeFindings(volume, findings, _model(unit), None, stack.step_mm, warnings)
+            if self._planes is not None:
+                found = self._planes.run(LinkedVolume(found, stack, unit.size_hw, unit.series))
             yield findings_to_record(found)
 
     def _sequence(self, unit: _Unit, frames: PlacedFrames) -> dict[str, Any]:
@@ -149,7 +196,12 @@ class FindingsCollector:
         volume = _identity(unit, frames.kind, range(len(unit.images)), seconds=seconds)
         findings = find_findings(volume, unit.detections, self._rules)
         warnings = (FAILED_WARNING.format(unit.failed),) if unit.failed else ()
-        return findings_to_record(VolumeFindings(volume, findings, _model(unit), warnings=warnings))
+        found = VolumeFindings(volume, findings, _model(unit), warnings=warnings)
+        return self._refused(found, PlanesRefusal.IN_TIME)
+
+    def _refused(self, found: VolumeFindings, reason: PlanesRefusal) -> dict[str, Any]:
+        """Return the record of a volume that cannot be searched in other planes."""
+        return findings_to_record(found if self._planes is None else refuse_planes(found, reason))
 
 
 def class_rules(names: Sequence[str], scoring: Scoring) -> dict[str, ClassRule]:
@@ -171,6 +223,7 @@ def _append(unit: _Unit, record: Mapping[str, Any], placed: PlacedSlice | None) 
     if not unit.images:
         kept = ("modality", "study_uid", "series_uid", "model")
         unit.first = {key: record[key] for key in kept}
+        unit.size_hw = (record["height"], record["width"])
     unit.images.append(SliceReference(record["path"], record["frame"]))
     unit.placed.append(placed or PlacedSlice())
     unit.detections.append(

@@ -11,13 +11,8 @@ from medrov_cli.core.findings.finding_scores import combine_scores, expected_nei
 from medrov_cli.core.findings.linking import Chain, SliceBoxes, link_boxes
 from medrov_cli.core.findings.stack import SliceStack
 from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
-from medrov_cli.core.records.finding import (
-    Box3D,
-    Finding,
-    FindingMember,
-    VolumeIdentity,
-    sort_findings,
-)
+from medrov_cli.core.records.finding import Finding, FindingMember, VolumeIdentity, sort_findings
+from medrov_cli.core.records.plane_votes import Box3D
 from medrov_cli.core.records.slice_plane import Vector
 
 

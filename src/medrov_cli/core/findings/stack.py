@@ -38,9 +38,9 @@ _PARALLEL = 0.999
 _PERPENDICULAR = 0.01
 _SAME_PLACE_MM = 1e-3
 """Slices that are closer are at one position: positions are decimals of micrometres."""
-_SAME_STEP = 0.05
+SAME_STEP = 0.05
 """Relative difference of steps that are one number, rounded or measured."""
-_MISSING_STEP = 1.5
+MISSING_STEP = 1.5
 """Steps from this many median steps on contain missing slices: half a step is beyond any rounding."""
 _SAME_SPACING = 1e-3
 
@@ -170,7 +170,7 @@ def _stack(
         return SliceStack(tuple(order), tuple(planes), frame, offsets, np.repeat(w_mm[:, None], 2, 1), None)
     step_mm = float(np.median(np.abs(steps)))
     # Beside a missing slice, a slice is as thick as elsewhere.
-    is_large = np.abs(steps) >= _MISSING_STEP * step_mm
+    is_large = np.abs(steps) >= MISSING_STEP * step_mm
     halves = np.where(is_large, np.sign(steps) * step_mm, steps) / 2
     ends = np.stack((w_mm - np.append(halves[:1], halves), w_mm + np.append(halves, halves[-1:])), 1)
     return SliceStack(tuple(order), tuple(planes), frame, offsets, np.sort(ends, axis=1), step_mm)
@@ -179,14 +179,14 @@ def _stack(
 def _step_warnings(offsets: FloatVector) -> list[str]:
     steps = np.abs(np.diff(offsets, axis=0))
     step_mm = float(np.median(steps[:, 2]))
-    large = steps[steps[:, 2] >= _MISSING_STEP * step_mm, 2]
-    usual = steps[steps[:, 2] < _MISSING_STEP * step_mm, 2]
+    large = steps[steps[:, 2] >= MISSING_STEP * step_mm, 2]
+    usual = steps[steps[:, 2] < MISSING_STEP * step_mm, 2]
     warnings = []
     if len(large):
         missing = int(np.maximum(np.rint(large / step_mm) - 1, 1).sum())
         warnings.append(MISSING_WARNING.format(missing, step_mm, len(large)))
-    if usual.max() - usual.min() > _SAME_STEP * step_mm:
+    if usual.max() - usual.min() > SAME_STEP * step_mm:
         warnings.append(UNEVEN_WARNING.format(usual.min(), usual.max()))
-    if steps[:, :2].max() > _SAME_STEP * step_mm:
+    if steps[:, :2].max() > SAME_STEP * step_mm:
         warnings.append(TILT_WARNING)
     return warnings

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from medrov_cli.core.records.frame import ModelIdentity
+from medrov_cli.core.records.plane_votes import Box3D, PlaneVote, SearchedPlanes
 from medrov_cli.core.records.slice_plane import SlicePlane, Vector
 from medrov_cli.core.settings.choices import Modality
-
-Box3D = tuple[float, float, float, float, float, float]
-"""Lower corner, then upper corner: (x1, y1, z1, x2, y2, z2)."""
 
 
 class VolumeKind(StrEnum):
@@ -144,7 +142,8 @@ class Finding:
     box_voxels
         Columns and rows in source pixels, slices in steps: a finding in slice 3 alone has z from 3 to 4.
     members
-        Detections, at most one a slice, ordered by slice; slices in between may be absent.
+        Detections, at most one a slice, ordered by slice; slices in between may be absent. None if other
+        planes alone have the finding.
     extent_mm
         Size along rows, along columns, and along the normal of the slices; null if unknown.
     box_mm
@@ -157,6 +156,8 @@ class Finding:
         Volume of the box: product of the extents; null if unknown.
     seconds
         Start and end, in a sequence in time; null otherwise.
+    votes
+        Planes that have the finding, in a search of several planes.
     """
 
     class_name: str
@@ -174,6 +175,7 @@ class Finding:
     diameter_slice: int | None = None
     volume_mm3: float | None = None
     seconds: tuple[float, float] | None = None
+    votes: tuple[PlaneVote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,8 @@ class VolumeFindings:
         Median distance between neighbouring slices; null if unknown.
     warnings
         Sentences for the user, without patient data.
+    planes
+        Planes that were searched, if several were wanted; null otherwise.
     """
 
     volume: VolumeIdentity
@@ -202,6 +206,7 @@ class VolumeFindings:
     refusal: LinkRefusal | None = None
     slice_step_mm: float | None = None
     warnings: tuple[str, ...] = ()
+    planes: SearchedPlanes | None = None
 
 
 def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -20,6 +20,7 @@ from medrov_cli.core.records.finding import (
     VolumeKind,
 )
 from medrov_cli.core.records.frame import ModelIdentity
+from medrov_cli.core.records.plane_votes import PlanesRefusal, PlaneVote, SearchedPlanes
 from medrov_cli.core.settings.choices import Modality
 
 FINDINGS_SCHEMA = "medrov.findings/1"
@@ -51,6 +52,7 @@ def findings_to_record(found: VolumeFindings) -> dict[str, Any]:
         "model": None if found.model is None else found.model.as_dict(),
         "warnings": list(found.warnings),
         "notice": RESEARCH_NOTICE,
+        **({} if found.planes is None else {"planes": _planes_to_dict(found.planes)}),
     }
 
 
@@ -89,7 +91,24 @@ def record_to_findings(record: Mapping[str, Any], classes: Sequence[str]) -> Vol
         refusal=None if record["refusal"] is None else LinkRefusal(record["refusal"]),
         slice_step_mm=record["slice_step_mm"],
         warnings=tuple(record["warnings"]),
+        planes=_dict_to_planes(record["planes"]) if "planes" in record else None,
     )
+
+
+def _planes_to_dict(planes: SearchedPlanes) -> dict[str, Any]:
+    """Return the object ``planes``."""
+    return {
+        "searched": list(planes.planes),
+        "spacing_mm": _rounded(planes.spacing_mm),
+        "step_mm": _rounded(planes.step_mm),
+        "refusal": None if planes.refusal is None else planes.refusal.value,
+    }
+
+
+def _dict_to_planes(planes: Mapping[str, Any]) -> SearchedPlanes:
+    """Return the planes of an object ``planes``."""
+    refusal = None if planes["refusal"] is None else PlanesRefusal(planes["refusal"])
+    return SearchedPlanes(tuple(planes["searched"]), planes["spacing_mm"], planes["step_mm"], refusal)
 
 
 def _finding_to_row(finding: Finding) -> dict[str, Any]:
@@ -109,7 +128,14 @@ def _finding_to_row(finding: Finding) -> dict[str, Any]:
         "volume_mm3": _rounded(finding.volume_mm3),
         "seconds": _rounded_all(finding.seconds, _SECONDS_DIGITS),
         "members": [{"slice": one.slice_number, "detection": one.detection} for one in finding.members],
+        **({"votes": [_vote_to_dict(vote) for vote in finding.votes]} if finding.votes else {}),
     }
+
+
+def _vote_to_dict(vote: PlaneVote) -> dict[str, Any]:
+    """Return the element of ``votes``."""
+    box = _rounded_all(vote.box_voxels)
+    return {"plane": vote.plane, "score": round(vote.score, SCORE_DIGITS), "box_voxels": box}
 
 
 def _row_to_finding(row: Mapping[str, Any], label: int, slices: Sequence[SliceReference]) -> Finding:
@@ -134,6 +160,10 @@ def _row_to_finding(row: Mapping[str, Any], label: int, slices: Sequence[SliceRe
         diameter_slice=row["diameter_slice"],
         volume_mm3=row["volume_mm3"],
         seconds=_tuple(row["seconds"]),
+        votes=tuple(
+            PlaneVote(vote["plane"], vote["score"], _tuple(vote["box_voxels"]))
+            for vote in row.get("votes", ())
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.writers.registry import WRITERS
@@ -189,6 +189,21 @@ def parse_formats(values: Sequence[str]) -> tuple[str, ...]:
         if name not in OUTPUT_FORMATS:
             raise usage_error(f"--format: unknown {name!r}", f"Give some of {', '.join(OUTPUT_FORMATS)}.")
     return tuple(dict.fromkeys(names))
+
+
+def parse_planes(values: Sequence[str]) -> tuple[Axis, ...]:
+    """Return the planes of ``--planes a,b --planes c``, each once, in the order of `Axis`.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` for an unknown one.
+    """
+    names = {name.strip().lower() for value in values for name in value.split(",")}
+    planes: tuple[Axis, ...] = get_args(Axis)
+    if unknown := sorted(names - set(planes)):
+        raise usage_error(f"--planes: unknown {unknown[0]!r}", f"Give some of {', '.join(planes)}.")
+    return tuple(plane for plane in planes if plane in names)
 
 
 class ExportFormat(StrEnum):

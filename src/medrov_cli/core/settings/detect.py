@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medrov_cli.core.base.errors import excludes, requires, usage_error
-from medrov_cli.core.settings.choices import OUTPUT_FORMATS_HELP, Phi, parse_formats
+from medrov_cli.core.settings.choices import OUTPUT_FORMATS_HELP, Axis, Phi, parse_formats, parse_planes
 from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
@@ -44,6 +44,8 @@ class DetectSettings:
         Selection of detections from candidates.
     read
         Settings of reading.
+    planes
+        Planes in which volumes are searched, whose findings vote; empty: that of the slices alone.
     text_encoder
         Specification of the text encoder of ``classes``; null: that of the weights.
     runtime
@@ -104,6 +106,18 @@ class DetectSettings:
         ReadSettings(),
         help={"axis": "Plane of the slices of a volume file: axial, coronal or sagittal."},
         metavar={"axis": "PLANE", "threads": "N"},
+    )
+    planes: tuple[Axis, ...] = option(
+        "--planes",
+        default=(),
+        before="--threads",
+        given=list[str],
+        parse=parse_planes,
+        metavar="LIST",
+        help="Search volumes also in these planes and merge the findings: axial,coronal,sagittal.",
+        panel=INPUT_PANEL,
+        affects_result=True,
+        is_always_recorded=False,
     )
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
     runtime: RuntimeSettings = group(
@@ -206,5 +220,9 @@ class DetectSettings:
             raise excludes("--shard-by tiles", "--tile off")
         if self.text_encoder is not None and self.classes.is_empty:
             raise requires("--text-encoder", "--classes", "Add --classes.")
+        if self.planes and self.cluster.on is not None:
+            raise excludes("--planes", "--on", "Search the planes on one machine.")
+        if self.planes and self.shard_by is ShardUnit.TILES:
+            raise excludes("--planes", "--shard-by tiles", "Share out the inputs.")
         self.output.check()
         self.cluster.check(offline=self.runtime.offline, device=self.runtime.device)

@@ -50,6 +50,8 @@ class OptionField:
         Source of the default: a paper, another program, a measurement.
     affects_result
         Whether ``run.json`` or the report contains it.
+    is_always_recorded
+        Whether that record contains the default, too.
     key
         Key in that record; empty: the name of the field.
     recorded
@@ -70,6 +72,7 @@ class OptionField:
     before: str = ""
     source: str = ""
     affects_result: bool = False
+    is_always_recorded: bool = True
     key: str = ""
     recorded: str = ""
 

@@ -19,6 +19,8 @@ def results_record(settings: Any) -> dict[str, Any]:
             inner = results_record(getattr(settings, own.name))
             record |= {key: value for key, value in inner.items() if key not in spec.omit}
         elif spec is not None and spec.affects_result:
+            if not spec.is_always_recorded and getattr(settings, own.name) == own.default:
+                continue
             record[spec.key or own.name] = as_json_value(getattr(settings, spec.recorded or own.name))
     return record
 

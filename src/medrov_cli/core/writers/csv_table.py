@@ -31,6 +31,9 @@ FINDING_COLUMNS = (
 )  # fmt: skip
 """Columns of findings: a row per finding, per volume without findings; coordinates in mm are LPS."""
 
+PLANES_COLUMN = "planes"
+"""Further column of a search in several planes: the planes that have the finding, separated by spaces."""
+
 
 class CsvWriter:
     """Writer of a CSV file of detections and, if there are volumes, one of findings."""
@@ -43,8 +46,10 @@ class CsvWriter:
         """Write the tables."""
         write_csv(folder / CSV_FILE, records())
         if any(True for _ in run.volumes()):
-            rows = (row for record in run.volumes() for row in _finding_rows(record))
-            _write_table(folder / FINDINGS_CSV_FILE, FINDING_COLUMNS, rows)
+            has_planes = any("planes" in record for record in run.volumes())
+            columns = (*FINDING_COLUMNS, PLANES_COLUMN) if has_planes else FINDING_COLUMNS
+            rows = (row for record in run.volumes() for row in _finding_rows(record, has_planes=has_planes))
+            _write_table(folder / FINDINGS_CSV_FILE, columns, rows)
 
 
 def write_csv(path: Path, records: Iterable[JsonRecord]) -> None:
@@ -68,7 +73,7 @@ def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any
         writer.writerows(map(plain_cells, rows))
 
 
-def _finding_rows(record: JsonRecord) -> Iterator[list[Any]]:
+def _finding_rows(record: JsonRecord, *, has_planes: bool) -> Iterator[list[Any]]:
     """Yield the rows of one volume; null becomes an empty field."""
     volume = [record[key] for key in ("path", "volume", "kind", "modality")]
     for found in record["findings"]:
@@ -83,9 +88,11 @@ def _finding_rows(record: JsonRecord) -> Iterator[list[Any]]:
             *(found["seconds"] or [None] * 2),
             len(found["members"]),
             None,
+            *([" ".join(vote["plane"] for vote in found.get("votes", ()))] if has_planes else ()),
         ]
     if not record["findings"]:
-        yield [*volume, *[None] * (len(FINDING_COLUMNS) - len(volume) - 1), record["refusal"]]
+        empty = [None] * (len(FINDING_COLUMNS) - len(volume) - 1)
+        yield [*volume, *empty, record["refusal"], *([None] if has_planes else ())]
 
 
 def _rows(record: JsonRecord) -> Iterator[list[Any]]:

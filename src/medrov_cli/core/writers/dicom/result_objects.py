@@ -62,14 +62,29 @@ def result_objects(study: SourceStudy) -> Iterator[ResultObject]:
         for finding in volume["findings"]:
             members = [(*places[one["slice"]], one["detection"]) for one in finding["members"]]
             known = [(*images[path, frame], row) for path, frame, row in members if (path, frame) in images]
-            if not known or len(known) < len(members):
+            regions = tuple((one, record, record["detections"][row]) for one, record, row in known)
+            if not members:  # other planes alone have it
+                part = places[finding["first_slice"] : finding["last_slice"] + 1]
+                regions = tuple((*images[place], _row_of(finding)) for place in part if place in images)
+            if not regions or len(known) < len(members):
                 continue  # an image was left out: its detections stand alone
             linked.update(members)
             numbers[finding["class"]] += 1
-            regions = tuple((one, record, record["detections"][row]) for one, record, row in known)
             yield ResultObject(finding["class"], numbers[finding["class"]], regions, finding)
     for (path, frame), (instance, record) in images.items():
         for index, row in enumerate(record["detections"]):
             if (path, frame, index) not in linked:
                 numbers[row["class"]] += 1
                 yield ResultObject(row["class"], numbers[row["class"]], ((instance, record, row),))
+
+
+def _row_of(finding: dict[str, Any]) -> dict[str, Any]:
+    """Return the box of a finding as a detection on each of its slices."""
+    x1, y1, _, x2, y2, _ = finding["box_voxels"]
+    extent_mm = finding["extent_mm"]
+    return {
+        "class": finding["class"],
+        "score": finding["score"],
+        "box_xyxy": [x1, y1, x2, y2],
+        "size_mm": None if extent_mm is None else extent_mm[:2],
+    }
