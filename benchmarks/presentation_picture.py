@@ -3,7 +3,8 @@
 python benchmarks/presentation_picture.py IMAGE.dcm STATE.dcm PICTURE.png
 
 DCMTK's dcmp2pgm applies the modality LUT, the window and the presentation LUT. It draws no annotations:
-boxes and labels are drawn here, from the coordinates that DCMTK's dcm2json reads from the state.
+boxes and labels are drawn here, from the coordinates and the colours of the layers that DCMTK's dcm2json
+reads from the state.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from highdicom.color import CIELabColor
 from PIL import Image, ImageDraw
 
 GRAPHIC_ANNOTATIONS, GRAPHICS, TEXTS = "00700001", "00700009", "00700008"
 GRAPHIC_DATA, TEXT, ANCHOR = "00700022", "00700006", "00700014"
-COLOR = (255, 220, 0)
+LAYERS, LAYER, LAYER_COLOR = "00700060", "00700002", "00700401"
 SCALE = 1
 
 
@@ -37,12 +39,18 @@ def main(arguments: list[str]) -> int:
     drawn = drawn.resize((drawn.width * SCALE, drawn.height * SCALE), Image.Resampling.BICUBIC)
     content = subprocess.run(["dcm2json", state], check=True, capture_output=True).stdout  # noqa: S603, S607
     draw = ImageDraw.Draw(drawn)
-    for annotation in _values(json.loads(content), GRAPHIC_ANNOTATIONS):
+    read = json.loads(content)
+    colors = {
+        _values(layer, LAYER)[0]: CIELabColor.from_dicom_value(tuple(_values(layer, LAYER_COLOR))).to_rgb()
+        for layer in _values(read, LAYERS)
+    }
+    for annotation in _values(read, GRAPHIC_ANNOTATIONS):
+        color = colors[_values(annotation, LAYER)[0]]
         for graphic in _values(annotation, GRAPHICS):
-            draw.line([SCALE * value for value in _values(graphic, GRAPHIC_DATA)], COLOR, 2)
+            draw.line([SCALE * value for value in _values(graphic, GRAPHIC_DATA)], color, 2)
         for text in _values(annotation, TEXTS):
             x, y = (SCALE * value for value in _values(text, ANCHOR))
-            draw.text((x, y - 14), _values(text, TEXT)[0], COLOR)
+            draw.text((x, y - 14), _values(text, TEXT)[0], color)
     drawn.save(picture, optimize=True)
     return 0
 
