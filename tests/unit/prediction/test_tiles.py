@@ -33,9 +33,10 @@ def predictor_of(
     batch: int = 4,
     batches: list[int] | None = None,
     scales: tuple[ClassScale, ...] = (),
+    is_wide: bool = False,
     **options: Any,
 ) -> Predictor:
-    """Return a predictor of the exact engine with settings of tiles."""
+    """Return a predictor of the exact engine with settings of tiles; if wide, it takes larger inputs."""
     parts = PredictorParts(
         exact_engine(imgsz, batches),
         ClassList.from_embeddings(NAMES),
@@ -44,6 +45,7 @@ def predictor_of(
         batch=batch,
         tiles=TileJob(settings=TileSettings(**options), shard=shard),
         scales=scales,
+        open_wide=(lambda side: exact_engine(side, batches)) if is_wide else None,
     )
     return Predictor(parts)
 
@@ -98,6 +100,37 @@ def test_objects_smaller_than_the_overlap_are_found_exactly_once(
         for number in range(1, count + 1)
     ]
     assert rows_of(*(part.predict([image])[0] for part in parts)) == expected(boxes)
+
+
+@given(data=st.data(), batch=st.integers(1, 7), count=st.integers(2, 4))
+@settings(max_examples=10)
+def test_larger_model_inputs_find_the_same_objects(data: st.DataObject, batch: int, count: int) -> None:
+    """Tiles of 32 pixels, of which a large image has hundreds, are searched as larger ones."""
+    _, _, boxes = data.draw(scenes(6))
+    image = draw(data.draw(st.integers(240, 420)), data.draw(st.integers(240, 420)), boxes)
+    tile = parse_tile("32")
+    (usual,) = predictor_of(32, batch=batch, tile=tile).predict([image])
+    (found,) = predictor_of(32, batch=batch, tile=tile, is_wide=True).predict([image])
+    assert rows_of(found) == rows_of(usual) == expected(boxes)
+    assert usual.tiling is not None
+    assert found.tiling is not None
+    before, after = usual.tiling.levels, found.tiling.levels
+    assert before[1:] == after[1:]  # coarser levels, whose objects can be as large as the image
+    side = after[0].tile_px  # as in the model input: the scale is 1
+    assert found.tiling.rule == f"--tile; model input of {side} pixels"
+    assert side in (64, 96)
+    assert before[0].tiles * 32**2 - after[0].tiles * side**2 >= 16 * 32**2
+    parts = [
+        predictor_of(32, Shard(number, count), batch=batch, tile=tile, is_wide=True)
+        for number in range(1, count + 1)
+    ]
+    assert rows_of(*(part.predict([image])[0] for part in parts)) == expected(boxes)
+
+
+def test_an_image_with_few_tiles_keeps_the_model_input() -> None:
+    (found,) = predictor_of(32, tile=parse_tile("32"), is_wide=True).predict([draw(100, 100, [])])
+    assert found.tiling is not None
+    assert (found.tiling.rule, found.tiling.levels[0].tile_px) == ("--tile", 32)
 
 
 def test_an_object_at_the_edges_of_both_tiles_is_found() -> None:

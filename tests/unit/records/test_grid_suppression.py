@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medrov_cli.core.records import box_grid
+from medrov_cli.core.records import box_grid, suppression
 from medrov_cli.core.records.box_grid import near_pairs, pair_ious
 from medrov_cli.core.records.boxes import iou_matrix
 from medrov_cli.core.records.grid_suppression import nms_by_grid
@@ -35,6 +35,15 @@ def test_the_grid_keeps_what_greedy_suppression_keeps(
 ) -> None:
     boxes, scores, labels = random_boxes(seed, count, extent)
     assert nms_by_grid(boxes, scores, labels, iou).tolist() == nms(boxes, scores, labels, iou, 10**9).tolist()
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_many_boxes_are_suppressed_as_few_are(monkeypatch: pytest.MonkeyPatch, agnostic: bool) -> None:
+    boxes, scores, labels = random_boxes(3, 700, 100)
+    by_grid = nms(boxes, scores, labels, 0.5, 250, agnostic)
+    monkeypatch.setattr(suppression, "GRID_FROM", 701)
+    assert by_grid.tolist() == nms(boxes, scores, labels, 0.5, 250, agnostic).tolist()
+    assert len(by_grid) == 250
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 120), iou=st.sampled_from([0.0, 0.3, 0.5]))

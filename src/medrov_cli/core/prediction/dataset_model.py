@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.datasets.dataset import Dataset
+from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList, list_names
 from medrov_cli.core.prediction.column_engine import ABSENT, ColumnEngine
 from medrov_cli.core.prediction.learned_classes import JoinedClasses, LearnedClasses
 from medrov_cli.core.prediction.model_file import ModelFile
-from medrov_cli.core.prediction.open_predictor import PredictorParts, count_streams, identify
+from medrov_cli.core.prediction.open_predictor import (
+    WIDE_STREAMS,
+    PredictorParts,
+    choose_batch,
+    count_streams,
+    identify,
+)
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.prediction.tile_rule import class_scales
@@ -152,20 +159,35 @@ class DatasetModel:
         scoring = Scoring.from_metadata(
             names, self.file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
         )
-        if self.learned is None:
-            engine = self.file.open(embeddings, self.runtime, imgsz=side, streams=streams)
-            if self.columns is not None:
-                engine = ColumnEngine(engine, self.columns)
-        else:
+        order, columns = self.columns, None
+        if self.learned is not None:
             columns = self.learned.open_columns(selection, alone=False)
-            engine = self.file.open(embeddings, self.runtime, imgsz=side, streams=streams, learned=columns)
             joined = JoinedClasses.join([(name,) for name in self.classes], self.learned, keeps_order=True)
-            engine = ColumnEngine(engine, joined.columns.tolist())
+            order = tuple(joined.columns.tolist())
             classes = joined.classes(classes, self.learned)
             scoring = joined.scoring(scoring, self.learned, selection)
-        identity = identify(self.file, engine, classes, scoring)
-        parts = PredictorParts(engine, classes, scoring, selection, identity=identity, kinds=self.file.kinds)
-        return Predictor(replace(parts, tiles=tiles, scales=class_scales(names, self.file.metadata)))
+
+        def open_at(side: int, streams: int) -> Engine:
+            engine = self.file.open(embeddings, self.runtime, imgsz=side, streams=streams, learned=columns)
+            return engine if order is None else ColumnEngine(engine, order)
+
+        def open_wide(side: int) -> Engine:
+            return open_at(side, min(streams, WIDE_STREAMS))
+
+        engine = open_at(side, streams)
+        parts = PredictorParts(
+            engine,
+            classes,
+            scoring,
+            selection,
+            choose_batch(engine, len(classes.names), self.runtime.batch),
+            identify(self.file, engine, classes, scoring),
+            self.file.kinds,
+            tiles,
+            class_scales(names, self.file.metadata),
+            open_wide if self.file.exported is None else None,
+        )
+        return Predictor(parts)
 
 
 def columns_of(classes: Sequence[ClassEntry], names: Sequence[str]) -> list[int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from medrov_cli.core.engines.interface import SelectingEngine, SelectionRule
+import numpy as np
+
+from medrov_cli.core.engines.interface import Engine, SelectingEngine, SelectionRule
 from medrov_cli.core.prediction.open_predictor import PredictorParts
 from medrov_cli.core.prediction.prepared import PreparedImage, prepare_image
 from medrov_cli.core.records.detections import AnyCandidates, Candidates
@@ -14,6 +16,8 @@ from medrov_cli.core.records.frame import Frame, UInt8Array
 
 class EngineCalls:
     """The engine of an open predictor, which at most ``parallel`` threads call at a time.
+
+    An engine for larger inputs is opened with the first of them.
 
     Parameters
     ----------
@@ -27,6 +31,8 @@ class EngineCalls:
         self._rule = SelectionRule(parts.scoring.thresholds, parts.selection.iou)
         self._floor = parts.scoring.floor
         self._free = threading.Semaphore(self.parallel)
+        self._wide: dict[int, Engine] = {}
+        self._opening = threading.Lock()
 
     def prepare(self, frame: Frame, *, keep_pixels: bool, on_host: bool = False) -> PreparedImage:
         """Return the input of the network for a frame, scaled on the device if the engine is on a GPU."""
@@ -39,11 +45,23 @@ class EngineCalls:
     def select(self, squares_rgb: UInt8Array) -> Sequence[AnyCandidates]:
         """Return the candidates of each image, as pairs of an anchor and a class if the engine selects."""
         with self._free:
-            if isinstance(self.engine, SelectingEngine):
-                return self.engine.select(squares_rgb, self._rule)
-            return self.engine.infer(squares_rgb, self._floor)
+            engine = self._engine_of(squares_rgb)
+            if isinstance(engine, SelectingEngine):
+                return engine.select(squares_rgb, self._rule)
+            return engine.infer(squares_rgb, self._floor)
 
     def infer(self, squares_rgb: UInt8Array) -> list[Candidates]:
         """Return the candidates of each image with a score for every class."""
         with self._free:
             return self.engine.infer(squares_rgb, self._floor)
+
+    def _engine_of(self, squares_rgb: UInt8Array) -> Engine:
+        """Return the engine for the size of the inputs, (n, side, side, 3)."""
+        open_wide = self.parts.open_wide
+        side = np.shape(squares_rgb[0])[0]
+        if open_wide is None or side == self.engine.imgsz:
+            return self.engine
+        with self._opening:
+            if side not in self._wide:
+                self._wide[side] = open_wide(side)
+            return self._wide[side]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from medrov_cli.core.base.environment import usable_cores
@@ -28,6 +28,9 @@ MAX_STREAMS = 16
 
 IMAGES_A_STREAM = 4
 """Images per batch and stream, so that a slow image does not delay the other streams."""
+
+WIDE_STREAMS = 4
+"""Largest number of larger inputs in parallel on a CPU: with more cores, several compute one."""
 
 SCORE_BUDGET_BYTES = 256 * 1024**2
 """Largest size of the scores of a batch, in bytes; it limits the batch for many classes."""
@@ -57,6 +60,9 @@ class PredictorParts:
         Tiles of slides and large images; null: no image is cut.
     scales
         Scale of each class at training; empty: unknown.
+    open_wide
+        Function of a side of the model input to an engine with the same columns, for several tiles in one
+        forward pass; null: the input has one size.
     """
 
     engine: Engine
@@ -68,6 +74,12 @@ class PredictorParts:
     kinds: KindClassifier | None = None
     tiles: TileJob | None = None
     scales: tuple[ClassScale, ...] = ()
+    open_wide: Callable[[int], Engine] | None = None
+
+    def wide_batch(self, side: int) -> int:
+        """Return the number of inputs of a larger side per forward pass."""
+        classes = len(self.classes.names)
+        return max(1, min(self.batch, WIDE_STREAMS, SCORE_BUDGET_BYTES // score_bytes(side, classes)))
 
 
 def open_parts(
@@ -111,40 +123,62 @@ def open_parts(
     scoring = Scoring.from_metadata(
         found.texts, file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
     )
-    engine: Engine
-    if learned is None:
-        engine = file.open(embeddings, runtime, imgsz=imgsz, streams=streams)
-    else:
-        columns = learned.open_columns(selection, alone=alone)
-        engine = file.open(embeddings, runtime, imgsz=imgsz, streams=streams, learned=columns)
-        engine, found, scoring = _with_learned(engine, found, scoring, learned, selection, alone=alone)
+    columns = None if learned is None else learned.open_columns(selection, alone=alone)
+    wrap: Callable[[Engine], Engine] = _as_it_is
+    if learned is not None:
+        wrap, found, scoring = _with_learned(found, scoring, learned, selection, imgsz, alone=alone)
+
+    def open_at(side: int, streams: int) -> Engine:
+        return wrap(file.open(embeddings, runtime, imgsz=side, streams=streams, learned=columns))
+
+    def open_wide(side: int) -> Engine:
+        return open_at(side, min(streams, WIDE_STREAMS))
+
+    engine = open_at(imgsz, streams)
     batch = choose_batch(engine, len(found.names), runtime.batch)
     identity = identify(file, engine, found, scoring)
     scales = class_scales(found.texts, file.metadata)
-    return PredictorParts(engine, found, scoring, selection, batch, identity, file.kinds, scales=scales)
+    return PredictorParts(
+        engine,
+        found,
+        scoring,
+        selection,
+        batch,
+        identity,
+        file.kinds,
+        scales=scales,
+        open_wide=open_wide if file.exported is None else None,
+    )
+
+
+def _as_it_is(engine: Engine) -> Engine:
+    return engine
 
 
 def _with_learned(
-    engine: Engine,
     text: ClassList,
     scoring: Scoring,
     learned: LearnedClasses,
     selection: SelectionSettings,
+    imgsz: int,
     *,
     alone: bool,
-) -> tuple[Engine, ClassList, Scoring]:
-    """Return engine, classes and scoring of texts and learned classes, or of the latter alone."""
+) -> tuple[Callable[[Engine], Engine], ClassList, Scoring]:
+    """Return texts and learned classes, or the latter alone.
+
+    The first item is a function of an engine to one with their columns.
+    """
     if alone:
         text, scoring = (
             replace(text, names=(), synonyms=(), modalities=(), asked=True),
             scoring.without_classes(),
         )
     joined = JoinedClasses.join(text.texts, learned, keeps_order=False)
-    if joined.replaced:
-        engine = ColumnEngine(engine, joined.columns.tolist())
+    columns = joined.columns.tolist()
+    wrap = (lambda engine: ColumnEngine(engine, columns)) if joined.replaced else _as_it_is
     scoring = joined.scoring(scoring, learned, selection)
-    scoring = replace(scoring, warnings=(*scoring.warnings, *learned.warnings(engine.imgsz)))
-    return engine, joined.classes(text, learned), scoring
+    scoring = replace(scoring, warnings=(*scoring.warnings, *learned.warnings(imgsz)))
+    return wrap, joined.classes(text, learned), scoring
 
 
 def guiding_classes(file: ModelFile) -> ClassList:

@@ -261,7 +261,7 @@ class Predictor:
         self, *, keep_pixels: bool, threads: int = THREADS, journal: TileJournal | None = None
     ) -> Stages[PreparedImage, AnyCandidates]:
         calls = self._opened
-        tiles = TileSearch(calls.parts, self._kind_rule, self.infer)
+        tiles = TileSearch(calls.parts, self._kind_rule, self.infer, calls.parallel)
 
         def prepare(frame: Frame) -> PreparedImage | TiledFrame:
             return tiles.plan(frame) or calls.prepare(frame, keep_pixels=keep_pixels)

@@ -27,6 +27,8 @@ class TileGrid:
     ----------
     side, overlap
         Of a tile, in source pixels; tiles at the border of a smaller area are smaller.
+    input_px
+        Side of the model input that shows a tile, in pixels.
     lefts, tops
         Left edges of the columns, and top edges of the rows.
     area
@@ -35,17 +37,19 @@ class TileGrid:
 
     side: int
     overlap: int
+    input_px: int
     lefts: tuple[int, ...]
     tops: tuple[int, ...]
     area: Box
 
     @classmethod
-    def fit(cls, area: Box, side: int, overlap: int) -> TileGrid:
+    def fit(cls, area: Box, side: int, overlap: int, input_px: int) -> TileGrid:
         """Return the smallest number of tiles that cover an area, evenly spread."""
         left, top, right, bottom = area
         return cls(
             side,
             overlap,
+            input_px,
             _starts(left, right - left, side, overlap),
             _starts(top, bottom - top, side, overlap),
             area,
@@ -70,6 +74,11 @@ class TileGrid:
             number + 1 if column < len(self.lefts) - 1 else None,
             number + len(self.lefts) if row < len(self.tops) - 1 else None,
         )
+
+    @property
+    def edge_px(self) -> float:
+        """Return the source pixels from the edge of a tile within which a box counts as cut by it."""
+        return EDGE_PX * self.side / self.input_px
 
     def numbers_in(self, box: Box) -> list[int]:
         """Return the numbers of the tiles that intersect a box."""
@@ -110,8 +119,6 @@ class TilePlan:
 
     Attributes
     ----------
-    imgsz
-        Side of the model input, in pixels.
     grids
         Levels, finest first.
     region
@@ -124,7 +131,6 @@ class TilePlan:
         int64, (classes,): finest level at which each class is searched.
     """
 
-    imgsz: int
     grids: tuple[TileGrid, ...]
     region: Box
     numbers: tuple[tuple[int, ...], ...]
@@ -149,10 +155,11 @@ class TilePlan:
     def letterbox(self, tile: Tile) -> Letterbox:
         """Return the transform of a tile: its scale is that of the level, whatever the tile's size."""
         left, top, right, bottom = tile.box
-        scale = self.imgsz / self.grids[tile.level].side
+        size = self.grids[tile.level].input_px
+        scale = size / self.grids[tile.level].side
         height, width = (max(1, round(side * scale)) for side in (bottom - top, right - left))
-        offset = ((self.imgsz - height) // 2, (self.imgsz - width) // 2)
-        return Letterbox((bottom - top, right - left), self.imgsz, (height, width), offset)
+        offset = ((size - height) // 2, (size - width) // 2)
+        return Letterbox((bottom - top, right - left), size, (height, width), offset)
 
     def _inner_edges(self, level: int, number: int) -> tuple[bool, ...]:
         searched = self._searched[level]
@@ -165,6 +172,11 @@ class TilePlan:
     @cached_property
     def _ends(self) -> np.ndarray:
         return np.cumsum([len(numbers) for numbers in self.numbers])
+
+    @property
+    def input_pixels(self) -> int:
+        """Return the number of pixels of all model inputs."""
+        return sum(len(own) * grid.input_px**2 for grid, own in zip(self.grids, self.numbers, strict=True))
 
     @property
     def coverage(self) -> float:

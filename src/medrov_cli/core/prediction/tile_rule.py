@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.pixels.slides.tissue_mask import tissue_mask
 from medrov_cli.core.prediction.tile_grid import EDGE_PX, LEVEL_FACTOR, TileGrid, TilePlan
 from medrov_cli.core.records.frame import Frame
 from medrov_cli.core.records.tiling import Box
@@ -87,7 +85,7 @@ class _Scale:
 
 
 def plan_tiles(
-    frame: Frame, imgsz: int, scales: Sequence[ClassScale], job: TileJob | None
+    frame: Frame, imgsz: int, scales: Sequence[ClassScale], job: TileJob | None, input_px: int | None = None
 ) -> TilePlan | None:
     """Return the tiles of an image; null if it is searched whole.
 
@@ -101,6 +99,9 @@ def plan_tiles(
         Scale of each class at training.
     job
         Settings of tiles; null: no image is cut.
+    input_px
+        Side of the model input for the finest level, in pixels; null: ``imgsz``. Scale and overlap do not
+        depend on it, except for rounding.
 
     Raises
     ------
@@ -120,43 +121,20 @@ def plan_tiles(
     if scale is None or not (is_asked or frame.regions is not None or longest > AUTO_RATIO * scale.side):
         return None
     mpp = frame_mpp(frame)
-    grids = _grids(frame, region, scale, settings.overlap, imgsz)
+    grids = _grids(frame, region, scale, settings.overlap, imgsz, input_px or imgsz)
     strip, numbers = region, tuple(tuple(range(len(grid))) for grid in grids)
     if job.shard is not None:
         strip = _strip(region, job.shard)
         numbers = tuple(tuple(grid.numbers_in(_grow(strip, grid.side, image))) for grid in grids)
     return TilePlan(
-        imgsz=imgsz,
         grids=grids,
         region=strip,
         numbers=numbers,
-        rule=scale.reason,
+        rule=scale.reason if input_px is None else f"{scale.reason}; model input of {input_px} pixels",
         first_levels=np.minimum(scale.first_levels, len(grids) - 1),
         mpp=None if mpp is None else mpp * scale.side / imgsz,
         shard=None if job.shard is None else str(job.shard),
     )
-
-
-def without_glass(plan: TilePlan, frame: Frame) -> TilePlan:
-    """Return a plan without the tiles of a slide that show no tissue; the plan of other images as it is."""
-    if frame.regions is None or not frame.regions.has_glass:
-        return plan
-    area = plan.grids[0].area
-    mask = tissue_mask(frame, area)
-    numbers = tuple(
-        tuple(number for number in own if _shows(mask, area, grid.box(number)))
-        for grid, own in zip(plan.grids, plan.numbers, strict=True)
-    )
-    left = replace(plan, numbers=numbers)
-    return replace(left, skipped=len(plan) - len(left))
-
-
-def _shows(mask: np.ndarray, area: Box, tile: Box) -> bool:
-    """Return whether a mask of an area is set anywhere in a tile."""
-    scale_y, scale_x = mask.shape[0] / (area[3] - area[1]), mask.shape[1] / (area[2] - area[0])
-    rows = slice(max(int((tile[1] - area[1]) * scale_y), 0), math.ceil((tile[3] - area[1]) * scale_y))
-    columns = slice(max(int((tile[0] - area[0]) * scale_x), 0), math.ceil((tile[2] - area[0]) * scale_x))
-    return bool(mask[rows, columns].any())
 
 
 def frame_mpp(frame: Frame) -> float | None:
@@ -212,7 +190,9 @@ def _side(imgsz: int, model_mpp: float, mpp: float) -> int:
     return max(1, round(imgsz * model_mpp / mpp))
 
 
-def _grids(frame: Frame, region: Box, scale: _Scale, overlap: float, imgsz: int) -> tuple[TileGrid, ...]:
+def _grids(
+    frame: Frame, region: Box, scale: _Scale, overlap: float, imgsz: int, input_px: int
+) -> tuple[TileGrid, ...]:
     """Return the levels, finest first: up to the one whose tile contains the region."""
     image = (0, 0, frame.width, frame.height)
     longest = max(region[2] - region[0], region[3] - region[1])
@@ -222,7 +202,8 @@ def _grids(frame: Frame, region: Box, scale: _Scale, overlap: float, imgsz: int)
         edge = round(EDGE_PX * side / imgsz)
         margin = min(max(1, round(side * overlap)) + 2 * edge + 2, side // 2)
         area = _grow(region, margin, image) if region != image else image
-        grids.append(TileGrid.fit(area, side, margin))
+        grids.append(TileGrid.fit(area, round(side * input_px / imgsz), margin, input_px))
+        input_px = imgsz  # objects of coarser levels can be as large as the region
         if side >= max(longest, area[2] - area[0], area[3] - area[1]):
             return tuple(grids)
         side = min(side * LEVEL_FACTOR, max(frame.width, frame.height))

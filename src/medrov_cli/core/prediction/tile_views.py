@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.prediction.tile_grid import EDGE_PX, Tile, TilePlan
+from medrov_cli.core.prediction.tile_grid import Tile, TilePlan
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.detections import Detections
 
@@ -89,15 +89,14 @@ def views_of_tile(found: Detections, tile: Tile, plan: TilePlan) -> TileViews:
     left, top, right, bottom = tile.box
     grid = plan.grids[tile.level]
     boxes = np.asarray(found.boxes_xyxy, dtype=np.float64) + np.array([left, top, left, top])
-    edge = EDGE_PX * grid.side / plan.imgsz
     gaps = np.stack(
         (boxes[:, 0] - left, boxes[:, 1] - top, right - boxes[:, 2], bottom - boxes[:, 3]), axis=1
     )
-    touches = (gaps <= edge) & np.array(tile.inner_edges)
+    touches = (gaps <= grid.edge_px) & np.array(tile.inner_edges)
     depths = np.stack(
         (boxes[:, 2] - left, boxes[:, 3] - top, right - boxes[:, 0], bottom - boxes[:, 1]), axis=1
     )
-    seen_better = (touches & (depths < grid.overlap - edge)).any(1)
+    seen_better = (touches & (depths < grid.overlap - grid.edge_px)).any(1)
     kept = ~seen_better & (plan.first_levels[found.labels] <= tile.level)
     count = int(kept.sum())
     return TileViews(

@@ -11,8 +11,10 @@ from medrov_cli.core.prediction.kind_rule import KindRule
 from medrov_cli.core.prediction.open_predictor import PredictorParts
 from medrov_cli.core.prediction.prepared import TiledFrame
 from medrov_cli.core.prediction.selection import per_class
-from medrov_cli.core.prediction.tile_rule import ClassScale, plan_tiles, without_glass
+from medrov_cli.core.prediction.tile_grid import TilePlan
+from medrov_cli.core.prediction.tile_rule import ClassScale, plan_tiles
 from medrov_cli.core.prediction.tile_search import TileJournal, TileSteps, search_tiles
+from medrov_cli.core.prediction.tile_windows import choose_plan
 from medrov_cli.core.records.detections import Candidates, ClassCandidates, Detections
 from medrov_cli.core.records.frame import Frame, UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
@@ -29,12 +31,15 @@ class TileSearch:
     kind_rule
         Rule of the classes that count for an image.
     infer
-        Function of model inputs, uint8, (n, imgsz, imgsz, 3), to the candidates of each.
+        Function of model inputs, uint8, (n, side, side, 3), to the candidates of each.
+    parallel_calls
+        Number of threads that may call ``infer`` at a time.
     """
 
     parts: PredictorParts
     kind_rule: KindRule
     infer: Callable[[UInt8Array], Sequence[Candidates | ClassCandidates]]
+    parallel_calls: int = 1
 
     def plan(self, frame: Frame) -> TiledFrame | None:
         """Return a frame with its tiles; null if it is searched whole.
@@ -45,12 +50,18 @@ class TileSearch:
             ``BAD_METADATA`` if the settings of tiles do not fit the image.
         """
         parts = self.parts
-        scales = parts.scales or (ClassScale(),) * len(parts.classes.names)
-        plan = plan_tiles(frame, parts.engine.imgsz, scales, parts.tiles)
-        if plan is None or parts.tiles is None:
+        if parts.tiles is None:
             return None
-        if not parts.tiles.settings.search_glass:
-            plan = without_glass(plan, frame)
+        scales = parts.scales or (ClassScale(),) * len(parts.classes.names)
+        imgsz, job = parts.engine.imgsz, parts.tiles
+
+        def make(input_px: int | None) -> TilePlan | None:
+            return plan_tiles(frame, imgsz, scales, job, input_px)
+
+        may_widen, glass = parts.open_wide is not None, job.settings.search_glass
+        plan = choose_plan(frame, make, imgsz, search_glass=glass, may_widen=may_widen)
+        if plan is None:
+            return None
         return TiledFrame(replace(frame, warnings=frame.warnings + parts.scoring.warnings), plan)
 
     def run(
@@ -59,8 +70,7 @@ class TileSearch:
         """Return the detections of an image.
 
         Its kind is that of the mean of its finest tiles: pooled features are means over pixels. The largest
-        number
-        of detections holds for each tile.
+        number of detections holds for each tile; larger tiles have accordingly more.
 
         Raises
         ------
@@ -73,11 +83,13 @@ class TileSearch:
 
         def select(candidates: Candidates | ClassCandidates, letterbox: Letterbox) -> Detections:
             learned, iou = parts.classes.learned, selection.iou
-            return per_class(
-                candidates, letterbox, scoring, every, learned, iou=iou, max_det=selection.max_det
-            )
+            most = round(selection.max_det * (letterbox.size / parts.engine.imgsz) ** 2)
+            return per_class(candidates, letterbox, scoring, every, learned, iou=iou, max_det=most)
 
-        steps = TileSteps(self.infer, select, selection.iou, parts.batch, threads)
+        def choose_batch(side: int) -> int:
+            return parts.batch if side == parts.engine.imgsz else parts.wide_batch(side)
+
+        steps = TileSteps(self.infer, select, selection.iou, choose_batch, threads, self.parallel_calls)
         results = search_tiles(item, steps, journal)
         square = Letterbox.fit((1, 1), parts.engine.imgsz)
         frame, kind, columns = self.kind_rule.apply(item.frame, square, results.pooled)

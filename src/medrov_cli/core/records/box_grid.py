@@ -39,8 +39,28 @@ def near_pairs(boxes_xyxy: FloatArray, labels: IntArray, iou: float) -> Iterator
     tuple
         int64, (k,), twice: rows of the boxes of each pair; no pair is repeated.
     """
-    if not len(boxes_xyxy):
-        return
+    if len(boxes_xyxy):
+        yield from _gathered(_near_pairs(boxes_xyxy, labels, iou))
+
+
+def _gathered(pairs: Iterator[tuple[IntArray, IntArray]]) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield pairs in few arrays: most arrays of a grid are short."""
+    firsts: list[IntArray] = []
+    seconds: list[IntArray] = []
+    count = 0
+    for first, second in pairs:
+        if firsts and count + len(first) > PAIRS_AT_ONCE:
+            yield np.concatenate(firsts), np.concatenate(seconds)
+            firsts, seconds, count = [], [], 0
+        firsts.append(first)
+        seconds.append(second)
+        count += len(first)
+    if firsts:
+        yield np.concatenate(firsts), np.concatenate(seconds)
+
+
+def _near_pairs(boxes_xyxy: FloatArray, labels: IntArray, iou: float) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield the pairs of one grid after another; see :func:`near_pairs`."""
     floor = min(iou, _LARGEST_IOU)
     centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     centers = centers - centers.min(0)

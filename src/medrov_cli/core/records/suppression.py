@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
+from medrov_cli.core.records.grid_suppression import nms_by_grid
+
+GRID_FROM = 300
+"""Number of boxes from which the grid index is faster than comparing each kept box with all of its label:
+measured on boxes of one label, six an object."""
 
 MAX_CANDIDATES = 30_000
 """Maximum number of candidates per image before suppression, best first (ultralytics' ``max_nms``)."""
@@ -35,6 +40,9 @@ def nms(
     class_agnostic
         Whether labels are ignored, so that an object has one box.
     """
+    if len(scores) >= GRID_FROM:
+        own = np.zeros(len(scores), dtype=np.int64) if class_agnostic else labels
+        return nms_by_grid(boxes_xyxy, scores, own, iou_threshold)[:max_det]
     order = np.argsort(-scores, kind="stable")
     groups = np.zeros_like(order) if class_agnostic else labels[order]
     # Best first within each label, label after label: a box is compared with boxes of its label only.

@@ -1,0 +1,105 @@
+"""Choice of the tiles that are searched: without glass, and several in one forward pass.
+
+The overlap is a constant number of source pixels, so that larger tiles have fewer pixels in common. The
+network is convolutional: a larger input at the same scale gives the same boxes, except near edges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from medrov_cli.core.base.constants import STRIDES
+from medrov_cli.core.pixels.slides.tissue_mask import tissue_mask
+from medrov_cli.core.prediction.tile_grid import TilePlan
+from medrov_cli.core.records.frame import Frame
+from medrov_cli.core.records.tiling import Box
+
+FACTORS = (3, 2.8, 2.6, 2.4, 2.2, 2)
+"""Sides of a larger model input in that of the training. Several, because one more tile in a row can cost
+what larger tiles save. Four times the side saves 4 % more and takes 1.8 times the memory."""
+
+WORTH_ANOTHER = 0.97
+"""Share of the pixels from which another size is chosen, so that most slides share a size: each is a compiled
+network."""
+
+MAX_INPUT_PX = 1280
+"""Largest side of a model input, in pixels, because each image in parallel takes memory."""
+
+MIN_SAVED = 16
+"""Forward passes of a tile that larger tiles must save: opening the network for them takes as long on one
+core."""
+
+
+def choose_plan(
+    frame: Frame,
+    make: Callable[[int | None], TilePlan | None],
+    imgsz: int,
+    *,
+    search_glass: bool,
+    may_widen: bool,
+) -> TilePlan | None:
+    """Return the plan with the smallest number of pixels for the network; null if the image is not cut.
+
+    Parameters
+    ----------
+    frame
+        The image.
+    make
+        Function of the side of the model input for the finest level, null for the usual one, to the plan.
+    imgsz
+        Usual side of the model input, in pixels.
+    search_glass
+        Whether tiles without tissue are searched, too.
+    may_widen
+        Whether the network takes larger inputs.
+    """
+    plan = make(None)
+    if plan is None:
+        return None
+    mask = None
+    if not search_glass and frame.regions is not None and frame.regions.has_glass:
+        mask = tissue_mask(frame, plan.grids[0].area)
+    best = _without_glass(plan, mask)
+    limit = best.input_pixels - MIN_SAVED * imgsz**2
+    for side in _larger_inputs(imgsz) if may_widen and limit > 0 else ():
+        wide = make(side)
+        if wide is not None and len(wide.grids) == len(plan.grids) > 1:
+            wide = _without_glass(wide, mask)
+            share = 1 if best.grids[0].input_px == imgsz else WORTH_ANOTHER
+            if wide.input_pixels <= min(limit, share * best.input_pixels):
+                best = wide
+    return best
+
+
+def _larger_inputs(imgsz: int) -> Iterator[int]:
+    """Yield the larger sides of the model input, in pixels."""
+    coarsest = STRIDES[-1]
+    for factor in FACTORS:
+        side = coarsest * round(imgsz * factor / coarsest)
+        if side <= MAX_INPUT_PX:
+            yield side
+
+
+def _without_glass(plan: TilePlan, mask: np.ndarray | None) -> TilePlan:
+    """Return a plan without the tiles of a slide that show no tissue; without a mask, the plan."""
+    if mask is None:
+        return plan
+    area = plan.grids[0].area
+    numbers = tuple(
+        tuple(number for number in own if _shows(mask, area, grid.box(number)))
+        for grid, own in zip(plan.grids, plan.numbers, strict=True)
+    )
+    left = replace(plan, numbers=numbers)
+    return replace(left, skipped=len(plan) - len(left))
+
+
+def _shows(mask: np.ndarray, area: Box, tile: Box) -> bool:
+    """Return whether a mask of an area is set anywhere in a tile."""
+    scale_y, scale_x = mask.shape[0] / (area[3] - area[1]), mask.shape[1] / (area[2] - area[0])
+    rows = slice(max(int((tile[1] - area[1]) * scale_y), 0), math.ceil((tile[3] - area[1]) * scale_y))
+    columns = slice(max(int((tile[0] - area[0]) * scale_x), 0), math.ceil((tile[2] - area[0]) * scale_x))
+    return bool(mask[rows, columns].any())
