@@ -13,10 +13,9 @@
 others have no data and are read as white. ``memory`` prints the peak resident memory of a process of its own
 for each size, after a run that compiles the network. ``mosaic`` joins test
 images of a source folder to one image, and prints the AP50 of the mosaic and of the single images: of both,
-the boxes of each cell are scored as an image. ``sahi`` searches such a mosaic by SAHI with the same weights
-in
-ultralytics' YOLO-World, and by ``detect``, each in one thread: equal tiles, overlap and lowest score, SAHI's
-own joining of boxes. All times are processor time.
+the boxes of each cell are scored as an image. Its times are processor time. ``sahi`` searches a mosaic by
+``detect`` and by SAHI with the same weights in ultralytics' YOLO-World (``sahi_search.py``): equal tiles,
+overlap and lowest score, all cores, on an image in memory.
 """
 
 from __future__ import annotations
@@ -40,17 +39,13 @@ import tifffile
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
-from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel
 from medrov_cli.core.pixels.stored import stored_pixels
-from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.grid_suppression import nms_by_grid
-from medrov_cli.core.settings.groups import COCO_SELECTION, SelectionSettings
+from medrov_cli.core.settings.choices import Precision
+from medrov_cli.core.settings.groups import COCO_SELECTION, RuntimeSettings, SelectionSettings
 from medrov_cli.core.settings.tile_groups import TileSettings, parse_tile
-from medrov_cli.core.settings.values import Prompt
-from medrov_cli.core.weights import container, resolution
 
 MPP = 0.25
 TILE = 256
@@ -81,8 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("mosaic", parents=[cells])
     sahi = commands.add_parser("sahi", parents=[cells])
     sahi.add_argument("--conf", type=float, default=0.05, help="Lowest score of both, not calibrated.")
-    sahi.add_argument("--joining", default="GREEDYNMM,NMS", help="SAHI's ways to join boxes, each in turn.")
-    sahi.add_argument("--batch", type=int, default=8, help="Tiles per forward pass of SAHI.")
+    sahi.add_argument("--precision", default="fp32,bf16", help="Number formats of medrov, each in turn.")
+    sahi.add_argument(
+        "--sahi", default="defaults,best,openvino", help="Settings of SAHI: those and merging, each in turn."
+    )
     options = parser.parse_args(arguments)
     for line in _COMMANDS[options.command](options):
         sys.stdout.write(line + "\n")
@@ -260,84 +257,50 @@ def measure_mosaic(options: argparse.Namespace) -> Iterator[str]:
     ]
     ap50 = _ap50(mosaic.document, mosaic.cells, mosaic.names, results)
     yield f"single images: AP50 {ap50:.4f}, {single_s:.1f} s"
-    found, seconds = _detect(mosaic, options, COCO_SELECTION)
+    found, _, seconds = _detect(mosaic, options, COCO_SELECTION)
     yield f"mosaic: AP50 {mosaic.ap50(found):.4f}, {seconds:.1f} s, {len(found)} detections"
 
 
 def _detect(
-    mosaic: Mosaic, options: argparse.Namespace, selection: SelectionSettings
-) -> tuple[Detections, float]:
-    """Return the detections of the mosaic, and the seconds of the search."""
+    mosaic: Mosaic, options: argparse.Namespace, selection: SelectionSettings, precision: str = "fp32"
+) -> tuple[Detections, float, float]:
+    """Return the detections of the mosaic, the seconds of the search, and those of the processor."""
     settings = TileSettings(tile=parse_tile(options.tile), overlap=options.overlap)
-    with Predictor.open(classes=mosaic.names, selection=selection, tiles=settings) as predictor:
-        predictor.predict([mosaic.pixels[:600, :600]])  # the first search compiles
-        started = time.process_time()
+    runtime = RuntimeSettings(precision=Precision(precision))
+    with Predictor.open(
+        classes=mosaic.names, runtime=runtime, selection=selection, tiles=settings
+    ) as predictor:
+        predictor.predict([mosaic.pixels])  # the first search compiles
+        started, started_cpu = time.perf_counter(), time.process_time()
         (found,) = predictor.predict([mosaic.pixels])
-        return found, time.process_time() - started
+        return found, time.perf_counter() - started, time.process_time() - started_cpu
 
 
 def measure_sahi(options: argparse.Namespace) -> Iterator[str]:
     """Yield AP50 and time of ``detect`` and of SAHI on one mosaic."""
+    from sahi_search import WAYS, SahiSearch
+
     mosaic = Mosaic.read(options)
-    found, ours_s = _detect(mosaic, options, replace(COCO_SELECTION, conf=options.conf))
-    yield f"medrov: AP50 {mosaic.ap50(found):.4f}, {ours_s:.1f} s, {len(found)} detections"
-    for joining in options.joining.split(","):
-        found, seconds = _search_by_sahi(mosaic, options, joining)
-        yield (
-            f"SAHI {joining}: AP50 {mosaic.ap50(found):.4f}, {seconds:.1f} s ({seconds / ours_s:.1f} times), "
-            f"{len(found)} detections"
-        )
+    selection = replace(COCO_SELECTION, conf=options.conf)
+    reference = 0.0
+    for precision in options.precision.split(","):
+        found, seconds, cpu_seconds = _detect(mosaic, options, selection, precision)
+        reference = reference or seconds
+        yield _row(f"medrov {precision}", mosaic, found, seconds, cpu_seconds, reference)
+    for name in options.sahi.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            search = SahiSearch(mosaic.names, options.conf, WAYS[name], Path(folder))
+            found, seconds, cpu_seconds = search.search(mosaic.pixels, int(options.tile), options.overlap)
+        yield _row(f"SAHI {name}", mosaic, found, seconds, cpu_seconds, reference)
 
 
-def _search_by_sahi(mosaic: Mosaic, options: argparse.Namespace, joining: str) -> tuple[Detections, float]:
-    """Return SAHI's detections of the mosaic, and the seconds of the search."""
-    import torch
-    from sahi.models.ultralytics import UltralyticsDetectionModel
-    from sahi.predict import get_sliced_prediction
-
-    from ultralytics_network import as_world_model, as_yolo, quiet
-
-    path = resolution.resolve(DEFAULT_WEIGHTS)
-    metadata = container.read_metadata(path)
-    classes = ClassList.from_prompts(
-        [Prompt(name, (name,)) for name in mosaic.names], metadata, encoder=None, offline=True
+def _row(
+    name: str, mosaic: Mosaic, found: Detections, seconds: float, cpu_seconds: float, reference: float
+) -> str:
+    return (
+        f"{name}: AP50 {mosaic.ap50(found):.4f}, {seconds:.1f} s ({seconds / reference:.2f} times the first "
+        f"row), {cpu_seconds:.1f} s of the processor, {len(found)} detections"
     )
-    model = BenchmarkModel(path, metadata, classes, metadata.imgsz)
-    yolo = as_yolo(as_world_model(model), metadata.architecture.scale)
-    detector = UltralyticsDetectionModel(
-        model=yolo,
-        device="cpu",
-        confidence_threshold=options.conf,
-        image_size=metadata.imgsz,
-        category_mapping={str(row): name for row, name in enumerate((*mosaic.names, "background"))},
-    )
-    side = int(options.tile)
-
-    def search(pixels: Any) -> Any:
-        with quiet():
-            return get_sliced_prediction(
-                pixels,
-                detector,
-                slice_height=side,
-                slice_width=side,
-                overlap_height_ratio=options.overlap,
-                overlap_width_ratio=options.overlap,
-                postprocess_type=joining,
-                postprocess_match_metric="IOU" if joining == "NMS" else "IOS",
-                force_postprocess_type=True,
-                batch_size=options.batch,
-                verbose=0,
-            )
-
-    search(mosaic.pixels[:600, :600])
-    torch.set_num_threads(1)
-    started = time.process_time()
-    rows = search(mosaic.pixels).object_prediction_list
-    seconds = time.process_time() - started
-    rows = [row for row in rows if row.category.id < len(mosaic.names)]
-    boxes = np.array([row.bbox.to_xyxy() for row in rows], dtype=np.float64).reshape(-1, 4)
-    scores = np.array([row.score.value for row in rows], dtype=np.float64)
-    return Detections(boxes, scores, np.array([row.category.id for row in rows], dtype=np.int64)), seconds
 
 
 def _result(number: int, boxes_xyxy: Any, found: Any) -> list[dict[str, Any]]:

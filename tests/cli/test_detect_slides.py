@@ -35,8 +35,11 @@ MODEL = ModelIdentity("exact", "0" * 64, "0" * 64, "minilm", "fake-cpu", 64)
 
 
 @pytest.fixture(autouse=True)
-def exact(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Run the command on an engine that finds drawn shapes, in a folder of its own."""
+def exact(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run the command on an engine that finds drawn shapes, in a folder of its own.
+
+    With the parameter true, the engine takes larger inputs.
+    """
 
     def open_predictor(config: DetectSettings, _prompts: Any) -> Predictor:
         parts = PredictorParts(
@@ -47,6 +50,7 @@ def exact(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             batch=4,
             identity=MODEL,
             tiles=config.tile_job,
+            open_wide=exact_engine if getattr(request, "param", False) else None,
         )
         return Predictor(parts)
 
@@ -125,11 +129,12 @@ def test_the_formats_of_slides(medrov: Medrov, slide: Path) -> None:
     assert b"DOE" not in b"".join(folder_bytes(Path("out")).values())
 
 
+@pytest.mark.parametrize(("exact", "tile", "block"), [(False, "64", 8), (True, "32", 4)], indirect=["exact"])
 @pytest.mark.parametrize("blocks", [1, 3])
 def test_an_interrupted_slide_is_continued_with_the_same_bytes(
-    medrov: Medrov, slide: Path, blocks: int, monkeypatch: pytest.MonkeyPatch
+    medrov: Medrov, slide: Path, blocks: int, monkeypatch: pytest.MonkeyPatch, tile: str, block: int
 ) -> None:
-    arguments = ("detect", slide, slide.parent / "missing.svs", "--tile", "64")
+    arguments = ("detect", slide, slide.parent / "missing.svs", "--tile", tile)
     medrov(*arguments, "-o", "whole")
     assert not list(Path("whole").glob(".tiles*"))
     searched: list[int] = []
@@ -156,15 +161,17 @@ def test_an_interrupted_slide_is_continued_with_the_same_bytes(
     assert folder_bytes(Path("out")) == folder_bytes(Path("whole"))
     (record, _) = records_of(Path("out"))
     tiles = sum(level["tiles"] for level in record["tiling"]["levels"])
-    assert len(searched) == -(-tiles // 8)  # no block was searched twice
+    assert len(searched) == -(-tiles // block)  # no block was searched twice
+    assert ("model input of" in record["tiling"]["rule"]) == (block == 4)
 
 
-def test_jobs_by_tiles_join_to_the_whole(medrov: Medrov, slide: Path) -> None:
-    medrov("detect", slide, "--tile", "64", "-o", "whole")
+@pytest.mark.parametrize(("exact", "tile"), [(False, "64"), (True, "32")], indirect=["exact"])
+def test_jobs_by_tiles_join_to_the_whole(medrov: Medrov, slide: Path, tile: str) -> None:
+    medrov("detect", slide, "--tile", tile, "-o", "whole")
     parts = []
     for number in (1, 2, 3):
         shard = ("--shard", f"{number}/3", "--shard-by", "tiles")
-        assert medrov("detect", slide, "--tile", "64", *shard, "-o", f"part{number}").exit_code == 0
+        assert medrov("detect", slide, "--tile", tile, *shard, "-o", f"part{number}").exit_code == 0
         parts += records_of(Path(f"part{number}"))
     assert [part["tiling"]["shard"] for part in parts] == ["1/3", "2/3", "3/3"]
     assert boxes_of(*parts) == boxes_of(*records_of(Path("whole")))

@@ -7,7 +7,7 @@ network is convolutional: a larger input at the same scale gives the same boxes,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from medrov_cli.core.base.constants import STRIDES
 from medrov_cli.core.pixels.slides.tissue_mask import tissue_mask
 from medrov_cli.core.prediction.tile_grid import TilePlan
+from medrov_cli.core.prediction.tile_rule import ClassScale, plan_tiles
 from medrov_cli.core.records.frame import Frame
 from medrov_cli.core.records.tiling import Box
+from medrov_cli.core.settings.tile_groups import TileJob
 
 FACTORS = (3, 2.8, 2.6, 2.4, 2.2, 2)
 """Sides of a larger model input in that of the training. Several, because one more tile in a row can cost
@@ -35,44 +37,44 @@ core."""
 
 
 def choose_plan(
-    frame: Frame,
-    make: Callable[[int | None], TilePlan | None],
-    imgsz: int,
-    *,
-    search_glass: bool,
-    may_widen: bool,
+    frame: Frame, imgsz: int, scales: Sequence[ClassScale], job: TileJob, *, may_widen: bool
 ) -> TilePlan | None:
     """Return the plan with the smallest number of pixels for the network; null if the image is not cut.
 
+    All jobs that share out the tiles of an image have equal tiles.
+
     Parameters
     ----------
-    frame
-        The image.
-    make
-        Function of the side of the model input for the finest level, null for the usual one, to the plan.
-    imgsz
-        Usual side of the model input, in pixels.
-    search_glass
-        Whether tiles without tissue are searched, too.
+    frame, imgsz, scales, job
+        See :func:`medrov_cli.core.prediction.tile_rule.plan_tiles`.
     may_widen
         Whether the network takes larger inputs.
+
+    Raises
+    ------
+    MedrovError
+        ``BAD_METADATA`` if the settings of tiles do not fit the image.
     """
-    plan = make(None)
+    whole = replace(job, shard=None)
+    plan = plan_tiles(frame, imgsz, scales, whole)
     if plan is None:
         return None
     mask = None
-    if not search_glass and frame.regions is not None and frame.regions.has_glass:
+    if not job.settings.search_glass and frame.regions is not None and frame.regions.has_glass:
         mask = tissue_mask(frame, plan.grids[0].area)
-    best = _without_glass(plan, mask)
+    best, chosen = _without_glass(plan, mask), None
     limit = best.input_pixels - MIN_SAVED * imgsz**2
     for side in _larger_inputs(imgsz) if may_widen and limit > 0 else ():
-        wide = make(side)
+        wide = plan_tiles(frame, imgsz, scales, whole, side)
         if wide is not None and len(wide.grids) == len(plan.grids) > 1:
             wide = _without_glass(wide, mask)
-            share = 1 if best.grids[0].input_px == imgsz else WORTH_ANOTHER
+            share = 1 if chosen is None else WORTH_ANOTHER
             if wide.input_pixels <= min(limit, share * best.input_pixels):
-                best = wide
-    return best
+                best, chosen = wide, side
+    if job.shard is None:
+        return best
+    own = plan_tiles(frame, imgsz, scales, job, chosen)
+    return None if own is None else _without_glass(own, mask)
 
 
 def _larger_inputs(imgsz: int) -> Iterator[int]:

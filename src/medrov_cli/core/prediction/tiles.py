@@ -11,8 +11,7 @@ from medrov_cli.core.prediction.kind_rule import KindRule
 from medrov_cli.core.prediction.open_predictor import PredictorParts
 from medrov_cli.core.prediction.prepared import TiledFrame
 from medrov_cli.core.prediction.selection import per_class
-from medrov_cli.core.prediction.tile_grid import TilePlan
-from medrov_cli.core.prediction.tile_rule import ClassScale, plan_tiles
+from medrov_cli.core.prediction.tile_rule import ClassScale
 from medrov_cli.core.prediction.tile_search import TileJournal, TileSteps, search_tiles
 from medrov_cli.core.prediction.tile_windows import choose_plan
 from medrov_cli.core.records.detections import Candidates, ClassCandidates, Detections
@@ -53,13 +52,8 @@ class TileSearch:
         if parts.tiles is None:
             return None
         scales = parts.scales or (ClassScale(),) * len(parts.classes.names)
-        imgsz, job = parts.engine.imgsz, parts.tiles
-
-        def make(input_px: int | None) -> TilePlan | None:
-            return plan_tiles(frame, imgsz, scales, job, input_px)
-
-        may_widen, glass = parts.open_wide is not None, job.settings.search_glass
-        plan = choose_plan(frame, make, imgsz, search_glass=glass, may_widen=may_widen)
+        may_widen = parts.open_wide is not None
+        plan = choose_plan(frame, parts.engine.imgsz, scales, parts.tiles, may_widen=may_widen)
         if plan is None:
             return None
         return TiledFrame(replace(frame, warnings=frame.warnings + parts.scoring.warnings), plan)
