@@ -12,8 +12,9 @@
 ``memory`` and ``throughput`` search sparse pyramids: one of 16 blocks has tissue with drawn cells, the
 others have no data and are read as white. ``memory`` prints the peak resident memory of a process of its own
 for each size, after a run that compiles the network. ``mosaic`` joins test
-images of a source folder to one image, and prints the AP50 of the mosaic and of the single images: of both,
-the boxes of each cell are scored as an image. Its times are processor time. ``sahi`` searches a mosaic by
+images of a source folder to one image, with a gap of the grey of the letterbox, because halves of objects at
+the edges of two images would be one object. It prints the AP50 of the mosaic and of the single images: the
+boxes of each cell are scored as an image. Its times are processor time. ``sahi`` searches a mosaic by
 ``detect`` and by SAHI with the same weights in ultralytics' YOLO-World (``sahi_search.py``): equal tiles,
 overlap and lowest score, all cores, on an image in memory.
 """
@@ -43,6 +44,7 @@ from medrov_cli.core.pixels.stored import stored_pixels
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.grid_suppression import nms_by_grid
+from medrov_cli.core.records.letterbox import PAD_VALUE
 from medrov_cli.core.settings.choices import Precision
 from medrov_cli.core.settings.groups import COCO_SELECTION, RuntimeSettings, SelectionSettings
 from medrov_cli.core.settings.tile_groups import TileSettings, parse_tile
@@ -73,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cells.add_argument("--tile", default="500", help="Side of a tile: that of the single images.")
     cells.add_argument("--side", type=int, default=20, help="Cells a side.")
     cells.add_argument("--overlap", type=float, default=0.2)
+    cells.add_argument("--gap", type=int, default=50, help="Grey pixels between the cells.")
     commands.add_parser("mosaic", parents=[cells])
     sahi = commands.add_parser("sahi", parents=[cells])
     sahi.add_argument("--conf", type=float, default=0.05, help="Lowest score of both, not calibrated.")
@@ -194,7 +197,7 @@ class Mosaic:
     cells
         Record of the image in each cell, by rows.
     cell_hw
-        Size of a cell, that of the largest image.
+        Size of a cell: that of the largest image, and the gap.
     side
         Cells a side.
     pictures
@@ -217,8 +220,8 @@ class Mosaic:
         document = json.loads((options.source / "annotations.json").read_text(encoding="utf-8"))
         tests = [image for image in document["images"] if image["split"] == "test"]
         cells = [tests[number % len(tests)] for number in range(options.side**2)]
-        height, width = (max(image[key] for image in tests) for key in ("height", "width"))
-        pixels = np.full((height * options.side, width * options.side, 3), 255, np.uint8)
+        height, width = (max(image[key] for image in tests) + options.gap for key in ("height", "width"))
+        pixels = np.full((height * options.side, width * options.side, 3), PAD_VALUE, np.uint8)
         pictures = {}
         for number, image in enumerate(cells):
             if image["id"] not in pictures:
