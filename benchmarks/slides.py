@@ -248,30 +248,37 @@ class Mosaic:
 
 
 def measure_mosaic(options: argparse.Namespace) -> Iterator[str]:
-    """Yield the AP50 of single images and of their mosaic."""
+    """Yield the AP50 of single images, in their own scales and in that of the tiles, and of their mosaic."""
     mosaic = Mosaic.read(options)
-    with Predictor.open(classes=mosaic.names, selection=COCO_SELECTION) as predictor:
-        started = time.process_time()
-        single = {key: predictor.predict([pixels])[0] for key, pixels in mosaic.pictures.items()}
-        single_s = (time.process_time() - started) * len(mosaic.cells) / len(mosaic.pictures)
-    results = [
-        _result(number, single[image["id"]].boxes_xyxy, single[image["id"]])
-        for number, image in enumerate(mosaic.cells)
-    ]
-    ap50 = _ap50(mosaic.document, mosaic.cells, mosaic.names, results)
-    yield f"single images: AP50 {ap50:.4f}, {single_s:.1f} s"
+    for name, tiles in (
+        ("each fitted to the model input", None),
+        ("at the scale of the tiles", _tiles(options)),
+    ):
+        with Predictor.open(classes=mosaic.names, selection=COCO_SELECTION, tiles=tiles) as predictor:
+            started = time.process_time()
+            single = {key: predictor.predict([pixels])[0] for key, pixels in mosaic.pictures.items()}
+            seconds = (time.process_time() - started) * len(mosaic.cells) / len(mosaic.pictures)
+        results = [
+            _result(number, single[image["id"]].boxes_xyxy, single[image["id"]])
+            for number, image in enumerate(mosaic.cells)
+        ]
+        ap50 = _ap50(mosaic.document, mosaic.cells, mosaic.names, results)
+        yield f"single images, {name}: AP50 {ap50:.4f}, {seconds:.1f} s"
     found, _, seconds = _detect(mosaic, options, COCO_SELECTION)
     yield f"mosaic: AP50 {mosaic.ap50(found):.4f}, {seconds:.1f} s, {len(found)} detections"
+
+
+def _tiles(options: argparse.Namespace) -> TileSettings:
+    return TileSettings(tile=parse_tile(options.tile), overlap=options.overlap)
 
 
 def _detect(
     mosaic: Mosaic, options: argparse.Namespace, selection: SelectionSettings, precision: str = "fp32"
 ) -> tuple[Detections, float, float]:
     """Return the detections of the mosaic, the seconds of the search, and those of the processor."""
-    settings = TileSettings(tile=parse_tile(options.tile), overlap=options.overlap)
     runtime = RuntimeSettings(precision=Precision(precision))
     with Predictor.open(
-        classes=mosaic.names, runtime=runtime, selection=selection, tiles=settings
+        classes=mosaic.names, runtime=runtime, selection=selection, tiles=_tiles(options)
     ) as predictor:
         predictor.predict([mosaic.pixels])  # the first search compiles
         started, started_cpu = time.perf_counter(), time.process_time()
