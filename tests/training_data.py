@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -26,12 +27,14 @@ def narrow_networks(patch: pytest.MonkeyPatch) -> None:
         patch.setitem(SCALES, scale, factors)
 
 
-def make_source(folder: Path, name: str, modality: str, classes: list[str]) -> None:
-    """Write a source of bright squares on noise, one square an image."""
+def make_source(
+    folder: Path, name: str, modality: str, classes: list[str], counts: Mapping[str, int] = IMAGES
+) -> None:
+    """Write a source of bright squares on noise, one square an image; ``counts`` are images by split."""
     rng = np.random.default_rng(len(name))
     images, annotations = [], []
     (folder / name / "images").mkdir(parents=True)
-    for split, count in IMAGES.items():
+    for split, count in counts.items():
         for _ in range(count):
             identity = len(images) + 1
             pixels = rng.integers(0, 60, (64, 64, 3), dtype=np.uint8)

@@ -18,6 +18,7 @@ import tifffile
 from conftest import ROOT
 from detect_fixtures import folder_bytes, noise_image, write_eager_detector, write_images
 from dicom_objects import write_series
+from training_data import make_source
 
 pytest.importorskip("ray", reason="Ray is not installed (pip install medrov[cluster])")
 pytestmark = [
@@ -83,10 +84,13 @@ def environment() -> dict[str, str]:
 
 
 def start(place: Path, *arguments: object, inputs: str = "in") -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "medrov_cli", "detect", inputs, "-w", "eager.safetensors"]
-    options = ["--imgsz", "64", "--max-det", "4", "--device", "cpu", "--format", "csv,coco,png"]
+    options = ("--imgsz", 64, "--max-det", 4, "--device", "cpu", "--format", "csv,coco,png")
+    return run(place, "detect", inputs, "-w", "eager.safetensors", *options, *arguments)
+
+
+def run(place: Path, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*command, *options, *map(str, arguments)],
+        [sys.executable, "-m", "medrov_cli", *map(str, arguments)],
         cwd=place,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -139,6 +143,60 @@ def test_killed_workers_nodes_and_drivers_change_no_byte(
     assert code == 3, stderr
     assert "worker(s)" in stderr
     assert folder_bytes(place / "many") == expected
+
+
+DATASET_COMMANDS = {
+    "eval": (
+        ("--split", "val", "--conf", 0.2, "--synonyms", "--bootstrap", 0, "--imgsz", 64),
+        ".predictions.jsonl.partial",
+        0,
+    ),
+    "pseudolabel": (("--score", 0.3, "--flip", "--imgsz", 64), ".proposals.jsonl.partial", 3),
+}
+"""Options of each command, its journal, and its exit code."""
+
+
+@pytest.fixture(scope="module")
+def dataset(place: Path) -> str:
+    """Write a dataset with two sources, one image of which cannot be read; return the name of its yaml."""
+    counts = {"train": IMAGES // 3, "val": IMAGES // 3, "test": 1}
+    make_source(place / "data", "smear", "microscopy", ["polyp"], counts)
+    make_source(place / "data", "slides", "histopathology", ["red blood cell", "lung nodule"], counts)
+    (place / "data" / "smear" / "images" / "20.png").write_bytes(b"no image")
+    (place / "data.yaml").write_text(
+        "name: toy\nroot: data\nsources: [smear, slides]\nclasses: {polyp: bump}\npresence: presence.csv\n"
+    )
+    (place / "presence.csv").write_text(
+        "dataset,polyp,lung nodule,red blood cell\nsmear,1,0,0\nslides,-1,1,1\n"
+    )
+    return "data.yaml"
+
+
+@pytest.mark.parametrize("command", DATASET_COMMANDS)
+def test_searches_of_datasets_survive_workers_and_drivers(
+    place: Path, cluster: tuple[str, Command], dataset: str, command: str
+) -> None:
+    options, journal_name, code = DATASET_COMMANDS[command]
+    settings = (command, dataset, "-w", "eager.safetensors", "--device", "cpu", *options)
+    address, tell = cluster
+    assert finish(run(place, *settings, "--output", f"{command} one"))[0] == code
+    expected = folder_bytes(place / f"{command} one")
+
+    on = ("--on", f"ray://{address}", "--output", f"{command} many", "--resume")
+    journal = place / f"{command} many" / journal_name
+    total = len(expected[journal_name.removeprefix(".").removesuffix(".partial")])
+    driver = run(place, *settings, *on)
+    wait_for(journal, 1, driver)
+    assert tell("kill worker") == "killed"
+    wait_for(journal, total // 3, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    assert journal.stat().st_size < total
+
+    ended, stderr = finish(run(place, *settings, *on))
+    assert ended == code, stderr
+    assert "worker(s)" in stderr
+    assert folder_bytes(place / f"{command} many") == expected
 
 
 def test_batches_are_those_of_one_machine(place: Path, cluster: tuple[str, Command]) -> None:

@@ -38,7 +38,7 @@ def detect(settings: DetectSettings) -> None:
         quiet = isinstance(view, LinesView) and sys.stdout.isatty()
         with contextlib.nullcontext() if quiet else console.progress("images") as advance:
             summary = run_detection(settings, stdin=sys.stdin, on_record=view.add, on_progress=advance)
-        view.finish(summary, settings.output.folder)
+        view.finish(summary, settings.output.place)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 

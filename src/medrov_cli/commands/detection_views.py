@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -45,7 +44,7 @@ class RecordView:
             if len(self._warnings) < MAX_NOTES:
                 self._warnings.setdefault(sentence, record["path"])
 
-    def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
+    def finish(self, summary: DetectionSummary, place: str | None) -> None:
         """Print warnings, failed inputs and the summary."""
         for sentence, path in self._warnings.items():
             console.warn(f"{path}: {sentence}")
@@ -65,8 +64,8 @@ class RecordView:
         counts = f"{summary.images} image(s), {found} detection(s), {summary.failed} failed input(s)"
         if summary.volumes:
             counts += f"; {summary.volumes} volume(s), {summary.findings} finding(s)"
-        place = "" if folder is None else f"; results in {folder}"
-        console.note(counts + ("; stopped at the first failed input" if summary.stopped else place))
+        where = "" if place is None else f"; results in {place}"
+        console.note(counts + ("; stopped at the first failed input" if summary.stopped else where))
 
 
 class LinesView(RecordView):
@@ -96,7 +95,7 @@ class DocumentView(RecordView):
         spool = self._volumes if record["schema"] == FINDINGS_SCHEMA else self._spool
         spool.write(json_line(record))
 
-    def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
+    def finish(self, summary: DetectionSummary, place: str | None) -> None:
         """Print the document."""
         from medrov_cli.core.writers.json_document import document_pieces
 
@@ -105,7 +104,7 @@ class DocumentView(RecordView):
         records, volumes = (map(json.loads, spool) for spool in (self._spool, self._volumes))
         for piece in document_pieces(records, summary.as_dict(), volumes):
             console.write_data(piece)
-        super().finish(summary, folder)
+        super().finish(summary, place)
 
 
 class TableView(RecordView):
@@ -139,12 +138,12 @@ class TableView(RecordView):
             self._row(name, found["class"], f"{found['score']:.2f}", box, size)
             name = ""
 
-    def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
+    def finish(self, summary: DetectionSummary, place: str | None) -> None:
         """Print the table."""
         console.stdout().print(self._table)
         if self._left_out:
             console.note(f"... and {self._left_out} more rows: use --output DIR or --format jsonl for all")
-        super().finish(summary, folder)
+        super().finish(summary, place)
 
     def _row(self, *cells: str | Text) -> None:
         if self._table.row_count < MAX_TABLE_ROWS:
@@ -185,7 +184,7 @@ class FindingsView(TableView):
         else:
             self._left_out += max(len(record["detections"]), 1)
 
-    def finish(self, summary: DetectionSummary, folder: Path | None) -> None:
+    def finish(self, summary: DetectionSummary, place: str | None) -> None:
         """Print the tables."""
         self._release()
         if summary.volumes:
@@ -193,9 +192,9 @@ class FindingsView(TableView):
         if self._left_out_findings:
             console.note(f"... and {self._left_out_findings} more findings: use --output DIR for all")
         if self._table.row_count or not summary.volumes:
-            super().finish(summary, folder)
+            super().finish(summary, place)
         else:
-            RecordView.finish(self, summary, folder)
+            RecordView.finish(self, summary, place)
 
     def _release(self) -> None:
         """Add the rows of held images, which are no volume."""

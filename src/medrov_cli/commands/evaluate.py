@@ -137,7 +137,7 @@ def evaluate(settings: EvaluateSettings) -> None:
         result = run_evaluation(settings, advance)
     _warn(result.report, settings.absent_limit)
     console.success(EvalOutput(result.report), _render, as_json=as_json)
-    for place in (result.output and result.output / "report.html", result.fitted):
+    for place in (result.output and f"{result.output}/report.html", result.fitted):
         if place is not None:
             console.note(f"written: {place}")
 

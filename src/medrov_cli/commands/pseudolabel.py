@@ -53,19 +53,18 @@ class PseudoLabelOutput:
     manifest
         Document with model, rule and counts.
     output
-        Folder of the dataset; null if none was written.
+        Folder of the dataset, or its address; null if none was written.
     waiting_for
         Shards that are missing for the dataset.
     """
 
     manifest: Mapping[str, Any]
-    output: Path | None
+    output: str | None
     waiting_for: Sequence[str]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document."""
-        output = None if self.output is None else str(self.output)
-        return {**self.manifest, "output": output, "waiting_for": list(self.waiting_for)}
+        return {**self.manifest, "output": self.output, "waiting_for": list(self.waiting_for)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def pseudolabel(context: typer.Context, settings: PseudolabelSettings) -> None:
 
     with console.progress("images") as advance:
         result = run_pseudolabeling(settings, advance)
-    output = settings.output.folder if result.is_written else None
+    output = settings.output.place if result.is_written else None
     failures = result.manifest["failures"]
     for failure in failures:
         console.fail(f"{failure['path']}: {failure['error']['message']}", failure["error"]["hint"])

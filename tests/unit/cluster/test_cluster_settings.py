@@ -50,6 +50,24 @@ def test_contradictions_are_refused(medrov: Medrov, options: tuple[str, ...], wo
     assert (done.exit_code, words in " ".join(done.stderr.split())) == (2, True), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("eval", "--workers", "2"), "--workers needs --on"),
+        (("eval", "--on", "ray", "--offline"), "--offline and --on contradict each other"),
+        (("eval", "--on", "ray", "--predictions", "a.json"), "--on and --predictions contradict each other"),
+        (("pseudolabel", "--dry-run", "--worker-cpus", "2"), "--worker-cpus needs --on"),
+        (("pseudolabel", "--dry-run", "--on", "ray", "--device", "cuda"), "needs --worker-gpus"),
+    ],
+)
+def test_contradictions_are_refused_for_datasets(
+    medrov: Medrov, options: tuple[str, ...], words: str
+) -> None:
+    command, *rest = options
+    done = medrov(command, "data.yaml", *rest)
+    assert (done.exit_code, words in " ".join(done.stderr.split())) == (2, True), done.stderr
+
+
 def test_a_missing_ray_is_refused_with_its_command(medrov: Medrov, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medrov_cli.core.base.optional.is_installed", lambda package: package != "ray")
     done = medrov("detect", Path(__file__), "--on", "ray")

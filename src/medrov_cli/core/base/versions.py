@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 __version__ = "0.1.0"
 
+_RESULT_PACKAGES = ("torch", "opencv-python", "numpy", "pydicom")
+"""Packages whose versions influence the last digit of a result."""
+
 _SAME_MODULE = {"opencv-python": "opencv-python-headless"}
 """Packages with the same module; the lean installation contains the second one, which needs no display."""
 
@@ -16,6 +19,11 @@ def versions_of(packages: Iterable[str]) -> dict[str, str | None]:
 
     versions: dict[str, str | None] = {"medrov": __version__, "python": platform.python_version()}
     return {**versions, **{name: version_of(name) for name in packages}}
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return the versions of this program and of packages that influence a result."""
+    return {"medrov": __version__, **{name: version_of(name) for name in _RESULT_PACKAGES}}
 
 
 def version_of(package: str) -> str | None:

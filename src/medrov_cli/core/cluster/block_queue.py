@@ -15,6 +15,19 @@ MAX_ATTEMPTS = 5
 """Workers that a block may lose before the run ends: then the block is the likely cause."""
 
 
+BLOCK_INPUTS = 32
+"""Inputs of a block: many, so that Ray's own time per block is small beside that of their images."""
+
+BLOCKS_A_WORKER = 8
+"""Least number of blocks of a worker in a small run, so that all workers end at about the same time."""
+
+
+def block_size(inputs: int, workers: int, batch: int) -> int:
+    """Return the inputs of a block: whole batches if each is one readable image; few in a small run."""
+    few = inputs // (workers * BLOCKS_A_WORKER)
+    return -(-min(max(few, 1), BLOCK_INPUTS) // batch) * batch
+
+
 @dataclass(slots=True)
 class BlockQueue(Generic[Block]):
     """Blocks of one pass, by number.

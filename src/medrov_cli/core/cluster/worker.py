@@ -184,6 +184,12 @@ def share_files(paths: Sequence[Path]) -> tuple[list[SharedFile], list[UInt8Arra
     return files, contents
 
 
+def share_model(path: Path) -> tuple[list[SharedFile], list[UInt8Array]]:
+    """Return the file of a model, and its bytes; OpenVINO writes a model in two files."""
+    beside = path.with_suffix(".bin")
+    return share_files([path, *([beside] if path.suffix == ".xml" else [])])
+
+
 def _sha256(content: UInt8Array) -> str:
     return hashlib.sha256(content.data).hexdigest()
 

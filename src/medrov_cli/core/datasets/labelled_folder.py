@@ -38,6 +38,8 @@ def write_folder(
     dataset: Dataset,
     changed: Callable[[int], CocoDocument | None],
     manifest: Mapping[str, Any],
+    *,
+    is_moved: bool = False,
 ) -> dict[str, Any]:
     """Write a dataset whose images are those of another; return its manifest.
 
@@ -51,6 +53,8 @@ def write_folder(
         From the row of a source to its annotations, if they have changed; the others' files are copied.
     manifest
         What is to be said; the SHA-256 of each file that is written is added.
+    is_moved
+        Whether the folder will be copied to another place without the images: their paths are then absolute.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def write_folder(
                 "path": name,
                 "name": source.name,
                 "modality": source.modality.value,
-                "images": _way(source.images, folder),
+                "images": _way(source.images, None if is_moved else folder),
                 **({"kind": dataset.kinds[row]} if dataset.kinds else {}),
             }
         )
@@ -163,11 +167,13 @@ def folder_names(sources: Sequence[Source]) -> list[str]:
     return names
 
 
-def _way(images: Path, folder: Path) -> str:
-    """Return the way from a folder to the images: whole trees can move together."""
-    images, folder = images.resolve(), folder.resolve()
+def _way(images: Path, folder: Path | None) -> str:
+    """Return the way from a folder to the images: whole trees can move together; without one, their path."""
+    images = images.resolve()
+    if folder is None:
+        return images.as_posix()
     try:
-        return Path(os.path.relpath(images, folder)).as_posix()
+        return Path(os.path.relpath(images, folder.resolve())).as_posix()
     except ValueError:  # another drive
         return images.as_posix()
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from medrov_cli.core.base.scratch import scratch_folder
+from medrov_cli.core.base.versions import package_versions
+from medrov_cli.core.cluster.block_queue import block_size
 from medrov_cli.core.cluster.ray_pool import RayPool
-from medrov_cli.core.cluster.worker import SharedFile, share_files
+from medrov_cli.core.cluster.worker import SharedFile, share_files, share_model
 from medrov_cli.core.detection.input_file import picture_of, to_record, to_sources
 from medrov_cli.core.detection.open_detector import OpenedModel, open_detector
-from medrov_cli.core.detection.resume import count_kept, package_versions
+from medrov_cli.core.detection.resume import count_kept
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.open_predictor import count_streams
@@ -21,12 +23,6 @@ from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.writers.format_files import write_pictures
-
-BLOCK_INPUTS = 32
-"""Inputs of a block: many, so that Ray's own time per block is small beside that of their images."""
-
-BLOCKS_A_WORKER = 8
-"""Least number of blocks of a worker in a small run, so that all workers end at about the same time."""
 
 Made = tuple[dict[str, Any], Mapping[str, bytes]]
 """Record, and the files of its image by path in the output folder."""
@@ -161,9 +157,7 @@ class ClusterSearch:
         prompts: Sequence[Prompt],
         worker: str = f"{__name__}:{DetectWorker.__name__}",
     ) -> None:
-        path = Path(read_model_file(config.weights).path)
-        beside = path.with_suffix(".bin")  # OpenVINO writes a model in two files
-        shared, contents = share_files([path, *([beside] if path.suffix == ".xml" else [])])
+        shared, contents = share_model(Path(read_model_file(config.weights).path))
         learned: list[SharedFile] = []
         for own in config.classes.learned:
             files, more = share_files([own])
@@ -209,7 +203,8 @@ class ClusterSearch:
         names
             Names of files of images; see :class:`medrov_cli.core.writers.sink.OutputFolder`.
         """
-        position, size = (first_input, first_frame), self._block_size(len(inputs) - first_input)
+        position = (first_input, first_frame)
+        size = block_size(len(inputs) - first_input, self._pool.workers, self._step)
         while position[0] < len(inputs):
             blocks = _cut(inputs, position, size, names)
             with closing(self._pool.run(blocks)) as results:
@@ -223,11 +218,6 @@ class ClusterSearch:
                         position = _behind(block, [record for record, _ in made[:kept]])
                         size *= 1 if kept else 2
                         break
-
-    def _block_size(self, inputs: int) -> int:
-        """Return the inputs of a block: whole batches if each is one readable image; few in a small run."""
-        few = inputs // (self._pool.workers * BLOCKS_A_WORKER)
-        return -(-min(max(few, 1), BLOCK_INPUTS) // self._step) * self._step
 
 
 def _behind(block: InputBlock, records: Sequence[dict[str, Any]]) -> tuple[int, int]:

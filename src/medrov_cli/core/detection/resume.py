@@ -7,14 +7,11 @@ from typing import Any
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.versions import __version__, version_of
+from medrov_cli.core.base.versions import package_versions
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.records.findings_json import is_volume_record
 
 RUN_SCHEMA = "medrov.run/1"
-
-_PACKAGES = ("torch", "opencv-python", "numpy", "pydicom")
-"""Packages whose versions influence the last digit of a result."""
 
 
 def describe_run(
@@ -41,11 +38,6 @@ def describe_run(
         "versions": package_versions(),
         "notice": RESEARCH_NOTICE,
     }
-
-
-def package_versions() -> dict[str, str | None]:
-    """Return the versions of this program and of packages that influence a result."""
-    return {"medrov": __version__, **{name: version_of(name) for name in _PACKAGES}}
 
 
 def count_kept(records: Iterable[dict[str, Any]], batch: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
@@ -15,10 +16,12 @@ from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.early_decoder import start_needed_decoder
 from medrov_cli.core.pixels.inputs import Input, find_inputs
 from medrov_cli.core.prediction.predictor import Predictor
+from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
+from medrov_cli.core.writers.json_lines import JSONL_FILE
 from medrov_cli.core.writers.sink import is_overlay, require_folder, require_free
 
 
@@ -51,6 +54,16 @@ def run_detection(
         input that fails is a record, not an exception.
     """
     config.check()
+    with stored_output(config.output, JSONL_FILE, offline=config.runtime.offline) as output:
+        return _detect(replace(config, output=output), stdin, on_record, on_progress)
+
+
+def _detect(
+    config: DetectSettings,
+    stdin: Iterable[str] | None,
+    on_record: RecordCallback | None,
+    on_progress: Progress | None,
+) -> DetectionSummary:
     prompts = read_classes(config.classes, stdin)
     if config.output.folder is None:
         require_folder(config.formats)
@@ -91,7 +104,8 @@ def _inputs(config: DetectSettings, found: Sequence[Input]) -> list[Input]:
     """Return the inputs of the run, also those of other shards."""
     inputs = list(found)
     if config.output.folder is not None:  # written files are not inputs, if the output is in an input folder
-        inputs = [item for item in inputs if not is_overlay(config.output.folder, item.path)]
+        place = config.output.address or config.output.folder
+        inputs = [item for item in inputs if not is_overlay(place, item.path)]
     if not inputs:
         raise MedrovError(
             ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.documents import read_json
+from medrov_cli.core.base.environment import is_offline
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.progress import Progress
@@ -19,7 +20,9 @@ from medrov_cli.core.pixels.folders import SkippedFile
 from medrov_cli.core.records.findings_json import is_volume_record
 from medrov_cli.core.runs.identity import Refusal, require_equal
 from medrov_cli.core.runs.journal import read_records
+from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.choices import Phi
+from medrov_cli.core.settings.io_groups import OutputSettings
 from medrov_cli.core.settings.merge_shards import MergeRunsSettings
 from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.settings.values import Shard
@@ -34,10 +37,10 @@ _OWN_INPUTS = ("count", "sha256", "units")
 
 @dataclass(frozen=True, slots=True)
 class MergedRuns:
-    """Result of a merge: number of parts, output folder, summary of the whole run."""
+    """Result of a merge: number of parts, output folder or its address, summary of the whole run."""
 
     parts: int
-    folder: Path
+    folder: str
     summary: DetectionSummary
 
     def as_dict(self) -> dict[str, Any]:
@@ -45,7 +48,7 @@ class MergedRuns:
         return {
             "schema": "medrov.merge/1",
             "parts": self.parts,
-            "output": str(self.folder),
+            "output": self.folder,
             "summary": self.summary.as_dict(),
         }
 
@@ -111,6 +114,15 @@ def merge_runs(config: MergeRunsSettings, on_progress: Progress | None = None) -
     """
     config.check()
     parts = _read_parts(config.parts)
+    given = OutputSettings(folder=config.folder, overwrite=config.overwrite)
+    with stored_output(given, JSONL_FILE, offline=is_offline()) as output:
+        summary = _merge(replace(config, folder=output.folder or config.folder), parts, on_progress)
+    return MergedRuns(len(parts), str(given.place), summary)
+
+
+def _merge(
+    config: MergeRunsSettings, parts: Sequence[_Part], on_progress: Progress | None
+) -> DetectionSummary:
     run = parts[0].run
     whole = {
         **run,
@@ -135,7 +147,7 @@ def merge_runs(config: MergeRunsSettings, on_progress: Progress | None = None) -
         folder.finish(summary.as_dict(), Phi(run["settings"]["phi"]))
     finally:
         folder.close()
-    return MergedRuns(len(parts), config.folder, summary)
+    return summary
 
 
 def _joined(parts: Sequence[_Part]) -> Iterator[dict[str, Any]]:

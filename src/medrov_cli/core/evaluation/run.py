@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,28 @@ from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.foreign_coco import read_predictions, write_predictions, write_truth
 from medrov_cli.core.datasets.slides.region_samples import has_regions, tiles_of
-from medrov_cli.core.datasets.truth import require_readable, truth_sha256
+from medrov_cli.core.datasets.truth import truth_sha256
 from medrov_cli.core.evaluation.calibration_fit import write_fitted
 from medrov_cli.core.evaluation.document import EvaluatedModel, build_document
 from medrov_cli.core.evaluation.error_gallery import gallery_of, write_images_csv
 from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.evaluation.sections.comparison import PREDICTIONS
 from medrov_cli.core.evaluation.sections.synonyms import synonyms_section
+from medrov_cli.core.evaluation.split_search import SplitSearch
 from medrov_cli.core.metrics.error_analysis import Outcome
 from medrov_cli.core.prediction.dataset_model import DatasetModel, fixed_classes_error, names_of_classes
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
+from medrov_cli.core.prediction.sample_cluster import SampleCluster
+from medrov_cli.core.prediction.sample_search import ModelSearch
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.reports.evaluation import write_report_html
 from medrov_cli.core.reports.plots import write_plots
-from medrov_cli.core.runs.detection_journal import DetectionJournal
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.kind import RunKind
+from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.evaluate import EvaluateSettings
-from medrov_cli.core.settings.groups import COCO_BATCH
 from medrov_cli.core.settings.io_groups import DatasetSettings
 
 REPORT = "report.json"
@@ -62,13 +63,13 @@ class EvalResult:
     report
         The document of schema ``medrov.eval/1``.
     output
-        Folder of the files; null without one.
+        Folder of the files, or its address; null without one.
     fitted
         Weights file with the fitted calibration and operating points; null without a fit.
     """
 
     report: dict[str, Any]
-    output: Path | None
+    output: str | None
     fitted: Path | None
 
 
@@ -91,6 +92,11 @@ def run_evaluation(config: EvaluateSettings, advance: Progress = no_progress) ->
     config.check()
     if config.fit is not None:
         require_packages("--fit", FITTING)
+    with stored_output(config.output, REPORT, offline=config.runtime.offline) as output:
+        return _evaluate(replace(config, output=output), advance)
+
+
+def _evaluate(config: EvaluateSettings, advance: Progress) -> EvalResult:
     dataset = load_dataset(config.data.dataset, config.data.data_root, pseudo=(), slides=True)
     samples = dataset.samples[config.data.split]
     if not samples:
@@ -103,9 +109,11 @@ def run_evaluation(config: EvaluateSettings, advance: Progress = no_progress) ->
     if folder is not None:
         folder.check(None, resume=config.output.resume, overwrite=config.output.overwrite)
     evaluation = _Evaluation(config, dataset, truth_sha256(dataset, samples), folder, advance)
-    detector = None if config.predictions is not None else _resolve(config, dataset)
-    with nullcontext() if folder is None else folder:
-        return evaluation.run(detector)
+    with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(folder)
+        search = None if config.predictions is not None else evaluation.open_search(stack)
+        return evaluation.run(search)
 
 
 def _resolve(config: EvaluateSettings, dataset: Dataset) -> DatasetModel:
@@ -150,10 +158,23 @@ class _Evaluation:
     folder: RunFolder | None
     advance: Progress
 
-    def run(self, detector: DatasetModel | None) -> EvalResult:
+    def open_search(self, stack: ExitStack) -> SplitSearch:
+        """Return the search of the split by the detector: here, or by workers that the stack ends."""
+        config, samples = self.config, self.dataset.samples[self.config.data.split]
+        detector = _resolve(config, self.dataset)
+        how = ModelSearch(config.selection, tiles_of(samples))
+        search = SplitSearch(config, samples, self.truth_sha256, detector, how, None, self.advance)
+        if config.cluster.on is None:
+            return search
+        cluster = stack.enter_context(SampleCluster(config.cluster, [detector], config.learned, how))
+        (detector,) = cluster.with_engines([detector])
+        return replace(search, detector=detector, cluster=cluster)
+
+    def run(self, search: SplitSearch | None) -> EvalResult:
         """Return the report on a detector's detections, or on the given ones, and write its files."""
         config = self.config
-        found, warnings = self.detections(detector)
+        detector = None if search is None else search.detector
+        found, warnings = self.detections(search)
         samples = self.dataset.samples[config.data.split]
         max_det = config.selection.max_det
         if has_regions(samples):  # in tiles, the largest number holds for each tile
@@ -164,22 +185,22 @@ class _Evaluation:
             calibration = write_fitted(split, detector, config, config.fit, self.advance)
         evaluated = EvaluatedModel(config, self.truth_sha256, detector, calibration, tuple(warnings))
         report, outcome = build_document(split, evaluated, self.advance)
-        if config.synonyms and detector is not None:
-            report["synonyms"] = self.synonyms(split, detector)
+        if config.synonyms and search is not None:
+            report["synonyms"] = self.synonyms(split, search)
         if self.folder is not None:
             self.write(self.folder, report, split, outcome)
-        return EvalResult(report, config.output.folder, config.fit)
+        return EvalResult(report, config.output.place, config.fit)
 
-    def detections(self, detector: DatasetModel | None) -> tuple[Sequence[Detections], list[str]]:
+    def detections(self, search: SplitSearch | None) -> tuple[Sequence[Detections], list[str]]:
         """Return the detections of each image, and warnings."""
         warnings = []
         left_out = sum(sample.left_out for sample in self.dataset.samples[self.config.data.split])
         if left_out:
             warnings.append(f"{left_out} annotation(s) without an area inside their image are left out")
-        if detector is not None:
+        if search is not None:
             self._claim()
-            warnings += detector.warnings
-            return self.detect(detector, names_of_classes(self.dataset), "", "detecting"), warnings
+            warnings += search.detector.warnings
+            return search.detect(names_of_classes(self.dataset), "", "detecting"), warnings
         if self.config.predictions is None:
             raise ValueError("neither a detector nor predictions")
         found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.data.split)
@@ -194,66 +215,6 @@ class _Evaluation:
             output = self.config.output
             self.folder.claim(None, resume=output.resume, overwrite=output.overwrite)
 
-    def detect(
-        self, detector: DatasetModel, names: Sequence[Sequence[str]], suffix: str, what: str
-    ) -> Sequence[Detections]:
-        """Return the detections of each image.
-
-        Parameters
-        ----------
-        detector
-            The model.
-        names
-            Of each class: the texts whose embeddings are averaged.
-        suffix
-            Suffix of the journal's name.
-        what
-            Name of the stage, for progress.
-        """
-        config, samples = self.config, self.dataset.samples[self.config.data.split]
-        selection, batch = config.selection, config.runtime.batch or COCO_BATCH
-        identity = {
-            "weights": detector.file.content_sha256,
-            "truth": self.truth_sha256,
-            "images": len(samples),
-            "imgsz": detector.imgsz,
-            "names": hashlib.sha256(
-                json.dumps([detector.text_encoder, names, *detector.learned_identity]).encode()
-            ).hexdigest(),
-            "engine": detector.engine_name,
-            "precision": config.runtime.precision.value,
-            "conf": selection.conf,
-            "iou": selection.iou,
-            "max_det": selection.max_det,
-            "batch": batch,
-        }
-        folder = config.output.folder
-        path = None if folder is None else folder / f"predictions{suffix}.jsonl"
-        with closing(DetectionJournal(path, identity, resume=config.output.resume)) as journal:
-            self.advance(len(journal.items), len(samples), what)
-            if len(journal.items) < len(samples):
-                self._detect_rest(detector, names, journal, what)
-            journal.finish()
-            return journal.detections
-
-    def _detect_rest(
-        self, detector: DatasetModel, names: Sequence[Sequence[str]], journal: DetectionJournal, what: str
-    ) -> None:
-        """Append the detections of the images that are not in the journal."""
-        samples = self.dataset.samples[self.config.data.split]
-        batch = self.config.runtime.batch or COCO_BATCH
-        with (
-            detector.open(names, self.config.selection, tiles=tiles_of(samples)) as predictor,
-            closing(
-                predictor.stream(samples[len(journal.items) :], batch=batch, batch_by="position")
-            ) as stream,
-        ):
-            for item in stream:
-                journal.add(samples[len(journal.items)].localize(require_readable(item)))
-                done = len(journal.items)
-                if done % batch == 0 or done == len(samples):
-                    self.advance(done, len(samples), what)
-
     def write(self, folder: RunFolder, report: dict[str, Any], split: ScoredSplit, outcome: Outcome) -> None:
         """Write all files of the report, ``report.json`` last."""
         write_predictions(folder.path / PREDICTIONS, self.dataset, self.config.data.split, split.detections)
@@ -262,13 +223,13 @@ class _Evaluation:
         write_report_html(folder.path / "report.html", report, gallery_of(split, outcome))
         folder.finish(lambda path: _write_json(path, report))
 
-    def synonyms(self, split: ScoredSplit, detector: DatasetModel) -> dict[str, Any]:
+    def synonyms(self, split: ScoredSplit, search: SplitSearch) -> dict[str, Any]:
         """Return the section on the synonyms."""
         names = names_of_classes(self.dataset)
         total = max(map(len, names))
 
         def detect(texts: Sequence[str], number: int) -> Sequence[Detections]:
             what = f"detecting by name {number + 1} of {total}"
-            return self.detect(detector, [(text,) for text in texts], f"-name{number + 1}", what)
+            return search.detect([(text,) for text in texts], f"-name{number + 1}", what)
 
         return synonyms_section(split, names, detect)

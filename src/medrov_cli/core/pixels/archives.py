@@ -23,9 +23,10 @@ from typing import IO, BinaryIO, cast
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.store_addresses import is_address, split_address
 from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_zip
 from medrov_cli.core.pixels.compression import Compression, compression_of
-from medrov_cli.core.pixels.object_store import ObjectStore, is_address, open_store, split_address
+from medrov_cli.core.pixels.object_store import ObjectStore, open_store
 from medrov_cli.core.pixels.remote_members import remote_member
 
 _MEMORY_BYTES = 64 * 1024**2

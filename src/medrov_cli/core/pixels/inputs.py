@@ -10,11 +10,12 @@ from pathlib import Path
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.store_addresses import check_address, is_address
 from medrov_cli.core.pixels.detached import data_files_of, is_detached_header
 from medrov_cli.core.pixels.folder_walk import walk_folders
 from medrov_cli.core.pixels.folders import FolderSearch, FoundFile, SkippedFile
 from medrov_cli.core.pixels.names import natural_key
-from medrov_cli.core.pixels.object_store import check_address, is_address, list_folders, match_addresses
+from medrov_cli.core.pixels.object_store import list_folders, match_addresses
 from medrov_cli.core.pixels.path_lists import read_paths
 from medrov_cli.core.pixels.remote_members import PREFIX
 from medrov_cli.core.records.slice_plane import PlacedSlice

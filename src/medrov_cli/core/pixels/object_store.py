@@ -7,26 +7,16 @@ libraries (environment, profiles, roles of the machine); no message quotes an er
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from medrov_cli.core.base.constants import InputLimits
-from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
-from medrov_cli.core.base.optional import require_packages
+from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.store_addresses import open_file_system, split_address
 from medrov_cli.core.pixels.names import is_shown, natural_key
 
-_PACKAGES = {
-    "s3": ("fsspec", "s3fs"),
-    "gs": ("fsspec", "gcsfs"),
-    "file": ("fsspec",),
-    "memory": ("fsspec",),
-}
-"""Packages of each scheme."""
-
-_OVER_NETWORK = frozenset({"s3", "gs"})
 _IN_MEMORY_BYTES = 64 << 20
 """Size above which a copy of an object is in a temporary file without a name."""
 _HEAD_BYTES = 1 << 16
@@ -58,7 +48,7 @@ class ObjectStore:
     def __init__(self, scheme: str, limits: InputLimits) -> None:
         self.names: tuple[str, ...] = _AllNames()
         self._limits = limits
-        self._system = _file_system(scheme)
+        self._system = open_file_system(f"{scheme}://")
 
     def open(self, name: str) -> IO[bytes]:
         """Open an object at its start; bytes are requested as they are read.
@@ -102,44 +92,10 @@ class ObjectStore:
         return cast(BinaryIO, content)
 
 
-def is_address(path: str) -> bool:
-    """Return whether a path is the address of an object or a folder on a store."""
-    return path.partition("://")[0] in _PACKAGES and "://" in path
-
-
-def split_address(path: str) -> tuple[str, str]:
-    """Return scheme with ``://``, and the rest of an address."""
-    scheme, _, rest = path.partition("://")
-    return f"{scheme}://", rest
-
-
 @lru_cache(maxsize=8)
 def open_store(address: str, limits: InputLimits) -> ObjectStore:
     """Return the store of an address."""
     return ObjectStore(address.partition("://")[0], limits)
-
-
-def check_address(address: str, *, offline: bool) -> None:
-    """Refuse an address with credentials, one that needs the network while offline, or a missing package.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE``, ``NETWORK_FORBIDDEN``, ``DEPENDENCY_MISSING``.
-    """
-    scheme, _, rest = address.partition("://")
-    if "@" in rest.partition("/")[0]:
-        raise usage_error(
-            f"an input {scheme}:// has credentials in its address",
-            "Give them in the environment or a profile, as the library of the store reads them.",
-        )
-    if offline and scheme in _OVER_NETWORK:
-        raise MedrovError(
-            ErrorCode.NETWORK_FORBIDDEN,
-            f"inputs {scheme}:// need the network, which is forbidden",
-            "Run without --offline and MEDROV_OFFLINE.",
-        )
-    require_packages(f"an input {scheme}://", _PACKAGES[scheme])
 
 
 def list_folders(address: str) -> Iterator[Sequence[str]]:
@@ -148,8 +104,8 @@ def list_folders(address: str) -> Iterator[Sequence[str]]:
     Hidden names are left out. Nothing is yielded for an object, and where the store refuses: reading the
     address then says why.
     """
-    scheme, rest = split_address(address)
-    system = _file_system(scheme.removesuffix("://"))
+    _, rest = split_address(address)
+    system = open_file_system(address)
     top = address.rstrip("/")
     try:
         root = str(system._strip_protocol(address)).rstrip("/")  # noqa: SLF001 - fsspec's own name for it
@@ -168,15 +124,11 @@ def match_addresses(pattern: str) -> list[str]:
     """Return the addresses that match a pattern, in natural order; none where the store refuses."""
     scheme, _ = split_address(pattern)
     try:
-        found = _file_system(scheme.removesuffix("://")).glob(pattern)
+        found = open_file_system(pattern).glob(pattern)
     except Exception:  # noqa: BLE001 - as in `list_folders`
         return []
     root = "/" if scheme == "file://" else ""
     return sorted((f"{scheme}{root}{str(path).lstrip('/')}" for path in found), key=natural_key)
-
-
-def _file_system(scheme: str) -> Any:
-    return importlib.import_module("fsspec").filesystem(scheme)
 
 
 def _failure(error: Exception) -> MedrovError:

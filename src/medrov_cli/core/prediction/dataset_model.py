@@ -55,6 +55,8 @@ class DatasetModel:
         Warnings for reports.
     learned
         Learned classes, which replace the texts of their names; null: none.
+    engine
+        Engine of the workers of a cluster; null: that which the settings select here.
     """
 
     file: ModelFile
@@ -64,6 +66,7 @@ class DatasetModel:
     runtime: RuntimeSettings
     warnings: tuple[str, ...] = ()
     learned: LearnedClasses | None = None
+    engine: str | None = None
 
     @classmethod
     def bind(
@@ -115,7 +118,7 @@ class DatasetModel:
     @cached_property
     def engine_name(self) -> str:
         """Return the name of the engine that the settings select."""
-        return self.file.choose_engine(self.runtime).value
+        return self.engine or self.file.choose_engine(self.runtime).value
 
     @property
     def class_ids(self) -> IntArray:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.labelled_documents import ImageLabels, read_labelled, with_added
 from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, folder_names, write_folder
-from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
 from medrov_cli.core.datasets.truth import truth_sha256
 from medrov_cli.core.prediction.dataset_model import DatasetModel, names_of_classes
-from medrov_cli.core.prediction.ensemble import Ensemble
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
+from medrov_cli.core.prediction.sample_cluster import SampleCluster
+from medrov_cli.core.prediction.sample_search import EnsembleSearch
 from medrov_cli.core.pseudolabeling.manifest import build_manifest, marks_of
 from medrov_cli.core.pseudolabeling.rules import labels_for
-from medrov_cli.core.pseudolabeling.search import STAGE, search_samples
+from medrov_cli.core.pseudolabeling.search import STAGE, search_samples, select_samples
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.reports.review import write_review
 from medrov_cli.core.runs.detection_journal import DetectionJournal
@@ -33,6 +32,7 @@ from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.journal import Journal, read_records
 from medrov_cli.core.runs.kind import RunKind
+from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.choices import SPLITS
 from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
 from medrov_cli.core.settings.values import Shard
@@ -77,10 +77,17 @@ def run_pseudolabeling(config: PseudolabelSettings, advance: Progress = no_progr
         text encoder.
     """
     config.check()
+    if config.dry_run:
+        return _label(config, advance)
+    with stored_output(config.output, MANIFEST, offline=config.runtime.offline) as output:
+        return _label(replace(config, output=output), advance)
+
+
+def _label(config: PseudolabelSettings, advance: Progress) -> PseudoLabelResult:
     dataset = load_dataset(
         config.data.dataset, config.data.data_root, presence=config.presence, pseudo=SPLITS
     )
-    samples = _searched(dataset, config)
+    samples = select_samples(dataset, config)
     folder = None
     if config.output.folder is not None and not config.dry_run:
         folder = RunFolder(config.output.folder, _kind(config, dataset))
@@ -91,30 +98,16 @@ def run_pseudolabeling(config: PseudolabelSettings, advance: Progress = no_progr
         DatasetModel.bind(file, dataset, config.runtime, text_encoder=config.text_encoder, learned=own)
         for file, own in zip(files, learned, strict=True)
     ]
-    run = _Run(config, dataset, samples, detectors, advance)
-    with nullcontext() if folder is None else folder:
+    search = EnsembleSearch(config.weights, config.rule, config.threads)
+    with ExitStack() as stack:
+        cluster = None
+        if config.cluster.on is not None:
+            cluster = stack.enter_context(SampleCluster(config.cluster, detectors, config.learned, search))
+            detectors = cluster.with_engines(detectors)
         if folder is not None:
+            stack.enter_context(folder)
             folder.claim(None, resume=config.output.resume, overwrite=config.output.overwrite)
-        return run.execute()
-
-
-def _searched(dataset: Dataset, config: PseudolabelSettings) -> list[Sample]:
-    """Return the images that can get a label."""
-    wanted = (dataset.presence == POSSIBLE).any(1)
-    if not wanted.any():
-        raise MedrovError(
-            ErrorCode.NO_INPUT,
-            f"{config.data.dataset}: every class is annotated or impossible in every source",
-            "Give a presence table with a 0 for classes that are visible without annotation: --presence.",
-        )
-    samples = [s for split in config.splits for s in dataset.samples[split] if wanted[s.source_id]]
-    if not samples:
-        raise MedrovError(
-            ErrorCode.NO_INPUT,
-            f"{config.data.dataset}: no image of {', '.join(config.splits)} can get a label",
-            "Choose other --splits.",
-        )
-    return samples
+        return _Run(config, dataset, samples, detectors, search, cluster, advance).execute()
 
 
 def _kind(config: PseudolabelSettings, dataset: Dataset) -> RunKind:
@@ -148,6 +141,8 @@ class _Run:
     dataset: Dataset
     samples: Sequence[Sample]
     detectors: Sequence[DatasetModel]
+    how: EnsembleSearch
+    cluster: SampleCluster | None
     advance: Progress
 
     def execute(self) -> PseudoLabelResult:
@@ -175,8 +170,12 @@ class _Run:
                 journal.finish()
             else:
                 names = names_of_classes(self.dataset)
-                ensemble = Ensemble.open(self.detectors, config.weights, names, config.rule)
-                search_samples(ensemble, samples, config, journal, self.advance)
+                if self.cluster is None:
+                    stream = self.how.open(self.detectors, names)
+                    search_samples(stream, samples, config, journal, self.advance)
+                else:
+                    stream, describe = self.cluster.open(names), self.cluster.describe_stage
+                    search_samples(stream, samples, config, journal, self.advance, describe)
         return list(zip(samples, journal.items, strict=True))
 
     def is_done(self, shard: Shard) -> bool:
@@ -225,7 +224,7 @@ class _Run:
             original = read_labelled(self.dataset.sources[row].folder / ANNOTATIONS)
             return with_added(original, labels[row], marks)
 
-        manifest = write_folder(output, self.dataset, changed, manifest)
+        manifest = write_folder(output, self.dataset, changed, manifest, is_moved=bool(config.output.address))
         if config.review is not None:
             folder = LabelledFolder.open(output)
             write_review(config.review, folder, self.advance)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medrov_cli.core.base.errors import excludes, usage_error
 from medrov_cli.core.settings.choices import CalibrationMethod
+from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.field import check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
     COCO_BATCH,
@@ -69,6 +70,8 @@ class EvaluateSettings:
         Settings of the network.
     output
         Folder of the report; null: nothing is written.
+    cluster
+        Workers on several machines.
     compare
         ``report.json`` of another run on the same images.
     """
@@ -176,6 +179,7 @@ class EvaluateSettings:
         RuntimeSettings(batch=COCO_BATCH), help={"batch": "Images per forward pass."}, metavar={"batch": None}
     )
     output: OutputSettings = group(OutputSettings())
+    cluster: ClusterSettings = group(ClusterSettings())
     compare: Path | None = option(
         "--compare",
         default=None,
@@ -217,3 +221,6 @@ class EvaluateSettings:
                 "Add --split val.",
             )
         self.output.check()
+        self.cluster.check(offline=self.runtime.offline, device=self.runtime.device)
+        if self.cluster.on is not None and self.predictions is not None:
+            raise excludes("--on", "--predictions", "Given predictions are scored in this process.")

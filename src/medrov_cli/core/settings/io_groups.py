@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import excludes, requires, usage_error
+from medrov_cli.core.base.store_addresses import address_of
 from medrov_cli.core.settings.choices import Axis, Split
 from medrov_cli.core.settings.field import argument, option
 from medrov_cli.core.settings.groups import DATA_PANEL, INPUT_PANEL, OUTPUT_PANEL
 from medrov_cli.core.settings.window import AUTO, WindowSpec, parse_window
-
-_ADDRESS = re.compile(r"\w{2,}:/")
-"""Start of the address of an object store, as a path: pathlib joins the two slashes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +91,22 @@ class OutputSettings:
     Attributes
     ----------
     folder
-        Output folder; null: nothing is written.
+        Output folder, or the address of one on an object store; null: nothing is written.
     resume, overwrite
         Whether to continue the run in the folder, or to replace it.
     as_json
         Whether the result is printed as one JSON document.
+    address
+        Address that the folder is a copy of, during a run; empty: none.
     """
 
     folder: Path | None = option(
-        "--output", "-o", default=None, metavar="DIR", help="Folder for the results.", panel=OUTPUT_PANEL
+        "--output",
+        "-o",
+        default=None,
+        metavar="DIR|URL",
+        help="Folder for the results, also on an object store: s3://, gs://.",
+        panel=OUTPUT_PANEL,
     )
     resume: bool = option(
         "--resume",
@@ -116,6 +120,12 @@ class OutputSettings:
     as_json: bool = option(
         "--json", default=False, help="Print one JSON document on stdout.", panel=OUTPUT_PANEL
     )
+    address: str = ""
+
+    @property
+    def place(self) -> str | None:
+        """Return the address or the path of the output, for messages; null: nothing is written."""
+        return None if self.folder is None else self.address or address_of(self.folder) or str(self.folder)
 
     def check(self) -> None:
         """Refuse contradictions, and a file instead of a folder.
@@ -130,10 +140,5 @@ class OutputSettings:
         for flag, is_given in (("--resume", self.resume), ("--overwrite", self.overwrite)):
             if is_given and self.folder is None:
                 raise requires(flag, "--output", "Add --output.")
-        if self.folder is not None and _ADDRESS.match(str(self.folder)):
-            raise usage_error(
-                f"--output {self.folder}: results are written to a folder, not to an object store",
-                "Give a folder, and copy it when the run is complete.",
-            )
         if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
             raise usage_error(f"--output {self.folder} is a file", "Give a folder.")

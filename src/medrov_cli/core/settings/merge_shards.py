@@ -29,7 +29,7 @@ class MergeRunsSettings:
     parts: tuple[Path, ...] = argument(
         metavar="PART...", help="Output folders of all jobs of 'medrov detect --shard'."
     )
-    folder: Path = option("--output", "-o", metavar="DIR", help="Folder for the joined results.")
+    folder: Path = option("--output", "-o", metavar="DIR|URL", help="Folder for the joined results.")
     overwrite: bool = option_of(OutputSettings, "overwrite", panel=None)
     as_json: bool = option_of(OutputSettings, "as_json", panel=None)
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.base.errors import excludes, usage_error
+from medrov_cli.core.base.store_addresses import address_of
 from medrov_cli.core.settings.choices import Modality, Split
+from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.field import argument, group, option, option_of
 from medrov_cli.core.settings.groups import (
     DATA_PANEL,
@@ -52,6 +54,8 @@ class PseudolabelSettings:
         Settings of the network.
     output
         Folder of the new dataset; null in a dry run only.
+    cluster
+        Workers on several machines.
     dry_run
         Whether labels are counted only, without output.
     review
@@ -103,6 +107,7 @@ class PseudolabelSettings:
     output: OutputSettings = group(
         OutputSettings(), help={"folder": "Folder of the new dataset; images are not copied."}
     )
+    cluster: ClusterSettings = group(ClusterSettings())
     dry_run: bool = option(
         "--dry-run",
         default=False,
@@ -131,12 +136,15 @@ class PseudolabelSettings:
             raise usage_error("--weights: the same weights are given twice", "Give each weights file once.")
         self.rule.check(len(self.weights))
         self.runtime.check()
+        self.cluster.check(offline=self.runtime.offline, device=self.runtime.device)
         if self.dry_run:
             self._check_dry_run()
         elif self.output.folder is None:
             raise usage_error("--output is missing", "Give a folder for the new dataset, or --dry-run.")
         if self.output.folder is not None:
             self.output.check()
+            if self.shard is not None and address_of(self.output.folder) is not None:
+                raise excludes("--shard", f"--output {self.output.place}", "Shards share a folder of a disk.")
 
     def _check_dry_run(self) -> None:
         for flag, is_given in (

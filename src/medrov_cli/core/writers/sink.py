@@ -197,10 +197,12 @@ def require_folder(formats: Sequence[str]) -> None:
             )
 
 
-def is_overlay(path: Path, file: str) -> bool:
-    """Return whether a file is an image that a run wrote to the folder ``path``."""
+def is_overlay(folder: Path | str, file: str) -> bool:
+    """Return whether a file is an image that a run wrote to a folder, or to the address of one."""
+    if isinstance(folder, str):
+        return any(file.startswith(f"{folder.rstrip('/')}/{name}/") for name in _image_folders())
     place = Path(file).absolute()
-    return any(place.is_relative_to((path / name).absolute()) for name in _image_folders())
+    return any(place.is_relative_to((folder / name).absolute()) for name in _image_folders())
 
 
 @cache
