@@ -1,14 +1,16 @@
-"""Cost of ``--on ray``: the driver's time per image, and the rate of two workers beside that of one process.
+"""Cost of ``--on ray``: time and memory of the driver, and the rate of two workers beside one process.
 
 ::
 
     python benchmarks/cluster.py overhead --inputs 100000
     python benchmarks/cluster.py efficiency FOLDER
+    python benchmarks/cluster.py listing --inputs 10000000
 
 ``overhead`` runs stand-in workers, which return a record at once, with all that the driver does: blocks,
 order, journal. It subtracts the time in which one process writes the same records. ``efficiency`` runs
 ``detect`` on a folder in this process with two streams, and on two workers with one core each, in turns. A
-rate counts the images between the first record and the last.
+rate counts the images between the first record and the last. ``listing`` reads a list of names, cuts it into
+blocks, and writes a record of each by a stand-in in this process: it measures time and memory of the driver.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +31,7 @@ from medrov_cli.core.detection.cluster_search import ClusterSearch, InputBlock, 
 from medrov_cli.core.detection.detect_run import DetectRun
 from medrov_cli.core.detection.open_detector import OpenedModel
 from medrov_cli.core.detection.run import run_detection
-from medrov_cli.core.pixels.inputs import Input
+from medrov_cli.core.pixels.inputs import Input, find_inputs
 from medrov_cli.core.records.frame import ModelIdentity
 from medrov_cli.core.settings.cluster_groups import ClusterPlace, ClusterSettings
 from medrov_cli.core.settings.detect import DetectSettings
@@ -129,6 +131,59 @@ def measure_efficiency(folder: Path, rounds: int) -> dict[str, Any]:
     }
 
 
+class StandInPool:
+    """Workers that return the records of a block when it is wanted, in this process."""
+
+    workers = alive = WORKERS
+
+    def run(self, blocks: Iterator[InputBlock]) -> Iterator[tuple[InputBlock, Any]]:
+        """Yield each block with its records."""
+        for block in blocks:
+            yield block, StandInWorker.run(StandInWorker.__new__(StandInWorker), block)
+
+    def close(self) -> None:
+        """End nothing."""
+
+
+def measure_listing(count: int) -> dict[str, Any]:
+    """Return time and growth of memory of listing, of the search in blocks, and of the files of a run."""
+    with tempfile.TemporaryDirectory() as name:
+        names = Path(name) / "names.txt"
+        with names.open("w", encoding="ascii") as stream:
+            stream.writelines(f"archive/{n // 10_000:05d}/film-{n % 10_000:05d}.png\n" for n in range(count))
+        config = DetectSettings(
+            inputs=("-",),
+            output=OutputSettings(folder=Path(name) / "many"),
+            cluster=ClusterSettings(on=ClusterPlace(), workers=WORKERS),
+        )
+        search = ClusterSearch.__new__(ClusterSearch)
+        search._pool, search._step = StandInPool(), 1  # type: ignore[assignment]  # noqa: SLF001 - without Ray
+        sizes_mib, times = [peak_mib()], [time.perf_counter()]
+        with names.open(encoding="utf-8") as stdin:
+            inputs = find_inputs(("-",), stdin=stdin).inputs
+        sizes_mib.append(peak_mib())
+        times.append(time.perf_counter())
+        with closing(DetectRun(config, MODEL, search, inputs, inputs, (), None, None)) as run:
+            summary = run.execute()
+        sizes_mib.append(peak_mib())
+        times.append(time.perf_counter())
+        if summary.images != count:
+            raise ValueError(f"{summary.images} records of {count} names")
+    return {
+        "inputs": count,
+        "start_mib": sizes_mib[0],
+        "listing_growth_mib": round(sizes_mib[1] - sizes_mib[0], 1),
+        "run_growth_mib": round(sizes_mib[2] - sizes_mib[1], 1),
+        "listing_s": round(times[1] - times[0], 1),
+        "run_s": round(times[2] - times[1], 1),
+    }
+
+
+def peak_mib() -> float:
+    """Return the largest memory of this process so far, in MiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -138,9 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     efficiency = commands.add_parser("efficiency", help="two workers beside one process with two streams")
     efficiency.add_argument("folder", type=Path)
     efficiency.add_argument("--rounds", type=int, default=3)
+    listing = commands.add_parser("listing", help="time and memory of long lists, with a stand-in engine")
+    listing.add_argument("--inputs", type=int, default=10_000_000)
     given = parser.parse_args(arguments)
     if given.command == "overhead":
         document = measure_overhead(given.inputs)
+    elif given.command == "listing":
+        document = measure_listing(given.inputs)
     else:
         document = measure_efficiency(given.folder, given.rounds)
     print(json.dumps(document, indent=2))

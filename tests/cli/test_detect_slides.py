@@ -177,6 +177,40 @@ def test_jobs_by_tiles_join_to_the_whole(medrov: Medrov, slide: Path, tile: str)
     assert boxes_of(*parts) == boxes_of(*records_of(Path("whole")))
 
 
+def without_counts(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without the numbers of tiles, which jobs count on both sides of a border."""
+    rows = sorted(record.get("detections", ()), key=lambda row: (-row["score"], row["box_xyxy"]))
+    counts = ("levels", "skipped_tiles", "coverage")
+    tiling = {key: value for key, value in record.get("tiling", {}).items() if key not in counts}
+    return {**record, "detections": rows, "tiling": tiling}
+
+
+def test_merge_joins_jobs_by_tiles(medrov: Medrov, slide: Path) -> None:
+    cv2.imwrite("small.png", draw(40, 60, []))
+    Path("broken.png").write_bytes(b"no image")
+    options = ("--tile", "64", "--format", "csv,png,json")
+    inputs = (slide, "small.png", "broken.png")
+    assert medrov("detect", *inputs, *options, "-o", "whole").exit_code == 3
+    for number in (1, 2, 3):
+        shard = ("--shard", f"{number}/3", "--shard-by", "tiles")
+        assert medrov("detect", *inputs, *options, *shard, "-o", f"part{number}").exit_code == 3
+    done = medrov("merge", "part2", "part3", "part1", "--output", "joined", "--json")
+    assert done.exit_code == 3, done.stderr
+    joined, whole = records_of(Path("joined")), records_of(Path("whole"))
+    assert [without_counts(record) for record in joined] == [without_counts(record) for record in whole]
+    assert joined[0]["tiling"]["coverage"] == pytest.approx(whole[0]["tiling"]["coverage"], abs=1e-3)
+    files, wanted = folder_bytes(Path("joined")), folder_bytes(Path("whole"))
+    assert files.keys() == wanted.keys()
+    same_files = [name for name in wanted if name.endswith((".png", ".csv", "run.json"))]
+    assert {name: files[name] for name in same_files} == {name: wanted[name] for name in same_files}
+    part = medrov("merge", "part1", "part2", "--output", "some")
+    assert (part.exit_code, "--shard 3/3" in " ".join(part.stderr.split())) == (2, True)
+    journal = Path("part2/detections.jsonl")
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
+    torn = medrov("merge", "part1", "part2", "part3", "--output", "torn")
+    assert (torn.exit_code, "part2" in torn.stderr) == (4, True), torn.stderr
+
+
 def test_a_folder_of_a_dicom_slide_is_one_record(medrov: Medrov, tmp_path: Path) -> None:
     write_dicom_slide(tmp_path / "in", draw(100, 150, [(20, 20, 30, 30)]), sparse=True)
     found = medrov("detect", "in", "--tile", "64", "--json")

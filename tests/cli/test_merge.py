@@ -102,7 +102,7 @@ def test_parts_that_are_not_the_whole_are_refused_by_name(
     [
         (("settings", "iou"), 0.5, "another settings.iou than"),
         (("settings", "shard"), "3/4", "part-1 is --shard 1/3, and"),
-        (("settings", "shard_by"), "tiles", "--shard-by tiles"),
+        (("settings", "shard_by"), "tiles", "another settings.shard_by"),
         (("model", "sha256"), "0" * 64, "another model.sha256 than"),
         (("versions", "numpy"), "1.0", "another versions.numpy than"),
         (("inputs", "whole", "sha256"), "0" * 64, "another inputs.whole.sha256 than"),

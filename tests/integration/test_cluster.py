@@ -151,7 +151,11 @@ DATASET_COMMANDS = {
         ".predictions.jsonl.partial",
         0,
     ),
-    "pseudolabel": (("--score", 0.3, "--flip", "--imgsz", 64), ".proposals.jsonl.partial", 3),
+    "pseudolabel": (
+        ("--score", 0.1, "--flip", "--imgsz", 256, "--splits", "train,val"),
+        ".proposals.jsonl.partial",
+        3,
+    ),
 }
 """Options of each command, its journal, and its exit code."""
 
@@ -188,7 +192,7 @@ def test_searches_of_datasets_survive_workers_and_drivers(
     driver = run(place, *settings, *on)
     wait_for(journal, 1, driver)
     assert tell("kill worker") == "killed"
-    wait_for(journal, total // 3, driver)
+    wait_for(journal, total // 4, driver)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     assert journal.stat().st_size < total

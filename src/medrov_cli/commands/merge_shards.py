@@ -17,6 +17,7 @@ def merge(settings: MergeRunsSettings) -> None:
     """Join the output folders of 'medrov detect --shard' to that of the whole run.
 
     All files are those of one run without --shard, byte for byte. The formats sr and gsps read the inputs.
+    Jobs with --shard-by tiles give the objects of one run.
     The exit code is that of the whole run: 3 if an input failed.
     """
     from medrov_cli.core.detection.shard_merge import merge_runs

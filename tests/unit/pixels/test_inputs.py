@@ -199,6 +199,17 @@ def test_list_of_paths_in_any_encoding(encoding: str, end: str) -> None:
     assert [item.path for item in inputs] == ["a.png", "höhle 1.png"]
 
 
+def test_long_lists_are_read_in_parts() -> None:
+    names = [f"{number:06d}-ä.png" for number in range(20_000)]
+    stdin = _Stdin("\n".join(names).encode())
+    assert [item.path for item in expand_inputs(["-"], stdin=stdin)] == names
+
+
+def test_lists_without_line_ends_are_refused() -> None:
+    with pytest.raises(MedrovError, match="a path of more than"):
+        expand_inputs(["-"], stdin=_Stdin(b"a" * (1 << 21)))
+
+
 def test_list_of_paths_keeps_bytes_that_are_no_text() -> None:
     inputs = expand_inputs(["-"], stdin=_Stdin(b"\xef\xbb\xbfa\xff.png\nb.png\n"))
     assert [os.fsencode(item.path) for item in inputs] == [b"a\xff.png", b"b.png"]

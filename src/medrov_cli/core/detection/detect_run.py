@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from medrov_cli.core.base.ordered import OrderedWriter
@@ -15,7 +16,7 @@ from medrov_cli.core.detection.input_file import picture_of, to_record, to_sourc
 from medrov_cli.core.detection.open_detector import OpenedModel
 from medrov_cli.core.detection.plane_search import PlaneSearch
 from medrov_cli.core.detection.resume import count_kept, describe_run, next_position
-from medrov_cli.core.detection.shards import describe_inputs, describe_shard
+from medrov_cli.core.detection.shards import describe_inputs, describe_shard, describe_skipped
 from medrov_cli.core.detection.summary import DetectionSummary, RunSummary
 from medrov_cli.core.detection.tile_journal import DetectTiles
 from medrov_cli.core.detection.volume_findings import FindingsCollector
@@ -77,7 +78,7 @@ class DetectRun:
         self._folder: OutputFolder | None = None
         if config.output.folder is not None:
             names = model.names
-            paths = [item.path for item in every]
+            paths = (item.path for item in every)
             self._folder = OutputFolder(config.output.folder, config.formats, names, paths)
         self._draws = self._folder is not None and self._folder.needs_pixels
         planes = None
@@ -123,7 +124,7 @@ class DetectRun:
             return self._process_in_cluster(self._search, first_input, first_frame)
         config = self._config
         stream = self._search.stream(
-            to_sources(config, self._inputs[first_input:], first_frame),
+            to_sources(config, islice(self._inputs, first_input, None), first_frame),
             threads=config.read.threads,
             on_failure="stop" if config.strict else "record",
             keep_pixels=self._draws,
@@ -196,12 +197,12 @@ class DetectRun:
     def _description(self) -> dict[str, Any]:
         model = self._model
         settings = {**results_record(self._config), "batch": model.batch}
-        is_part = self._config.shard is not None and self._config.shard_by is ShardUnit.INPUTS
-        inputs = (
-            describe_shard(self._inputs, self._every, self._skipped)
-            if is_part
-            else describe_inputs(self._inputs)
-        )
+        if self._config.shard is None:
+            inputs = describe_inputs(self._inputs)
+        elif self._config.shard_by is ShardUnit.TILES:
+            inputs = describe_inputs(self._inputs) | describe_skipped(self._skipped)
+        else:
+            inputs = describe_shard(self._inputs, self._every, self._skipped)
         return describe_run(settings, model.classes, model.identity.as_dict(), inputs)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,16 +64,12 @@ def picture_of(frame: Frame) -> UInt8Array:
     return frame.read_region((0, 0, frame.width, frame.height), size_hw)
 
 
-def to_sources(config: DetectSettings, inputs: Sequence[Input], first_frame: int = 0) -> list[InputFile]:
-    """Return the sources of inputs, the first from one of its frames on."""
+def to_sources(config: DetectSettings, inputs: Iterable[Input], first_frame: int = 0) -> Iterator[InputFile]:
+    """Yield the sources of inputs, the first from one of its frames on."""
     options = replace(config.read, patient=config.phi is Phi.KEEP, by_region=True)
-    sources = [
-        InputFile(item.path, options, config.phi, series=item.series, warnings=item.warnings)
-        for item in inputs
-    ]
-    if sources:
-        sources[0] = replace(sources[0], first_frame=first_frame)
-    return sources
+    for number, item in enumerate(inputs):
+        start = 0 if number else first_frame
+        yield InputFile(item.path, options, config.phi, start, item.series, item.warnings)
 
 
 def to_record(item: Detections | Failure, *, timings: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import islice
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
@@ -13,8 +14,8 @@ from medrov_cli.core.detection.detect_run import DetectRun, RecordCallback
 from medrov_cli.core.detection.open_detector import OpenedModel, open_detector
 from medrov_cli.core.detection.shards import select_shard
 from medrov_cli.core.detection.summary import DetectionSummary
-from medrov_cli.core.pixels.early_decoder import start_needed_decoder
-from medrov_cli.core.pixels.inputs import Input, find_inputs
+from medrov_cli.core.pixels.early_decoder import LOOKED_AT, start_needed_decoder
+from medrov_cli.core.pixels.inputs import InputList, find_inputs
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.detect import DetectSettings
@@ -77,8 +78,8 @@ def _detect(
     )
     every = _inputs(config, found.inputs)
     shard = None if config.shard_by is ShardUnit.TILES else config.shard
-    inputs = every if shard is None else list(select_shard(every, shard))
-    start_needed_decoder([item.path for item in inputs])
+    inputs = every if shard is None else InputList.build(select_shard(every, shard))
+    start_needed_decoder([item.path for item in islice(inputs, LOOKED_AT)])
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
     with _open_search(config, prompts) as (model, search):
@@ -100,12 +101,11 @@ def _open_search(
             yield search.model, search
 
 
-def _inputs(config: DetectSettings, found: Sequence[Input]) -> list[Input]:
+def _inputs(config: DetectSettings, inputs: InputList) -> InputList:
     """Return the inputs of the run, also those of other shards."""
-    inputs = list(found)
     if config.output.folder is not None:  # written files are not inputs, if the output is in an input folder
         place = config.output.address or config.output.folder
-        inputs = [item for item in inputs if not is_overlay(place, item.path)]
+        inputs = InputList.build(item for item in inputs if not is_overlay(place, item.path))
     if not inputs:
         raise MedrovError(
             ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."

@@ -66,8 +66,13 @@ def describe_shard(
         **describe_inputs(inputs),
         "whole": describe_inputs(every),
         "units": _runs(inputs),
-        "skipped": [{"path": file.path, "reason": file.reason} for file in skipped],
+        **describe_skipped(skipped),
     }
+
+
+def describe_skipped(skipped: Sequence[SkippedFile]) -> dict[str, Any]:
+    """Return the files that were left out, for the summary of the joined run."""
+    return {"skipped": [{"path": file.path, "reason": file.reason} for file in skipped]}
 
 
 def unit_sizes(described: Mapping[str, Any]) -> Iterator[int]:

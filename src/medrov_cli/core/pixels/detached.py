@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
 
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.companions import voxels_of
@@ -13,7 +13,7 @@ _HEADER_SUFFIXES = (".hdr", ".hdr.gz", ".nhdr", ".nrrd", ".mhd", ".mha")
 
 def is_detached_header(path: str) -> bool:
     """Return whether the name of a file is that of a header whose data may be in other files."""
-    return PurePath(path).name.casefold().endswith(_HEADER_SUFFIXES)
+    return os.path.basename(path).casefold().endswith(_HEADER_SUFFIXES)  # noqa: PTH119 - called for each file
 
 
 def data_files_of(path: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from medrov_cli.core.pixels.isolation import start_decoder
 from medrov_cli.core.pixels.sniff import Kind, sniff_head
 
-_LOOKED_AT = 4
+LOOKED_AT = 4
 """Number of inputs whose first bytes are read; later ones start the process when they need it."""
 
 _HEAD_BYTES = 4096
@@ -31,7 +31,7 @@ def start_needed_decoder(paths: Sequence[str]) -> None:
 
     TIFF and JPEG files show by later bytes whether they are; they start the process themselves.
     """
-    for path in paths[:_LOOKED_AT]:
+    for path in paths[:LOOKED_AT]:
         modules = _needed_modules(path)
         if modules:
             start_decoder(modules)

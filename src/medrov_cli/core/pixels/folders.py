@@ -88,9 +88,8 @@ class FolderSearch:
     def named_file(self, path: str) -> Iterator[FoundFile]:
         """Yield a file that the user named; the images in it if it is an archive."""
         try:
-            is_searched = (Path(path).is_file() or split_member(path) is not None) and is_archive(
-                path, self._limits
-            )
+            is_file = os.path.isfile(path)  # noqa: PTH113 - called for each name of a list
+            is_searched = (is_file or split_member(path) is not None) and is_archive(path, self._limits)
         except (OSError, MedrovError):
             is_searched = False
         if is_searched:
@@ -192,18 +191,23 @@ class FolderSearch:
         except (OSError, MedrovError):
             return False
 
-    def without_copies(self, files: Sequence[FoundFile]) -> list[FoundFile]:
-        """Return the files without second copies of a DICOM instance, which are skipped.
+    def without_copies(
+        self, files: Iterable[FoundFile], copies: Iterable[Sequence[FoundFile]]
+    ) -> Iterator[FoundFile]:
+        """Yield the files without second copies of a DICOM instance, which are skipped.
 
         Files with one SOP Instance UID and different pixels or places are kept, with a warning.
+
+        Parameters
+        ----------
+        files
+            All files.
+        copies
+            The files of each SOP Instance UID that several have.
         """
-        by_uid: dict[str, list[FoundFile]] = defaultdict(list)
-        for file in files:
-            if file.instance_uid:
-                by_uid[file.instance_uid].append(file)
         dropped: set[str] = set()
         marked: set[str] = set()
-        for same in by_uid.values():
+        for same in copies:
             kept: list[FoundFile] = []
             for file in same:
                 original = self._original(file, kept)
@@ -213,11 +217,9 @@ class FolderSearch:
                     dropped.add(file.path)
                     self.skipped.append(SkippedFile(file.path, f"a copy of the instance in {original}"))
             marked |= {file.path for file in kept} if len(kept) > 1 else set()
-        return [
-            _without(file, dropped, (SAME_UID_WARNING,) if file.path in marked else ())
-            for file in files
-            if file.path not in dropped
-        ]
+        for file in files:
+            if file.path not in dropped:
+                yield _without(file, dropped, (SAME_UID_WARNING,) if file.path in marked else ())
 
     def _original(self, file: FoundFile, kept: Iterable[FoundFile]) -> str | None:
         from medrov_cli.core.pixels.dicom.copies import is_same_image

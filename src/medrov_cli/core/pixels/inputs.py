@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medrov_cli.core.base.constants import InputLimits
+from medrov_cli.core.base.disk_list import DiskList
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.store_addresses import check_address, is_address
 from medrov_cli.core.pixels.detached import data_files_of, is_detached_header
+from medrov_cli.core.pixels.equal_keys import EqualKeys
 from medrov_cli.core.pixels.folder_walk import walk_folders
 from medrov_cli.core.pixels.folders import FolderSearch, FoundFile, SkippedFile
 from medrov_cli.core.pixels.names import natural_key
@@ -19,6 +22,9 @@ from medrov_cli.core.pixels.object_store import list_folders, match_addresses
 from medrov_cli.core.pixels.path_lists import read_paths
 from medrov_cli.core.pixels.remote_members import PREFIX
 from medrov_cli.core.records.slice_plane import PlacedSlice
+
+_DATA = -1
+"""Number of the voxels of a header among the files of a place: before all files."""
 
 STDIN = "-"
 """Argument for a list of paths on standard input."""
@@ -47,6 +53,31 @@ class Input:
     placed: PlacedSlice | None = None
 
 
+class InputList(DiskList[Input]):
+    """Inputs of a run: memory does not depend on their number."""
+
+    def to_row(self, item: Input) -> Any:
+        """Return the path of an input, or its fields."""
+        if item.series or item.warnings or item.placed is not None:
+            return item.path, item.series, item.warnings, item.placed
+        return item.path
+
+    def from_row(self, row: Any) -> Input:
+        """Return the input of a row."""
+        return Input(row) if isinstance(row, str) else Input(*row)
+
+
+class _FileList(DiskList[FoundFile]):
+    """Files that were found, before copies are left out."""
+
+    def to_row(self, item: FoundFile) -> Any:
+        fields = (item.path, item.series, item.instance_uid, item.place, item.warnings, item.placed)
+        return fields if any(fields[1:]) else item.path
+
+    def from_row(self, row: Any) -> FoundFile:
+        return FoundFile(row) if isinstance(row, str) else FoundFile(*row)
+
+
 @dataclass(frozen=True, slots=True)
 class FoundInputs:
     """Files of the arguments.
@@ -59,7 +90,7 @@ class FoundInputs:
         Files below folders and in archives that could be expected among them, with the reason.
     """
 
-    inputs: tuple[Input, ...]
+    inputs: InputList
     skipped: tuple[SkippedFile, ...]
 
 
@@ -113,7 +144,7 @@ def find_inputs(
         ``usage`` if ``-`` is given without a ``stdin``; errors of the network for ``dicomweb:``.
     """
     search = FolderSearch(InputLimits())
-    found: dict[str, FoundFile] = {}
+    files, places, instances = _FileList(), EqualKeys(), EqualKeys()
     for argument in arguments:
         if is_address(argument):
             check_address(argument, offline=offline)
@@ -123,12 +154,23 @@ def find_inputs(
             else _expand(argument, stdin, search, ends_with_null=ends_with_null, offline=offline)
         )
         for file in expanded:
-            found.setdefault(os.path.normpath(file.path), file)
-    for path in [path for path in found if is_detached_header(path)]:
-        for data in data_files_of(path):
-            found.pop(os.path.normpath(data), None)
-    files = search.without_copies(list(found.values()))
-    inputs = tuple(Input(file.path, file.series, file.warnings, file.placed) for file in files)
+            place = os.path.normpath(file.path)
+            places.add(place, len(files))
+            for data in data_files_of(place) if is_detached_header(place) else ():
+                places.add(os.path.normpath(data), _DATA)
+            if file.instance_uid:
+                instances.add(file.instance_uid, len(files))
+            files.append(file)
+    left_out = bytearray(len(files))
+    for _, *others in places.groups():  # the first file of a place, or the header that reads it, is kept
+        for number in others:
+            left_out[number] |= number != _DATA
+    copies = [[number for number in group if not left_out[number]] for group in instances.groups()]
+    kept = search.without_copies(
+        (file for number, file in enumerate(files) if not left_out[number]),
+        ([files[number] for number in group] for group in sorted(copies)),
+    )
+    inputs = InputList.build(Input(file.path, file.series, file.warnings, file.placed) for file in kept)
     return FoundInputs(inputs, tuple(search.skipped))
 
 

@@ -20,6 +20,7 @@ from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.sample_search import SampleSearch, SampleStream
 from medrov_cli.core.records.detections import Detections, Failure
+from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.groups import RuntimeSettings
 
@@ -161,7 +162,7 @@ class SampleCluster:
         search: SampleSearch,
     ) -> None:
         shared: list[SharedFile] = []
-        contents = []
+        contents: list[UInt8Array] = []
         own: list[SharedModel] = []
         for model in models:
             files, more = share_model(model.file.path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,13 +57,14 @@ class OutputFolder:
     """
 
     def __init__(
-        self, path: Path, formats: Sequence[str], classes: Sequence[str], inputs: Sequence[str] = ()
+        self, path: Path, formats: Sequence[str], classes: Sequence[str], inputs: Iterable[str] = ()
     ) -> None:
         self.path = path
         self.classes = classes
         writers = [find_writer(name) for name in formats]
         self._of_records = [writer for writer in writers if isinstance(writer, RecordWriter)]
-        self.names = {writer.name: distinct_names(inputs, writer.suffix) for writer in self._of_records}
+        paths = list(inputs) if self._of_records else []
+        self.names = {writer.name: distinct_names(paths, writer.suffix) for writer in self._of_records}
         self._of_views = [writer for writer in writers if isinstance(writer, ViewWriter)]
         self._journal = Journal(path / JSONL_FILE)
         self._run = RunFolder(path, run_kind(), self._journal)
