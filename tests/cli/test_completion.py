@@ -108,3 +108,44 @@ def test_bash_completes_after_the_installation(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert ".bash_completions/medrov.sh" in (tmp_path / ".bashrc").read_text()
     assert "lung\\ nodule" in done.stdout.splitlines()
+
+
+def in_shell(shell: str, script: str, home: Path) -> list[str]:
+    """Install completion from a shell, and return the lines that a script prints in it."""
+    environment = os.environ | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
+    }
+    fails = "; or" if shell == "fish" else " ||"
+    install = f"medrov --install-completion >/dev/null{fails} exit 1"
+    for command in (f"{install}\ntrue", script):
+        done = subprocess.run(
+            [shell, "-c", command], env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("fish") is None or not PROGRAM.exists(), reason="no fish, or no program")
+def test_fish_completes_after_the_installation(tmp_path: Path) -> None:
+    script = """
+        complete -C 'medrov detect x.dcm --weights med'
+        complete -C 'medrov detect x.dcm --classes "lung n'
+    """
+    assert in_shell("fish", script, tmp_path) == ["medrov-n", "lung nodule"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None or not PROGRAM.exists(), reason="no zsh, or no program")
+def test_zsh_completes_after_the_installation(tmp_path: Path) -> None:
+    script = """
+        compdef() { : }
+        _arguments() { print -rl -- "$@" }
+        source ~/.zfunc/_medrov
+        words=(medrov detect x.dcm --weights med) CURRENT=5
+        _medrov_completion
+        words=(medrov detect x.dcm --device c)
+        _medrov_completion
+    """
+    found = "\n".join(in_shell("zsh", script, tmp_path))
+    assert all(f'"{name}"' in found for name in ("medrov-n", "cpu", "cuda")), found

@@ -84,6 +84,16 @@ def test_help(medrov: Medrov, golden: Any) -> None:
     golden("help/detect.txt", found.stdout)
 
 
+def test_help_fits_80_columns(run_medrov: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    found = run_medrov("detect", "--help")
+    assert found.exit_code == 0
+    assert max(map(len, found.stdout.splitlines())) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in found.stdout
+    flags = {flag for item in parameters(DetectSettings) for flag in item.spec.flags}
+    assert not [flag for flag in flags if flag not in found.stdout]
+
+
 def test_a_pipe_gets_json_lines(detect: Any) -> None:
     found = detect("in")
     assert found.exit_code == 0

@@ -16,6 +16,7 @@ from conftest import Medrov
 from detect_fixtures import write_eager_detector, write_images
 from dicom_objects import Grid, write_series
 from medrov_cli.core.datasets.dataset import load_dataset
+from medrov_cli.core.weights.learned_file import read_learned
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,21 @@ def test_the_dataset_is_exported_to_other_programs(
     )
     assert done.exit_code == 0, done.stderr
     assert (done.json["images"], done.json["boxes"]) == (1, 3)
+
+
+def test_the_dataset_teaches_classes(medrov: Medrov, run: Path, weights: Path, tmp_path: Path) -> None:
+    accepted = [
+        (row, number, {"decision": "accept"})
+        for row, record in enumerate(records_of(run))
+        for number in range(len(record["detections"]))
+    ]
+    document = decisions_of(run, *accepted)
+    assert apply(medrov, run, document, tmp_path / "new", "--modality", "CT").exit_code == 0
+    options = ("--weights", weights, "--device", "cpu", "--folds", 2, "--output", tmp_path / "c.safetensors")
+    done = medrov("learn", tmp_path / "new" / "dataset.yaml", *options, "--json")
+    assert done.exit_code == 0, done.stderr
+    names = {row["class"] for record in records_of(run) for row in record["detections"]}
+    assert set(read_learned(tmp_path / "c.safetensors").names) <= names
 
 
 def test_a_changed_image_is_left_out(medrov: Medrov, run: Path, tmp_path: Path) -> None:
