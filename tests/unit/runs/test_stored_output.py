@@ -136,7 +136,11 @@ def test_an_interrupted_run_continues_on_this_machine_or_another(
     assert objects(store) == {"run.json": b"{}", "all": b"one\n2\n"}
 
 
-def test_pieces_are_the_start_of_one_journal(store: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+@pytest.mark.parametrize("piece_bytes", [3, 1 << 20])
+def test_pieces_are_the_start_of_one_journal(
+    piece_bytes: int, store: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medrov_cli.core.runs.stored_folder._PIECE_BYTES", piece_bytes)
     folder = StoredFolder(ADDRESS, tmp_path / "local")
     folder.local.mkdir()
     journal = folder.local / ".all.partial"

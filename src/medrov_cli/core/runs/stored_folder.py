@@ -24,6 +24,8 @@ from medrov_cli.core.base.store_addresses import open_file_system
 HIDDEN = ".medrov"
 CLAIM = f"{HIDDEN}/claim"
 _PARTIAL = ".partial"
+_PIECE_BYTES = 64 << 20
+"""Largest piece of a journal, which is in memory while it is stored."""
 _AT_A_TIME = 256
 """Files of one request to the library, which transfers them in parallel."""
 
@@ -207,11 +209,11 @@ class StoredFolder:
                     self._remove([self._piece_name(name, pieces.pop().start)])
                 start = pieces[-1].end if pieces else 0
                 stream.seek(start)
-                content = stream.read(size - start)
-                if content:
+                while content := stream.read(min(size - start, _PIECE_BYTES)):
                     with self._failures("write"):
                         self._system.pipe_file(self._place(self._piece_name(name, start)), content)
                     pieces.append(_Piece(start, start + len(content), zlib.crc32(content)))
+                    start += len(content)
         for name in [name for name in self._pieces if name not in sizes]:
             if name[1:].removesuffix(_PARTIAL) in self._stored:
                 self._remove([self._piece_name(name, piece.start) for piece in self._pieces.pop(name)])

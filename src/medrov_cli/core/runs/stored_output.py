@@ -58,7 +58,7 @@ def stored_output(output: OutputSettings, last: str, *, offline: bool) -> Iterat
     if "/" not in rest.strip("/"):
         raise usage_error(f"--output {address} is a whole bucket", f"Add a folder: {scheme}{rest}/results.")
     base = cache_dir() / "stored" / hashlib.sha256(address.encode()).hexdigest()[:32]
-    base.mkdir(parents=True, exist_ok=True)
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FolderLock(base)
     lock.acquire()
     try:
