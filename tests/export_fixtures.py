@@ -37,7 +37,7 @@ class Workshop:
         key = json.dumps([to, precision, settings], default=str)
         if key not in self._made:
             name = f"export{len(self._made)}"
-            suffix = {"onnx": ".onnx", "torchscript": ".torchscript"}.get(to, "")
+            suffix = {"onnx": ".onnx", "torchscript": ".torchscript", "torch_export": ".pt2"}.get(to, "")
             chosen = {name: settings.pop(name) for name in ("conf", "iou") if name in settings}
             config = ExportSettings(
                 to=ExportFormat(to),

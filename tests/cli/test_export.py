@@ -294,6 +294,32 @@ def test_torchscript_carries_its_metadata(workshop: Workshop, is_open: bool) -> 
     assert str(ROOT).encode() not in made.output.read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("is_open", [False, True])
+def test_torch_export_carries_its_metadata(workshop: Workshop, is_open: bool) -> None:
+    import torch
+
+    made = workshop.export("torch_export", is_open=is_open)
+    assert made.document["parity"]["engine"] == "torch-export-cpu"
+    slots = {"medrov": ""}
+    module = torch.export.load(made.output, extra_files=slots).module()
+    assert json.loads(slots["medrov"])["schema"] == "medrov.export/1"
+    text = torch.nn.functional.normalize(torch.ones(7, 512), dim=1)
+    for batch in (1, 3):
+        images = torch.rand(batch, 3, IMGSZ, IMGSZ)
+        boxes, scores = module(images, *((text,) if is_open else ()))
+        assert boxes.shape[0] == scores.shape[0] == batch
+        assert scores.shape[2] == (7 if is_open else len(CLASSES))
+    assert str(ROOT).encode() not in made.output.read_bytes()
+
+
+def test_torchscript_names_its_successor(export: Any, tmp_path: Path) -> None:
+    done = export("--to", "torchscript", "-o", tmp_path / "tiny.torchscript")
+    assert done.exit_code == 0, done.stderr
+    assert "deprecated" in done.stderr
+    assert "--to torch_export" in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("to", "precision"),
     [
@@ -301,6 +327,7 @@ def test_torchscript_carries_its_metadata(workshop: Workshop, is_open: bool) -> 
         ("openvino", "fp32"),
         pytest.param("openvino", "int8", marks=pytest.mark.slow),
         ("torchscript", "fp32"),
+        pytest.param("torch_export", "fp32", marks=pytest.mark.slow),
     ],
 )
 def test_equal_exports_have_equal_bytes(workshop: Workshop, to: str, precision: str) -> None:
@@ -338,6 +365,7 @@ def test_what_does_not_answer_alike_is_not_written(
         (("--to", "onnx", "--precision", "bf16"), "--precision bf16"),
         (("--to", "torchscript", "--nms"), "--nms"),
         (("--to", "torchscript", "--dynamic"), "--dynamic"),
+        (("--to", "torch_export", "--nms"), "--nms"),
         (("--to", "onnx", "--open", "--classes", "liver"), "--open and --classes"),
         (("--to", "onnx", "--iou", "0.5"), "--iou needs --nms"),
         (("--to", "onnx", "--imgsz", "100"), "--imgsz 100"),

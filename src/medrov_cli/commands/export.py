@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from medrov_cli import console
+from medrov_cli.core.settings.choices import ExportFormat
 from medrov_cli.core.settings.export import ExportSettings
 
 
@@ -99,4 +100,6 @@ def export(settings: ExportSettings) -> None:
     console.success(shown, _render, as_json=settings.as_json)
     if result.document["parity"] is None:
         console.warn("the model was not compared with torch: this machine has no runtime for the format")
+    if settings.to is ExportFormat.TORCHSCRIPT:
+        console.warn("torch.jit, the library of TorchScript, is deprecated; its successor: --to torch_export")
     console.note(f"written: {result.output}")

@@ -153,6 +153,10 @@ def _convert(request: ExportRequest) -> ConvertedModel:
             from medrov_cli.core.exporting.formats.torchscript_file import ConvertedTorchScript
 
             return ConvertedTorchScript(request)
+        case ExportFormat.TORCH_EXPORT:
+            from medrov_cli.core.exporting.formats.torch_export_file import ConvertedTorchExport
+
+            return ConvertedTorchExport(request)
         case ExportFormat.TENSORRT:
             from medrov_cli.core.exporting.formats.tensorrt_file import ConvertedTensorRt
 

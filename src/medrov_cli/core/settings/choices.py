@@ -211,6 +211,7 @@ class ExportFormat(StrEnum):
 
     ONNX = "onnx"
     OPENVINO = "openvino"
+    TORCH_EXPORT = "torch_export"
     TORCHSCRIPT = "torchscript"
     TENSORRT = "tensorrt"
     COREML = "coreml"

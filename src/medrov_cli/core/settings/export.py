@@ -34,6 +34,7 @@ _P = ExportPrecision
 PRECISIONS: dict[ExportFormat, tuple[ExportPrecision, ...]] = {
     ExportFormat.ONNX: (_P.FP32, _P.FP16, _P.INT8),
     ExportFormat.OPENVINO: (_P.FP32, _P.FP16, _P.BF16, _P.INT8),
+    ExportFormat.TORCH_EXPORT: (_P.FP32,),
     ExportFormat.TORCHSCRIPT: (_P.FP32,),
     ExportFormat.TENSORRT: (_P.FP32, _P.FP16, _P.BF16),
     ExportFormat.COREML: (_P.FP32, _P.FP16),
@@ -43,12 +44,13 @@ PRECISIONS: dict[ExportFormat, tuple[ExportPrecision, ...]] = {
 OPSETS = range(13, 22)
 """ONNX operator sets in which the operators of the detector have equal results: 12 has no variable Split."""
 
-TRACED = (ExportFormat.TORCHSCRIPT, ExportFormat.COREML)
+TRACED = (ExportFormat.TORCH_EXPORT, ExportFormat.TORCHSCRIPT, ExportFormat.COREML)
 """Formats of a traced torch network, with one image size and without suppression."""
 
 SUFFIXES = {
     ExportFormat.ONNX: ".onnx",
     ExportFormat.OPENVINO: "",  # a folder
+    ExportFormat.TORCH_EXPORT: ".pt2",
     ExportFormat.TORCHSCRIPT: ".torchscript",
     ExportFormat.TENSORRT: ".engine",
     ExportFormat.COREML: "",  # a folder with a .mlpackage, itself a folder

@@ -1,4 +1,4 @@
-"""TorchScript: one archive, with the metadata as an extra file."""
+"""TorchScript: one archive, with the metadata as an extra file. torch.export is its successor."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ConvertedTorchScript:
         del plain, imgsz  # no suppression inside, and one size
         jit: Any = torch.jit
         module = jit.load(path, map_location="cpu")
-        return TracedEngine(module, self._request.embeddings, self._request.imgsz)
+        return TracedEngine(module, self._request.embeddings, self._request.imgsz, "torchscript-cpu")
 
 
 def _with_one_name(content: bytes) -> bytes:

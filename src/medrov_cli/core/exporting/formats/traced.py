@@ -1,4 +1,4 @@
-"""Traced torch network with its classes, for TorchScript and Core ML."""
+"""Torch network with its classes as one module, for TorchScript, torch.export and Core ML."""
 
 from __future__ import annotations
 
@@ -49,27 +49,32 @@ def _detect(network: Any, images: Tensor, text: Tensor, *, pools: bool) -> Any:
     return network.detect_and_pool(images, text) if pools else network.detect(images, text)
 
 
-def traced(request: ExportRequest) -> Any:
-    """Return the network as a frozen TorchScript module for one image size and any batch size."""
+def module_and_inputs(request: ExportRequest) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """Return the network with its classes in evaluation mode, and inputs of a batch of two images."""
     network = load_network(request.path).eval().requires_grad_(False)
     text = torch.from_numpy(request.classes.embeddings)
     images = torch.zeros(2, 3, request.imgsz, request.imgsz)
     pools = request.kinds is not None
     module = _Open(network, pools=pools) if request.config.is_open else _Folded(network, text, pools=pools)
-    inputs = (images, text) if request.config.is_open else (images,)
+    return module.eval(), (images, text) if request.config.is_open else (images,)
+
+
+def traced(request: ExportRequest) -> Any:
+    """Return the network as a frozen TorchScript module for one image size and any batch size."""
+    module, inputs = module_and_inputs(request)
     with torch.inference_mode():
         jit: Any = torch.jit
-        return jit.freeze(jit.trace(module.eval(), inputs, check_trace=False))
+        return jit.freeze(jit.trace(module, inputs, check_trace=False))
 
 
 class TracedEngine:
-    """Traced network as an :class:`~medrov_cli.core.engines.interface.Engine`, for comparisons only."""
+    """Module of torch as an :class:`~medrov_cli.core.engines.interface.Engine`, for comparisons only."""
 
     is_accelerator = False
     streams = 1
-    name = "torchscript-cpu"
 
-    def __init__(self, module: Any, embeddings: Float32Array | None, imgsz: int) -> None:
+    def __init__(self, module: Any, embeddings: Float32Array | None, imgsz: int, name: str) -> None:
+        self.name = name
         self._module = module
         self._more = () if embeddings is None else (torch.from_numpy(embeddings),)
         self.imgsz = imgsz
