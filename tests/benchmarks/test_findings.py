@@ -51,4 +51,4 @@ def test_a_detector_is_measured_in_one_plane_and_in_three(script: Any, weights: 
 def test_the_cost_of_results_is_a_table(script: Any, weights: Path) -> None:
     done = script(result_cost, "--slices", 3, "--size", 64, "--rounds", 1, "--weights", weights, "--planes")
     rows = [row.strip("| ").split(" | ")[0] for row in done.stdout.splitlines()[2:6]]
-    assert rows == ["slices one by one", "series, linked", "series, linked, SR and GSPS", "three planes"]
+    assert rows == ["not linked", "linked", "linked, SR and GSPS", "three planes"]

@@ -26,7 +26,7 @@ from medrov_cli.core.text.lexicon import lexicon
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
 from medrov_cli.core.writers.dicom.box_segmentation import MULTI_FRAME, SAME_PLANES
 from medrov_cli.core.writers.dicom.class_codes import CODES, code_of_class
-from medrov_cli.core.writers.dicom.plain_items import region_item
+from medrov_cli.core.writers.dicom.plain_items import image_item, region_item
 from medrov_cli.core.writers.dicom.report_groups import IMAGE_REGION, SOURCE_IMAGE
 from medrov_cli.core.writers.dicom.source_studies import read_studies
 from medrov_cli.core.writers.protocol import RunFacts
@@ -282,9 +282,9 @@ def test_repeated_items_are_those_of_highdicom(series: list[Path], tmp_path: Pat
     (instance,) = study.instances
     source = highdicom.sr.SourceImageForRegion(instance.header.SOPClassUID, instance.uid)
     region = highdicom.sr.ImageRegion("POLYLINE", box_points(NODULE["box_xyxy"]), source)
-    assert region_item(instance, record, NODULE, (IMAGE_REGION, SOURCE_IMAGE)) == Dataset.from_json(
-        region.to_json()
-    )
+    assert region_item(
+        NODULE, IMAGE_REGION, image_item(instance, SOURCE_IMAGE, "SELECTED FROM")
+    ) == Dataset.from_json(region.to_json())
     (state,), _ = write_results(tmp_path, [record], "gsps")
     (item,) = state.GraphicAnnotationSequence
     box = highdicom.pr.GraphicObject(

@@ -23,7 +23,7 @@ from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.writers.json_lines import JSONL_FILE
-from medrov_cli.core.writers.sink import is_overlay, require_folder, require_free
+from medrov_cli.core.writers.sink import is_overlay, prepare_formats, require_folder, require_free
 
 
 def run_detection(
@@ -80,6 +80,7 @@ def _detect(
     shard = None if config.shard_by is ShardUnit.TILES else config.shard
     inputs = every if shard is None else InputList.build(select_shard(every, shard))
     start_needed_decoder([item.path for item in islice(inputs, LOOKED_AT)])
+    prepare_formats(config.formats)
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
     with _open_search(config, prompts) as (model, search):

@@ -20,6 +20,12 @@ class GspsWriter:
     needs_folder = True
     files = (GSPS_FOLDER,)
 
+    def prepare(self) -> None:
+        """Import highdicom and its tables."""
+        from medrov_cli.core.writers.dicom.early_import import import_highdicom
+
+        import_highdicom()
+
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
         """Write the presentation states of all series with detections."""
         from medrov_cli.core.writers.dicom.source_studies import read_studies

@@ -16,6 +16,12 @@ class SegWriter:
     needs_folder = True
     files = (SEG_FOLDER,)
 
+    def prepare(self) -> None:
+        """Import highdicom and its tables."""
+        from medrov_cli.core.writers.dicom.early_import import import_highdicom
+
+        import_highdicom()
+
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
         """Write the segmentations of all series with detections."""
         from medrov_cli.core.writers.dicom.box_segmentation import segmentations

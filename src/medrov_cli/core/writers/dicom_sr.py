@@ -16,6 +16,12 @@ class SrWriter:
     needs_folder = True
     files = (SR_FOLDER,)
 
+    def prepare(self) -> None:
+        """Import highdicom and its tables."""
+        from medrov_cli.core.writers.dicom.early_import import import_highdicom
+
+        import_highdicom()
+
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
         """Write the reports."""
         from medrov_cli.core.writers.dicom.measurement_report import measurement_report

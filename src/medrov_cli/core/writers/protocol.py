@@ -123,4 +123,12 @@ class ViewWriter(_Format, Protocol):
         """
 
 
+@runtime_checkable
+class EarlyWriter(Protocol):
+    """Format whose library takes long to import."""
+
+    def prepare(self) -> None:
+        """Import the library; called in a thread of its own while the model is loaded."""
+
+
 Writer = RecordWriter | ViewWriter

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +22,7 @@ from medrov_cli.core.writers.findings_file import FINDINGS_CSV_FILE, FINDINGS_FI
 from medrov_cli.core.writers.format_files import all_writers, find_writer, write_pictures
 from medrov_cli.core.writers.json_lines import JSONL_FILE
 from medrov_cli.core.writers.naming import distinct_names
-from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter
+from medrov_cli.core.writers.protocol import EarlyWriter, RecordWriter, RunFacts, ViewWriter
 
 RUN_FILE = "run.json"
 
@@ -196,6 +198,22 @@ def require_folder(formats: Sequence[str]) -> None:
                 f"--format {name} needs --output",
                 "Give the folder to write to: --output results.",
             )
+
+
+def prepare_formats(formats: Sequence[str]) -> None:
+    """Import slow libraries of formats in a thread, while the model is loaded and images are searched.
+
+    A library that is missing or fails is reported by the writer that needs it.
+    """
+    early = [writer for writer in map(find_writer, formats) if isinstance(writer, EarlyWriter)]
+
+    def prepare() -> None:
+        for writer in early:
+            with suppress(Exception):
+                writer.prepare()
+
+    if early:
+        threading.Thread(target=prepare, name="medrov-formats", daemon=True).start()
 
 
 def is_overlay(folder: Path | str, file: str) -> bool:

@@ -7,11 +7,13 @@ Values that violate their value representation are left out: written objects are
 from __future__ import annotations
 
 import re
+from copy import copy
+from functools import lru_cache
 
 import pydicom
 from pydicom import config
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import DataElement
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName, validate_value
@@ -56,6 +58,9 @@ _PER_FRAME = tag_for_keyword("PerFrameFunctionalGroupsSequence")
 
 _METHODS = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
 
+_SHORT = 128
+"""Bytes of a value that is worth keeping."""
+
 _PIXEL_GROUPS = frozenset({0x5400, 0x7FE0, *range(0x5000, 0x5100), *range(0x6000, 0x6100)})
 _UID = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+")
 _SEXES = ("M", "F", "O")
@@ -92,7 +97,11 @@ def source_elements(header: pydicom.Dataset, phi: Phi, *, patient: bool) -> Data
         ]
     for tag in dict.fromkeys(wanted):
         if tag is not None and tag in header and not (tag == _PER_FRAME and is_slide):
-            _add_valid(found, header, tag)
+            copied = None if patient else _known_element(header, tag)
+            if copied is None:
+                _add_valid(found, header, tag)
+            else:
+                found.add(copied)
     for keyword in REQUIRED_UIDS:
         setattr(found, keyword, str(header.get(keyword)).strip(" \0"))
     if patient:
@@ -125,6 +134,31 @@ def _pseudonym(header: pydicom.Dataset) -> str:
     """Return the pseudonym of a patient: equal ids have equal ones; empty without an id."""
     issuer, own = (str(header.get(key) or "").strip(" \0") for key in ("IssuerOfPatientID", "PatientID"))
     return hashed_case(issuer, own) if own else ""
+
+
+def _known_element(header: pydicom.Dataset, tag: int) -> DataElement | None:
+    """Return a copy of the valid element that the same bytes gave before: images of a series have many.
+
+    Null for sequences, UIDs (which are changed later), long values, and values that are not valid.
+    """
+    raw = header.get_item(tag)
+    if not isinstance(raw, RawDataElement) or not isinstance(raw.value, bytes) or len(raw.value) > _SHORT:
+        return None
+    if raw.VR in ("SQ", "UI", "UN") or (raw.VR is None and dictionary_VR(tag) in ("SQ", "UI")):
+        return None
+    characters = header.get("SpecificCharacterSet")
+    found = _valid_raw(raw._replace(value_tell=0), characters if characters is None else str(characters))
+    return None if found is None else copy(found)
+
+
+@lru_cache(maxsize=256)
+def _valid_raw(raw: RawDataElement, characters: str | None) -> DataElement | None:
+    """Return the valid element of some bytes, for the character set of their header."""
+    header, valid = Dataset({raw.tag: raw}), Dataset()
+    if characters is not None:
+        header.SpecificCharacterSet = characters
+    _add_valid(valid, header, raw.tag)
+    return valid.get(raw.tag)
 
 
 def _add_valid(found: Dataset, header: pydicom.Dataset, tag: pydicom.tag.BaseTag | int) -> None:

@@ -9,6 +9,7 @@ from pydicom.uid import UID
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.writers.dicom.item_encoding import write_dataset_file
 from medrov_cli.core.writers.dicom.result_identity import derive_uid
 
 _TIMED = ("InstanceCreationDate", "InstanceCreationTime", "ContributingEquipmentSequence")
@@ -31,5 +32,5 @@ def write_object(folder: Path, dataset: Dataset) -> Path:
     meta.ImplementationVersionName = f"MEDROV_{__version__}"[:16]
     target = folder / f"{dataset.SOPInstanceUID}.dcm"
     with whole_file(target) as temporary:
-        dataset.save_as(temporary, enforce_file_format=True)
+        write_dataset_file(temporary, dataset)
     return target

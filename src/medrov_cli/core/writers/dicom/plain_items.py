@@ -17,7 +17,6 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.tag import BaseTag, Tag
 
-from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
 from medrov_cli.core.writers.dicom.source_studies import SourceInstance
 
@@ -54,26 +53,25 @@ def image_item(instance: SourceInstance, name: Code, relationship: str, frame: i
     )
 
 
-def region_item(
-    instance: SourceInstance, record: JsonRecord, row: dict[str, Any], names: tuple[Code, Code]
-) -> Dataset:
+def region_item(row: dict[str, Any], name: Code, source: Dataset) -> Dataset:
     """Return the content item of a box on an image (SCOORD).
 
     Parameters
     ----------
-    instance, record, row
-        Image, its record, and an element of ``detections``.
-    names
-        Concept names of the region, and of its source image.
+    row
+        Element of ``detections``.
+    name
+        Concept name of the region.
+    source
+        Content item of its image.
     """
-    frame = record["frame"] if instance.has_frames else None
     return plain_item(
         RelationshipType="CONTAINS",
         ValueType="SCOORD",
-        ConceptNameCodeSequence=[code_item(names[0])],
+        ConceptNameCodeSequence=[code_item(name)],
         GraphicType="POLYLINE",
         GraphicData=box_points(row["box_xyxy"]).ravel().tolist(),
-        ContentSequence=[image_item(instance, names[1], "SELECTED FROM", frame)],
+        ContentSequence=[source],
     )
 
 

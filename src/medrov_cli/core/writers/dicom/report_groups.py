@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from highdicom import sr
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
@@ -13,7 +14,7 @@ from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
 from medrov_cli.core.writers.dicom.class_codes import PRIVATE_SCHEME, code_of_class, dicom_text
-from medrov_cli.core.writers.dicom.plain_items import region_item, set_content, with_regions
+from medrov_cli.core.writers.dicom.plain_items import image_item, region_item, set_content, with_regions
 from medrov_cli.core.writers.dicom.result_objects import Region, ResultObject
 
 BOUNDED_BY = Code("75958009", "SCT", "Bounded by")
@@ -67,9 +68,18 @@ def volumetric_group(
         measurements=measurements,
         **_common(own.class_name, own.regions[0][1]),
     )
-    boxes_of_all = [region_item(*region, (IMAGE_REGION, SOURCE_IMAGE)) for region in own.regions]
+    boxes_of_all = [region_item(region[2], IMAGE_REGION, _source_item(region)) for region in own.regions]
     set_content(group[0], with_regions(group[0].ContentSequence, boxes_of_all))
     return group
+
+
+def _source_item(region: Region) -> Dataset:
+    """Return the reference to the image of a box: all boxes of an image share one."""
+    instance, record, _ = region
+    frame = record["frame"] if instance.has_frames else None
+    if frame not in instance.source_items:
+        instance.source_items[frame] = image_item(instance, SOURCE_IMAGE, "SELECTED FROM", frame)
+    return instance.source_items[frame]
 
 
 def _common(name: str, record: JsonRecord) -> dict[str, Any]:

@@ -45,12 +45,15 @@ class SourceInstance:
         Path of the file, as in the records.
     records
         Records of schema ``medrov.detect/1``, in order.
+    source_items
+        Items of a report that refer to the image, by frame; null: the only one.
     """
 
     header: Dataset
     sop_class: str
     path: str
     records: list[JsonRecord] = field(default_factory=list)
+    source_items: dict[int | None, Dataset] = field(default_factory=dict)
 
     @property
     def has_frames(self) -> bool:
