@@ -7,8 +7,9 @@ Values that violate their value representation are left out: written objects are
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from copy import copy
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import pydicom
 from pydicom import config
@@ -16,6 +17,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import PersonName, validate_value
 
 from medrov_cli.core.datasets.cases import hashed_case
@@ -89,19 +91,13 @@ def source_elements(header: pydicom.Dataset, phi: Phi, *, patient: bool) -> Data
     """
     found = Dataset()
     is_slide = str(header.get("SOPClassUID") or "").strip(" \0") == SLIDE_CLASS
-    keywords = (*IMAGE_ELEMENTS, *_HASHED_UIDS, *(() if phi is Phi.HASH else _DATES))
-    wanted = [tag_for_keyword(keyword) for keyword in keywords]
+    wanted = list(_wanted_tags(phi))
     if patient and phi is not Phi.HASH:
         wanted += [
             tag for tag in tuple(header.keys()) if not tag.is_private and tag.group not in _PIXEL_GROUPS
         ]
-    for tag in dict.fromkeys(wanted):
-        if tag is not None and tag in header and not (tag == _PER_FRAME and is_slide):
-            copied = None if patient else _known_element(header, tag)
-            if copied is None:
-                _add_valid(found, header, tag)
-            else:
-                found.add(copied)
+    present = [tag for tag in dict.fromkeys(wanted) if tag in header and not (tag == _PER_FRAME and is_slide)]
+    _add_elements(found, header, present, keeps_values=not patient)
     for keyword in REQUIRED_UIDS:
         setattr(found, keyword, str(header.get(keyword)).strip(" \0"))
     if patient:
@@ -136,7 +132,27 @@ def _pseudonym(header: pydicom.Dataset) -> str:
     return hashed_case(issuer, own) if own else ""
 
 
-def _known_element(header: pydicom.Dataset, tag: int) -> DataElement | None:
+def _add_elements(
+    found: Dataset, header: pydicom.Dataset, tags: Sequence[BaseTag], *, keeps_values: bool
+) -> None:
+    """Copy the valid elements among some."""
+    characters = header.get("SpecificCharacterSet")
+    characters = None if characters is None else str(characters)
+    for tag in tags:
+        copied = _known_element(header, tag, characters) if keeps_values else None
+        if copied is None:
+            _add_valid(found, header, tag)
+        else:
+            found.add(copied)
+
+
+@cache
+def _wanted_tags(phi: Phi) -> tuple[BaseTag, ...]:
+    keywords = (*IMAGE_ELEMENTS, *_HASHED_UIDS, *(() if phi is Phi.HASH else _DATES))
+    return tuple(Tag(keyword) for keyword in keywords)
+
+
+def _known_element(header: pydicom.Dataset, tag: BaseTag, characters: str | None) -> DataElement | None:
     """Return a copy of the valid element that the same bytes gave before: images of a series have many.
 
     Null for sequences, UIDs (which are changed later), long values, and values that are not valid.
@@ -146,8 +162,7 @@ def _known_element(header: pydicom.Dataset, tag: int) -> DataElement | None:
         return None
     if raw.VR in ("SQ", "UI", "UN") or (raw.VR is None and dictionary_VR(tag) in ("SQ", "UI")):
         return None
-    characters = header.get("SpecificCharacterSet")
-    found = _valid_raw(raw._replace(value_tell=0), characters if characters is None else str(characters))
+    found = _valid_raw(raw._replace(value_tell=0), characters)
     return None if found is None else copy(found)
 
 

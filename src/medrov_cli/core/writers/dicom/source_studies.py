@@ -47,6 +47,10 @@ class SourceInstance:
         Records of schema ``medrov.detect/1``, in order.
     source_items
         Items of a report that refer to the image, by frame; null: the only one.
+    uid
+        SOP Instance UID.
+    has_frames
+        Whether references have to name a frame.
     """
 
     header: Dataset
@@ -55,15 +59,13 @@ class SourceInstance:
     records: list[JsonRecord] = field(default_factory=list)
     source_items: dict[int | None, Dataset] = field(default_factory=dict)
 
-    @property
-    def has_frames(self) -> bool:
-        """Return whether references have to name a frame."""
-        return int(self.header.get("NumberOfFrames") or 1) > 1
+    uid: str = field(init=False)
+    has_frames: bool = field(init=False)
 
-    @property
-    def uid(self) -> str:
-        """Return the SOP Instance UID."""
-        return str(self.header.SOPInstanceUID)
+    def __post_init__(self) -> None:
+        """Read what references need from the header."""
+        object.__setattr__(self, "uid", str(self.header.SOPInstanceUID))
+        object.__setattr__(self, "has_frames", int(self.header.get("NumberOfFrames") or 1) > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ def _read_once(path: str, run: RunFacts, *, patient: bool) -> tuple[Dataset | No
             return found
         run.headers[key] = found
     header, reason = run.headers[key]
-    return None if header is None else Dataset({element.tag: element for element in header}), reason
+    return None if header is None else Dataset(dict(header.items())), reason
 
 
 def read_instance(path: str, phi: Phi, *, patient: bool) -> tuple[Dataset | None, str]:
