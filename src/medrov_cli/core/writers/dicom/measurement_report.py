@@ -13,7 +13,7 @@ from pydicom.sr.coding import Code
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.writers.dicom.class_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME
 from medrov_cli.core.writers.dicom.plain_items import image_item, set_content
-from medrov_cli.core.writers.dicom.report_groups import planar_group, volumetric_group
+from medrov_cli.core.writers.dicom.report_groups import measurement_groups
 from medrov_cli.core.writers.dicom.result_identity import (
     DEVICE_NAME,
     DEVICE_SERIAL_NUMBER,
@@ -78,7 +78,9 @@ def measurement_report(study: SourceStudy) -> Dataset:
     )
     # Appended here, because the constructor copies its content and searches it for images.
     report.ContentSequence.append(_image_library(study))
-    report.ContentSequence.append(_container(codes.DCM.ImagingMeasurements, _groups(study)))
+    report.ContentSequence.append(
+        _container(codes.DCM.ImagingMeasurements, measurement_groups(result_objects(study)))
+    )
     restore_classes(report, study.unlisted)
     return report
 
@@ -95,11 +97,11 @@ def _observer() -> Iterator[sr.ContentItem]:
     yield from sr.ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
 
 
-def _container(name: Code, items: Iterable[sr.ContentItem]) -> sr.ContainerContentItem:
+def _container(name: Code, items: Iterable[Dataset]) -> sr.ContainerContentItem:
     container = sr.ContainerContentItem(name=name, relationship_type=_CONTAINS)
     found = list(items)
     if found:
-        container.ContentSequence = sr.ContentSequence(found)
+        set_content(container, found)
     return container
 
 
@@ -111,9 +113,3 @@ def _image_library(study: SourceStudy) -> sr.ContainerContentItem:
         set_content(group, [image_item(one, _SOURCE, _CONTAINS.value) for one in series.instances])
         groups.append(group)
     return _container(codes.DCM.ImageLibrary, groups)
-
-
-def _groups(study: SourceStudy) -> Iterator[sr.ContentItem]:
-    """Yield a group for each finding, and for each detection that is part of none."""
-    for own in result_objects(study):
-        yield from planar_group(own) if own.finding is None else volumetric_group(own, own.finding)

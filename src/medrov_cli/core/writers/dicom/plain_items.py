@@ -7,7 +7,7 @@ the same elements: tests compare them with those of highdicom.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -92,14 +92,6 @@ def set_content(container: Dataset, items: Sequence[Dataset]) -> None:
 def is_region(item: Dataset) -> bool:
     """Return whether a content item is a region of an image."""
     return bool(item.ValueType == "SCOORD")
-
-
-def with_regions(content: Iterable[Dataset], regions: Sequence[Dataset]) -> list[Dataset]:
-    """Return content items in which regions replace the only one."""
-    found: list[Dataset] = []
-    for item in content:
-        found += regions if is_region(item) else [item]
-    return found
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,10 +12,10 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
 from medrov_cli.core.writers.dicom.class_codes import PRIVATE_SCHEME, code_of_class, dicom_text
-from medrov_cli.core.writers.dicom.plain_items import image_item, region_item, set_content, with_regions
+from medrov_cli.core.writers.dicom.group_prototypes import fill_group
+from medrov_cli.core.writers.dicom.plain_items import image_item, region_item
 from medrov_cli.core.writers.dicom.result_objects import Region, ResultObject
 
 BOUNDED_BY = Code("75958009", "SCT", "Bounded by")
@@ -34,43 +35,61 @@ CUBIC_MILLIMETRE = Code("mm3", "UCUM", "mm3")
 _TEXT_LENGTH = 1024
 
 
-def planar_group(own: ResultObject) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """Return the group of a detection on one image (TID 1410)."""
-    (region,) = own.regions
-    _, record, row = region
-    size = row["size_mm"]
-    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(own.tracking_uid, own.tracking_id),
-        referenced_region=_region(region),
-        measurements=[
-            _certainty(row["score"]),
-            *([] if size is None else [_length(WIDTH, size[0]), _length(HEIGHT, size[1])]),
-        ],
-        **_common(own.class_name, record),
-    )
+def measurement_groups(objects: Iterable[ResultObject]) -> Iterator[Dataset]:
+    """Yield the group of each object: of a finding TID 1411, of a detection TID 1410.
+
+    highdicom makes the first group of a kind.
+    """
+    prototypes: dict[Hashable, Dataset] = {}
+    for own in objects:
+        measured = _measured(own)
+        model = own.regions[0][1]["model"]
+        names = tuple((name, unit, type(value)) for name, value, unit in measured)
+        key = (own.class_name, own.finding is None, names, *map(str, model.values()))
+        if key not in prototypes:
+            prototypes[key] = _first_group(own, [sr.Measurement(*one) for one in measured])
+        regions = [region_item(region[2], IMAGE_REGION, _source_item(region)) for region in own.regions]
+        values = [value for _, value, _ in measured]
+        yield fill_group(prototypes[key], (own.tracking_id, own.tracking_uid), values, regions)
 
 
-def volumetric_group(
-    own: ResultObject, finding: dict[str, Any]
-) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
-    """Return the group of a finding (TID 1411): a box on each image of its detections."""
-    measurements = [_certainty(finding["score"])]
+def _first_group(own: ResultObject, measurements: Sequence[sr.Measurement]) -> Dataset:
+    """Return the container of a group that highdicom makes, with one region."""
+    region = own.regions[0]
+    common: dict[str, Any] = {
+        "tracking_identifier": sr.TrackingIdentifier(own.tracking_uid, own.tracking_id),
+        "measurements": measurements,
+        **_class_items(own.class_name),
+        "algorithm_id": _algorithm(*map(str, region[1]["model"].values())),
+    }
+    group: Sequence[Dataset]
+    if own.finding is None:
+        group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=_region(region), **common)
+    else:
+        group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+            referenced_regions=[_region(region)], **common
+        )
+    return group[0]
+
+
+def _measured(own: ResultObject) -> list[tuple[Code, float, Code]]:
+    """Return name, value and unit of the measurements of an object."""
+    finding = own.finding
+    if finding is None:
+        row = own.regions[0][2]
+        size = row["size_mm"]
+        sizes = [] if size is None else [(WIDTH, size[0]), (HEIGHT, size[1])]
+        return [_certainty(row["score"]), *((name, value, MILLIMETRE) for name, value in sizes)]
+    measured = [_certainty(finding["score"])]
     if finding["extent_mm"] is not None:
         names = (WIDTH, HEIGHT, LENGTH)  # along rows, along columns, through the slices
-        measurements += [_length(*pair) for pair in zip(names, finding["extent_mm"], strict=True)]
+        pairs = zip(names, finding["extent_mm"], strict=True)
+        measured += [(name, value, MILLIMETRE) for name, value in pairs]
     if finding["diameter_mm"] is not None:
-        measurements.append(_length(LONG_AXIS, finding["diameter_mm"]))
+        measured.append((LONG_AXIS, finding["diameter_mm"], MILLIMETRE))
     if finding["volume_mm3"] is not None:
-        measurements.append(sr.Measurement(VOLUME, finding["volume_mm3"], CUBIC_MILLIMETRE))
-    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(own.tracking_uid, own.tracking_id),
-        referenced_regions=[_region(own.regions[0])],
-        measurements=measurements,
-        **_common(own.class_name, own.regions[0][1]),
-    )
-    boxes_of_all = [region_item(region[2], IMAGE_REGION, _source_item(region)) for region in own.regions]
-    set_content(group[0], with_regions(group[0].ContentSequence, boxes_of_all))
-    return group
+        measured.append((VOLUME, finding["volume_mm3"], CUBIC_MILLIMETRE))
+    return measured
 
 
 def _source_item(region: Region) -> Dataset:
@@ -80,11 +99,6 @@ def _source_item(region: Region) -> Dataset:
     if frame not in instance.source_items:
         instance.source_items[frame] = image_item(instance, SOURCE_IMAGE, "SELECTED FROM", frame)
     return instance.source_items[frame]
-
-
-def _common(name: str, record: JsonRecord) -> dict[str, Any]:
-    """Return what groups of both kinds say of a class and of the model."""
-    return {**_class_items(name), "algorithm_id": _algorithm(*map(str, record["model"].values()))}
 
 
 @lru_cache(maxsize=256)
@@ -112,13 +126,9 @@ def _region(image: Region) -> sr.ImageRegion:
     return sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, box_points(row["box_xyxy"]), source)
 
 
-def _certainty(score: float) -> sr.Measurement:
+def _certainty(score: float) -> tuple[Code, float, Code]:
     """Return a score, 0 to 1, as the certainty of a finding in percent."""
-    return sr.Measurement(CERTAINTY, round(100 * score, 3), PERCENT)
-
-
-def _length(name: Code, value_mm: float) -> sr.Measurement:
-    return sr.Measurement(name, value_mm, MILLIMETRE)
+    return CERTAINTY, round(100 * score, 3), PERCENT
 
 
 @lru_cache(maxsize=16)
