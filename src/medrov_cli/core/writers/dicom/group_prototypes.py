@@ -54,7 +54,7 @@ def fill_group(
     return group
 
 
-def _with_number(item: Dataset, value: float) -> Dataset:
+def _with_number(item: Dataset, value: Any) -> Dataset:
     (measured,) = item.MeasuredValueSequence
     exact = {"FloatingPointValue": value} if isinstance(value, float) else {}
     changed = _changed(measured, NumericValue=DSfloat(value, auto_format=True), **exact)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from copy import copy
 from functools import cache, lru_cache
+from typing import Any
 
 import pydicom
 from pydicom import config
@@ -160,7 +161,8 @@ def _known_element(header: pydicom.Dataset, tag: BaseTag, characters: str | None
     raw = header.get_item(tag)
     if not isinstance(raw, RawDataElement) or not isinstance(raw.value, bytes) or len(raw.value) > _SHORT:
         return None
-    if raw.VR in ("SQ", "UI", "UN") or (raw.VR is None and dictionary_VR(tag) in ("SQ", "UI")):
+    vr: Any = raw.VR  # null in an implicit VR
+    if (vr or dictionary_VR(tag)) in ("SQ", "UI", "UN"):
         return None
     found = _valid_raw(raw._replace(value_tell=0), characters)
     return None if found is None else copy(found)

@@ -123,7 +123,7 @@ def _element(tag: BaseTag, element: DataElement | RawDataElement, encoded: dict[
     is_plain = isinstance(element, DataElement) and not element.is_undefined_length
     if not is_plain or vr is None or len(vr) != 2 or tag.element == 0 or element.value is None:
         raise _UnusualError
-    value = element.value
+    value: Any = element.value
     if vr == "SQ":
         content = b"".join(_item(one, encoded) for one in value)
     elif vr in _TEXTS:
