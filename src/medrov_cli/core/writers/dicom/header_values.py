@@ -158,11 +158,10 @@ def _known_element(header: pydicom.Dataset, tag: BaseTag, characters: str | None
 
     Null for sequences, UIDs (which are changed later), long values, and values that are not valid.
     """
-    raw = header.get_item(tag)
+    raw: Any = header.get_item(tag)
     if not isinstance(raw, RawDataElement) or not isinstance(raw.value, bytes) or len(raw.value) > _SHORT:
         return None
-    vr: Any = raw.VR  # null in an implicit VR
-    if (vr or dictionary_VR(tag)) in ("SQ", "UI", "UN"):
+    if (raw.VR or dictionary_VR(tag)) in ("SQ", "UI", "UN"):
         return None
     found = _valid_raw(raw._replace(value_tell=0), characters)
     return None if found is None else copy(found)
