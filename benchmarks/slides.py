@@ -11,7 +11,7 @@
 
 ``memory`` and ``throughput`` search sparse pyramids: one of 16 blocks has tissue with drawn cells, the
 others have no data and are read as white. ``memory`` prints the peak resident memory of a process of its own
-for each size, after a run that compiles the network. ``mosaic`` joins test
+for each size, after one that compiles the network. ``mosaic`` joins test
 images of a source folder to one image, with a gap of the grey of the letterbox, because halves of objects at
 the edges of two images would be one object. It prints the AP50 of the mosaic and of the single images: the
 boxes of each cell are scored as an image. Its times are processor time. ``sahi`` searches a mosaic by
@@ -40,14 +40,18 @@ import tifffile
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.pixels.stored import stored_pixels
 from medrov_cli.core.prediction.predictor import Predictor
+from medrov_cli.core.prediction.tile_rule import ClassScale
+from medrov_cli.core.prediction.tile_windows import choose_plan
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.grid_suppression import nms_by_grid
 from medrov_cli.core.records.letterbox import PAD_VALUE
 from medrov_cli.core.settings.choices import Precision
 from medrov_cli.core.settings.groups import COCO_SELECTION, RuntimeSettings, SelectionSettings
-from medrov_cli.core.settings.tile_groups import TileSettings, parse_tile
+from medrov_cli.core.settings.io_groups import ReadSettings
+from medrov_cli.core.settings.tile_groups import TileJob, TileSettings, parse_tile
 
 MPP = 0.25
 TILE = 256
@@ -108,13 +112,27 @@ def measure_throughput(options: argparse.Namespace) -> Iterator[str]:
 def _search_sparse(options: argparse.Namespace) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each side and the figures of a process that searches a pyramid of that size."""
     with tempfile.TemporaryDirectory() as folder:
-        for number, side in enumerate((1024, *map(int, options.sides.split(",")))):
-            path = Path(folder) / f"{number}.tif"
+        for side in map(int, options.sides.split(",")):
+            path = Path(folder) / f"{side}.tif"
             write_sparse_pyramid(path, side)
-            command = [sys.executable, __file__, "_one", str(path), options.tile]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-            if number:  # the first run compiled the network, which takes memory of its own
-                yield side, json.loads(done.stdout.splitlines()[-1])
+            for name in ("_compile", "_one"):  # compilation takes memory of its own
+                command = [sys.executable, __file__, name, str(path), options.tile]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+            yield side, json.loads(done.stdout.splitlines()[-1])
+            path.unlink()
+
+
+def compile_for(path: str, tile: str) -> int:
+    """Compile the network for the sizes of its input that the search of a pyramid uses."""
+    job = TileJob(settings=TileSettings(tile=parse_tile(tile), search_glass=True))
+    (frame,) = read_frames(path, ReadSettings(by_region=True))
+    with Predictor.open(classes=["nuclei"]) as predictor:
+        plan = choose_plan(frame, predictor.engine.imgsz, (ClassScale(),), job, may_widen=True)
+        if plan is None:
+            raise ValueError("the image was not cut into tiles")
+        for side in {grid.input_px for grid in plan.grids}:
+            predictor.infer(np.zeros((1, side, side, 3), dtype=np.uint8))
+    return 0
 
 
 def search_one(path: str, tile: str) -> int:
@@ -377,4 +395,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
 if __name__ == "__main__":
     if sys.argv[1:2] == ["_one"]:
         sys.exit(search_one(*sys.argv[2:4]))
+    if sys.argv[1:2] == ["_compile"]:
+        sys.exit(compile_for(*sys.argv[2:4]))
     sys.exit(main())
