@@ -129,6 +129,28 @@ def test_the_formats_of_slides(medrov: Medrov, slide: Path) -> None:
     assert b"DOE" not in b"".join(folder_bytes(Path("out")).values())
 
 
+def test_geojson_is_read_back_as_it_was_written(medrov: Medrov, slide: Path) -> None:
+    assert medrov("detect", slide, "--tile", "64", "-o", "out", "--format", "geojson").exit_code == 0
+    (file,) = Path("out/geojson").rglob("*.geojson")
+    Path("slides").mkdir()
+    slide.rename("slides/slide.svs")
+    Path("notes").mkdir()
+    file.rename("notes/slide.geojson")
+    arguments = ("data", "convert", "notes", "--images", "slides", "--from", "geojson", "--tile", "640")
+    found = medrov(*arguments, "--modality", "histopathology", "--licence", "CC0", "-o", "back", "--json")
+    assert found.exit_code == 0, found.stdout
+    document = json.loads(Path("back/annotations.json").read_text())
+    names = {own["id"]: own["name"] for own in document["categories"]}
+    (record,) = records_of(Path("out"))
+    expected = {
+        (own["class"], x1, y1, x2 - x1, y2 - y1)
+        for own in record["detections"]
+        for x1, y1, x2, y2 in [own["box_xyxy"]]
+    }
+    assert {(names[own["category_id"]], *own["bbox"]) for own in document["annotations"]} == expected
+    assert len(document["annotations"]) == len(BOXES)
+
+
 @pytest.mark.parametrize(("exact", "tile", "block"), [(False, "64", 8), (True, "32", 4)], indirect=["exact"])
 @pytest.mark.parametrize("blocks", [1, 3])
 def test_an_interrupted_slide_is_continued_with_the_same_bytes(
