@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from medrov_cli.core.records.tiling import TileLevel, Tiling
 BLOCK_TILES = 256
 """Smallest number of tiles of a block."""
 
-READ_AHEAD = 2
+READ_AHEAD = 1
 """Batches that are read while the one before is computed."""
 
 
@@ -44,6 +44,9 @@ class TileJournal(Protocol):
 
     def advance(self, done: int, total: int) -> None:
         """Report the number of tiles that were searched, and of all tiles of the image."""
+
+
+_Group: TypeAlias = list[tuple[Tile, Letterbox]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,9 +145,8 @@ def search_tiles(item: TiledFrame, steps: TileSteps, journal: TileJournal | None
     block = _Block([])
     with closing(_computed(item, steps, _groups(plan, steps, first, size))) as computed:
         for stop, group, candidates in computed:
-            for tile, own in zip(group, candidates, strict=True):
-                views = views_of_tile(steps.select(own, tile.letterbox), tile.tile, plan)
-                block.add(tile.tile, views, own.pooled)
+            for (tile, letterbox), own in zip(group, candidates, strict=True):
+                block.add(tile, views_of_tile(steps.select(own, letterbox), tile, plan), own.pooled)
             if stop % size == 0 or stop == len(plan):
                 blocks.append(block)
                 if journal is not None:
@@ -198,10 +200,10 @@ def _groups(plan: TilePlan, steps: TileSteps, start: int, size: int) -> Iterator
 
 def _computed(
     item: TiledFrame, steps: TileSteps, groups: Iterator[tuple[int, int]]
-) -> Generator[tuple[int, list[PreparedTile], Sequence[AnyCandidates]], None, None]:
+) -> Generator[tuple[int, _Group, Sequence[AnyCandidates]], None, None]:
     """Yield the end of each batch, its tiles and their candidates; the next ones are computed meanwhile."""
     reading: deque[tuple[int, list[Future[PreparedTile]]]] = deque()
-    computing: deque[tuple[int, list[PreparedTile], Future[Sequence[AnyCandidates]]]] = deque()
+    computing: deque[tuple[int, _Group, Future[Sequence[AnyCandidates]]]] = deque()
     with (
         ThreadPoolExecutor(steps.threads, "medrov-tiles") as readers,
         ThreadPoolExecutor(steps.parallel_calls, "medrov-engine") as engine,
@@ -209,8 +211,9 @@ def _computed(
 
         def compute_next() -> None:
             stop, waiting = reading.popleft()
-            group = [future.result() for future in waiting]
-            squares = np.stack([tile.square_rgb for tile in group])
+            prepared = [future.result() for future in waiting]
+            squares = np.stack([own.square_rgb for own in prepared])
+            group = [(own.tile, own.letterbox) for own in prepared]  # without their pixels
             computing.append((stop, group, engine.submit(steps.infer, squares)))
 
         try:
