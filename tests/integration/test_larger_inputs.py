@@ -34,8 +34,8 @@ def test_larger_model_inputs_find_what_single_tiles_find() -> None:
     (single,) = Predictor(replace(parts, open_wide=None)).predict([image])
     assert found.tiling is not None
     assert single.tiling is not None
-    assert found.tiling.rule == "--tile; model input of 288 pixels"
-    assert (found.tiling.levels[0].tiles, single.tiling.levels[0].tiles) == (25, 342)
+    assert found.tiling.rule == "--tile; model input of 224 pixels"
+    assert (found.tiling.levels[0].tiles, single.tiling.levels[0].tiles) == (42, 342)
     same = iou_matrix(found.boxes_xyxy, single.boxes_xyxy) * (found.labels[:, None] == single.labels)
     assert len(single) > 300
     assert (same.max(1) > 0.5).mean() > 0.95
