@@ -9,14 +9,17 @@
 ``overhead`` runs stand-in workers, which return a record at once, with all that the driver does: blocks,
 order, journal. It subtracts the time in which one process writes the same records. ``efficiency`` runs
 ``detect`` on a folder in this process with two streams, and on two workers with one core each, in turns. A
-rate counts the images between the first record and the last. ``listing`` reads a list of names, cuts it into
+rate counts the images between the first record and the last, and the time of the processors between them,
+which other programs of the machine change less than the rate. ``listing`` reads a list of names, cuts it into
 blocks, and writes a record of each by a stand-in in this process: it measures time and memory of the driver.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -119,16 +122,42 @@ def measure_efficiency(folder: Path, rounds: int) -> dict[str, Any]:
     one = DetectSettings(inputs=(str(folder),))
     many = replace(one, cluster=ClusterSettings(on=ClusterPlace(), workers=WORKERS))
     rates: dict[str, list[float]] = {"one process": [], "workers": []}
+    costs: dict[str, list[float]] = {"one process": [], "workers": []}
     for _ in range(rounds):
         for name, config in (("one process", one), ("workers", many)):
-            stamps: list[float] = []
-            run_detection(config, on_record=lambda _, own=stamps: own.append(time.perf_counter()))  # type: ignore[misc]
-            rates[name].append((len(stamps) - 1) / max(stamps[-1] - stamps[0], 1e-9))
-    ratios = [many_rate / one_rate for one_rate, many_rate in zip(*rates.values(), strict=True)]
+            stamps: list[tuple[float, float]] = []
+
+            def stamp(record: Any, own: list[tuple[float, float]] = stamps) -> None:
+                del record
+                busy_s = processor_seconds() if len(own) % 50 == 0 else own[-1][1]
+                own.append((time.perf_counter(), busy_s))
+
+            run_detection(config, on_record=stamp)
+            rates[name].append((len(stamps) - 1) / max(stamps[-1][0] - stamps[0][0], 1e-9))
+            counted = (len(stamps) - 1) // 50 * 50
+            costs[name].append(1000 * (stamps[counted][1] - stamps[0][1]) / max(counted, 1))
     return {
         "images_per_second": {name: [round(rate, 1) for rate in own] for name, own in rates.items()},
-        "efficiency": [round(ratio, 3) for ratio in ratios],
+        "efficiency": [round(b / a, 3) for a, b in zip(*rates.values(), strict=True)],
+        "processor_ms_per_image": {name: [round(cost, 2) for cost in own] for name, own in costs.items()},
+        "efficiency_by_processor": [round(a / b, 3) for a, b in zip(*costs.values(), strict=True)],
     }
+
+
+def processor_seconds() -> float:
+    """Return the time that processors spent in this process and its descendants that still run (Linux)."""
+    facts = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            facts[int(path.parent.name)] = (int(fields[1]), int(fields[11]) + int(fields[12]))
+    ticks = 0
+    for process, (_, own) in facts.items():
+        ancestor = process
+        while ancestor in facts and ancestor != os.getpid():
+            ancestor = facts[ancestor][0]
+        ticks += own if ancestor == os.getpid() else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class StandInPool:
