@@ -44,6 +44,9 @@ def decode_dicom(data: bytes, options: Mapping[str, Any]) -> Decoded:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID
 
+    from medrov_cli.core.pixels.dicom import codec_plugins
+
+    codec_plugins.register()
     syntax = UID(options["transfer_syntax_uid"])
     decoder: Any
     decoder, item = get_decoder(syntax), encapsulate([data])

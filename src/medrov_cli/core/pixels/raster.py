@@ -18,6 +18,7 @@ from medrov_cli.core.pixels.deep_raster import decode_deep, deep_size
 from medrov_cli.core.pixels.greyscale import Values
 from medrov_cli.core.pixels.image_size import check_size, check_total
 from medrov_cli.core.pixels.isolated_stream import open_stream
+from medrov_cli.core.pixels.jpeg import decode_whole
 from medrov_cli.core.pixels.pillow_images import decode_frame, image_warnings, open_image
 from medrov_cli.core.pixels.png import needed_chunks
 from medrov_cli.core.pixels.protocol import ImageReader
@@ -72,9 +73,14 @@ def read_raster(path: str, options: ReadSettings) -> Iterator[Frame]:
             count = int(getattr(image, "n_frames", 1))
             _check_frames(count, (image.height, image.width), options.limits, file_bytes)
             for index in range(count):
-                pixels = decode_frame(image, index)
+                whole = decode_whole(data) if _is_plain_jpeg(kind, image.mode) else None
+                pixels = decode_frame(image, index) if whole is None else whole
                 warnings = (*notes, *image_warnings(image), *_window_warnings(options.window))
                 yield Frame(pixels, path, index, count, window=Window("none"), warnings=warnings)
+
+
+def _is_plain_jpeg(kind: Kind, mode: str) -> bool:
+    return kind is Kind.JPEG and mode in ("L", "RGB")
 
 
 def _isolated_frames(path: str, kind: Kind, data: bytes, options: ReadSettings) -> Iterator[Frame]:

@@ -14,6 +14,7 @@ from pydicom.uid import UID
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.budget import require_plausible
+from medrov_cli.core.pixels.dicom.codec_plugins import PLUGIN
 from medrov_cli.core.pixels.dicom.codestream import (
     StreamHeader,
     holds_pixels,
@@ -31,20 +32,20 @@ from medrov_cli.core.pixels.stream_size import too_short
 _PLUGINS: dict[UID, tuple[str, ...]] = {
     uid.JPEGBaseline8Bit: ("pillow",),
     uid.JPEGExtended12Bit: ("pillow",),
-    uid.JPEGLossless: ("pylibjpeg",),
-    uid.JPEGLosslessSV1: ("pylibjpeg",),
+    uid.JPEGLossless: (PLUGIN, "pylibjpeg"),
+    uid.JPEGLosslessSV1: (PLUGIN, "pylibjpeg"),
     uid.JPEGLSLossless: ("pyjpegls",),
     uid.JPEGLSNearLossless: ("pyjpegls",),
     uid.JPEG2000Lossless: ("pylibjpeg", "pillow"),
     uid.JPEG2000: ("pylibjpeg", "pillow"),
-    uid.RLELossless: ("pydicom",),
+    uid.RLELossless: (PLUGIN, "pydicom"),
 }
 """pydicom's plug-ins in the order of use; for syntaxes that are not listed, all available ones but GDCM.
 
-The order was chosen by measurement. The libjpeg of pylibjpeg fills missing parts of damaged JPEG and JPEG-LS
-with noise without an error, so that it is last or absent if another plug-in is equally exact. pylibjpeg's RLE
-decoder panics on damaged data, which no handler catches. GDCM is not used even if it is installed: damaged
-data ends the process in it, and no file that was tried needs it.
+The order was chosen by measurement (docs/performance.md). The libjpeg of pylibjpeg fills missing parts of
+damaged JPEG and JPEG-LS with noise without an error, so that it is last or absent if another plug-in is
+equally exact. pylibjpeg's RLE decoder panics on damaged data, which no handler catches. GDCM is not used even
+if it is installed: damaged data ends the process in it, and no file that was tried needs it.
 """
 
 _UNSAFE_PLUGIN = "gdcm"
