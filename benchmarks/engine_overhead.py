@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from medrov_cli.core.base.environment import usable_cores
+from medrov_cli.core.base.processor import multiplies_in_int8
 from medrov_cli.core.engines.openvino_import import load_openvino
-from medrov_cli.core.model.loading import load_folded, load_graph
+from medrov_cli.core.model.loading import load_folded, load_graph, load_quantised_graph
 from medrov_cli.core.phantoms.kinds import KINDS, phantom_seed
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.frame import UInt8Array
@@ -28,6 +29,7 @@ from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.weights.number_formats import read_formats
 
 FLOOR = 0.05
 """Near the lowest threshold of medrov-n's classes."""
@@ -40,7 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--weights", default="medrov-n")
     parser.add_argument("--imgsz", type=int, default=320)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "int8"], default="fp32")
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
@@ -69,10 +71,10 @@ def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
     core = openvino.Core()
     streams = usable_cores()
     compiled = core.compile_model(
-        core.read_model(load_graph(path, options.imgsz)),
+        core.read_model(graph_of(path, options)),
         "CPU",
         {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[options.precision],
+            "INFERENCE_PRECISION_HINT": "bf16" if options.precision == "bf16" else "f32",
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": usable_cores(),
         },
@@ -86,6 +88,14 @@ def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
         queue.wait_all()
 
     return run
+
+
+def graph_of(path: Path, options: argparse.Namespace) -> bytes:
+    """Return the graph of the engine."""
+    formats = read_formats(path) if options.precision == "int8" else None
+    if formats is None:
+        return load_graph(path, options.imgsz)
+    return load_quantised_graph(path, options.imgsz, formats.ranges, 8 if multiplies_in_int8() else 7)
 
 
 def ours(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callable[[], None]:

@@ -17,7 +17,8 @@ none on a CPU) and one validation, at the end.
 
 Three rows are WorldTrainer's: with its defaults (on a CPU no worker, and one thread fewer than cores); with
 the threads and workers of medrov; and in addition with bf16 and channels last, which ultralytics does not
-offer (``closed_set.forward_in_bf16``). Mosaics are not switched off in the last epochs.
+offer (``closed_set.forward_in_bf16``). With ``--precision fp32`` there are two: medrov in fp32, and
+WorldTrainer with its threads and workers. Mosaics are not switched off in the last epochs.
 """
 
 from __future__ import annotations
@@ -73,6 +74,12 @@ def main() -> None:
     parser.add_argument("--model", choices=list("nsmlx"), default="n")
     for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "fp32"],
+        default="auto",
+        help="Number format of medrov; fp32: of both.",
+    )
     parser.add_argument("--output", type=Path, help="JSON file with every run.")
     options = parser.parse_args()
     settings = {k: v for k, v in vars(options).items() if k not in ("data_root", "output", "dataset")}
@@ -81,7 +88,8 @@ def main() -> None:
         own = write_subset(options.dataset, options.data_root, Path(name), settings)
         theirs = write_for_ultralytics(load_dataset(own), Path(name) / "ultralytics")
         runs: list[dict[str, Any]] = []
-        for trainer in TRAINERS * options.repeats:
+        trainers = TRAINERS if options.precision == "auto" else (MEDROV, PLAIN)
+        for trainer in trainers * options.repeats:
             folder = Path(name) / f"run{len(runs)}"
             folder.mkdir()
             figures = measure(trainer, own if trainer == MEDROV else theirs, folder, settings)
@@ -140,7 +148,7 @@ def measure(trainer: str, dataset: Path, folder: Path, settings: dict[str, Any])
     epochs = 1 + settings["epochs"]
     if trainer == MEDROV:
         command = [sys.executable, "-m", "medrov_cli", "train", str(dataset), "--output", str(folder / "run")]
-        for key in ("model", "imgsz", "batch", "seed", "workers"):
+        for key in ("model", "imgsz", "batch", "seed", "workers", "precision"):
             command += [f"--{key}", str(settings[key])]
         command += ["--epochs", str(epochs), "--close-mosaic", "0", "--device", "cpu", "--optimizer", "adamw"]
     else:
@@ -249,6 +257,7 @@ def as_table(document: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     by_trainer = {name: [r for r in document["runs"] if r["trainer"] == name] for name in TRAINERS}
+    by_trainer = {name: runs for name, runs in by_trainer.items() if runs}
     ours = [run["images_per_second"] for run in by_trainer[MEDROV]]
     for name, runs in by_trainer.items():
         speeds = [run["images_per_second"] for run in runs]

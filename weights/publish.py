@@ -6,7 +6,7 @@ The image size is the smallest whose validation score is within 0.002 of the bes
 operating points are fitted on the validation split; with ``--absent-limit`` thresholds are raised until the
 false positives of absent classes are below the limit. Then the test split is evaluated once, with all classes
 prompted at once on every image. The results are written to the weights' metadata, the manifest and the tables
-of the model card.
+of the model card. The ranges for int8 and the losses of bf16 and int8 are measured by ``calibrate_int8.py``.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ MEASURABLE = 10
 
 def main() -> None:
     """Run the script."""
+    import calibrate_int8  # it imports this file
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -114,6 +116,9 @@ def main() -> None:
         "epoch": trained.results["val"]["epoch"],
     }
     save(target, load_tensors(target), dataclasses.replace(read_metadata(target), results=results))
+    calibrate_int8.keep(target, calibrate_int8.calibrate(target, data, calibrate_int8.IMAGES))
+    formats = calibrate_int8.measure_losses(target, dataclasses.replace(data, split="test"))
+    calibrate_int8.keep(target, formats)
     write_manifest_entry(target, source=f"trained by this project; see {options.card}")
     write_card(HERE / options.card, options.output / options.card, by_size, imgsz, test)
 

@@ -147,6 +147,7 @@ def _listed(item: Listed) -> dict[str, Any]:
         "imgsz": entry.imgsz,
         "text_encoder": entry.text_encoder,
         "url": entry.url,
+        "formats": None if item.formats is None else item.formats.losses_document(),
     }
 
 
@@ -164,7 +165,9 @@ def _verification(found: Verification) -> dict[str, Any]:
 
 def _list_table(listed: tuple[Listed, ...]) -> Table:
     """Return a table of manifest entries."""
-    table = Table("name", "state", "MB", "imgsz", "text encoder", "licence", box=None)
+    table = Table(
+        "name", "state", "MB", "imgsz", "text encoder", "loss of mAP50, points", "licence", box=None
+    )
     for item in listed:
         entry = item.entry
         table.add_row(
@@ -173,6 +176,7 @@ def _list_table(listed: tuple[Listed, ...]) -> Table:
             f"{entry.size_bytes / 1e6:.1f}",
             str(entry.imgsz),
             entry.text_encoder,
+            "not measured" if item.formats is None else item.formats.losses_text(),
             entry.licence,
         )
     return table

@@ -12,8 +12,12 @@ CPUINFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 """Flags of CPUs that multiply in bfloat16, as Linux names them: x86 and Arm."""
 
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
+"""Flags of CPUs that add products of 8-bit integers without saturation: x86 and Arm."""
+
 _ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _ISA_WITHOUT_AVX512 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"})
+_ISA_WITHOUT_INT8 = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
 _ISA_WITHOUT_BF16 = _ISA_WITHOUT_AVX512 | {"AVX512_CORE", "AVX512_CORE_VNNI"}
 """Values of oneDNN's variable that disable instructions for bfloat16."""
 
@@ -63,6 +67,12 @@ def cpu_precision(cpuinfo: Path = CPUINFO) -> PrecisionChoice:
             "fp32", f"{platform.system()} does not report whether the CPU computes in bf16"
         )
     return PrecisionChoice("fp32", "the CPU has no units for bf16")
+
+
+def multiplies_in_int8(cpuinfo: Path = CPUINFO) -> bool:
+    """Return whether the CPU has instructions for sums of products of 8-bit integers (VNNI, AMX, Arm dot)."""
+    limited = _ISA_WITHOUT_INT8.intersection(_isa_limits().values())
+    return not limited and not _INT8_FLAGS.isdisjoint(read_cpu(cpuinfo)[1])
 
 
 def may_use_avx512() -> bool:

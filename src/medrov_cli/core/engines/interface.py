@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -30,16 +30,23 @@ class Loaders:
     graph
         Function of the file and the side of the model input to an ONNX model of one image: uint8 (1, imgsz,
         imgsz, 3), folded classes as inputs, parts as outputs (:mod:`medrov_cli.core.engines.anchors`).
+    quantised
+        Function of the file, the side, the ranges and the bits of kernels (7 or 8) to the same model in int8,
+        for OpenVINO.
     fold
         Function of the file and class embeddings to folded classes.
     version
         Version of the graphs of ``graph``.
+    quantised_version
+        Version of the graphs of ``quantised``, beside that of ``graph``.
     """
 
     network: Callable[[Path], Any]
     graph: Callable[[Path, int], bytes]
+    quantised: Callable[[Path, int, Mapping[str, tuple[float, float]], int], bytes]
     fold: Callable[[Path, Float32Array], FoldedText]
     version: int
+    quantised_version: int
 
 
 class Engine(Protocol):

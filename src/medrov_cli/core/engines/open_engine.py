@@ -50,6 +50,7 @@ def choose_engine(runtime: RuntimeSettings) -> EngineName:
         if device == "auto":
             device = "gpu" if is_installed("torch") and _sees_gpu() else "cpu"
         if device != "cpu":
+            _refuse_int8(f"--device {device}", precision)
             require_packages(f"--device {device}", TORCH_NETWORK)
             return EngineName.TORCH
         _refuse_half(precision)
@@ -57,9 +58,12 @@ def choose_engine(runtime: RuntimeSettings) -> EngineName:
         is_plain = precision in (Precision.FP32, Precision.AUTO)
         usable = [name for name in found if name is EngineName.OPENVINO or is_plain]
         if not usable:
+            if precision is Precision.INT8:
+                require_packages("--precision int8", (MODULES[EngineName.OPENVINO],))
             require_packages(f"--engine torch, the only one for --precision {precision},", TORCH_NETWORK)
         return usable[0] if usable else EngineName.TORCH
     if engine is EngineName.TORCH:
+        _refuse_int8("--engine torch", precision)
         require_packages("--engine torch", TORCH_NETWORK)
         return engine
     if device not in ("auto", "cpu"):
@@ -75,6 +79,33 @@ def choose_engine(runtime: RuntimeSettings) -> EngineName:
         )
     require_packages(f"--engine {engine}", (MODULES[engine],))
     return engine
+
+
+def choose_format(weights: Path, runtime: RuntimeSettings) -> Precision:
+    """Return the number format in which :func:`open_engine` opens weights, for ``auto`` the chosen one.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, ``DEPENDENCY_MISSING``, ``WEIGHTS_CORRUPT``.
+    """
+    engine = choose_engine(runtime)
+    if runtime.precision is not Precision.AUTO:
+        return runtime.precision
+    if engine is EngineName.OPENVINO:
+        from medrov_cli.core.engines.cpu_format import choose_cpu_format
+
+        return choose_cpu_format(weights, Precision.AUTO)[0]
+    if engine is EngineName.ONNX:
+        return Precision.FP32
+    from medrov_cli.core.engines.torch_engine import find_device, format_on
+
+    return format_on(find_device(runtime.device).type, Precision.AUTO)
+
+
+def _refuse_int8(flag: str, precision: Precision) -> None:
+    if precision is Precision.INT8:
+        raise usage_error(f"{flag} does not compute in int8", "Use --device cpu with --engine openvino.")
 
 
 def _refuse_half(precision: Precision) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.processor import multiplies_in_int8
 from medrov_cli.core.engines.anchors import PARTS, decode_anchors, regions_of
+from medrov_cli.core.engines.cpu_format import choose_cpu_format
 from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
-from medrov_cli.core.engines.openvino_streams import OpenVinoStreams, computes_in_bf16
+from medrov_cli.core.engines.openvino_streams import OpenVinoStreams
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
@@ -33,16 +35,11 @@ class OpenVinoEngine:
     imgsz
         Side of the square model input, in pixels.
     precision
-        Number format of the forward pass.
+        Number format of the forward pass, which the CPU computes in: fp32, bf16 or int8.
     streams
         Number of images in parallel.
     learned
         Classes beside those of ``text``.
-
-    Raises
-    ------
-    MedrovError
-        ``USAGE`` if the CPU does not compute in that format.
     """
 
     is_accelerator = False
@@ -57,8 +54,6 @@ class OpenVinoEngine:
         streams: int,
         learned: RegionColumns | None = None,
     ) -> None:
-        if precision is Precision.BF16 and not computes_in_bf16():
-            raise usage_error("--precision bf16: this CPU does not compute in bf16", "Use fp32.")
         self.name = "openvino-cpu" + ("" if precision is Precision.FP32 else f"-{precision}")
         self.imgsz = imgsz
         self.streams = streams
@@ -90,18 +85,30 @@ class OpenVinoEngine:
 
 
 def open_openvino(request: EngineRequest) -> OpenVinoEngine:
-    """Open the OpenVINO engine."""
+    """Open the OpenVINO engine.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if the CPU does not compute in the requested format, or the weights have no ranges for int8.
+    """
     from medrov_cli.core.weights.container import sha256_of
 
     weights, imgsz, loaders = request.weights, request.imgsz, request.loaders
     text = loaders.fold(weights, request.embeddings)
     key = f"{sha256_of(weights)} {imgsz} {loaders.version}"
+    precision, formats = choose_cpu_format(weights, request.runtime.precision)
+    graph = partial(loaders.graph, weights, imgsz)
+    if precision is Precision.INT8 and formats is not None:
+        bits = 8 if multiplies_in_int8() else 7
+        graph = partial(loaders.quantised, weights, imgsz, formats.ranges, bits)
+        key += f" int8 {loaders.quantised_version} {formats.ranges_sha256} {bits}"
     return OpenVinoEngine(
-        lambda: loaders.graph(weights, imgsz),
+        graph,
         key,
         text,
         imgsz,
-        request.runtime.precision,
+        precision,
         request.streams,
         request.learned,
     )

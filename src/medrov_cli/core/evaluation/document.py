@@ -172,5 +172,6 @@ def _model(detector: DatasetModel) -> dict[str, Any]:
         "imgsz": detector.imgsz,
         "text_encoder": detector.text_encoder,
         "engine": detector.engine_name,
+        "precision": detector.precision,
         "exported": detector.file.exported,
     }

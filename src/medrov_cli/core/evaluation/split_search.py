@@ -73,7 +73,7 @@ class SplitSearch:
                 json.dumps([detector.text_encoder, names, *detector.learned_identity]).encode()
             ).hexdigest(),
             "engine": detector.engine_name,
-            "precision": config.runtime.precision.value,
+            "precision": detector.precision,
             "conf": selection.conf,
             "iou": selection.iou,
             "max_det": selection.max_det,

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medrov_cli.core.model.folding import fold_text
 from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.weights.container import load_tensors, misfit
 
+if TYPE_CHECKING:
+    from medrov_cli.core.model.graph.builder import OnnxBuilder
+    from medrov_cli.core.model.graph.points import Ranges, TensorPoints
+
 GRAPH_VERSION = 4
 """Version of the graphs of :func:`load_graph`; each change increases it and invalidates compiled models."""
+
+
+QUANTISATION_VERSION = 1
+"""Version of what :func:`load_quantised_graph` adds; each change increases it."""
 
 
 def load_network(path: Path) -> Any:
@@ -49,13 +58,41 @@ def load_graph(path: Path, imgsz: int) -> bytes:
     MedrovError
         ``weights_corrupt``.
     """
+    return _graph(path, imgsz)
+
+
+def load_quantised_graph(path: Path, imgsz: int, ranges: Ranges, kernel_bits: int) -> bytes:
+    """Return the same model in int8, for OpenVINO.
+
+    Parameters
+    ----------
+    path, imgsz
+        Weights file, and side of the square input in pixels.
+    ranges
+        Smallest and largest value at each point.
+    kernel_bits
+        8, or 7 for a CPU without VNNI.
+
+    Raises
+    ------
+    MedrovError
+        ``weights_corrupt``.
+    """
+    from medrov_cli.core.model.graph.points import QuantisedPoints
+
+    return _graph(path, imgsz, lambda graph: QuantisedPoints(graph, ranges, kernel_bits))
+
+
+def _graph(path: Path, imgsz: int, points: Callable[[OnnxBuilder], TensorPoints] | None = None) -> bytes:
     from medrov_cli.core.model.graph.detector import GraphForm, OutputForm, TextForm, build_graph
+    from medrov_cli.core.model.graph.points import PlainPoints
 
     form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=imgsz, batch=1, bytes_in=True, pooled=True)
     try:
-        return bytes(build_graph(load_tensors(path), form).SerializeToString())
+        model = build_graph(load_tensors(path), form, points=points or PlainPoints)
     except (KeyError, ValueError, IndexError) as error:
         raise misfit(path, error) from error
+    return bytes(model.SerializeToString())
 
 
 def load_folded(path: Path, embeddings: Float32Array) -> FoldedText:

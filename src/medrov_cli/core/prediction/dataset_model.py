@@ -120,6 +120,11 @@ class DatasetModel:
         """Return the name of the engine that the settings select."""
         return self.engine or self.file.choose_engine(self.runtime).value
 
+    @cached_property
+    def precision(self) -> str:
+        """Return the name of the number format that the settings select."""
+        return self.file.choose_precision(self.runtime).value
+
     @property
     def class_ids(self) -> IntArray:
         """Return the class of each column of the predictor, int64, (classes,); -1: none."""

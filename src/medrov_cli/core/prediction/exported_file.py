@@ -16,7 +16,7 @@ from medrov_cli.core.prediction.classes import ClassList, without_vocabulary
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.image_kinds import KindClassifier
 from medrov_cli.core.records.regions import RegionColumns
-from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 
@@ -120,6 +120,10 @@ class ExportedFile:
     def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
         """Return the engine that :meth:`open` takes; see the protocol."""
         return chosen_engine(self.model, runtime)
+
+    def choose_precision(self, runtime: RuntimeSettings) -> Precision:
+        """Return the requested number format; see the protocol."""
+        return runtime.precision
 
     def open(
         self,

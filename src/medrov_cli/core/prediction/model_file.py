@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
 from medrov_cli.core.engines.interface import Engine, EngineRequest, Loaders, RegionEngine
-from medrov_cli.core.engines.open_engine import choose_engine, open_engine
-from medrov_cli.core.model.loading import GRAPH_VERSION, load_folded, load_folded_network, load_graph
+from medrov_cli.core.engines.open_engine import choose_engine, choose_format, open_engine
+from medrov_cli.core.model.loading import (
+    GRAPH_VERSION,
+    QUANTISATION_VERSION,
+    load_folded,
+    load_folded_network,
+    load_graph,
+    load_quantised_graph,
+)
 from medrov_cli.core.pixels.budget import limit_memory
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.image_kinds import KindClassifier
 from medrov_cli.core.records.regions import RegionColumns
-from medrov_cli.core.settings.choices import EngineName
+from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights import container, resolution
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
@@ -25,7 +32,9 @@ from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 if TYPE_CHECKING:
     from medrov_cli.core.settings.values import Prompt
 
-LOADERS = Loaders(load_folded_network, load_graph, load_folded, GRAPH_VERSION)
+LOADERS = Loaders(
+    load_folded_network, load_graph, load_quantised_graph, load_folded, GRAPH_VERSION, QUANTISATION_VERSION
+)
 
 
 class ModelFile(Protocol):
@@ -88,6 +97,12 @@ class ModelFile(Protocol):
 
     def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
         """Return the engine that :meth:`open` uses; the errors are the same."""
+
+    def choose_precision(self, runtime: RuntimeSettings) -> Precision:
+        """Return the number format that :meth:`open` uses; the errors are the same.
+
+        It is ``auto`` for an exported model without another request: the format of the file.
+        """
 
     def open(
         self,
@@ -199,6 +214,10 @@ class WeightsFile:
     def choose_engine(self, runtime: RuntimeSettings) -> EngineName:
         """Return the engine that :meth:`open` uses; see the protocol."""
         return choose_engine(runtime)
+
+    def choose_precision(self, runtime: RuntimeSettings) -> Precision:
+        """Return the number format that :meth:`open` uses; see the protocol."""
+        return choose_format(self.path, runtime)
 
     def open(
         self,

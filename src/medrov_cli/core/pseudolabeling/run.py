@@ -245,6 +245,7 @@ class _Run:
         searched = [[d.text_encoder for d in self.detectors], names_of_classes(self.dataset)]
         searched += [d.learned_identity for d in self.detectors if d.learned_identity]
         engines = [d.engine_name for d in self.detectors]
+        formats = [d.precision for d in self.detectors]
         return {
             "weights": [d.file.sha256 for d in self.detectors],
             "images": images,
@@ -252,7 +253,7 @@ class _Run:
             "imgsz": [rule.sides(d.imgsz) for d in self.detectors],
             "names": hashlib.sha256(json.dumps(searched).encode()).hexdigest(),
             "engine": engines[0] if len(set(engines)) == 1 else engines,
-            "precision": config.runtime.precision.value,
+            "precision": formats[0] if len(set(formats)) == 1 else formats,
             "batch": config.runtime.batch,
             "flip": rule.flip,
             "shard": None if shard is None else str(shard),

@@ -98,7 +98,7 @@ class RuntimeSettings:
         "--precision",
         default=Precision.FP32,
         metavar="FORMAT",
-        help="Number format: fp32, bf16, fp16 (on a GPU) or auto (fp16 on a GPU, else fp32).",
+        help="Number format: fp32, bf16, int8, fp16 (on a GPU) or auto (fastest of small loss).",
         panel=MODEL_PANEL,
         affects_result=True,
     )

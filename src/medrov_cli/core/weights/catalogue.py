@@ -16,7 +16,7 @@ from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.text_files import DocumentError, read_text
 from medrov_cli.core.weights import places
 from medrov_cli.core.weights.container import read_metadata, sha256_of
-from medrov_cli.core.weights.places import MANIFEST_FILE
+from medrov_cli.core.weights.places import MANIFEST_FILE, formats_path
 
 weights_dir = places.weights_dir
 MANIFEST_SCHEMA = "medrov.manifest/1"
@@ -50,6 +50,8 @@ class ManifestEntry:
         Specification of the text encoder of its training.
     url
         Address for ``medrov weights pull``; null if it is part of the package.
+    formats_sha256
+        SHA-256 of the file with ranges and losses of number formats; null without one.
     """
 
     name: str
@@ -61,6 +63,7 @@ class ManifestEntry:
     imgsz: Annotated[int, Rule(low=GRID, high=MAX_IMGSZ)]
     text_encoder: str
     url: Annotated[str | None, Rule(may_be_absent=True)] = None
+    formats_sha256: Annotated[str | None, Rule(may_be_absent=True)] = None
 
 
 def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
@@ -97,7 +100,8 @@ def manifest(folder: Path | None = None) -> dict[str, ManifestEntry]:
 def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) -> ManifestEntry:
     """Add a weights file to the manifest beside it, or replace the entry of its name.
 
-    Comments above the first entry are kept. SHA-256 and size are measured; name, licence, image size and
+    Comments above the first entry are kept. SHA-256 and size are measured, also of the file with ranges and
+    losses of number formats beside it; name, licence, image size and
     text encoder are read from the file's metadata.
 
     Parameters
@@ -114,7 +118,7 @@ def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) 
     MedrovError
         ``weights_missing``, ``weights_corrupt``, ``output_failed``.
     """
-    metadata = read_metadata(weights)
+    metadata, formats = read_metadata(weights), formats_path(weights)
     entry = ManifestEntry(
         name=metadata.name,
         file=weights.name,
@@ -125,6 +129,7 @@ def write_manifest_entry(weights: Path, *, source: str, url: str | None = None) 
         imgsz=metadata.imgsz,
         text_encoder=metadata.text_encoder.spec,
         url=url,
+        formats_sha256=sha256_of(formats) if formats.is_file() else None,
     )
     entries = manifest(weights.parent) | {entry.name: entry}
     path = weights.parent / MANIFEST_FILE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medrov_cli.core.weights import catalogue, container, resolution
 from medrov_cli.core.weights.catalogue import ManifestEntry
+from medrov_cli.core.weights.number_formats import NumberFormats, read_formats
 
 
 class Availability(StrEnum):
@@ -21,11 +22,12 @@ class Availability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One entry of the manifest and its state on this machine."""
+    """One entry of the manifest, its state on this machine, and its number formats (null: not measured)."""
 
     entry: ManifestEntry
     availability: Availability
     path: Path | None
+    formats: NumberFormats | None = None
 
 
 def list_weights() -> tuple[Listed, ...]:
@@ -45,4 +47,6 @@ def listed_entry(entry: ManifestEntry) -> Listed:
     if path is None:
         return Listed(entry, Availability.MISSING if entry.url is None else Availability.TO_PULL, None)
     is_whole = container.sha256_of(path, reread=True) == entry.sha256
-    return Listed(entry, Availability.PRESENT if is_whole else Availability.CORRUPT, path)
+    if not is_whole:
+        return Listed(entry, Availability.CORRUPT, path)
+    return Listed(entry, Availability.PRESENT, path, read_formats(path))

@@ -7,6 +7,14 @@ from pathlib import Path
 
 MANIFEST_FILE = "manifest.toml"
 
+FORMATS_SUFFIX = ".formats.json"
+"""Suffix of the file with ranges and losses of number formats, instead of that of the weights."""
+
+
+def formats_path(weights: Path) -> Path:
+    """Return the path of the file with ranges and losses that belongs to a weights file."""
+    return weights.with_suffix(FORMATS_SUFFIX)
+
 
 def weights_dir() -> Path:
     """Return the folder with the manifest and the weights of the package.

@@ -96,7 +96,9 @@ def chosen_engine(model: ExportedModel, runtime: RuntimeSettings) -> EngineName:
     check_device(device)
     _check_engine(model, runtime.engine, runtime.precision)
     engine = _only_engine(model) or runtime.engine
-    chosen = choose_engine(replace(runtime, engine=engine, device="cpu" if device == "auto" else device))
+    precision = Precision.FP32 if runtime.precision is Precision.INT8 else runtime.precision
+    device = "cpu" if device == "auto" else device
+    chosen = choose_engine(replace(runtime, engine=engine, device=device, precision=precision))
     if chosen is EngineName.TORCH:
         raise usage_error(
             f"--device {device}: exported models run on the CPU only",
@@ -125,6 +127,7 @@ def _check_engine(model: ExportedModel, engine: EngineName, precision: Precision
         )
     own = model.metadata.precision
     is_other = precision is Precision.BF16 and own is ExportPrecision.INT8
+    is_other |= precision is Precision.INT8 and own is not ExportPrecision.INT8
     if is_other or precision is Precision.FP16:
         raise usage_error(
             f"--precision {precision}: {model.path.name} was exported in {own}", "Leave --precision out."

@@ -35,6 +35,7 @@ class OnnxBuilder:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self._domains = {"": OPSET}
 
     def input(self, name: str, kind: str, shape: Sequence[int | str]) -> Name:
         """Declare an input; a string in the shape is a free dimension."""
@@ -62,6 +63,7 @@ class OnnxBuilder:
         """Add an operator with several outputs, and return them."""
         stem = f"{operator.lower()}{len(self._nodes)}"
         names = [stem if outputs == 1 else f"{stem}_{i}" for i in range(outputs)]
+        self._domains.setdefault(attributes.get("domain", ""), 1)
         self._nodes.append(helper.make_node(operator, inputs, names, name=stem, **attributes))
         return names
 
@@ -88,7 +90,7 @@ class OnnxBuilder:
         )
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid(name, version) for name, version in self._domains.items()],
             ir_version=IR_VERSION,
             producer_name=producer,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -18,6 +19,7 @@ from medrov_cli.core.model.graph.network import (
     fixed_text,
     folded_input,
 )
+from medrov_cli.core.model.graph.points import PlainPoints, TensorPoints
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.regions import RegionColumns
@@ -100,6 +102,7 @@ def build_graph(
     form: GraphForm,
     embeddings: Float32Array | None = None,
     columns: GraphColumns | None = None,
+    points: Callable[[OnnxBuilder], TensorPoints] = PlainPoints,
 ) -> onnx.ModelProto:
     """Return the graph of a detector.
 
@@ -113,12 +116,14 @@ def build_graph(
         For ``fixed`` text: class embeddings, float32, (classes, 512), L2 norm 1.
     columns
         For ``fixed`` text and scores: learned classes; null: none.
+    points
+        Function of the builder to the operators at the outputs of layers; by default there are none.
     """
     graph = OnnxBuilder()
     images = _images(graph, form)
     parted = form.imgsz if form.outputs is OutputForm.PARTS else None
     text, counts = _text(graph, tensors, form, embeddings, columns)
-    network = NetworkGraph(graph, tensors, text, parted)
+    network = NetworkGraph(graph, tensors, text, parted, points(graph))
     levels = network.levels(images)
     distances = [graph.reshape(network.distances(i, x), 0, 0, -1) for i, x in enumerate(levels)]
     hidden = [network.hidden(i, x) for i, x in enumerate(levels)]

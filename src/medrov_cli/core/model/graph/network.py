@@ -14,6 +14,7 @@ import numpy as np
 from medrov_cli.core.base.constants import STRIDES, TEXT_WIDTH
 from medrov_cli.core.model.folding import ATTENTIONS, EPS, LEVELS, Tensors, guide_terms, head_terms
 from medrov_cli.core.model.graph.builder import Name, OnnxBuilder
+from medrov_cli.core.model.graph.points import PlainPoints, TensorPoints
 from medrov_cli.core.records.folded_text import FoldedText
 
 _ATTENTION_STRIDES = (16, 8, 16, 32)
@@ -45,15 +46,23 @@ class NetworkGraph:
     imgsz
         Side of the square input, if it is fixed. Products with all classes are then computed in parts that
         fit in the processor's cache.
+    points
+        Operators at the outputs of layers; null: none.
     """
 
     def __init__(
-        self, graph: OnnxBuilder, tensors: Tensors, text: GraphText, imgsz: int | None = None
+        self,
+        graph: OnnxBuilder,
+        tensors: Tensors,
+        text: GraphText,
+        imgsz: int | None = None,
+        points: TensorPoints | None = None,
     ) -> None:
         self._graph = graph
         self._tensors = tensors
         self._text = text
         self._imgsz = imgsz
+        self._points = points or PlainPoints(graph)
         self._stages: list[Name] = []
 
     def levels(self, images: Name) -> list[Name]:
@@ -83,12 +92,14 @@ class NetworkGraph:
     def distances(self, index: int, level: Name) -> Name:
         """Return the distance logits of a level, (b, 64, h, w)."""
         stem = f"22.cv2.{index}"
-        return self._plain(f"{stem}.2", self.conv(f"{stem}.1", self.conv(f"{stem}.0", level)))
+        return self._plain(f"{stem}.2", self.conv(f"{stem}.1", self.conv(f"{stem}.0", level), stored=False))
 
     def hidden(self, index: int, level: Name) -> Name:
         """Return the features of a level before the product with the text, (b, c, h * w)."""
         stem = f"22.cv3.{index}"
-        return self._graph.reshape(self.conv(f"{stem}.1", self.conv(f"{stem}.0", level)), 0, 0, -1)
+        return self._graph.reshape(
+            self.conv(f"{stem}.1", self.conv(f"{stem}.0", level), stored=False), 0, 0, -1
+        )
 
     def logits(self, index: int, hidden: Name) -> Name:
         """Return the class logits of a level, (b, classes, h * w)."""
@@ -99,23 +110,27 @@ class NetworkGraph:
         """Return the largest class logit at each cell of a level, (b, h * w)."""
         return self._largest(hidden, STRIDES[index], 1, lambda x: self.logits(index, x))
 
-    def conv(self, stem: str, x: Name, stride: int = 1, *, activated: bool = True) -> Name:
-        """Add a convolution fused with its batch norm, and SiLU."""
+    def conv(
+        self, stem: str, x: Name, stride: int = 1, *, activated: bool = True, stored: bool = True
+    ) -> Name:
+        """Add a convolution fused with its batch norm, and SiLU; with ``stored`` its output is a point."""
         weight = self._get(f"{stem}.conv.weight")
         gain = self._get(f"{stem}.bn.weight") / np.sqrt(self._get(f"{stem}.bn.running_var") + EPS)
         bias = self._get(f"{stem}.bn.bias") - self._get(f"{stem}.bn.running_mean") * gain
-        x = self._convolve(x, weight * gain[:, None, None, None], bias, stride)
-        return self._graph.node("Mul", x, self._graph.node("Sigmoid", x)) if activated else x
+        x = self._convolve(stem, x, weight * gain[:, None, None, None], bias, stride)
+        if not activated:
+            return x
+        y = self._graph.node("Mul", x, self._graph.node("Sigmoid", x))
+        return self._points.store(stem, y) if stored else y
 
     def _plain(self, stem: str, x: Name) -> Name:
-        return self._convolve(x, self._get(f"{stem}.weight"), self._get(f"{stem}.bias"), 1)
+        return self._convolve(stem, x, self._get(f"{stem}.weight"), self._get(f"{stem}.bias"), 1)
 
-    def _convolve(self, x: Name, weight: np.ndarray, bias: np.ndarray, stride: int) -> Name:
+    def _convolve(self, stem: str, x: Name, weight: np.ndarray, bias: np.ndarray, stride: int) -> Name:
         side = weight.shape[-1]
-        weights = (self._graph.constant(weight), self._graph.constant(bias))
-        return self._graph.node(
-            "Conv", x, *weights, kernel_shape=[side] * 2, strides=[stride] * 2, pads=[side // 2] * 4
-        )
+        weights = (self._points.kernel(stem, weight), self._graph.constant(bias))
+        how = {"kernel_shape": [side] * 2, "strides": [stride] * 2, "pads": [side // 2] * 4}
+        return self._graph.node("Conv", x, *weights, **how)
 
     def _c2f(self, stem: str, x: Name, *, residual: bool = False, guided: bool = False) -> Name:
         """Add a C2f block; a guided one ends in text-guided attention."""
@@ -125,11 +140,14 @@ class NetworkGraph:
         number = 0
         while f"model.{stem}.m.{number}.cv1.conv.weight" in self._tensors:
             inner = f"{stem}.m.{number}"
-            y = self.conv(f"{inner}.cv2", self.conv(f"{inner}.cv1", parts[-1]))
-            parts.append(graph.node("Add", parts[-1], y) if residual else y)
+            y = self.conv(f"{inner}.cv2", self.conv(f"{inner}.cv1", parts[-1]), stored=not residual)
+            if residual:
+                y = self._points.store(f"{inner}.cv2", graph.node("Add", parts[-1], y))
+            parts.append(y)
             number += 1
         if guided:
-            parts.append(self._attention(f"{stem}.attn", parts[-1], half))
+            attended = self._attention(f"{stem}.attn", parts[-1], half)
+            parts.append(self._points.store(f"{stem}.attn", attended))
         return self.conv(f"{stem}.cv2", graph.concat(parts, 1))
 
     def _attention(self, stem: str, x: Name, channels: int) -> Name:
@@ -140,6 +158,7 @@ class NetworkGraph:
         embedded = x
         if f"model.{stem}.ec.conv.weight" in self._tensors:
             embedded = self.conv(f"{stem}.ec", x, activated=False)
+        embedded = self._points.read(embedded)
         rows = graph.reshape(embedded, 0, heads, channels // heads, -1)
         layer = ATTENTIONS.index(stem.removesuffix(".attn"))
         guides = self._text.guides[layer]
