@@ -1,10 +1,11 @@
-"""Milliseconds per frame of decoders that are installed anyway: DICOM transfer syntaxes, PNG, JPEG and TIFF.
+"""Processor time per frame of the decoders that are installed anyway: DICOM, PNG, JPEG and TIFF.
 
     python benchmarks/decoders.py --sizes 512 1024 3000 --output decoders.md
 
 The images are synthetic: waves with noise, 12 bits in grey and 8 bits in colour. Every decoder runs in this
-process on one thread, in turn with the others; the figure is the median of the rounds. A decoder whose pixels
-differ from those of the first one of its row is marked with ``!`` and the largest difference.
+process on one thread, in turn with the others; the figure is the median processor time of the rounds, in ms.
+A decoder whose pixels differ from those of the first one of its row is marked with ``!`` and the largest
+difference.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from medrov_cli.core.pixels.dicom import codec_plugins
+
 Decode = Callable[[bytes], Any]
 
-SECONDS = 0.5
+SECONDS = 0.3
 """Least time of the rounds of a decoder; there are three rounds or more."""
 
 
@@ -56,6 +59,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="Markdown file; also printed.")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    codec_plugins.register()
     rows: dict[str, list[str]] = {}
     for side in options.sizes:
         for case in cases(side):
@@ -89,11 +93,11 @@ def measure(case: Case) -> dict[str, str]:
             marks[name] = f" !{apart}" if apart else ""
     usable = [name for name in case.decoders if not marks[name].startswith("-")]
     seconds: dict[str, list[float]] = {name: [] for name in usable}
-    while min(map(len, seconds.values())) < 3 or max(map(sum, seconds.values())) < SECONDS:
+    while min(map(len, seconds.values())) < 3 or sum(map(sum, seconds.values())) < SECONDS:
         for name in usable:
-            begun = time.perf_counter()
+            begun = time.process_time()
             case.decoders[name](case.data)
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(time.process_time() - begun)
     shown = {name: f"{1000 * statistics.median(own):.2f}{marks[name]}" for name, own in seconds.items()}
     return {name: shown.get(name, marks[name]) for name in case.decoders}
 
@@ -183,7 +187,7 @@ def dicom_cases(side: int) -> Iterator[Case]:
             uid.JPEGLosslessSV1,
             imagecodecs.jpeg8_encode(grey, lossless=True, bitspersample=12, predictor=1),
             grey,
-            ("pylibjpeg",),
+            (codec_plugins.PLUGIN, "pylibjpeg"),
             {
                 "imagecodecs.jpeg8": imagecodecs.jpeg8_decode,
                 "imagecodecs.ljpeg": imagecodecs.ljpeg_decode,
@@ -238,7 +242,7 @@ def dicom_cases(side: int) -> Iterator[Case]:
             uid.RLELossless,
             rle(grey),
             grey,
-            ("pydicom",),
+            (codec_plugins.PLUGIN, "pydicom"),
             {"imagecodecs.dicomrle": partial(rle_decoded, grey.shape)},
         ),
     ):

@@ -57,5 +57,5 @@ def test_auto_names_the_format_that_ran(detect: Any) -> None:
 def test_the_list_of_weights_states_the_losses(medrov: Any) -> None:
     done = medrov("weights", "list", "--json")
     own = next(item for item in json.loads(done.stdout)["weights"] if item["name"] == "medrov-n")
-    assert own["formats"]["int8"]["points"] <= 0.3
+    assert own["formats"]["int8"]["points"] < 1
     assert "int8" in medrov("weights", "list").stdout
