@@ -4,18 +4,22 @@
 
 The series is synthetic: slices of 512 pixels and 12 bits, waves with noise, in JPEG 2000 without loss.
 Decoding alone is pydicom with its fastest decoder of this format, on as many threads as cores. ``detect`` is
-a new process with all of its output. Both run in turn; figures are medians.
+a new process with all of its output. Both run in turn; figures are medians of seconds, and of processor
+seconds with child processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +47,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = write_series(Path(folder) / "series", options.slices, options.side)
         detect(paths[0].parent, Path(folder) / "first", options.precision)
-        alone, ours = [], []
+        runs = []
         for row in range(options.rounds):
-            alone.append(decode(paths))
-            ours.append(detect(paths[0].parent, Path(folder) / f"out{row}", options.precision))
-    print(f"decoding alone, {usable_cores()} threads: {statistics.median(alone):.2f} s")
-    print(f"medrov detect, {options.precision}: {statistics.median(ours):.2f} s")
-    print(f"detect / decoding: {statistics.median(b / a for a, b in zip(alone, ours, strict=True)):.2f}")
+            target = Path(folder) / f"out{row}"
+            alone = timed(partial(decode, paths))
+            runs.append((alone, timed(partial(detect, paths[0].parent, target, options.precision))))
+    for column, unit in enumerate(("s", "processor s")):
+        alone, ours = (statistics.median(run[side][column] for run in runs) for side in (0, 1))
+        ratio = statistics.median(own[column] / other[column] for other, own in runs)
+        print(f"decoding alone, {usable_cores()} threads: {alone:.2f} {unit}")
+        print(f"medrov detect, {options.precision}: {ours:.2f} {unit}; ratio {ratio:.2f}")
 
 
 def write_series(folder: Path, slices: int, side: int) -> list[Path]:
@@ -78,12 +85,18 @@ def write_series(folder: Path, slices: int, side: int) -> list[Path]:
     return paths
 
 
-def decode(paths: list[Path]) -> float:
-    """Return the seconds of reading and decoding of all files."""
-    started = time.perf_counter()
+def timed(run: Callable[[], None]) -> tuple[float, float]:
+    """Return seconds and processor seconds, with child processes that have ended."""
+    started, before = time.perf_counter(), os.times()
+    run()
+    after = os.times()
+    return time.perf_counter() - started, sum(after[:4]) - sum(before[:4])
+
+
+def decode(paths: list[Path]) -> None:
+    """Read and decode all files."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         list(pool.map(decode_one, paths))
-    return time.perf_counter() - started
 
 
 def decode_one(path: Path) -> int:
@@ -91,12 +104,10 @@ def decode_one(path: Path) -> int:
     return int(pydicom.dcmread(path).pixel_array.size)
 
 
-def detect(folder: Path, output: Path, precision: str) -> float:
-    """Return the seconds of ``medrov detect`` on a folder."""
+def detect(folder: Path, output: Path, precision: str) -> None:
+    """Run ``medrov detect`` on a folder."""
     command = [sys.executable, "-c", _OURS, "detect", str(folder), "--output", str(output), "--offline"]
-    started = time.perf_counter()
     subprocess.run([*command, "--precision", precision], check=True, capture_output=True)  # noqa: S603
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
