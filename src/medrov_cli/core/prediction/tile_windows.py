@@ -22,7 +22,8 @@ from medrov_cli.core.settings.tile_groups import TileJob
 
 FACTORS = (2.8, 2.6, 2.4, 2.2, 2)
 """Sides of a larger model input in that of the training. Several, because one more tile in a row can cost
-what larger tiles save. Three times the side saves 1.5 % more and takes 50 MiB more memory on two cores."""
+what larger tiles save. Three times the side saves 1.5 points more, and takes 14 MiB more memory at
+100,000 x 100,000 pixels."""
 
 WORTH_ANOTHER = 0.97
 """Share of the pixels from which another size is chosen, so that most slides share a size: each is a compiled
