@@ -179,14 +179,14 @@ def _usable(stream: TextIO | None) -> TextIO:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line, print the error of a failure, and return the exit code."""
+    code: int = ExitCode.OK
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # ``| head``: no message, and nothing to flush at exit
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return ExitCode.OK
+    except OSError as error:  # ``| head``: no message; a full disk
+        console.discard_output()
+        is_read = isinstance(error, BrokenPipeError)
+        return ExitCode.OK if is_read else code or _report(_as_medrov_error(error), as_json=False)
     return code
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 import warnings
@@ -114,6 +115,13 @@ def write_data(text: str) -> None:
     """Write text to stdout unchanged, and flush."""
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def discard_output() -> None:
+    """Discard what is not yet written to stdout and stderr, so that nothing fails at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def table(*headings: str, title: str | None = None) -> Table:

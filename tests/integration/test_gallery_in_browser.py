@@ -69,6 +69,13 @@ def value(page: Page, expression: str) -> Any:
     return page.evaluate(expression)
 
 
+def scroll_to_end(page: Page) -> None:
+    """Scroll to the last card, once the page has its height, and wait until the card is drawn."""
+    settle(page)
+    page.evaluate("scrollTo(0, 1e9)")
+    settle(page)
+
+
 def text(page: Page, identity: str) -> str:
     return value(page, f"document.getElementById('{identity}').textContent")
 
@@ -99,7 +106,7 @@ def test_the_best_images_come_first_and_few_cards_are_elements(page: Page) -> No
     assert len(shown) < 80
     assert value(page, "document.querySelectorAll('#gallery rect.box').length") == 2 * len(shown)
     assert value(page, "document.querySelector('#gallery img').naturalWidth") == 80
-    page.evaluate("scrollTo(0, 1e9)")
+    scroll_to_end(page)
     assert names(page)[-1] == f"volume.nii [{SLICES - 1}]"
     assert len(names(page)) < 80
 
@@ -133,10 +140,10 @@ def test_class_modality_name_and_order(page: Page) -> None:
     choose(page, "search", "")
     page.click("empty")
     choose(page, "sort", "order")
-    page.evaluate("scrollTo(0, 1e9)")
+    scroll_to_end(page)
     assert "empty.png" in names(page)
     choose(page, "sort", "count")
-    page.evaluate("scrollTo(0, 1e9)")
+    scroll_to_end(page)
     assert names(page)[-1] == "empty.png"
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -170,7 +171,8 @@ def test_images_are_read_ahead_in_bounded_number_and_searched_in_order(tmp_path:
         assert total == 40
         searched[0] = done
 
-    search_samples(ensemble, samples, config, journal, advance)
+    stream = partial(ensemble.stream, threads=config.threads)
+    search_samples(stream, samples, config, journal, advance)
     assert [own.boxes_xyxy[0, 0] for own in journal.detections] == list(range(40))
     assert searched == [40]
     assert most[0] <= 4 + 2 * 2 + 3 + 4  # a batch, the readers' queues, and the batch in the network
@@ -201,9 +203,7 @@ def searched(
 
     with closing(DetectionJournal(path, {"batch": batch, "images": len(samples)}, resume=resume)) as journal:
         config = settings_of(path, batch=batch)
-        search_samples(
-            ensemble, samples, config, journal, lambda done, total, _: progress.append((done, total))
-        )
+        search_samples(partial(ensemble.stream, threads=config.threads), samples, config, journal, advance)
     return batches, progress, journal
 
 

@@ -93,7 +93,7 @@ def _prepare(folder: StoredFolder, token: Path, last: str, *, resume: bool, over
         shutil.rmtree(folder.local, ignore_errors=True)
     elif objects:
         claimed = folder.read_claim()
-        if claimed and token.is_file() and token.read_text() == claimed:
+        if claimed and token.is_file() and token.read_bytes() == claimed.encode():
             folder.trust({name: size for name, size in objects.items() if not name.startswith(HIDDEN)})
         else:
             folder.download(objects)
