@@ -342,6 +342,7 @@ def test_a_limit_for_absent_classes(medrov: Any, dataset: Path, tmp_path: Path) 
     assert "--absent-limit 0 is not reached" in fitted("--absent-limit", 0).stderr
 
 
+@pytest.mark.slow
 def test_fit_writes_weights_that_detect_uses(
     medrov: Any, dataset: Path, weights: Path, tmp_path: Path
 ) -> None:

@@ -110,6 +110,7 @@ def ap_of_classes(report: dict[str, Any]) -> dict[str, float]:
     ],
     ids=["onnx", "onnx by openvino", "openvino", "open"],
 )
+@pytest.mark.slow
 def test_it_is_as_good_as_the_weights(
     judge: Any, workshop: Workshop, to: str, engine: str, settings: dict[str, Any]
 ) -> None:
@@ -141,12 +142,14 @@ def test_int8_beside_the_weights(judge: Any, workshop: Workshop, tmp_path: Path)
     assert report["comparison"]["metrics"]["mAP50"]["interval"]
 
 
+@pytest.mark.slow
 def test_an_open_model_takes_other_names(judge: Any, workshop: Workshop) -> None:
     report = judge(workshop.export("onnx", is_open=True).output, "--synonyms")
     by_name = report["synonyms"]["classes"]["red blood cell"]["names"]
     assert by_name["red blood cell"] != by_name["erythrocyte"]
 
 
+@pytest.mark.slow
 def test_classes_are_found_by_name_whatever_their_order(judge: Any, workshop: Workshop, known: Path) -> None:
     expected = ap_of_classes(judge(workshop.export("onnx").output))
     source = json.loads((workshop.folder / "known" / "annotations.json").read_text(encoding="utf-8"))
@@ -163,6 +166,7 @@ def test_classes_are_found_by_name_whatever_their_order(judge: Any, workshop: Wo
     assert report["warnings"] == ["model.onnx does not have pancreas: they count as not found"]
 
 
+@pytest.mark.slow
 def test_a_suppression_inside_is_said(judge: Any, workshop: Workshop) -> None:
     report = judge(workshop.export("onnx", nms=True).output)
     assert "contains suppression" in report["warnings"][0]

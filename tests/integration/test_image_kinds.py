@@ -206,6 +206,7 @@ def test_exported_models_carry_the_kinds(
         np.testing.assert_array_equal(carried.tensors.as_arrays()[name], array)
 
 
+@pytest.mark.slow
 def test_torchscript_has_the_pooled_features(medrov: Any, fitted: Fitted, tmp_path: Path) -> None:
     import torch
 

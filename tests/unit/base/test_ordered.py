@@ -121,6 +121,7 @@ def read_interrupted_at(step: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_an_interruption_at_any_line_ends_the_reader() -> None:
     before = threading.active_count()
     steps = itertools.takewhile(read_interrupted_at, itertools.count())

@@ -484,6 +484,7 @@ def test_names_of_many_sizes_are_slanted_to_stay_apart(tmp_path: Path, bins: int
     assert all(re.findall(r"rotate\(-35\)", n.get("transform", "")) == [angle] * bool(angle) for n in labels)
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = image_file(tmp_path)
     report = full_report(9)

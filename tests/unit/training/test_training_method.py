@@ -63,6 +63,7 @@ def run_and_state(
 
 @pytest.mark.parametrize("teacher", list(Teacher))
 @pytest.mark.parametrize("unknown_objects", [False, True])
+@pytest.mark.slow
 def test_with_a_threshold_above_one_training_is_the_same_to_the_bit(
     config: TrainSettings, tmp_path: Path, teacher: Teacher, unknown_objects: bool
 ) -> None:

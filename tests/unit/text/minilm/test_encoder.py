@@ -73,6 +73,7 @@ def reference() -> Reference:
     [[text for entry in lexicon() for text in entry.texts][::4], ODD, LONG],
     ids=["lexicon", "odd", "long"],
 )
+@pytest.mark.slow
 def test_embeddings_are_those_of_transformers(
     minilm: TextEncoder, reference: Reference, texts: list[str]
 ) -> None:
