@@ -61,6 +61,7 @@ def test_doctor_without_any_engine_fails(medrov: Medrov, monkeypatch: pytest.Mon
     assert engines == {"openvino": False, "onnx": True, "torch": False}
 
 
+@pytest.mark.slow
 def test_prepared_cache_is_complete(medrov: Medrov, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run after ``weights prepare`` writes nothing to the cache, also with the requested class."""
     monkeypatch.setattr("medrov_cli.core.base.files._SETTLED_NS", 0)

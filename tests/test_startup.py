@@ -103,6 +103,7 @@ def test_the_entry_of_a_package_imports_no_framework(module: str) -> None:
 
 
 @pytest.mark.parametrize("threads", [None, "3"])
+@pytest.mark.slow
 def test_ultralytics_does_not_take_our_cores_away(threads: str | None) -> None:
     script = "import os, medrov_cli.core.model.blocks; print(os.environ.get('OMP_NUM_THREADS'))"
     own = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

@@ -11,6 +11,7 @@ import text_encoder
 from benchmark_documents import measured, sections
 
 
+@pytest.mark.slow
 def test_the_text_side(script: Any, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
     monkeypatch.setenv("MEDROV_CACHE", str(cache))

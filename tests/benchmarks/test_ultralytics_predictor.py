@@ -114,6 +114,7 @@ def test_its_predictor_finds_what_ours_finds(
     assert compared >= 0.9 * total
 
 
+@pytest.mark.slow
 def test_torch_and_opencv_have_their_threads_afterwards(
     predictor: UltralyticsPredictor, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from conftest import Medrov
 
 
+@pytest.mark.slow
 def test_the_document(medrov: Medrov, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ("data", "phantom", "-o", out, "--count", 2, "--seed", 3, "--modality", "fundoscopy, X-Ray")

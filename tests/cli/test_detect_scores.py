@@ -67,6 +67,7 @@ def test_conf_is_in_the_unit_of_the_shown_score(medrov: Any) -> None:
     assert high == [found for found in low if found["score"] >= 0.9]
 
 
+@pytest.mark.slow
 def test_synonyms_share_a_calibration_and_other_texts_take_the_pooled_one(
     medrov: Any, calibration: CalibrationInfo
 ) -> None:

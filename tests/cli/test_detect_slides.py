@@ -307,6 +307,7 @@ def test_a_size_of_pixels_without_sense_is_a_warning(medrov: Medrov) -> None:
     assert json.loads(refused.stdout)["error"]["code"] == "bad_metadata"
 
 
+@pytest.mark.slow
 def test_annotations_of_a_slide_name_its_series(medrov: Medrov) -> None:
     (path,) = write_dicom_slide(Path("in"), draw(100, 150, [(20, 20, 30, 30)]))
     assert medrov("detect", "in", "--tile", "64", "-o", "out", "--format", "ann,sr").exit_code == 0

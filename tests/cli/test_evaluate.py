@@ -68,6 +68,7 @@ def write(path: Path, document: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_detector(medrov: Any, dataset: Path, weights: Path, tmp_path: Path) -> None:
     options = ("--weights", weights, *QUICK, "--output", tmp_path / "out", "--synonyms", "--verify")
     done = medrov("eval", dataset, *options, "--json")
@@ -215,6 +216,7 @@ def test_lines_for_people(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     assert "mAP50 base 1.000, novel 1.000, harmonic 1.000" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_a_bootstrap_there_are_no_intervals(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "p.json", perfect(medrov, dataset, tmp_path))
     options = ("--predictions", file, "--split", "val", "--bootstrap", 0)

@@ -21,6 +21,8 @@ from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
 from medrov_cli.core.settings.values import parse_classes
 from medrov_cli.core.weights.container import sha256_of
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "medrov.eval-1.schema.json").read_text(encoding="utf-8"))
 
 FOLDED = {"classes": parse_classes("lung nodule, polyp, red blood cell/erythrocyte")}
@@ -110,7 +112,6 @@ def ap_of_classes(report: dict[str, Any]) -> dict[str, float]:
     ],
     ids=["onnx", "onnx by openvino", "openvino", "open"],
 )
-@pytest.mark.slow
 def test_it_is_as_good_as_the_weights(
     judge: Any, workshop: Workshop, to: str, engine: str, settings: dict[str, Any]
 ) -> None:
@@ -132,7 +133,6 @@ def test_it_is_as_good_as_the_weights(
     assert report["operating_points"]["origin"] == expected["operating_points"]["origin"]
 
 
-@pytest.mark.slow
 def test_int8_beside_the_weights(judge: Any, workshop: Workshop, tmp_path: Path) -> None:
     judge(workshop.weights, "--output", tmp_path / "fp32")
     model = workshop.export("openvino", "int8").output
@@ -142,14 +142,12 @@ def test_int8_beside_the_weights(judge: Any, workshop: Workshop, tmp_path: Path)
     assert report["comparison"]["metrics"]["mAP50"]["interval"]
 
 
-@pytest.mark.slow
 def test_an_open_model_takes_other_names(judge: Any, workshop: Workshop) -> None:
     report = judge(workshop.export("onnx", is_open=True).output, "--synonyms")
     by_name = report["synonyms"]["classes"]["red blood cell"]["names"]
     assert by_name["red blood cell"] != by_name["erythrocyte"]
 
 
-@pytest.mark.slow
 def test_classes_are_found_by_name_whatever_their_order(judge: Any, workshop: Workshop, known: Path) -> None:
     expected = ap_of_classes(judge(workshop.export("onnx").output))
     source = json.loads((workshop.folder / "known" / "annotations.json").read_text(encoding="utf-8"))
@@ -166,7 +164,6 @@ def test_classes_are_found_by_name_whatever_their_order(judge: Any, workshop: Wo
     assert report["warnings"] == ["model.onnx does not have pancreas: they count as not found"]
 
 
-@pytest.mark.slow
 def test_a_suppression_inside_is_said(judge: Any, workshop: Workshop) -> None:
     report = judge(workshop.export("onnx", nms=True).output)
     assert "contains suppression" in report["warnings"][0]
@@ -174,7 +171,6 @@ def test_a_suppression_inside_is_said(judge: Any, workshop: Workshop) -> None:
     assert 0 < report["predictions"]["detections"] < whole["predictions"]["detections"]
 
 
-@pytest.mark.slow
 def test_resume_goes_on_with_the_same_model_alone(judge: Any, workshop: Workshop, tmp_path: Path) -> None:
     folded, is_open = workshop.export("onnx").output, workshop.export("onnx", is_open=True).output
     first = judge(folded, "--output", tmp_path / "out")

@@ -106,6 +106,7 @@ def in_second(box: tuple[float, ...]) -> bool:
     return x >= 180 and y >= 100 and x - 180 + y - 100 < 220
 
 
+@pytest.mark.slow
 def test_regions_are_scored_by_the_centres_of_objects(medrov: Medrov, dataset: Path) -> None:
     found = medrov("eval", dataset, "--output", "out", "--verify", "--json", *QUICK)
     assert found.exit_code == 0, found.stderr
@@ -137,6 +138,7 @@ def test_regions_are_scored_by_the_centres_of_objects(medrov: Medrov, dataset: P
     assert min(own["bbox"][0] for own in document["annotations"] if own["image_id"] == 2) < 30
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on(medrov: Medrov, dataset: Path) -> None:
     assert medrov("eval", dataset, "--output", "whole", *QUICK).exit_code == 0
     Path("out").mkdir()

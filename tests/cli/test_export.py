@@ -89,6 +89,7 @@ def unmatched(these: dict[str, Any], others: dict[str, Any], gaps: list[float]) 
     return alone
 
 
+@pytest.mark.slow
 def test_the_document_says_all(export: Any, workshop: Workshop, tmp_path: Path) -> None:
     done = export("--to", "onnx", "-o", tmp_path / "new" / "tiny.onnx", "--json")
     assert done.exit_code == 0, done.stderr
@@ -111,6 +112,7 @@ def test_the_document_says_all(export: Any, workshop: Workshop, tmp_path: Path) 
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["tiny.json", "tiny.onnx"]
 
 
+@pytest.mark.slow
 def test_a_person_sees_a_table(export: Any, tmp_path: Path) -> None:
     done = export("--to", "openvino", "--precision", "bf16", "-o", tmp_path / "ir")
     if "does not compute in bf16" in done.stderr:
@@ -313,6 +315,7 @@ def test_torch_export_carries_its_metadata(workshop: Workshop, is_open: bool) ->
     assert str(ROOT).encode() not in made.output.read_bytes()
 
 
+@pytest.mark.slow
 def test_torchscript_names_its_successor(export: Any, tmp_path: Path) -> None:
     done = export("--to", "torchscript", "-o", tmp_path / "tiny.torchscript")
     assert done.exit_code == 0, done.stderr
@@ -337,6 +340,7 @@ def test_equal_exports_have_equal_bytes(workshop: Workshop, to: str, precision: 
     assert first.document["files"] == second.document["files"]
 
 
+@pytest.mark.slow
 def test_what_does_not_answer_alike_is_not_written(
     export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +390,7 @@ def test_contradictions_name_the_option(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_is_there_is_replaced_only_if_told(export: Any, tmp_path: Path) -> None:
     target = tmp_path / "tiny.onnx"
     target.write_bytes(b"mine")
@@ -396,6 +401,7 @@ def test_what_is_there_is_replaced_only_if_told(export: Any, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("to", "name"), [("onnx", "tiny.onnx"), ("openvino", "tiny")])
+@pytest.mark.slow
 def test_export_removes_what_a_killed_one_left(export: Any, tmp_path: Path, to: str, name: str) -> None:
     """It left its working folder, and was killed while it moved the files of a folder."""
     left = tmp_path / f".{name}.tmp" / "model.bin"
@@ -499,6 +505,7 @@ def test_detect_imports_no_torch_for_it(workshop: Workshop, images: Path) -> Non
     assert done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_nothing_is_sent(workshop: Workshop, tmp_path: Path) -> None:
     code = (
         "import multiprocessing, os, socket, sys\n"
@@ -521,6 +528,7 @@ def test_nothing_is_sent(workshop: Workshop, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("classes", [(), ("--classes", "polyp,lung nodule")], ids=["alone", "with texts"])
+@pytest.mark.slow
 def test_exported_model_has_learned_classes(
     classes: tuple[str, ...], export: Any, medrov: Medrov, workshop: Workshop, images: Path, tmp_path: Path
 ) -> None:

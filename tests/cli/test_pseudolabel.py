@@ -239,6 +239,7 @@ def test_shards_share_a_folder_that_a_whole_run_needs_alone(
     lock.release()
 
 
+@pytest.mark.slow
 def test_views_and_weights_that_must_agree(medrov: Any, dataset: Path, weights: Path, tmp_path: Path) -> None:
     other = write_eager_detector(tmp_path / "other.safetensors", seed=1)
     options = (

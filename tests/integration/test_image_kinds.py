@@ -26,6 +26,8 @@ from medrov_cli.core.settings.io_groups import DatasetSettings
 from medrov_cli.core.weights.container import load_kinds, load_tensors, verify
 from source_folders import Picture, write_source
 
+pytestmark = pytest.mark.slow
+
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 
@@ -206,7 +208,6 @@ def test_exported_models_carry_the_kinds(
         np.testing.assert_array_equal(carried.tensors.as_arrays()[name], array)
 
 
-@pytest.mark.slow
 def test_torchscript_has_the_pooled_features(medrov: Any, fitted: Fitted, tmp_path: Path) -> None:
     import torch
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.pixels.stored import stored_pixels
@@ -20,6 +21,7 @@ from medrov_cli.core.settings.tile_groups import TileJob, TileSettings, parse_ti
 SMEAR = Path(__file__).parents[2] / "examples" / "blood_smear.png"
 
 
+@pytest.mark.slow
 def test_larger_model_inputs_find_what_single_tiles_find() -> None:
     smear = cv2.resize(stored_pixels(SMEAR), (160, 120), interpolation=cv2.INTER_AREA)
     image = np.ascontiguousarray(np.tile(smear, (5, 4, 1)))

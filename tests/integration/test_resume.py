@@ -114,6 +114,7 @@ def config_for(weights: Path, output: str, **changes: Any) -> DetectSettings:
 
 
 @pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.slow
 def test_a_run_goes_on_from_a_cut_at_any_byte(mixed: Path, weights: Path, batch: int) -> None:
     records: list[dict[str, Any]] = []
     summary = run_detection(config_for(weights, "whole", batch=batch), on_record=records.append)

@@ -87,6 +87,7 @@ def test_memory_of_this_process() -> None:
     assert is_whole == "True"
 
 
+@pytest.mark.slow
 def test_phantoms_are_of_all_modalities_and_the_same_every_time(tmp_path: Path) -> None:
     paths = write_phantoms(tmp_path / "a", 9, raster=False, advance=lambda *_: None)
     assert [Path(path).suffix for path in paths] == [".dcm", *[".png"] * 8]

@@ -98,6 +98,7 @@ def test_a_run_goes_on_with_its_own_folder_alone(tmp_path: Path) -> None:
     run_phantoms(replace(config, modalities=(Modality.XRAY,)))  # another folder
 
 
+@pytest.mark.slow
 def test_masks_have_the_boxes_of_the_drawings(tmp_path: Path) -> None:
     modalities = (Modality.XRAY, Modality.FUNDOSCOPY)
     sources = run_phantoms(PhantomSettings(tmp_path, count=2, modalities=modalities, format="masks"))

@@ -153,6 +153,7 @@ def test_images_can_be_elsewhere(data: Path, tmp_path: Path) -> None:
     assert names[0] == f"smear/images/{IMAGES['train'] + 1}.png"
 
 
+@pytest.mark.slow
 def test_training_learns_from_them(tmp_path: Path) -> None:
     """The same run with and without the labels of ``nuclei`` in another source's images differs by them."""
     config = dataclasses.replace(quick_config(tmp_path), epochs=1, close_mosaic=0)

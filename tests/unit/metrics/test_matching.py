@@ -42,6 +42,7 @@ def test_equal_to_pycocotools(
     assert_equal_to_pycocotools(table, classes, max_det)
 
 
+@pytest.mark.slow
 def test_equal_to_pycocotools_in_a_crowd_of_small_objects() -> None:
     table = random_table(np.random.default_rng(0), 2, 1, 900, 2000, grid=False)
     assert_equal_to_pycocotools(table, 1, 300)

@@ -58,6 +58,7 @@ def test_what_medrov_n_was_trained_on_stays_as_it_is(name: str) -> None:
 @each_kind
 @few_seeds
 @given(seed=SEEDS)
+@pytest.mark.slow
 def test_boxes_are_those_of_masks_inside_an_8_bit_picture(kind: PhantomKind, seed: int) -> None:
     phantom = kind.draw(seed)
     assert phantom.modality is kind.modality
@@ -116,6 +117,7 @@ def test_a_windowed_slice_has_the_objects_of_the_slice_in_hu() -> None:
 
 @few_seeds
 @given(seed=SEEDS)
+@pytest.mark.slow
 def test_a_radiograph_has_two_lungs_and_a_heart(seed: int) -> None:
     phantom = chest_xray(seed)
     (right,), (left,), (heart,) = (_named(phantom, n) for n in ("right lung", "left lung", "heart"))
@@ -138,6 +140,7 @@ def test_a_tumour_is_bright_and_inside_the_brain(seed: int) -> None:
         assert np.median(grey[ring]) > 45  # brain, and not the black around the head
 
 
+@pytest.mark.slow
 def test_some_heads_and_necks_have_nothing() -> None:
     for draw in (brain_mri, thyroid_ultrasound):
         counts = [len(draw(seed).objects) for seed in range(40)]

@@ -59,6 +59,7 @@ def write(path: Path, fault: bytes = b"") -> Path:
         (faults.MEMORY, ErrorCode.TOO_LARGE),
     ],
 )
+@pytest.mark.slow
 def test_fault_of_a_decoder_is_an_error_and_the_next_image_is_read(
     tmp_path: Path, fault: bytes, code: ErrorCode
 ) -> None:
@@ -84,6 +85,7 @@ def write_video(path: Path) -> Path:
 
 @pytest.mark.usefixtures("_crashing")
 @pytest.mark.parametrize("fault", [faults.ABORT, faults.HANG], ids=["abort", "hang"])
+@pytest.mark.slow
 def test_fault_within_an_animation_or_a_video_is_an_error(tmp_path: Path, fault: bytes) -> None:
     assert error_of(write_webp(tmp_path / "bad.webp", fault)).code is ErrorCode.DECODE_FAILED
     assert error_of(write_video(tmp_path / f"bad{fault.decode()}.avi")).code is ErrorCode.DECODE_FAILED

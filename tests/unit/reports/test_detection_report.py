@@ -9,6 +9,8 @@ import re
 import tracemalloc
 from pathlib import Path
 
+import pytest
+
 from detect_fixtures import folder_bytes
 from medrov_cli.core.reports.detection_report import (
     MAX_DETECTIONS,
@@ -96,6 +98,7 @@ def test_many_detections_of_an_image_are_limited_and_counted(tmp_path: Path) -> 
     assert (len(row[11]), row[12]) == (MAX_DETECTIONS, MAX_DETECTIONS + 7)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     peaks = []
     for count in (1_000, 8_000):

@@ -178,6 +178,7 @@ def test_differences_whose_interval_excludes_zero_have_a_sign(tmp_path: Path) ->
     assert "−0.100" in text
 
 
+@pytest.mark.slow
 def test_many_classes_give_percent_in_the_matrix_and_counts_on_hovering(tmp_path: Path) -> None:
     report = full_report(41)
     counts = [[0] * 42 for _ in range(42)]
@@ -466,6 +467,7 @@ def test_many_classes_have_a_small_plot_each(tmp_path: Path) -> None:
     assert sum(text.startswith("organ number") for text in svg_texts(tmp_path / "absent.svg")) <= 8
 
 
+@pytest.mark.slow
 def test_the_share_found_is_written_over_each_size(tmp_path: Path) -> None:
     write_plots(tmp_path, full_report())
     texts = svg_texts(tmp_path / "sizes.svg")

@@ -204,6 +204,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config: TrainSettings) -> None:
         run_training(dataclasses.replace(config, schedule=absurd, resume=True))
 
 
+@pytest.mark.slow
 def test_no_memory_is_said_clearly_and_can_be_resumed(
     config: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

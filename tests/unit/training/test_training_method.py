@@ -86,6 +86,7 @@ def tiny_clip(tmp_path: Path) -> Path:
     return write_clip(folder)
 
 
+@pytest.mark.slow
 def test_pseudo_labels_are_learned_from_and_counted(config: TrainSettings, tmp_path: Path) -> None:
     plain, before = run_and_state(config)
     rules = ProposalSettings(first_epoch=1, min_score=0.0, candidate_score=0.0)
@@ -163,6 +164,7 @@ def test_unknown_objects_want_an_image_tower(config: TrainSettings) -> None:
     ],
     ids=["random", "federated", "background", "hard"],
 )
+@pytest.mark.slow
 def test_each_kind_of_negative_makes_a_difference(
     config: TrainSettings, tmp_path: Path, one: dict[str, bool], other: dict[str, bool]
 ) -> None:
@@ -199,6 +201,7 @@ def test_the_background_stays_with_the_weights(config: TrainSettings, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["box", "text", "distribution"])
+@pytest.mark.slow
 def test_a_gain_weighs_its_term_alone(config: TrainSettings, tmp_path: Path, name: str) -> None:
     losses = []
     for gain in (getattr(config.gains, name), 0.0):
@@ -254,6 +257,7 @@ def test_a_teacher_of_another_text_encoder_is_refused(whole_config: TrainSetting
     assert not whole_config.output.exists()
 
 
+@pytest.mark.slow
 def test_novel_classes_are_held_out_and_reported(config: TrainSettings) -> None:
     plain = run_training(config).history[-1]
     assert plain["novel"] is None

@@ -74,6 +74,7 @@ def by_graph(tensors: Arrays, form: GraphForm, pixels: np.ndarray, text: np.ndar
 
 
 @pytest.mark.parametrize("scale", ["n", "s", "m", "l", "x"])
+@pytest.mark.slow
 def test_every_scale_gives_what_torch_gives(scale: str) -> None:
     detector = detector_of(scale, adapter=False)
     boxes, scores = by_torch(detector, images())

@@ -41,6 +41,7 @@ def detector_of(tensors: dict[str, np.ndarray], scale: str) -> Detector:
 
 
 @pytest.mark.parametrize("scale", ["s", "l"])
+@pytest.mark.slow
 def test_outputs_equal_those_of_ultralytics(scale: str, tmp_path: Path) -> None:
     path = world_checkpoint(tmp_path / "medrov.pt", scale)
     reference = torch.load(path, weights_only=False)["ema"].float().eval()
