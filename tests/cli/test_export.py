@@ -25,6 +25,8 @@ from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.weights.container import sha256_of
 from tolerances import BOX_ATOL_PX, SCORE_ATOL
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "medrov.export-1.schema.json").read_text(encoding="utf-8"))
 
 
@@ -89,7 +91,6 @@ def unmatched(these: dict[str, Any], others: dict[str, Any], gaps: list[float]) 
     return alone
 
 
-@pytest.mark.slow
 def test_the_document_says_all(export: Any, workshop: Workshop, tmp_path: Path) -> None:
     done = export("--to", "onnx", "-o", tmp_path / "new" / "tiny.onnx", "--json")
     assert done.exit_code == 0, done.stderr
@@ -112,7 +113,6 @@ def test_the_document_says_all(export: Any, workshop: Workshop, tmp_path: Path) 
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["tiny.json", "tiny.onnx"]
 
 
-@pytest.mark.slow
 def test_a_person_sees_a_table(export: Any, tmp_path: Path) -> None:
     done = export("--to", "openvino", "--precision", "bf16", "-o", tmp_path / "ir")
     if "does not compute in bf16" in done.stderr:
@@ -127,7 +127,6 @@ def test_a_person_sees_a_table(export: Any, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("to", "settings"),
     [
@@ -181,7 +180,6 @@ def test_a_model_of_any_size_runs_at_another(medrov: Medrov, workshop: Workshop,
     assert_alike(found, detections(medrov, workshop.weights, images, *options))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_suppression_inside_gives_what_detect_gives(
     medrov: Medrov, workshop: Workshop, images: Path, to: str
@@ -196,7 +194,6 @@ def test_suppression_inside_gives_what_detect_gives(
     assert_alike(found, detections(medrov, workshop.weights, images, *options))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("opset", "ir"), [(None, 8), (13, 7), (17, 8), (18, 8), (21, 10)])
 def test_operator_set_is_the_given_one(workshop: Workshop, opset: int | None, ir: int) -> None:
     """The oldest ONNX Runtime that knows an operator set knows the IR version that came with it."""
@@ -223,7 +220,6 @@ def test_other_programs_get_padded_rows(workshop: Workshop) -> None:
     np.testing.assert_array_equal(rows[0, :, 5], alone[0, :, 5])
 
 
-@pytest.mark.slow
 def test_classes_of_the_user_are_worked_in(medrov: Medrov, workshop: Workshop, images: Path) -> None:
     from medrov_cli.core.settings.values import parse_classes
 
@@ -249,7 +245,6 @@ def test_an_open_model_takes_any_classes(medrov: Medrov, workshop: Workshop, ima
 
 
 @pytest.mark.parametrize("to", ["openvino", "onnx"])
-@pytest.mark.slow
 def test_int8_states_its_loss(medrov: Medrov, workshop: Workshop, images: Path, to: str) -> None:
     made = workshop.export(to, "int8")
     parity = made.document["parity"]
@@ -268,7 +263,6 @@ def test_int8_states_its_loss(medrov: Medrov, workshop: Workshop, images: Path, 
     assert done.exit_code == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("to", "precision"), [("onnx", "fp16"), ("openvino", "fp16"), ("torchscript", "fp32")]
 )
@@ -280,7 +274,6 @@ def test_other_forms_pass_the_check(workshop: Workshop, to: str, precision: str)
         assert made.bytes < 0.6 * workshop.export(to).bytes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_open", [False, True])
 def test_torchscript_carries_its_metadata(workshop: Workshop, is_open: bool) -> None:
     import torch
@@ -296,7 +289,6 @@ def test_torchscript_carries_its_metadata(workshop: Workshop, is_open: bool) -> 
     assert str(ROOT).encode() not in made.output.read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_open", [False, True])
 def test_torch_export_carries_its_metadata(workshop: Workshop, is_open: bool) -> None:
     import torch
@@ -315,7 +307,6 @@ def test_torch_export_carries_its_metadata(workshop: Workshop, is_open: bool) ->
     assert str(ROOT).encode() not in made.output.read_bytes()
 
 
-@pytest.mark.slow
 def test_torchscript_names_its_successor(export: Any, tmp_path: Path) -> None:
     done = export("--to", "torchscript", "-o", tmp_path / "tiny.torchscript")
     assert done.exit_code == 0, done.stderr
@@ -328,9 +319,9 @@ def test_torchscript_names_its_successor(export: Any, tmp_path: Path) -> None:
     [
         ("onnx", "fp32"),
         ("openvino", "fp32"),
-        pytest.param("openvino", "int8", marks=pytest.mark.slow),
+        pytest.param("openvino", "int8"),
         ("torchscript", "fp32"),
-        pytest.param("torch_export", "fp32", marks=pytest.mark.slow),
+        pytest.param("torch_export", "fp32"),
     ],
 )
 def test_equal_exports_have_equal_bytes(workshop: Workshop, to: str, precision: str) -> None:
@@ -340,7 +331,6 @@ def test_equal_exports_have_equal_bytes(workshop: Workshop, to: str, precision: 
     assert first.document["files"] == second.document["files"]
 
 
-@pytest.mark.slow
 def test_what_does_not_answer_alike_is_not_written(
     export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,7 +380,6 @@ def test_contradictions_name_the_option(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_what_is_there_is_replaced_only_if_told(export: Any, tmp_path: Path) -> None:
     target = tmp_path / "tiny.onnx"
     target.write_bytes(b"mine")
@@ -401,7 +390,6 @@ def test_what_is_there_is_replaced_only_if_told(export: Any, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("to", "name"), [("onnx", "tiny.onnx"), ("openvino", "tiny")])
-@pytest.mark.slow
 def test_export_removes_what_a_killed_one_left(export: Any, tmp_path: Path, to: str, name: str) -> None:
     """It left its working folder, and was killed while it moved the files of a folder."""
     left = tmp_path / f".{name}.tmp" / "model.bin"
@@ -505,7 +493,6 @@ def test_detect_imports_no_torch_for_it(workshop: Workshop, images: Path) -> Non
     assert done.stdout.strip()
 
 
-@pytest.mark.slow
 def test_nothing_is_sent(workshop: Workshop, tmp_path: Path) -> None:
     code = (
         "import multiprocessing, os, socket, sys\n"
@@ -528,7 +515,6 @@ def test_nothing_is_sent(workshop: Workshop, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("classes", [(), ("--classes", "polyp,lung nodule")], ids=["alone", "with texts"])
-@pytest.mark.slow
 def test_exported_model_has_learned_classes(
     classes: tuple[str, ...], export: Any, medrov: Medrov, workshop: Workshop, images: Path, tmp_path: Path
 ) -> None:
