@@ -319,9 +319,9 @@ def test_torchscript_names_its_successor(export: Any, tmp_path: Path) -> None:
     [
         ("onnx", "fp32"),
         ("openvino", "fp32"),
-        pytest.param("openvino", "int8"),
+        ("openvino", "int8"),
         ("torchscript", "fp32"),
-        pytest.param("torch_export", "fp32"),
+        ("torch_export", "fp32"),
     ],
 )
 def test_equal_exports_have_equal_bytes(workshop: Workshop, to: str, precision: str) -> None:

@@ -69,6 +69,15 @@ def value(page: Page, expression: str) -> Any:
     return page.evaluate(expression)
 
 
+def click_first(page: Page, selector: str) -> None:
+    """Click on the first element of a selector, once it is drawn."""
+    page.evaluate(
+        "new Promise(done => { const look = () => {"
+        f" const e = document.querySelector({json.dumps(selector)});"
+        " if (e) { e.click(); done(0); } else requestAnimationFrame(look); }; look(); })"
+    )
+
+
 def scroll_to_end(page: Page) -> None:
     """Scroll to the last card, once the page has its height, and wait until the card is drawn."""
     settle(page)
@@ -174,7 +183,7 @@ def test_keys_move_open_and_zoom(page: Page) -> None:
 
 
 def test_boxes_lie_on_the_picture(page: Page) -> None:
-    page.evaluate("document.querySelector('#gallery .card').click()")
+    click_first(page, "#gallery .card")
     picture, box = value(
         page,
         "['#picture', '#boxes rect.box.chosen'].map(s => document.querySelector(s).getBoundingClientRect())"
@@ -192,7 +201,7 @@ def test_findings_open_the_key_slice_and_scroll_through_the_volume(page: Page) -
     assert "polyp" in row
     assert "4–6" in row
     assert "15.0 × 10.0 × 6.0" in row
-    page.evaluate("document.querySelector('#findings button').click()")
+    click_first(page, "#findings button")
     assert text(page, "name") == "volume.nii [4]"
     assert text(page, "slice-value") == f"5 of {SLICES}"
     assert "finding 1" in text(page, "detections")
@@ -215,7 +224,7 @@ def test_failures_have_reason_and_hint(page: Page) -> None:
 def test_decisions_by_keys_are_saved_and_outlive_the_page(
     page: Page, reports: dict[str, Path], tmp_path: Path
 ) -> None:
-    page.evaluate("document.querySelector('#gallery .card').click()")
+    click_first(page, "#gallery .card")
     page.press("a", "r", "ArrowRight", "l")
     assert value(page, "document.activeElement.id") == "classes"
     page.evaluate(f"document.getElementById('classes').value = {json.dumps(HOSTILE)}")
@@ -225,7 +234,7 @@ def test_decisions_by_keys_are_saved_and_outlive_the_page(
     page.press("ArrowLeft")
     assert value(page, "document.querySelectorAll('#boxes rect.box.rejected').length") == 1
     page.open(reports["folder"])
-    page.evaluate("document.querySelector('#gallery .card').click()")
+    click_first(page, "#gallery .card")
     assert text(page, "decided").startswith("3 decided")
     page.press("n")
     assert text(page, "name") == f"case/{COUNT - 1:05d}.png"  # its second detection is undecided
@@ -260,7 +269,7 @@ def test_one_file_works_alone_after_a_move(tab: Page, reports: dict[str, Path], 
     end = time.monotonic() + SOON
     while value(page, "document.querySelector('#gallery img').naturalWidth") != 80:
         assert time.monotonic() < end
-    page.evaluate("document.querySelector('#gallery .card').click()")
+    click_first(page, "#gallery .card")
     assert text(page, "name") == f"{HOSTILE}.png"
     assert next(steps, None) is None
 
