@@ -7,33 +7,29 @@
     python benchmarks/cluster.py listing --inputs 10000000
 
 ``overhead`` runs stand-in workers, which return a record at once, with all that the driver does: blocks,
-order, journal. It subtracts the time in which one process writes the same records. ``efficiency`` runs
-``detect`` on a folder in this process with two streams, and on two workers with one core each, in turns. A
-rate counts the images between the first record and the last, and the time of the processors between them,
-which other programs of the machine change less than the rate. ``listing`` reads a list of names, cuts it into
-blocks, and writes a record of each by a stand-in in this process: it measures time and memory of the driver.
+order, journal. It subtracts the time in which one process writes the same records. ``efficiency`` runs the
+command ``detect`` on a folder in one process with two streams, and on two workers with one core each.
+``listing`` reads a list of names, cuts it into blocks, and writes a record of each by a stand-in in this
+process: it measures time and memory of the driver.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.detection.cluster_search import ClusterSearch, InputBlock, WorkerSettings
 from medrov_cli.core.detection.detect_run import DetectRun
 from medrov_cli.core.detection.open_detector import OpenedModel
-from medrov_cli.core.detection.run import run_detection
 from medrov_cli.core.pixels.inputs import Input, find_inputs
 from medrov_cli.core.records.frame import ModelIdentity
 from medrov_cli.core.settings.cluster_groups import ClusterPlace, ClusterSettings
@@ -118,46 +114,38 @@ def measure_overhead(count: int) -> dict[str, Any]:
 
 
 def measure_efficiency(folder: Path, rounds: int) -> dict[str, Any]:
-    """Return the images per second of one process with two streams, and of two workers."""
-    one = DetectSettings(inputs=(str(folder),))
-    many = replace(one, cluster=ClusterSettings(on=ClusterPlace(), workers=WORKERS))
-    rates: dict[str, list[float]] = {"one process": [], "workers": []}
-    costs: dict[str, list[float]] = {"one process": [], "workers": []}
+    """Return the images per second of one process with two streams, and of two workers.
+
+    Each is the difference between two commands, on all images and on a quarter of them, so that starts of
+    programs, models and workers do not count.
+    """
+    paths = [str(path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    lists = [paths, paths[::4]]
+    ways = {"one process": (), "workers": ("--on", "ray", "--workers", str(WORKERS))}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    command_detect(lists[1][:1], ())  # the compiled model is on the disk afterwards
     for _ in range(rounds):
-        for name, config in (("one process", one), ("workers", many)):
-            stamps: list[tuple[float, float]] = []
-
-            def stamp(record: Any, own: list[tuple[float, float]] = stamps) -> None:
-                del record
-                busy_s = processor_seconds() if len(own) % 50 == 0 else own[-1][1]
-                own.append((time.perf_counter(), busy_s))
-
-            run_detection(config, on_record=stamp)
-            rates[name].append((len(stamps) - 1) / max(stamps[-1][0] - stamps[0][0], 1e-9))
-            counted = (len(stamps) - 1) // 50 * 50
-            costs[name].append(1000 * (stamps[counted][1] - stamps[0][1]) / max(counted, 1))
+        for name, options in ways.items():
+            whole_s, part_s = (command_detect(own, options) for own in lists)
+            rates[name].append((len(lists[0]) - len(lists[1])) / max(whole_s - part_s, 1e-9))
     return {
+        "images": [len(own) for own in lists],
         "images_per_second": {name: [round(rate, 1) for rate in own] for name, own in rates.items()},
         "efficiency": [round(b / a, 3) for a, b in zip(*rates.values(), strict=True)],
-        "processor_ms_per_image": {name: [round(cost, 2) for cost in own] for name, own in costs.items()},
-        "efficiency_by_processor": [round(a / b, 3) for a, b in zip(*costs.values(), strict=True)],
     }
 
 
-def processor_seconds() -> float:
-    """Return the time that processors spent in this process and its descendants that still run (Linux)."""
-    facts = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = path.read_text().rsplit(")", 1)[1].split()
-            facts[int(path.parent.name)] = (int(fields[1]), int(fields[11]) + int(fields[12]))
-    ticks = 0
-    for process, (_, own) in facts.items():
-        ancestor = process
-        while ancestor in facts and ancestor != os.getpid():
-            ancestor = facts[ancestor][0]
-        ticks += own if ancestor == os.getpid() else 0
-    return ticks / os.sysconf("SC_CLK_TCK")
+def command_detect(paths: Sequence[str], options: Sequence[str]) -> float:
+    """Return the seconds of ``medrov detect`` on files that are named on standard input."""
+    with tempfile.TemporaryDirectory() as name:
+        command = [sys.executable, "-m", "medrov_cli", "detect", "-", "--output", f"{name}/out", *options]
+        started = time.perf_counter()
+        listed = "\n".join(paths)
+        done = subprocess.run(command, input=listed, text=True, capture_output=True, check=False)  # noqa: S603 - own
+        seconds = time.perf_counter() - started
+    if done.returncode not in (0, 3):
+        raise RuntimeError(done.stderr)
+    return seconds
 
 
 class StandInPool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from medrov_cli.core.records.score_maps import ClassCalibration
-from medrov_cli.core.weights.container import read_metadata, sha256_of_tensors
+from medrov_cli.core.weights.adapter import Adapter, AdapterInfo
+from medrov_cli.core.weights.container import load_tensors, read_metadata, sha256_of_tensors
 from medrov_cli.core.weights.learned_file import (
     LearnedClass,
     LearnedFile,
@@ -21,6 +22,22 @@ CHANNELS = 80
 """Width of the region vectors of scale n."""
 
 
+RANK = 2
+"""Rank of random adapters."""
+
+
+def random_adapter(weights: Path, seed: int = 0) -> Adapter:
+    """Return an adapter that changes one kernel of the neck and one of the head."""
+    rng = np.random.default_rng(seed)
+    tensors = load_tensors(weights)
+    factors = {}
+    for name in ("model.15.cv2.conv.weight", "model.22.cv3.0.0.conv.weight"):
+        kernel = tensors[name]
+        up = rng.normal(0, 0.02, (kernel.shape[0], RANK)).astype(np.float32)
+        factors[name] = (up, rng.normal(0, 0.1, (RANK, kernel[0].size)).astype(np.float32))
+    return Adapter(factors)
+
+
 def write_random_classes(
     path: Path,
     weights: Path,
@@ -30,6 +47,7 @@ def write_random_classes(
     seed: int = 0,
     vectors: int = 1,
     scale: float = 2.0,
+    is_adapted: bool = False,
 ) -> LearnedFile:
     """Write learned classes with random vectors, of which some are found on any image."""
     rng = np.random.default_rng(seed)
@@ -54,10 +72,12 @@ def write_random_classes(
             "CC0-1.0",
             "medrov test",
             {"examples": "made up"},
+            AdapterInfo(RANK, 1) if is_adapted else None,
         ),
         rng.normal(0, scale, (3, count, CHANNELS)).astype(np.float32),
         np.full((3, count), -1, dtype=np.float32),
         np.repeat(np.arange(len(names)), vectors),
+        random_adapter(weights, seed) if is_adapted else None,
     )
     write_learned(file)
     return file

@@ -3,6 +3,7 @@
 import sys
 
 from medrov_cli.core.base.errors import ExitCode
+from medrov_cli.core.base.fast_imports import without_collection
 from medrov_cli.core.base.termination import Termination
 
 
@@ -11,7 +12,8 @@ def main() -> None:
     termination = Termination()
     try:
         termination.install()
-        from medrov_cli import cli
+        with without_collection():
+            from medrov_cli import cli
 
         cli.main(termination)
     except KeyboardInterrupt:

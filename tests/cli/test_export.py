@@ -514,12 +514,23 @@ def test_nothing_is_sent(workshop: Workshop, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("classes", [(), ("--classes", "polyp,lung nodule")], ids=["alone", "with texts"])
+@pytest.mark.parametrize(
+    ("classes", "is_adapted"),
+    [((), False), (("--classes", "polyp,lung nodule"), False), ((), True)],
+    ids=["alone", "with texts", "adapted"],
+)
 def test_exported_model_has_learned_classes(
-    classes: tuple[str, ...], export: Any, medrov: Medrov, workshop: Workshop, images: Path, tmp_path: Path
+    classes: tuple[str, ...],
+    is_adapted: bool,
+    export: Any,
+    medrov: Medrov,
+    workshop: Workshop,
+    images: Path,
+    tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.safetensors"
-    write_random_classes(path, workshop.weights, ["fracture", "polyp"], vectors=2, scale=0.5)
+    names = ["fracture", "polyp"]
+    write_random_classes(path, workshop.weights, names, vectors=2, scale=0.5, is_adapted=is_adapted)
     done = export("--to", "onnx", "-o", tmp_path / "m.onnx", "--learned", path, *classes, "--json")
     assert done.exit_code == 0, done.stderr
     expected = detections(medrov, workshop.weights, images, "--learned", path, *classes)
@@ -542,6 +553,20 @@ def test_learned_classes_do_not_fit_every_export(export: Any, workshop: Workshop
         done = export(*options, "--learned", path, "-o", tmp_path / "m")
         assert done.exit_code == 2
         assert "--learned" in done.stderr
+
+
+def test_classes_with_an_adapter_are_exported_alone(export: Any, workshop: Workshop, tmp_path: Path) -> None:
+    for name, is_adapted in (("a", True), ("b", True), ("c", False)):
+        path = tmp_path / f"{name}.safetensors"
+        write_random_classes(path, workshop.weights, [name], is_adapted=is_adapted)
+    first = ("--to", "onnx", "-o", tmp_path / "m.onnx", "--learned", tmp_path / "a.safetensors")
+    for others in (
+        ("--classes", "polyp"),
+        ("--learned", tmp_path / "b.safetensors"),
+        ("--learned", tmp_path / "c.safetensors"),
+    ):
+        done = export(*first, *others)
+        assert (done.exit_code, "network of their own" in done.stderr) == (2, True), done.stderr
 
 
 def test_export_below_a_file_names_the_place(export: Any, tmp_path: Path) -> None:

@@ -26,8 +26,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc"),
 ]
 
-IMAGES = int(os.environ.get("MEDROV_CLUSTER_IMAGES", "300"))
-"""Images of the test of losses; more in a measurement by hand."""
+IMAGES = 2000
+"""Images of the test of losses."""
+DATASET_IMAGES = 100
+"""Images of each split of each source of the dataset."""
 NODES = 3
 LIMIT_S = 600
 Command = Callable[[str], str]
@@ -163,7 +165,7 @@ DATASET_COMMANDS = {
 @pytest.fixture(scope="module")
 def dataset(place: Path) -> str:
     """Write a dataset with two sources, one image of which cannot be read; return the name of its yaml."""
-    counts = {"train": IMAGES // 3, "val": IMAGES // 3, "test": 1}
+    counts = {"train": DATASET_IMAGES, "val": DATASET_IMAGES, "test": 1}
     make_source(place / "data", "smear", "microscopy", ["polyp"], counts)
     make_source(place / "data", "slides", "histopathology", ["red blood cell", "lung nodule"], counts)
     (place / "data" / "smear" / "images" / "20.png").write_bytes(b"no image")

@@ -23,6 +23,7 @@ from medrov_cli.commands.detection_views import (
     TableView,
 )
 from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.fast_imports import without_collection
 from medrov_cli.core.settings.detect import DetectSettings
 
 
@@ -31,7 +32,8 @@ def detect(settings: DetectSettings) -> None:
 
     Without --classes: the vocabulary of the weights, limited to classes of the image's modality.
     """
-    from medrov_cli.core.detection.run import run_detection
+    with without_collection(freeze=True):
+        from medrov_cli.core.detection.run import run_detection
 
     with _view(settings) as view:
         # Lines on a terminal would interrupt a moving bar.

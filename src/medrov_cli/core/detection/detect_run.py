@@ -7,11 +7,10 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medrov_cli.core.base.ordered import OrderedWriter
 from medrov_cli.core.base.progress import Progress
-from medrov_cli.core.detection.cluster_search import ClusterSearch
 from medrov_cli.core.detection.input_file import picture_of, to_record, to_sources
 from medrov_cli.core.detection.open_detector import OpenedModel
 from medrov_cli.core.detection.plane_search import PlaneSearch
@@ -30,6 +29,9 @@ from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.record import results_record
 from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.writers.sink import OutputFolder
+
+if TYPE_CHECKING:
+    from medrov_cli.core.detection.cluster_search import ClusterSearch
 
 RecordCallback = Callable[[dict[str, Any]], None]
 
@@ -120,7 +122,7 @@ class DetectRun:
 
     def _process(self, first_input: int, first_frame: int) -> bool:
         """Process the inputs from a position on; return whether a failure ended the run early."""
-        if isinstance(self._search, ClusterSearch):
+        if not isinstance(self._search, Predictor):
             return self._process_in_cluster(self._search, first_input, first_frame)
         config = self._config
         stream = self._search.stream(
@@ -207,4 +209,4 @@ class DetectRun:
 
     @property
     def _stage(self) -> str:
-        return self._search.stage if isinstance(self._search, ClusterSearch) else "detect"
+        return "detect" if isinstance(self._search, Predictor) else self._search.stage

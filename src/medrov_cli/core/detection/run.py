@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.progress import Progress
-from medrov_cli.core.detection.cluster_search import ClusterSearch
 from medrov_cli.core.detection.detect_run import DetectRun, RecordCallback
 from medrov_cli.core.detection.open_detector import OpenedModel, open_detector
 from medrov_cli.core.detection.shards import select_shard
@@ -24,6 +24,9 @@ from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.writers.json_lines import JSONL_FILE
 from medrov_cli.core.writers.sink import is_overlay, prepare_formats, require_folder, require_free
+
+if TYPE_CHECKING:
+    from medrov_cli.core.detection.cluster_search import ClusterSearch
 
 
 def run_detection(
@@ -98,6 +101,8 @@ def _open_search(
         with open_detector(config, prompts) as predictor:
             yield OpenedModel.from_predictor(predictor), predictor
     else:
+        from medrov_cli.core.detection.cluster_search import ClusterSearch
+
         with ClusterSearch(config, prompts) as search:
             yield search.model, search
 

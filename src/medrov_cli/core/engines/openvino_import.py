@@ -11,13 +11,16 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from medrov_cli.core.base.fast_imports import without_collection
+
 _TELEMETRY = "openvino_telemetry"
 
 
 def load_openvino() -> Any:
     """Import and return the module ``openvino`` without telemetry."""
     forbid_telemetry()
-    return import_module("openvino")
+    with without_collection():
+        return import_module("openvino")
 
 
 def forbid_telemetry() -> None:

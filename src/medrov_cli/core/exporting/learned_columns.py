@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.engines.anchors import keep_above
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.model.graph.detector import GraphColumns
+from medrov_cli.core.prediction.adapted_weights import adapted_weights
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.learned_classes import JoinedClasses, LearnedClasses
 from medrov_cli.core.prediction.model_file import WeightsFile
@@ -34,6 +37,24 @@ def learned_alone(file: WeightsFile, learned: LearnedClasses) -> tuple[ClassList
     joined = JoinedClasses.join([], learned, keeps_order=False)
     columns = GraphColumns(learned.columns, joined.columns + len(guides.names))
     return joined.classes(empty, learned), columns
+
+
+def adapted_alone(file: WeightsFile, learned: LearnedClasses, *, has_texts: bool) -> Path:
+    """Return the weights with the adapter of learned classes: an exported model has one network.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if other classes belong to another network.
+    """
+    (adapter, count), *others = learned.adapters
+    if has_texts or others or count < len(learned.names):
+        raise usage_error(
+            "--learned: classes with an adapter have a network of their own, which an exported model cannot "
+            "join with other classes",
+            "Export the classes of each such file alone.",
+        )
+    return adapted_weights(file.path, file.content_sha256, adapter)
 
 
 def with_learned_calibration(

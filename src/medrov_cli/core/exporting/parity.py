@@ -14,6 +14,7 @@ from medrov_cli.core.exporting.check_images import CheckImages
 from medrov_cli.core.exporting.differences import LIMITS, compare, require_within_limits, suppressed_share
 from medrov_cli.core.exporting.learned_columns import AlignedEngine
 from medrov_cli.core.exporting.request import ConvertedModel, ExportRequest
+from medrov_cli.core.prediction.adapted_weights import NetworkColumns
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName, ExportPrecision
 from medrov_cli.core.settings.groups import RuntimeSettings
@@ -89,5 +90,7 @@ def _reference(request: ExportRequest, imgsz: int) -> Engine:
     embeddings, columns = request.classes.embeddings, request.columns
     if columns is None:
         return weights.open(embeddings, runtime, imgsz=imgsz, streams=1)
-    engine = weights.open(embeddings, runtime, imgsz=imgsz, streams=1, learned=columns.learned)
+    engine = weights.open(
+        embeddings, runtime, imgsz=imgsz, streams=1, learned=NetworkColumns(columns.learned)
+    )
     return AlignedEngine(engine, len(embeddings), columns.columns)

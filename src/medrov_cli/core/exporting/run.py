@@ -17,6 +17,7 @@ from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.engines.exported.export_metadata import ExportMetadata, Suppression
 from medrov_cli.core.exporting.check_images import check_images
 from medrov_cli.core.exporting.learned_columns import (
+    adapted_alone,
     learned_alone,
     with_learned,
     with_learned_calibration,
@@ -85,6 +86,9 @@ def _export(
     imgsz = config.imgsz or metadata.imgsz
     file = WeightsFile.read(path)
     learned = LearnedClasses.read(config.classes.learned, file)
+    if learned is not None and learned.adapters:
+        path = adapted_alone(file, learned, has_texts=bool(prompts))
+        file = WeightsFile.read(path)
     columns = None
     if learned is not None and not prompts:
         classes, columns = learned_alone(file, learned)

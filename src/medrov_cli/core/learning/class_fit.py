@@ -46,6 +46,9 @@ POOR_AP50 = 0.1
 Choice = tuple[str, int, int]
 """Start, number of vectors, steps."""
 
+Fold = tuple[set[int], ViewSet]
+"""Images that are held out, and the views of all images by a network that has not seen them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassTask:
@@ -69,6 +72,9 @@ class ClassTask:
         Largest number of parts of the groups; 0: no validation.
     chooses
         Whether start, steps and number of vectors are chosen.
+    adapted
+        Folds of a network with an adapter, which has a network for each fold; empty: each fold has the views
+        above, and the class has folds of its own.
     """
 
     name: str
@@ -80,19 +86,20 @@ class ClassTask:
     imgsz: int
     folds: int
     chooses: bool
+    adapted: tuple[Fold, ...] = ()
 
     def fit(self) -> tuple[list[Vector], LearnedClass]:
         """Return the vectors of the class and its record."""
         shown = [view for view in self.views.plain if view.is_annotated[self.label]]
         boxes = [int((view.labels == self.label).sum()) for view in shown]
         choices = self._choices(sum(boxes))
-        parts = _parts(shown, boxes, self.groups, self.folds)
+        folds = self._folds(shown, boxes)
         choice = choices[0]
         validation: Validation | None = None
         calibration = _uncalibrated(self.name)
-        if parts:
-            choice, validation, calibration = self._validate(shown, choices, parts)
-        vectors = self._fitted(shown, [choice])[choice]
+        if folds:
+            choice, validation, calibration = self._validate(choices, folds)
+        vectors = self._fitted(self.views, {view.image for view in shown}, [choice])[choice]
         record = LearnedClass(
             self.name,
             images=sum(count > 0 for count in boxes),
@@ -112,12 +119,22 @@ class ClassTask:
         starts = ("both", "text", "examples")
         return [(start, count, steps) for count in counts for start in starts for steps in reversed(STEPS)]
 
-    def _fitted(self, plain: Sequence[ExampleView], choices: Sequence[Choice]) -> dict[Choice, list[Vector]]:
-        """Return the vectors of each choice, fitted to all views of some images."""
-        images = {view.image for view in plain}
-        rows = rows_of_class(
-            [*plain, *(view for view in self.views.others if view.image in images)], self.label, self.imgsz
-        )
+    def _folds(self, shown: Sequence[ExampleView], boxes: Sequence[int]) -> list[Fold]:
+        """Return the folds of the class; empty if examples are in one fold, or without validation."""
+        if not self.adapted:
+            return [(part, self.views) for part in _parts(shown, boxes, self.groups, self.folds)]
+        images = {view.image for view in shown}
+        with_boxes = {view.image for view, count in zip(shown, boxes, strict=True) if count}
+        folds = [(held_out & images, views) for held_out, views in self.adapted]
+        # an example in two folds, so that no fold has all of them
+        return folds if sum(bool(held_out & with_boxes) for held_out, _ in folds) > 1 else []
+
+    def _fitted(
+        self, views: ViewSet, images: set[int], choices: Sequence[Choice]
+    ) -> dict[Choice, list[Vector]]:
+        """Return the vectors of each choice, fitted to the views of some images."""
+        own = [view for view in (*views.plain, *views.others) if view.image in images]
+        rows = rows_of_class(own, self.label, self.imgsz)
         starts = starts_of(self.space, self.text, rows)
         return {
             (start, count, steps): fit_vectors(rows, starts[start], steps, count)
@@ -125,21 +142,24 @@ class ClassTask:
         }
 
     def _validate(
-        self, shown: Sequence[ExampleView], choices: Sequence[Choice], parts: Sequence[set[int]]
+        self, choices: Sequence[Choice], folds: Sequence[Fold]
     ) -> tuple[Choice, Validation, ClassCalibration]:
         """Return the choice with the best AP50 on held-out images, its figures and its calibration."""
         found: dict[Choice, list[ImageResult]] = {choice: [] for choice in choices}
-        for held_out in parts:
-            fitted = self._fitted([view for view in shown if view.image not in held_out], choices)
-            for view in (own for own in shown if own.image in held_out):
+        by_text: list[ImageResult] = []
+        images = set().union(*(held_out for held_out, _ in folds))
+        for held_out, views in folds:
+            fitted = self._fitted(views, images - held_out, choices)
+            for view in (own for own in views.plain if own.image in held_out):
+                by_text.append(self.detect(view, [self.text]))
                 for choice, vectors in fitted.items():
                     found[choice].append(self.detect(view, vectors))
         scores = {choice: score_images(results) for choice, results in found.items()}
         choice = max(choices, key=lambda own: round(scores[own][0], 6))  # the first of equal ones
         ap50, own = scores[choice]
         calibration = _calibrate(self.name, own)
-        text_ap50, _ = score_images([self.detect(view, [self.text]) for view in shown])
-        return choice, Validation(len(parts), ap50, calibration.f1, text_ap50), calibration
+        text_ap50, _ = score_images(by_text)
+        return choice, Validation(len(folds), ap50, calibration.f1, text_ap50), calibration
 
     def detect(self, view: ExampleView, vectors: Sequence[Vector]) -> ImageResult:
         """Return truth and detections of the class in a view, in model pixels."""

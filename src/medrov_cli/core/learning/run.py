@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, ExitCode, MedrovError, usage_error
 from medrov_cli.core.base.files import require_absent
+from medrov_cli.core.base.optional import TORCH_NETWORK, require_packages
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.versions import __version__
-from medrov_cli.core.learning.class_fit import MANY_CLASSES, ClassTask
+from medrov_cli.core.learning.class_fits import ClassFits, FitTask
 from medrov_cli.core.learning.examples import ExampleSet, read_examples
-from medrov_cli.core.learning.starts import as_arrays, text_vectors
+from medrov_cli.core.learning.starts import as_arrays
 from medrov_cli.core.learning.views import ViewSet, compute_views
-from medrov_cli.core.prediction.dataset_model import embed_names
-from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.prediction.open_predictor import count_streams, guiding_classes
 from medrov_cli.core.settings.learn import LearnSettings
-from medrov_cli.core.weights import container, resolution
+from medrov_cli.core.weights import resolution
 from medrov_cli.core.weights.learned_file import (
-    LearnedClass,
     LearnedFile,
     LearnedInfo,
     NetworkIdentity,
     read_learned,
     write_learned,
 )
+
+if TYPE_CHECKING:
+    from medrov_cli.core.learning.adapted_fits import AdaptedFits
 
 SCHEMA = "medrov.learn/1"
 
@@ -89,14 +88,48 @@ def run_learning(config: LearnSettings, progress: Progress = no_progress) -> Lea
         raise ValueError("the settings are not checked")
     require_absent(config.output, overwrite=config.overwrite)
     network = _network(config)
+    if config.adapt:
+        require_packages("--adapt", TORCH_NETWORK)
     examples = read_examples(config)
     views = _views(config, network, examples, progress)
     examples = _readable(examples, views)
-    info, vectors = _fit(config, network, examples, views, progress)
-    file = _learned_file(config.output, info, vectors)
+    task = FitTask.prepare(config, network, examples)
+    fits, adapted, warnings = task.fit(views, progress), None, examples.warnings
+    if config.adapt:
+        adapted, more = _adapt(config, network, task, fits, views, progress)
+        warnings = (*warnings, *more)
+    file = _learned_file(config, network, task, fits, adapted, images=len(views.plain))
     write_learned(file)
     failures = (*examples.failures, *views.failures)
-    return LearnResult(file, config.output.stat().st_size, failures, examples.warnings)
+    return LearnResult(file, config.output.stat().st_size, failures, warnings)
+
+
+def _adapt(
+    config: LearnSettings,
+    network: WeightsFile,
+    task: FitTask,
+    plain: ClassFits,
+    views: ViewSet,
+    progress: Progress,
+) -> tuple[AdaptedFits | None, tuple[str, ...]]:
+    """Return the fits with an adapter, null if they find less on held-out examples, and warnings."""
+    from medrov_cli.core.learning.adapted_fits import MIN_BOXES, fit_adapted
+
+    readable = [view.image for view in views.plain]
+
+    def make_views(own: WeightsFile) -> ViewSet:
+        return _views(config, own, task.examples, progress)
+
+    found = fit_adapted(task, network, plain, readable, make_views, progress)
+    boxes = sum(own.boxes for own in plain.records)
+    few = (f"--adapt is meant for {MIN_BOXES} boxes or more, here are {boxes}",) if boxes < MIN_BOXES else ()
+    own, other = found.fits.mean_ap50, plain.mean_ap50
+    if own is None or other is None:
+        return found, (*few, "the adapter is not validated: no class has examples in two folds")
+    if own <= other:
+        sentence = f"the adapter finds less on held-out examples (AP50 {own:.2f}, without it {other:.2f})"
+        return None, (*few, f"{sentence}: the file has none")
+    return found, few
 
 
 def _network(config: LearnSettings) -> WeightsFile:
@@ -136,57 +169,35 @@ def _readable(examples: ExampleSet, views: ViewSet) -> ExampleSet:
     return examples
 
 
-def _fit(
+def _learned_file(
     config: LearnSettings,
     network: WeightsFile,
-    examples: ExampleSet,
-    views: ViewSet,
-    progress: Progress,
-) -> tuple[LearnedInfo, list[list[Vector]]]:
-    """Fit all classes; each fit is independent of the others."""
-    tensors = container.load_tensors(network.path)
-    encoder = config.text_encoder or network.text_encoder
-    texts = text_vectors(tensors, embed_names(examples.texts, encoder, offline=config.runtime.offline))
-    imgsz = config.runtime.imgsz or network.imgsz
-    space = EmbeddingSpace.from_tensors(tensors)
-    names = list(dict.fromkeys(image.group for image in examples.images))
-    groups = [names.index(image.group) for image in examples.images]
-    records: list[LearnedClass] = []
-    vectors: list[list[Vector]] = []
-    for label, name in enumerate(examples.classes):
-        progress(label, len(examples.classes), "classes")
-        task = ClassTask(
-            name,
-            label,
-            texts[label],
-            views,
-            groups,
-            space,
-            imgsz,
-            config.folds,
-            chooses=len(examples.classes) <= MANY_CLASSES,
-        )
-        own, record = task.fit()
-        vectors.append(own)
-        records.append(record)
-    progress(len(examples.classes), len(examples.classes), "classes")
+    task: FitTask,
+    plain: ClassFits,
+    adapted: AdaptedFits | None,
+    *,
+    images: int,
+) -> LearnedFile:
+    """Return the file of the classes, with their adapter if there is one."""
+    if config.output is None:
+        raise ValueError("the settings are not checked")
+    examples = task.examples
+    fits = plain if adapted is None else adapted.fits
     info = LearnedInfo(
-        NetworkIdentity(network.metadata.name, network.content_sha256, imgsz),
-        tuple(records),
+        NetworkIdentity(network.metadata.name, network.content_sha256, task.imgsz),
+        fits.records,
         config.licence,
         f"medrov {__version__}",
         {
             "examples": examples.name,
             "classes": {name: list(own) for name, own in zip(examples.classes, examples.texts, strict=True)},
-            "images": len(views.plain),
+            "images": images,
             "folds": config.folds,
-            "text_encoder": encoder,
+            "text_encoder": task.encoder,
         },
+        None if adapted is None else adapted.info,
     )
-    return info, vectors
-
-
-def _learned_file(path: Path, info: LearnedInfo, vectors: Sequence[Sequence[Vector]]) -> LearnedFile:
-    kernels, constants = as_arrays([vector for own in vectors for vector in own])
-    classes = np.repeat(np.arange(len(vectors)), [len(own) for own in vectors])
-    return LearnedFile(path, info, kernels, constants, classes)
+    kernels, constants = as_arrays([vector for own in fits.vectors for vector in own])
+    classes = np.repeat(np.arange(len(fits.vectors)), [len(own) for own in fits.vectors])
+    adapter = None if adapted is None else adapted.adapter
+    return LearnedFile(config.output, info, kernels, constants, classes, adapter)

@@ -12,10 +12,10 @@ from medrov_cli.core.engines.exported.open_exported import chosen_engine, open_e
 from medrov_cli.core.engines.exported.read_exported import ExportedModel
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.pixels.budget import limit_memory
+from medrov_cli.core.prediction.adapted_weights import NetworkColumns
 from medrov_cli.core.prediction.classes import ClassList, without_vocabulary
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.image_kinds import KindClassifier
-from medrov_cli.core.records.regions import RegionColumns
 from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
@@ -132,7 +132,7 @@ class ExportedFile:
         *,
         imgsz: int,
         streams: int,
-        learned: RegionColumns | None = None,
+        learned: NetworkColumns | None = None,
     ) -> Engine:
         """Load the model into an engine; see the protocol."""
         limit_memory(runtime.max_memory)

@@ -11,12 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
+from medrov_cli.core.prediction.adapted_weights import NetworkColumns
 from medrov_cli.core.prediction.classes import ClassList, list_names
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.records.boxes import BoolArray, IntArray
 from medrov_cli.core.records.regions import RegionColumns
 from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.groups import SelectionSettings
+from medrov_cli.core.weights.adapter import Adapter
 from medrov_cli.core.weights.learned_file import LearnedFile, read_learned
 
 
@@ -49,6 +51,8 @@ class LearnedClasses:
         Name of the file of each class, for messages.
     imgsz
         Sides of the model input of the fits, in pixels.
+    adapters
+        Adapters, each with the number of its classes; these are the last classes, in this order.
     """
 
     names: tuple[str, ...]
@@ -57,6 +61,7 @@ class LearnedClasses:
     sha256: str
     origins: tuple[str, ...]
     imgsz: tuple[int, ...] = ()
+    adapters: tuple[tuple[Adapter, int], ...] = ()
 
     @classmethod
     def read(cls, paths: Sequence[Path], network: LearnedNetwork) -> LearnedClasses | None:
@@ -112,17 +117,19 @@ class LearnedClasses:
             file.sha256,
             (file.path.name,) * len(file.names),
             (file.info.network.imgsz,),
+            () if file.adapter is None else ((file.adapter, len(file.names)),),
         )
 
     @classmethod
     def join(cls, parts: Sequence[LearnedClasses]) -> LearnedClasses:
-        """Return the classes of several files, or of files and of examples.
+        """Return the classes of several files, or of files and of examples; those with an adapter are last.
 
         Raises
         ------
         MedrovError
             ``USAGE`` if a name occurs twice.
         """
+        parts = sorted(parts, key=lambda part: bool(part.adapters))
         names = [name for part in parts for name in part.names]
         seen: dict[str, str] = {}
         for name, origin in zip(names, (own for part in parts for own in part.origins), strict=True):
@@ -146,11 +153,13 @@ class LearnedClasses:
             digest if len(parts) > 1 else parts[0].sha256,
             tuple(seen.values()),
             tuple(sorted({size for part in parts for size in part.imgsz})),
+            tuple(own for part in parts for own in part.adapters),
         )
 
-    def open_columns(self, selection: SelectionSettings, *, alone: bool) -> RegionColumns:
-        """Return the columns for an engine, with the lowest threshold as their floor."""
-        return replace(self.columns, floor=float(self.thresholds(selection).min()), alone=alone)
+    def open_columns(self, selection: SelectionSettings, *, alone: bool) -> NetworkColumns:
+        """Return the columns for the engines, with the lowest threshold as their floor."""
+        columns = replace(self.columns, floor=float(self.thresholds(selection).min()), alone=alone)
+        return NetworkColumns.split(columns, self.adapters)
 
     def thresholds(self, selection: SelectionSettings) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return the lowest raw score of each class, float64, (classes,)."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from medrov_cli.core.base.constants import EXPORTED_SUFFIXES
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.engines.interface import Engine, EngineRequest, Loaders, RegionEngine
 from medrov_cli.core.engines.open_engine import choose_engine, choose_format, open_engine
 from medrov_cli.core.model.loading import (
@@ -20,10 +21,11 @@ from medrov_cli.core.model.loading import (
     load_quantised_graph,
 )
 from medrov_cli.core.pixels.budget import limit_memory
+from medrov_cli.core.prediction.adapted_weights import NetworkColumns, adapted_weights
 from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.joined_engine import join_engines
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.image_kinds import KindClassifier
-from medrov_cli.core.records.regions import RegionColumns
 from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights import container, resolution
@@ -111,7 +113,7 @@ class ModelFile(Protocol):
         *,
         imgsz: int,
         streams: int,
-        learned: RegionColumns | None = None,
+        learned: NetworkColumns | None = None,
     ) -> Engine:
         """Load the network into an engine, and set the budget of memory for reading images.
 
@@ -226,10 +228,46 @@ class WeightsFile:
         *,
         imgsz: int,
         streams: int,
-        learned: RegionColumns | None = None,
+        learned: NetworkColumns | None = None,
     ) -> RegionEngine:
         """Load the network into an engine; see the protocol."""
         limit_memory(runtime.max_memory)
         if embeddings is None:
             raise ValueError("weights need class embeddings")
-        return open_engine(EngineRequest(self.path, embeddings, imgsz, LOADERS, runtime, streams, learned))
+        request = EngineRequest(self.path, embeddings, imgsz, LOADERS, runtime, streams)
+        if learned is None:
+            return open_engine(request)
+        engines, counts = [], []
+        if learned.plain is not None or not learned.alone:
+            engines.append(open_engine(replace(request, learned=learned.plain)))
+            plain = 0 if learned.plain is None else learned.plain.count
+            counts.append(plain if learned.alone else len(embeddings) + plain)
+        if learned.adapted:
+            engines += self._open_adapted(request, learned)
+            counts += [columns.count for _, columns in learned.adapted]
+        return join_engines(engines, counts)
+
+    def _open_adapted(self, request: EngineRequest, learned: NetworkColumns) -> list[RegionEngine]:
+        """Return an engine for each adapter, with the attention guided by the vocabulary of the weights.
+
+        The number format is that of the network without adapters. int8 is refused, because its ranges belong
+        to that network.
+        """
+        precision = self.choose_precision(request.runtime)
+        if precision is Precision.INT8:
+            raise usage_error(
+                "--precision int8: learned classes with an adapter have no ranges for int8",
+                "Use --precision fp32 or bf16.",
+            )
+        guides = ClassList.from_weights(self.path, self.metadata).embeddings
+        if guides is None:
+            raise ValueError("the vocabulary of weights has embeddings")
+        own = replace(request, embeddings=guides, runtime=replace(request.runtime, precision=precision))
+        return [
+            open_engine(
+                replace(
+                    own, weights=adapted_weights(self.path, self.content_sha256, adapter), learned=columns
+                )
+            )
+            for adapter, columns in learned.adapted
+        ]

@@ -78,6 +78,16 @@ class ClassCandidates:
     pooled: Float32Array | None = None
     is_suppressed: bool = False
 
+    def beside(self, other: ClassCandidates, classes: int) -> ClassCandidates:
+        """Return the pairs of both; the classes of the other follow the ``classes`` of this one."""
+        return ClassCandidates(
+            np.concatenate((self.boxes_xyxy, other.boxes_xyxy)),
+            np.concatenate((self.scores, other.scores)),
+            np.concatenate((self.labels, other.labels + classes)),
+            self.pooled,
+            self.is_suppressed and other.is_suppressed,
+        )
+
 
 AnyCandidates = Candidates | ClassCandidates
 """Output of an engine for one image, in either form."""

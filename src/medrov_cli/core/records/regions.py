@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -62,6 +62,16 @@ class RegionColumns:
     def count(self) -> int:
         """Return the number of classes."""
         return int(self.classes[-1]) + 1
+
+    def part(self, first: int, stop: int) -> RegionColumns:
+        """Return the classes from ``first`` to before ``stop``."""
+        rows = (self.classes >= first) & (self.classes < stop)
+        return replace(
+            self,
+            kernels=self.kernels[:, rows],
+            constants=self.constants[:, rows],
+            classes=self.classes[rows] - first,
+        )
 
     @cached_property
     def _firsts(self) -> IntArray:

@@ -42,6 +42,8 @@ class LearnSettings:
         Classes that are learned; empty: all with an example.
     folds
         Number of parts of the images, each held out once; 0: no validation.
+    adapt
+        Whether neck and head of the network are adapted, too.
     weights, text_encoder, runtime
         Network.
     licence
@@ -83,6 +85,12 @@ class LearnSettings:
         low=0,
         high=100,
         help="Parts of the images, each held out once for validation; 0: no validation.",
+        panel=CLASSES_PANEL,
+    )
+    adapt: bool = option(
+        "--adapt",
+        default=False,
+        help="Fit an adapter of neck and head, too (50 or more boxes; minutes; needs torch).",
         panel=CLASSES_PANEL,
     )
     weights: str = option_of(ModelSettings, "weights")

@@ -86,8 +86,13 @@ def sha256_of_tensors(path: Path) -> str:
     MedrovError
         ``weights_missing``, ``weights_corrupt``.
     """
+    return digest_of_tensors(load_tensors(path))
+
+
+def digest_of_tensors(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Return the SHA-256 of a network and its class embeddings; the classifier of kinds does not count."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(load_tensors(path).items()):
+    for name, tensor in sorted(tensors.items()):
         if name.startswith(KINDS):
             continue
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())

@@ -20,6 +20,7 @@ from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.score_maps import ClassCalibration, read_class_calibration
+from medrov_cli.core.weights.adapter import Adapter, AdapterInfo
 
 SCHEMA = "medrov.learned/1"
 """Version of the record. Fields may be added under the same version, never renamed."""
@@ -124,6 +125,8 @@ class LearnedInfo:
         Program and version.
     recipe
         Settings of the fit, without paths, to repeat it with another network.
+    adapter
+        Record of the adapter of the classes; null: they belong to the network as it is.
     """
 
     network: NetworkIdentity
@@ -131,6 +134,7 @@ class LearnedInfo:
     licence: str
     created_by: str
     recipe: dict[str, Any] = field(default_factory=dict)
+    adapter: Annotated[AdapterInfo | None, Rule(may_be_absent=True)] = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, schema ``medrov.learned/1``."""
@@ -149,6 +153,8 @@ class LearnedFile:
         Its record.
     kernels, constants, classes
         See :class:`medrov_cli.core.records.regions.RegionColumns`.
+    adapter
+        Changes of the network for all classes of the file; null: none.
     """
 
     path: Path
@@ -156,6 +162,7 @@ class LearnedFile:
     kernels: Float32Array
     constants: Float32Array
     classes: IntArray
+    adapter: Adapter | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -164,10 +171,12 @@ class LearnedFile:
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of names, vectors and calibrations."""
+        """Return the SHA-256 of names, vectors, calibrations and the adapter."""
         digest = hashlib.sha256(self.kernels.tobytes() + self.constants.tobytes() + self.classes.tobytes())
         scores = [[own.name, dataclasses.asdict(own.calibration)] for own in self.info.classes]
         digest.update(json.dumps(scores, sort_keys=True).encode("ascii"))
+        if self.adapter is not None:
+            digest.update(self.adapter.sha256.encode("ascii"))
         return digest.hexdigest()
 
 
@@ -180,6 +189,8 @@ def write_learned(file: LearnedFile) -> None:
         ``output_failed``.
     """
     tensors = {name: np.ascontiguousarray(getattr(file, name)) for name in _TENSORS}
+    if file.adapter is not None:
+        tensors |= file.adapter.as_arrays()
     text = json.dumps(file.info.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
     data = serialise(tensors, metadata={_KEY: text})
     with whole_file(file.path) as temporary:
@@ -207,8 +218,7 @@ def read_learned(path: Path) -> LearnedFile:
                     f"{path} contains no learned classes",
                     "Give a file of 'medrov learn'; weights are named by --weights.",
                 )
-            names = set(handle.keys())
-            arrays = {name: handle.get_tensor(name) for name in _TENSORS if name in names}
+            arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise _corrupt(path, f"not a complete safetensors file ({error})") from error
     except OSError as error:
@@ -216,8 +226,19 @@ def read_learned(path: Path) -> LearnedFile:
             ErrorCode.WEIGHTS_MISSING, f"cannot read {path}: {error.strerror}", "Check its permissions."
         ) from error
     info = _parse(text, str(path))
-    _check(path, info, arrays)
-    return LearnedFile(path, info, *(arrays[name] for name in _TENSORS))
+    own = {name: arrays[name] for name in _TENSORS if name in arrays}
+    _check(path, info, own)
+    adapter = _adapter(path, info, arrays)
+    return LearnedFile(path, info, own["kernels"], own["constants"], own["classes"], adapter)
+
+
+def _adapter(path: Path, info: LearnedInfo, arrays: dict[str, Any]) -> Adapter | None:
+    if info.adapter is None:
+        return None
+    try:
+        return Adapter.from_arrays(arrays, info.adapter.rank)
+    except ValueError as error:
+        raise _corrupt(path, str(error)) from error
 
 
 def _parse(text: str, where: str) -> LearnedInfo:

@@ -1,0 +1,168 @@
+"""``medrov learn --adapt``, and classes that have a network of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from conftest import Medrov
+from detect_fixtures import write_eager_detector, write_images
+from learned_fixtures import write_random_classes
+from medrov_cli.core.learning import adapted_fits, adapter_fit
+from medrov_cli.core.learning.run import run_learning
+from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.settings.learn import LearnSettings
+from medrov_cli.core.weights.learned_file import read_learned
+from training_data import make_source
+
+NEW = {"fracture", "pin"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_eager_detector(tmp_path_factory.mktemp("weights") / "eager.safetensors")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    write_images(tmp_path / "images", 3)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def adapted(weights: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "adapted.safetensors"
+    write_random_classes(path, weights, sorted(NEW), threshold=0.3, is_adapted=True)
+    return path
+
+
+def records(medrov: Medrov, *arguments: object) -> list[list[dict[str, Any]]]:
+    done = medrov("detect", *arguments, "--device", "cpu", "--format", "jsonl", "--max-det", 2000)
+    assert done.exit_code == 0, done.stderr
+    return [record["detections"] for record in done.lines]
+
+
+def without(found: list[list[dict[str, Any]]], names: set[str]) -> list[list[dict[str, Any]]]:
+    return [[own for own in record if own["class"] not in names] for record in found]
+
+
+# Use
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])
+def test_other_classes_keep_their_detections_to_the_bit(
+    engine: str, medrov: Medrov, weights: Path, images: Path, adapted: Path, tmp_path: Path
+) -> None:
+    write_random_classes(tmp_path / "plain.safetensors", weights, ["cast"], threshold=0.3, seed=4)
+    texts = (images, "-w", weights, "--engine", engine, "--classes", "polyp,lung nodule")
+    before = records(medrov, *texts, "--learned", tmp_path / "plain.safetensors")
+    files = ("--learned", adapted, "--learned", tmp_path / "plain.safetensors")
+    after = records(medrov, *texts, *files)
+    assert any(before)
+    assert without(after, NEW) == before
+    new = without(after, {"polyp", "lung nodule", "cast"})
+    assert any(new)
+    # their own network is guided by the vocabulary, whatever else is searched
+    assert records(medrov, images, "-w", weights, "--engine", engine, "--learned", adapted) == new
+
+
+def test_adapter_changes_what_is_found(
+    medrov: Medrov, weights: Path, images: Path, adapted: Path, tmp_path: Path
+) -> None:
+    write_random_classes(tmp_path / "plain.safetensors", weights, sorted(NEW), threshold=0.3)
+    plain = records(medrov, images, "-w", weights, "--learned", tmp_path / "plain.safetensors")
+    assert records(medrov, images, "-w", weights, "--learned", adapted) != plain
+
+
+def test_merged_weights_are_kept_and_repaired(
+    medrov: Medrov, weights: Path, images: Path, adapted: Path, empty_cache: Path
+) -> None:
+    options = (images, "-w", weights, "--learned", adapted)
+    first = records(medrov, *options)
+    (merged,) = (empty_cache / "adapted").iterdir()
+    content = merged.read_bytes()
+    merged.write_bytes(content[:-1000] + bytes(1000))
+    assert records(medrov, *options) == first
+    assert merged.read_bytes() == content
+
+
+def test_damaged_adapters_are_refused(medrov: Medrov, weights: Path, images: Path, adapted: Path) -> None:
+    with safe_open(adapted, framework="numpy") as handle:
+        metadata = handle.metadata()
+    tensors = load_file(adapted)
+    name = next(own for own in tensors if own.startswith("adapter.up."))
+    for changed, words in (
+        ({own: value for own, value in tensors.items() if own != name}, "missing"),
+        (tensors | {name: tensors[name][:, :1].copy()}, "do not fit each other"),
+        (tensors | {name: tensors[name][1:].copy()}, "another shape"),
+        (tensors | {name: tensors[name] * float("nan")}, "not finite"),
+    ):
+        save_file(changed, adapted, metadata)
+        done = medrov("detect", images, "-w", weights, "--learned", adapted)
+        assert (done.exit_code, words in done.stderr) == (5, True), done.stderr
+
+
+# Fit
+
+
+def settings_of(folder: Path, weights: Path | str, output: Path, *, folds: int = 2) -> LearnSettings:
+    make_source(folder, "squares", "x-ray", ["bright square"], {"train": 8, "val": 1, "test": 1})
+    (folder / "data.yaml").write_text("name: squares\nsources: [squares]\n")
+    return LearnSettings(
+        examples=folder / "data.yaml",
+        weights=str(weights),
+        output=output,
+        folds=folds,
+        adapt=True,
+        runtime=RuntimeSettings(device="cpu"),
+    )
+
+
+@pytest.mark.slow
+def test_adapter_finds_more(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "medrov-n", tmp_path / "a.safetensors")
+    result = run_learning(replace(settings, runtime=replace(settings.runtime, imgsz=64)))
+    file = read_learned(tmp_path / "a.safetensors")
+    assert file.adapter is not None
+    info = file.info.adapter
+    assert info is not None
+    assert info.ap50 is not None
+    assert info.plain_ap50 is not None
+    assert info.ap50 > info.plain_ap50 + 0.05
+    assert any("50 boxes or more" in text for text in result.warnings)
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (adapter_fit, adapted_fits):
+        monkeypatch.setattr(module, "STEPS", 10)
+
+
+def test_adapter_that_finds_less_is_left_out(
+    weights: Path, tmp_path: Path, few_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter_fit, "RATE", 10.0)  # so that it destroys the network
+    result = run_learning(settings_of(tmp_path, weights, tmp_path / "a.safetensors"))
+    file = read_learned(tmp_path / "a.safetensors")
+    assert file.adapter is file.info.adapter is None
+    assert file.info.classes[0].validation is not None
+    assert any("finds less on held-out examples" in text for text in result.warnings)
+
+
+def test_adapter_without_validation_says_so_and_has_equal_bytes_again(
+    weights: Path, tmp_path: Path, few_steps: None
+) -> None:
+    settings = settings_of(tmp_path, weights, tmp_path / "a.safetensors", folds=0)
+    result = run_learning(settings)
+    run_learning(replace(settings, output=tmp_path / "b.safetensors"))
+    assert (tmp_path / "b.safetensors").read_bytes() == (tmp_path / "a.safetensors").read_bytes()
+    file = read_learned(tmp_path / "a.safetensors")
+    assert file.adapter is not None
+    assert file.info.adapter is not None
+    assert (file.info.adapter.ap50, file.info.adapter.rank) == (None, adapter_fit.RANK)
+    assert any("not validated" in text for text in result.warnings)
