@@ -329,7 +329,15 @@ def test_what_is_imported_before_a_command_runs_is_light() -> None:
     light = {"typer", "rich"} | sys.stdlib_module_names
     base = {
         f"{CORE}.base.{name}"
-        for name in ("constants", "environment", "errors", "progress", "termination", "versions")
+        for name in (
+            "constants",
+            "environment",
+            "errors",
+            "fast_imports",
+            "progress",
+            "termination",
+            "versions",
+        )
     }
     front = {name: module for name, module in modules().items() if rank(name)[0] >= len(RANKS)}
     assert front

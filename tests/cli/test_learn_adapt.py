@@ -143,15 +143,25 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "STEPS", 10)
 
 
-def test_adapter_that_finds_less_is_left_out(
-    weights: Path, tmp_path: Path, few_steps: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("rate", "folds", "words"), [(0.0, 2, "finds less on held-out examples"), (0.3, 0, "diverged")]
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_adapter_that_does_not_help_is_left_out(
+    rate: float,
+    folds: int,
+    words: str,
+    weights: Path,
+    tmp_path: Path,
+    few_steps: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(adapter_fit, "RATE", 10.0)  # so that it destroys the network
-    result = run_learning(settings_of(tmp_path, weights, tmp_path / "a.safetensors"))
+    monkeypatch.setattr(adapter_fit, "RATE", rate)  # 0 changes nothing, 0.3 destroys the network
+    result = run_learning(settings_of(tmp_path, weights, tmp_path / "a.safetensors", folds=folds))
     file = read_learned(tmp_path / "a.safetensors")
     assert file.adapter is file.info.adapter is None
-    assert file.info.classes[0].validation is not None
-    assert any("finds less on held-out examples" in text for text in result.warnings)
+    assert (file.info.classes[0].validation is None) == (folds == 0)
+    assert any(words in text for text in result.warnings)
 
 
 def test_adapter_without_validation_says_so_and_has_equal_bytes_again(

@@ -48,6 +48,11 @@ class AdaptedFits:
     info: AdapterInfo
     fits: ClassFits
 
+    @property
+    def is_finite(self) -> bool:
+        """Return whether all vectors are finite: features of a network that diverged are not."""
+        return all(np.isfinite(own.kernel).all() for vectors in self.fits.vectors for own in vectors)
+
 
 def fit_adapted(
     task: FitTask,

@@ -30,7 +30,7 @@ from medrov_cli.core.weights.adapter import Adapter
 RANK = 4
 """Rank of each change."""
 
-STEPS = 160
+STEPS = 100
 """Optimizer steps."""
 
 BATCH = 8
@@ -44,6 +44,9 @@ VECTOR_RATE = 1e-3
 
 DECAY = 1e-2
 """Weight decay of the changes (AdamW)."""
+
+CLIP_GRAD = 10.0
+"""Largest norm of the gradients."""
 
 ADAPTED = ("9", "12", "15", "16", "18", "19", "21", "22.cv2", "22.cv3")
 """Layers whose convolutions are changed: the neck and the head."""
@@ -100,6 +103,7 @@ class AdapterTask:
         """
         generator = torch.Generator().manual_seed(0)
         network = load_detector(self.weights).requires_grad_(requires_grad=False)
+        network = network.to(memory_format=torch.channels_last)
         changes = _add_changes(network, generator)
         columns = _Columns(vectors)
         optimizer = torch.optim.AdamW(
@@ -108,6 +112,7 @@ class AdapterTask:
                 {"params": list(columns.parameters()), "weight_decay": 0.0},
             ]
         )
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         criterion = DetectionCriterion(network.head)
         with torch.no_grad():
             guides = network.adapt_text(torch.from_numpy(self.guides))
@@ -118,6 +123,7 @@ class AdapterTask:
             for group, rate in zip(optimizer.param_groups, (RATE, VECTOR_RATE), strict=True):
                 group["lr"] = rate * share
             batch = sampler.draw(BATCH)
+            # (b, h, w, 3) in memory is (b, 3, h, w) in the channels-last format
             images = torch.from_numpy(batch.images_rgb).permute(0, 3, 1, 2).float() / 255
             targets = Targets(
                 *(torch.from_numpy(own) for own in (batch.rows, batch.labels, batch.boxes_xyxy))
@@ -126,6 +132,7 @@ class AdapterTask:
             loss = criterion(raw, targets, torch.from_numpy(~batch.is_annotated)).total
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(parameters, CLIP_GRAD)
             optimizer.step()
         progress(STEPS, STEPS, "steps")
         return Adapter(

@@ -124,6 +124,8 @@ def _adapt(
     boxes = sum(own.boxes for own in plain.records)
     few = (f"--adapt is meant for {MIN_BOXES} boxes or more, here are {boxes}",) if boxes < MIN_BOXES else ()
     own, other = found.fits.mean_ap50, plain.mean_ap50
+    if not found.is_finite:
+        return None, (*few, "the fit of the adapter diverged: the file has none")
     if own is None or other is None:
         return found, (*few, "the adapter is not validated: no class has examples in two folds")
     if own <= other:

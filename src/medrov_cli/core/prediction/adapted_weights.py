@@ -13,6 +13,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.records.regions import RegionColumns
 from medrov_cli.core.weights import container
 from medrov_cli.core.weights.adapter import Adapter
+from medrov_cli.core.weights.tensor_digest import digest_of_tensors
 
 ADAPTED_FOLDER = "adapted"
 """Folder of merged weights in the cache."""
@@ -78,7 +79,7 @@ def adapted_weights(weights: Path, content_sha256: str, adapter: Adapter) -> Pat
         raise MedrovError(
             ErrorCode.WEIGHTS_CORRUPT, f"an adapter does not fit {weights.name}: {error}", "Learn again."
         ) from error
-    if not _holds(path, container.digest_of_tensors(merged)):
+    if not _holds(path, digest_of_tensors(merged)):
         path.parent.mkdir(parents=True, exist_ok=True)
         container.save(path, merged, container.read_metadata(weights))
         _trim(path)

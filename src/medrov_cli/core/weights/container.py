@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import known_sha256, whole_file
 from medrov_cli.core.records.image_kinds import KindClassifier, KindTensors
 from medrov_cli.core.weights.metadata import WeightsMetadata
+from medrov_cli.core.weights.tensor_digest import KINDS, digest_of_tensors
 
 EMBEDDINGS = "vocabulary.embeddings"
 """Tensor with the class embeddings of the vocabulary, (classes, 512), L2 norm 1."""
-
-KINDS = "kinds."  # prefix of the tensors of the classifier of image kinds
 
 METADATA_KEY = "medrov"
 """Key of the JSON in the safetensors header; one, because the order of several is not fixed."""
@@ -87,17 +85,6 @@ def sha256_of_tensors(path: Path) -> str:
         ``weights_missing``, ``weights_corrupt``.
     """
     return digest_of_tensors(load_tensors(path))
-
-
-def digest_of_tensors(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Return the SHA-256 of a network and its class embeddings; the classifier of kinds does not count."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        if name.startswith(KINDS):
-            continue
-        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
-        digest.update(np.ascontiguousarray(tensor).tobytes())
-    return digest.hexdigest()
 
 
 def read_metadata(path: Path) -> WeightsMetadata:

@@ -226,19 +226,13 @@ def read_learned(path: Path) -> LearnedFile:
             ErrorCode.WEIGHTS_MISSING, f"cannot read {path}: {error.strerror}", "Check its permissions."
         ) from error
     info = _parse(text, str(path))
-    own = {name: arrays[name] for name in _TENSORS if name in arrays}
-    _check(path, info, own)
-    adapter = _adapter(path, info, arrays)
-    return LearnedFile(path, info, own["kernels"], own["constants"], own["classes"], adapter)
-
-
-def _adapter(path: Path, info: LearnedInfo, arrays: dict[str, Any]) -> Adapter | None:
-    if info.adapter is None:
-        return None
+    _check(path, info, arrays)
+    kernels, constants, classes = (arrays[name] for name in _TENSORS)
     try:
-        return Adapter.from_arrays(arrays, info.adapter.rank)
+        adapter = None if info.adapter is None else Adapter.from_arrays(arrays, info.adapter.rank)
     except ValueError as error:
         raise _corrupt(path, str(error)) from error
+    return LearnedFile(path, info, kernels, constants, classes, adapter)
 
 
 def _parse(text: str, where: str) -> LearnedInfo:
@@ -254,7 +248,7 @@ def _parse(text: str, where: str) -> LearnedInfo:
 
 def _check(path: Path, info: LearnedInfo, arrays: dict[str, Any]) -> None:
     """Refuse tensors that do not fit each other or the record."""
-    if set(arrays) != set(_TENSORS):
+    if not arrays.keys() >= set(_TENSORS):
         raise _corrupt(path, "a tensor is missing")
     kernels, constants, classes = (arrays[name] for name in _TENSORS)
     counts = [own.vectors for own in info.classes]
