@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -63,7 +65,7 @@ def read_record(record: type[Record], fields: Fields, **given: Any) -> Record:
         ``weights_corrupt`` if a field is missing or of another kind.
     """
     values = dict(given)
-    for name, kind, rule in _described(record):
+    for name, kind, rule in _described(record):  # type: ignore[arg-type]
         key = rule.key or name
         if name not in given and not (rule.may_be_absent and key not in fields.data):
             values[name] = _value(fields, key, kind, rule)
@@ -72,9 +74,11 @@ def read_record(record: type[Record], fields: Fields, **given: Any) -> Record:
 
 def flat_document(record: Any) -> dict[str, Any]:
     """Return the object of a record whose fields are texts, numbers, flags or null."""
-    return {rule.key or name: getattr(record, name) for name, _, rule in _described(type(record))}
+    fields = _described(type(record))  # type: ignore[arg-type]
+    return {rule.key or name: getattr(record, name) for name, _, rule in fields}
 
 
+@functools.cache
 def _described(record: type) -> tuple[tuple[str, Any, Rule], ...]:
     """Return name, type and rule of each field."""
     described: list[tuple[str, Any, Rule]] = []
@@ -227,9 +231,8 @@ class Fields:
     def shares(self, key: str) -> tuple[float, ...]:
         """Return a list of numbers from 0 to 1."""
         value = self._get(key)
-        are_shares = isinstance(value, list) and all(_is_share(item) for item in value)
-        self.require(are_shares, key, "a list of numbers from 0 to 1")
-        return tuple(float(item) for item in value)
+        self.require(_are_shares(value), key, "a list of numbers from 0 to 1")
+        return tuple(map(float, value))
 
     def choice(self, key: str, among: Sequence[str]) -> str:
         """Return one of the strings ``among``."""
@@ -266,8 +269,11 @@ class Fields:
         ]
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+def _are_shares(value: object) -> bool:
+    """Return whether a value is a list of numbers from 0 to 1; calibrations have thousands."""
+    if not isinstance(value, list) or not {*map(type, value)} <= {int, float}:
+        return False
+    return not value or (min(value) >= 0 and max(value) <= 1 and not math.isnan(sum(value)))
 
 
 def _error(where: str, what: str) -> MedrovError:

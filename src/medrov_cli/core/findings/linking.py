@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas, iou_matrix
+from medrov_cli.core.findings.assignment import cheapest_assignment
+from medrov_cli.core.records.boxes import BoolArray, FloatArray, IntArray, box_areas, iou_matrix
 
 MIN_IOU = 0.2
 """Boxes of neighbouring slices with at least this IoU may be one object."""
@@ -24,9 +25,6 @@ MAX_GAP_SHARE = 0.2
 """A link may also span this part of the shorter side of both boxes, in mm: thin slices have longer gaps."""
 MAX_GROWTH = 4.0
 """Ratio of areas from which a link between two boxes joins two objects, unless one side of it is an end."""
-
-_FORBIDDEN = 1e6
-"""Cost of a pair that must not be assigned; allowed pairs cost at most 2."""
 
 Chain = tuple[int, ...]
 
@@ -104,27 +102,16 @@ def _assign(
         side = _longer_side if gap <= MAX_GAP else _shorter_side
         share = 1.0 if gap <= MAX_GAP else MAX_GAP_SHARE
         allowed &= gap_mm <= share * np.minimum(side(first)[:, None], side(second)[None])
-    cost = np.where(allowed, 1 - iou + np.minimum(shift, 1), _FORBIDDEN)
-    return [
-        (int(ends[row]), int(starts[column]))
-        for row, column in _cheapest(allowed, cost)
-        if allowed[row, column]
-    ]
+    cost = 1 - iou + np.minimum(shift, 1)
+    return [(int(ends[row]), int(starts[column])) for row, column in _cheapest(allowed, cost)]
 
 
-def _cheapest(allowed: npt.NDArray[np.bool_], cost: FloatArray) -> list[tuple[int, int]]:
-    """Return the assignment with the lowest cost.
-
-    If no box has a choice, it is the allowed pairs. scipy, whose import takes longer than the linking of most
-    volumes, is imported for the others only.
-    """
-    if allowed.sum(0).max() <= 1 and allowed.sum(1).max() <= 1:
+def _cheapest(allowed: BoolArray, cost: FloatArray) -> list[tuple[int, int]]:
+    """Return as many allowed pairs as possible, and of these the assignment with the lowest cost."""
+    if allowed.sum(0).max() <= 1 and allowed.sum(1).max() <= 1:  # no box has a choice
         rows, columns = np.nonzero(allowed)
-    else:
-        from scipy.optimize import linear_sum_assignment
-
-        rows, columns = linear_sum_assignment(cost)
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+        return list(zip(rows.tolist(), columns.tolist(), strict=True))
+    return cheapest_assignment(allowed, cost)
 
 
 def _shift(first: FloatArray, second: FloatArray) -> FloatArray:

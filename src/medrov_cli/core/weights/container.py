@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -232,7 +233,13 @@ def _metadata_of(handle: Any, path: Path) -> WeightsMetadata:
             f"{path} has no medrov metadata: it was not written by medrov",
             "Convert a YOLO-World checkpoint with `medrov weights import FILE.pt`.",
         )
-    return WeightsMetadata.from_json(text, where=str(path))
+    return _parsed(text, str(path))
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(text: str, where: str) -> WeightsMetadata:
+    """Return parsed metadata, which is wanted several times in a run."""
+    return WeightsMetadata.from_json(text, where=where)
 
 
 def _tensor_of(handle: Any, name: str, path: Path) -> npt.NDArray[Any]:
