@@ -132,10 +132,10 @@ def launch(command: Sequence[str]) -> dict[str, float]:
     MedrovError
         ``INTERNAL`` if it fails.
     """
-    # The arguments are this interpreter and files of this run.
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-I", "-c", _LAUNCHER, *command], capture_output=True, encoding="utf-8", check=True
-    )
+    # Compiled modules are stored, as for a user. The arguments are this interpreter and files of this run.
+    stores = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    launcher = [sys.executable, "-I", "-c", _LAUNCHER, *command]
+    done = subprocess.run(launcher, capture_output=True, encoding="utf-8", check=True, env=stores)  # noqa: S603
     run: dict[str, Any] = json.loads(done.stdout)
     if run["code"]:
         last = (run["stderr"].strip().splitlines() or ["no message"])[-1]

@@ -1,6 +1,6 @@
 """Assignment of boxes of two slices, group by group.
 
-The allowed pairs of two slices fall into many small groups that share no box. Small groups are searched whole.
+The allowed pairs of two slices fall into many small groups that share no box; such a group is searched whole.
 scipy is imported for larger ones only: its import takes longer than the linking of most volumes.
 """
 
