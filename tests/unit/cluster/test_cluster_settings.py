@@ -15,6 +15,7 @@ from medrov_cli.core.cluster.worker import (
     keep_file,
     require_equal_workers,
     share_files,
+    share_model,
 )
 from medrov_cli.core.settings.cluster_groups import ClusterPlace, parse_place
 
@@ -133,3 +134,15 @@ def test_workers_that_differ_are_refused_by_name() -> None:
     require_equal_workers({"engine": "a", "batch": 8}, {"engine": "a", "batch": 8})
     with pytest.raises(MedrovError, match="workers differ in batch: 8 and 1"):
         require_equal_workers({"engine": "a", "batch": 8}, {"engine": "a", "batch": 1})
+
+
+def test_a_model_has_what_stands_beside_it(tmp_path: Path) -> None:
+    for name in ("n.safetensors", "n.formats.json", "m.xml", "m.bin"):
+        (tmp_path / name).write_text(name)
+    formats = tmp_path / "n.formats.json"
+    files, contents = share_model(tmp_path / "n.safetensors", formats)
+    assert [file.name for file in files] == ["n.safetensors", "n.formats.json"]
+    assert len({file.path.parent for file in files}) == 1
+    assert contents[1].tobytes() == b"n.formats.json"
+    assert len(share_model(tmp_path / "n.safetensors", tmp_path / "none.json")[0]) == 1
+    assert [file.name for file in share_model(tmp_path / "m.xml", formats)[0]] == ["m.xml", "m.bin"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from medrov_cli.core.base.documents import parse_json
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.number_lists import are_shares
 from medrov_cli.core.base.text_files import DocumentError
 
 Record = TypeVar("Record")
@@ -231,7 +231,7 @@ class Fields:
     def shares(self, key: str) -> tuple[float, ...]:
         """Return a list of numbers from 0 to 1."""
         value = self._get(key)
-        self.require(_are_shares(value), key, "a list of numbers from 0 to 1")
+        self.require(are_shares(value), key, "a list of numbers from 0 to 1")
         return tuple(map(float, value))
 
     def choice(self, key: str, among: Sequence[str]) -> str:
@@ -267,13 +267,6 @@ class Fields:
             Fields.from_object(item, self.where, f"{self.path}{key}[{index}].")
             for index, item in enumerate(value)
         ]
-
-
-def _are_shares(value: object) -> bool:
-    """Return whether a value is a list of numbers from 0 to 1; calibrations have thousands."""
-    if not isinstance(value, list) or not {*map(type, value)} <= {int, float}:
-        return False
-    return not value or (min(value) >= 0 and max(value) <= 1 and not math.isnan(sum(value)))
 
 
 def _error(where: str, what: str) -> MedrovError:

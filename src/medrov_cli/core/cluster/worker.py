@@ -184,10 +184,14 @@ def share_files(paths: Sequence[Path]) -> tuple[list[SharedFile], list[UInt8Arra
     return files, contents
 
 
-def share_model(path: Path) -> tuple[list[SharedFile], list[UInt8Array]]:
-    """Return the file of a model, and its bytes; OpenVINO writes a model in two files."""
-    beside = path.with_suffix(".bin")
-    return share_files([path, *([beside] if path.suffix == ".xml" else [])])
+def share_model(path: Path, formats: Path) -> tuple[list[SharedFile], list[UInt8Array]]:
+    """Return the files of a model, and their bytes.
+
+    OpenVINO writes a model in two files; weights may have ``formats``, ranges of number formats, beside them.
+    """
+    if path.suffix == ".xml":
+        return share_files([path, path.with_suffix(".bin")])
+    return share_files([path, formats] if formats.is_file() else [path])
 
 
 def _sha256(content: UInt8Array) -> str:

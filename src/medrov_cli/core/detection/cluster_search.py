@@ -22,6 +22,7 @@ from medrov_cli.core.prediction.open_predictor import count_streams
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.settings.values import Prompt
+from medrov_cli.core.weights.places import formats_path
 from medrov_cli.core.writers.format_files import write_pictures
 
 Made = tuple[dict[str, Any], Mapping[str, bytes]]
@@ -157,7 +158,8 @@ class ClusterSearch:
         prompts: Sequence[Prompt],
         worker: str = f"{__name__}:{DetectWorker.__name__}",
     ) -> None:
-        shared, contents = share_model(Path(read_model_file(config.weights).path))
+        model = Path(read_model_file(config.weights).path)
+        shared, contents = share_model(model, formats_path(model))
         learned: list[SharedFile] = []
         for own in config.classes.learned:
             files, more = share_files([own])

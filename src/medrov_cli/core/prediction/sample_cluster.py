@@ -23,6 +23,7 @@ from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.weights.places import formats_path
 
 Names: TypeAlias = tuple[tuple[str, ...], ...]
 """Texts of each class."""
@@ -165,7 +166,7 @@ class SampleCluster:
         contents: list[UInt8Array] = []
         own: list[SharedModel] = []
         for model in models:
-            files, more = share_model(model.file.path)
+            files, more = share_model(model.file.path, formats_path(model.file.path))
             shared, contents = shared + files, contents + more
             own.append(SharedModel(files[0], model.classes, model.columns, model.text_encoder, model.runtime))
         of_learned: list[SharedFile] = []
