@@ -18,6 +18,9 @@ from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.weights import container, resolution
 
+CORES = usable_cores()
+"""Cores of both programs, counted before the import of ultralytics, which sets ``OMP_NUM_THREADS`` to 1."""
+
 
 @dataclass(frozen=True)
 class SahiWay:
@@ -107,7 +110,7 @@ class SahiSearch:
         import torch
 
         self._search(pixels[: tile + tile // 2, : tile + tile // 2], tile, overlap)  # the first search loads
-        torch.set_num_threads(usable_cores())
+        torch.set_num_threads(CORES)
         started, started_cpu = time.perf_counter(), time.process_time()
         rows = self._search(pixels, tile, overlap).object_prediction_list
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
