@@ -176,3 +176,10 @@ def test_adapter_without_validation_says_so_and_has_equal_bytes_again(
     assert file.info.adapter is not None
     assert (file.info.adapter.ap50, file.info.adapter.rank) == (None, adapter_fit.RANK)
     assert any("not validated" in text for text in result.warnings)
+
+
+def test_show_has_a_line_about_the_adapter(medrov: Medrov, adapted: Path) -> None:
+    shown = medrov("learn", adapted, "--show")
+    assert "adapter of rank 2, 1 steps: not validated" in shown.stdout
+    document = medrov("learn", adapted, "--show", "--json").json
+    assert document["learned"]["adapter"] == {"rank": 2, "steps": 1, "ap50": None, "plain_ap50": None}

@@ -38,7 +38,13 @@ def _render(result: LearnResult) -> RenderableType:
         )
     network = info.network
     line = f"network {network.name} ({network.imgsz} px), licence: {info.licence}, {result.size_bytes} bytes"
-    return Group(table, "", line)
+    if info.adapter is None:
+        return Group(table, "", line)
+    adapter = info.adapter
+    figures = "not validated"
+    if adapter.ap50 is not None and adapter.plain_ap50 is not None:
+        figures = f"mean AP50 held out {adapter.ap50:.3f}, without it {adapter.plain_ap50:.3f}"
+    return Group(table, "", line, f"adapter of rank {adapter.rank}, {adapter.steps} steps: {figures}")
 
 
 def learn(settings: LearnSettings) -> None:

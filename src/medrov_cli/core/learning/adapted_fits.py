@@ -90,16 +90,21 @@ def fit_adapted(
     fit = AdapterTask(network.path, guides, task.imgsz, task.examples.classes)
     squares = _squares(task.examples.images, readable, task.imgsz)
 
-    def adapted(own: Sequence[ExampleSquare]) -> tuple[Adapter, ViewSet]:
-        adapter = fit.fit(own, plain.vectors, progress)
+    parts = _parts(task, squares)
+
+    def adapted(own: Sequence[ExampleSquare], number: int) -> tuple[Adapter, ViewSet]:
+        def advance(done: int, total: int | None, stage: str) -> None:
+            progress(done, total, f"{stage} of adapter {number} of {len(parts) + 1}")
+
+        adapter = fit.fit(own, plain.vectors, advance)
         path = adapted_weights(network.path, network.content_sha256, adapter)
         return adapter, make_views(WeightsFile.read(path))
 
     folds: list[Fold] = []
-    for held_out in _parts(task, squares):
-        _, views = adapted([square for square in squares if square.image not in held_out])
+    for number, held_out in enumerate(parts, 1):
+        _, views = adapted([square for square in squares if square.image not in held_out], number)
         folds.append((held_out, views))
-    adapter, views = adapted(squares)
+    adapter, views = adapted(squares, len(parts) + 1)
     # without folds there is no validation: this adapter has seen every image
     own = task if folds else replace(task, folds=0)
     fits = _with_text_of(own.fit(views, progress, folds), plain)
