@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from dicom_standard_tables import standard_info
 from medrov_cli.core.pixels.dicom.header import read_file_header
 from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.writers.format_files import find_writer
@@ -87,4 +88,31 @@ def validation_errors(paths: Iterable[Path]) -> list[str]:
         assert output.strip(), f"dciodvfy says nothing of {path}"
         lines = output.splitlines()
         found += [f"{path.name}: {line}" for line in lines if line.startswith(("Error", "Abort"))]
+    return found
+
+
+def standard_errors(paths: Iterable[Path]) -> list[str]:
+    """Return the errors of dicom-validator, by module and attribute."""
+    info = standard_info()
+    from dicom_validator.validator.error_handler import ValidationResultHandler
+    from dicom_validator.validator.iod_validator import IODValidator
+
+    class Silent(ValidationResultHandler):  # type: ignore[misc]
+        """Print nothing."""
+
+        def handle_validation_start(self, result: Any) -> None:
+            """Do nothing."""
+
+        def handle_validation_result(self, result: Any) -> None:
+            """Do nothing."""
+
+    found = []
+    for path in paths:
+        result = IODValidator(pydicom.dcmread(path), info, error_handler=Silent()).validate()
+        assert result.status.name in ("Passed", "Failed"), f"{path}: {result.status}"
+        found += [
+            f"{path.name}: {module}: {tag} {error.code.name}"
+            for module, errors in result.module_errors.items()
+            for tag, error in errors.items()
+        ]
     return found

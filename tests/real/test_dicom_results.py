@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from conftest import SHARED_DATA
-from dicom_results import detection, record_of, validation_errors, write_results
+from dicom_results import detection, record_of, standard_errors, validation_errors, write_results
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.dicom.header import read_file_header
@@ -70,6 +70,7 @@ def test_validators_find_no_error_in_results_of_real_images(tmp_path: Path) -> N
     files = sorted(tmp_path.rglob("*.dcm"))
     errors = [line for line in validation_errors(files) if 'Illegal root for UID - "999.' not in line]
     assert errors == []
+    assert standard_errors(files) == []
     assert shutil.which("dcentvfy")
     studies: dict[str, list[Path]] = {}
     for path in files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,14 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ComputedRadiographyImageStorage, EnhancedCTImageStorage
 
 from dicom_objects import write_series
-from dicom_results import MODEL, detection, record_of, validation_errors, write_results
+from dicom_results import (
+    MODEL,
+    detection,
+    record_of,
+    standard_errors,
+    validation_errors,
+    write_results,
+)
 from image_files import write_dicom
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.settings.choices import Phi
@@ -475,7 +483,7 @@ def test_synonyms_share_the_codes_of_their_class() -> None:
     assert code_of_class("unheard of").finding.value != code_of_class("unheard of 2").finding.value
 
 
-def test_dciodvfy_finds_no_error(series: list[Path], tmp_path: Path) -> None:
+def test_validators_find_no_error(series: list[Path], tmp_path: Path) -> None:
     color = write_color(tmp_path / "us.dcm", frames=2)
     records = [record_of(path, NODULE, FREE, KIDNEY) for path in series]
     photo = write_dicom(
@@ -493,4 +501,34 @@ def test_dciodvfy_finds_no_error(series: list[Path], tmp_path: Path) -> None:
     write_results(tmp_path / "none", [record_of(series[0])], "sr")
     results = [path for path in tmp_path.rglob("*.dcm") if path.parent.name in ("sr", "gsps", "seg")]
     assert len(results) == 10  # segments that overlap are in objects of their own
+    assert standard_errors(results) == []
     assert validation_errors(results) == []
+
+
+def test_tables_of_the_standard_find_what_is_missing(series: list[Path], tmp_path: Path) -> None:
+    (report,), _ = write_results(tmp_path, [record_of(path, NODULE) for path in series], "sr")
+    (state,), _ = write_results(tmp_path, [record_of(series[0], NODULE)], "gsps")
+    del state.ContentLabel
+    items = [item for item in _content_items(report) if item.ValueType == "NUM"]
+    del items[-1].MeasuredValueSequence
+    items[0].GraphicType = "POINT"  # of another value type
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    report.save_as(wrong / "sr.dcm")
+    state.save_as(wrong / "gsps.dcm")
+    errors = standard_errors(sorted(wrong.iterdir()))
+    for name, tag, problem in (
+        ("gsps", "(0070,0080)", "TagMissing"),
+        ("sr", "(0040,A300)", "TagMissing"),
+        ("sr", "(0070,0023)", "TagNotAllowed"),
+    ):
+        found = [
+            line for line in errors if line.startswith(f"{name}.dcm") and tag in line and problem in line
+        ]
+        assert found, errors
+
+
+def _content_items(item: Dataset) -> Iterator[Dataset]:
+    for child in item.get("ContentSequence", ()):
+        yield child
+        yield from _content_items(child)

@@ -137,6 +137,7 @@ def _segmentation(study: SourceStudy, objects: Sequence[ResultObject], key: tupl
         content_description=RESEARCH_NOTICE,
         specific_character_set="ISO_IR 192",
     )
+    found.ContentCreatorName = ""  # type 2: a program made it
     for name in ("Content", "Series"):
         setattr(found, f"{name}Date", date)
         setattr(found, f"{name}Time", time)
