@@ -32,6 +32,8 @@ from medrov_cli.core.phantoms.abdomen import PhantomVolume, abdomen_volume
 WRITE = "write-series"
 BASE = "not linked"
 _WITHOUT_LINKING = """
+import os
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line, before the import of numpy
 from medrov_cli.core.detection.volume_findings import FindingsCollector
 FindingsCollector.add = FindingsCollector.finish = lambda *_: iter(())
 from medrov_cli.__main__ import main

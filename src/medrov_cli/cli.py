@@ -159,8 +159,8 @@ def _prepare() -> None:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", CacheWarning)
     warnings.showwarning = console.show_warning
-    # Before the import of numpy: its threads slow down small products, and occupy cores of the network.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if "numpy" not in sys.modules:  # its threads slow down small products, and occupy cores of the network
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_library_files()
     if is_offline("--offline" in _options(sys.argv[1:])):
         from medrov_cli.core.base.network_fence import forbid_network

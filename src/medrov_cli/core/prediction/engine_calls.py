@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medrov_cli.core.engines.interface import Engine, SelectingEngine, SelectionRule
+from medrov_cli.core.prediction.blas_threads import one_blas_thread
 from medrov_cli.core.prediction.open_predictor import PredictorParts
 from medrov_cli.core.prediction.prepared import PreparedImage, prepare_image
 from medrov_cli.core.records.detections import AnyCandidates, Candidates
@@ -44,7 +45,7 @@ class EngineCalls:
 
     def select(self, squares_rgb: UInt8Array) -> Sequence[AnyCandidates]:
         """Return the candidates of each image, as pairs of an anchor and a class if the engine selects."""
-        with self._free:
+        with self._free, one_blas_thread():
             engine = self._engine_of(squares_rgb)
             if isinstance(engine, SelectingEngine):
                 return engine.select(squares_rgb, self._rule)
@@ -52,7 +53,7 @@ class EngineCalls:
 
     def infer(self, squares_rgb: UInt8Array) -> list[Candidates]:
         """Return the candidates of each image with a score for every class."""
-        with self._free:
+        with self._free, one_blas_thread():
             return self.engine.infer(squares_rgb, self._floor)
 
     def _engine_of(self, squares_rgb: UInt8Array) -> Engine:
