@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,35 @@ def test_merged_weights_are_kept_and_repaired(
     merged.write_bytes(content[:-1000] + bytes(1000))
     assert records(medrov, *options) == first
     assert merged.read_bytes() == content
+
+
+def test_eval_and_pseudolabel_search_with_both_networks(
+    medrov: Medrov, weights: Path, tmp_path: Path
+) -> None:
+    counts = {"train": 2, "val": 3, "test": 1}
+    make_source(tmp_path, "squares", "x-ray", ["bright square", "pin"], counts)
+    document = json.loads((tmp_path / "squares" / "annotations.json").read_text())
+    document["annotations"] = [own for own in document["annotations"] if own["category_id"] == 0]
+    document["categories"][1]["source"] = "pseudo"
+    (tmp_path / "pool").mkdir()
+    shutil.copytree(tmp_path / "squares" / "images", tmp_path / "pool" / "images")
+    (tmp_path / "pool" / "annotations.json").write_text(json.dumps(document))
+    (tmp_path / "data.yaml").write_text("name: squares\nsources: [squares]\n")
+    (tmp_path / "presence.csv").write_text("dataset,bright square,pin\npool,1,0\n")
+    (tmp_path / "pool.yaml").write_text("name: pool\nsources: [pool]\npresence: presence.csv\n")
+    write_random_classes(tmp_path / "a.safetensors", weights, ["pin"], threshold=0.01, is_adapted=True)
+    learned = ("--learned", tmp_path / "a.safetensors")
+    common = ("-w", weights, "--device", "cpu", "--json")
+    evaluate = ("eval", tmp_path / "data.yaml", "--split", "val", "--bootstrap", 0, *common)
+    before, after = medrov(*evaluate), medrov(*evaluate, *learned)
+    assert (before.exit_code, after.exit_code) == (0, 0), after.stderr
+    square, again = (done.json["coco"]["presence"]["classes"]["bright square"] for done in (before, after))
+    assert square == again
+    assert after.json["calibration"] != before.json["calibration"]  # of the detections of all classes
+    propose = ("pseudolabel", tmp_path / "pool.yaml", "--score", 0.9, "--dry-run", *common)
+    before, after = medrov(*propose), medrov(*propose, *learned)
+    assert (before.exit_code, after.exit_code) == (0, 0), after.stderr
+    assert after.json["boxes"] != before.json["boxes"]
 
 
 def test_damaged_adapters_are_refused(medrov: Medrov, weights: Path, images: Path, adapted: Path) -> None:
