@@ -120,9 +120,17 @@ def _convert(name: str, *options: str) -> Callable[[Path], str]:
         given = [str(path / own) if own.endswith(".csv") else own for own in options]
         command = ["data", "convert", str(path), "--from", name, "--output", str(output)]
         about = ["--modality", "CT", "--licence", "x", "--workers", "1", "--json"]
-        return run_command([*command, *about, *given], str(path), *_names(path))
+        return run_command([*command, *about, *given], str(path), *_names(path), *_listed(path))
 
     return read
+
+
+def _listed(path: Path) -> list[str]:
+    """Return what the lists of images name, with any suffix: an image of a list may not exist."""
+    lines = [
+        line.strip() for own in path.glob("*.txt") for line in own.read_text("utf-8", "ignore").split("\n")
+    ]
+    return [name for line in lines if line for name in (line, line.rpartition(".")[0]) if name]
 
 
 def _names(path: Path) -> list[str]:

@@ -103,6 +103,8 @@ def test_images_are_rgb_and_shrunk_once(tmp_path: Path) -> None:
     [
         ("sources: [nowhere]", None, "nowhere"),
         ("sources: []", None, "sources"),
+        ("sources: [chest, null]", None, "names no folder"),
+        ("sources: [[chest]]", None, "names no folder"),
         ("sources: [chest]\nclases: {}", None, "clases"),
         ("sources: [chest, chest]", None, "twice"),
         ("sources: [chest]\nclasses: {liver: x}", None, "liver"),

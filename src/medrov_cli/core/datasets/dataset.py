@@ -190,6 +190,8 @@ def read_dataset_yaml(path: Path) -> dict[str, Any]:
         or not document["sources"]
     ):
         raise invalid(f"{path} has no list 'sources'", "See examples/phantoms.yaml for the form.")
+    if not all(isinstance(entry, str | dict) for entry in document["sources"]):
+        raise invalid(f"{path}: an item of 'sources' names no folder", "See examples/phantoms.yaml.")
     return document
 
 

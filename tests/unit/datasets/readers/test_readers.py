@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,24 @@ def test_coco_that_contradicts_itself_is_refused(tmp_path: Path, changes: dict[s
 def test_coco_with_a_broken_box_is_an_input_error(tmp_path: Path, box: Any) -> None:
     folder = coco(tmp_path, annotations=[{"image_id": 20, "category_id": 7, "bbox": box}])
     assert read_all("coco", folder)["y.png"] is ErrorCode.BAD_METADATA
+
+
+def test_voc_turn_of_any_number_of_radians(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    turned = "<robndbox><cx>5</cx><cy>3</cy><w>4</w><h>2</h><angle>{}</angle></robndbox>"
+    found = []
+    for angle in (1e308, math.fmod(1e308, math.tau)):
+        item = f"<object><name>b</name>{turned.format(angle)}</object>"
+        (tmp_path / "a.xml").write_text(f"<annotation><filename>a.png</filename>{item}</annotation>")
+        found.append(boxes(read_all("voc", tmp_path)["a.xml"]))
+    assert found[0] == found[1]
+
+
+def test_coco_box_of_a_huge_whole_number_is_not_that_of_its_segmentation(tmp_path: Path) -> None:
+    broken = {"size": [HEIGHT, WIDTH], "counts": "R2<d0lX1"}
+    box = {"id": 1, "image_id": 10, "category_id": 7, "bbox": [1, 2, 3, 10**40], "segmentation": broken}
+    found = read_all("coco", coco(tmp_path, annotations=[box]))
+    assert boxes(found["sub/x.png"]) == [("b", 1.0, 2.0, 3.0, 1e40)]
 
 
 # All

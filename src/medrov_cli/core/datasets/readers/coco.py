@@ -205,7 +205,7 @@ def _annotation(own: CocoAnnotation, file: _OpenFile, height: int, width: int) -
             else "has an annotation without a box"
         )
         raise _bad(what) from None
-    if is_box(own.fields.get("bbox")) and own.fields["bbox"] == list(box):
+    if is_box(own.fields.get("bbox")) and tuple(map(float, own.fields["bbox"])) == box:
         box = file.form.box_xywh(box, height, width)
     elif own.extent is not None and own.extent.size_hw not in (None, (height, width)):
         raise _bad("has a segmentation of another size than the image")

@@ -191,7 +191,9 @@ def _annotation(item: ET.Element, unit_hw: tuple[int, int] | None) -> Annotation
 def _turned(box: ET.Element) -> tuple[float, float, float, float]:
     """Return the upright box around roLabelImg's box: centre, size, and the angle in radians, clockwise."""
     x, y, w, h, angle = (_number(box, key) for key in ("cx", "cy", "w", "h", "angle"))
-    return rounded_box(enclosing_box((x - w / 2, y - h / 2, w, h), math.degrees(angle), (x, y)))
+    return rounded_box(
+        enclosing_box((x - w / 2, y - h / 2, w, h), math.degrees(math.fmod(angle, math.tau)), (x, y))
+    )
 
 
 def _corners(box: ET.Element) -> tuple[float, float, float, float]:
