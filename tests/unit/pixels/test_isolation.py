@@ -24,6 +24,7 @@ from medrov_cli.core.base.errors import ErrorCode
 from medrov_cli.core.pixels import decoder_client, isolation
 from medrov_cli.core.pixels.early_decoder import start_needed_decoder
 from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.pixels.stored import stored_pixels
 
 GREY = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
 STREAM = imagecodecs.jpegls_encode(GREY)
@@ -100,6 +101,22 @@ def test_a_stream_that_is_left_gives_its_process_to_the_next_image(tmp_path: Pat
     frames.close()
     assert [int(frame.pixels_rgb.mean()) for frame in read_all(tmp_path / "a.webp")] == [10, 230]
     assert len(isolation.own_pool()._idle) == 1
+
+
+def test_still_images_of_a_dataset_share_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    process = decoder_client.DecoderProcess
+
+    def start(*arguments: Any) -> decoder_client.DecoderProcess:
+        started.append(arguments)
+        return process(*arguments)
+
+    isolation.close_processes()
+    monkeypatch.setattr(decoder_client, "DecoderProcess", start)
+    for number in range(4):
+        Image.fromarray(np.full((8, 9, 3), 40 * number, np.uint8)).save(tmp_path / f"{number}.webp")
+        assert stored_pixels(tmp_path / f"{number}.webp") is not None  # takes the first frame alone
+    assert len(started) == 1
 
 
 def test_a_process_is_started_early_for_the_kinds_that_need_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -89,21 +90,26 @@ def _isolated_frames(path: str, kind: Kind, data: bytes, options: ReadSettings) 
     check_size(max(canvas_height, 1), max(canvas_width, 1), options.limits)
     require_plausible(canvas_height * canvas_width, len(data))
     opening_bytes = canvas_height * canvas_width * _CODEC_BYTES
-    with open_stream("images", data, opening_bytes, kind=kind.value) as stream:
-        stated = stream.head
-        size_hw = int(stated["height"]), int(stated["width"])
-        count = int(stated["count"])
-        check_size(*size_hw, options.limits)
-        require_plausible(size_hw[0] * size_hw[1], len(data))
-        need_bytes = _need_bytes(size_hw, str(stated["mode"]), kind)
-        with reserve(need_bytes):
+    with ExitStack() as held:
+        with open_stream("images", data, opening_bytes, kind=kind.value) as stream:
+            stated = stream.head
+            size_hw = int(stated["height"]), int(stated["width"])
+            count = int(stated["count"])
+            check_size(*size_hw, options.limits)
+            require_plausible(size_hw[0] * size_hw[1], len(data))
+            need_bytes = _need_bytes(size_hw, str(stated["mode"]), kind)
+            held.enter_context(reserve(need_bytes))
             _check_frames(count, size_hw, options.limits, len(data))
             for index in range(count):
                 decoded = stream.next(need_bytes, 3 * size_hw[0] * size_hw[1])
                 if decoded is None:
                     raise EOFError
                 warnings = (*decoded.extra["warnings"], *_window_warnings(options.window))
-                yield Frame(decoded.values, path, index, count, window=Window("none"), warnings=warnings)
+                frame = Frame(decoded.values, path, index, count, window=Window("none"), warnings=warnings)
+                if index < count - 1:
+                    yield frame
+        if count:  # the process is free before the last frame: a caller may not ask for the end
+            yield frame
 
 
 def _webp_canvas(data: bytes) -> tuple[int, int]:
