@@ -44,22 +44,22 @@ from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line, before the import of numpy
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from medrov_cli.core.datasets.dataset import Dataset, load_dataset  # noqa: E402
-from medrov_cli.core.learning.class_fit import ClassTask, score_images  # noqa: E402
-from medrov_cli.core.learning.example_squares import ExampleSquare  # noqa: E402
-from medrov_cli.core.learning.examples import ExampleImage, ExampleSet, examples_of_dataset  # noqa: E402
-from medrov_cli.core.learning.starts import starts_of, text_vectors  # noqa: E402
-from medrov_cli.core.learning.vector_fit import rows_of_class  # noqa: E402
-from medrov_cli.core.learning.views import ExampleView, ViewSet, compute_views  # noqa: E402
-from medrov_cli.core.prediction.adapted_weights import adapted_weights  # noqa: E402
-from medrov_cli.core.prediction.dataset_model import embed_names  # noqa: E402
-from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector  # noqa: E402
-from medrov_cli.core.prediction.model_file import WeightsFile  # noqa: E402
-from medrov_cli.core.prediction.open_predictor import guiding_classes  # noqa: E402
-from medrov_cli.core.settings.groups import RuntimeSettings  # noqa: E402
-from medrov_cli.core.weights import container, resolution  # noqa: E402
+from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.learning.class_fit import ClassTask, score_images
+from medrov_cli.core.learning.example_squares import ExampleSquare
+from medrov_cli.core.learning.examples import ExampleImage, ExampleSet, examples_of_dataset
+from medrov_cli.core.learning.starts import starts_of, text_vectors
+from medrov_cli.core.learning.vector_fit import rows_of_class
+from medrov_cli.core.learning.views import ExampleView, ViewSet, compute_views
+from medrov_cli.core.prediction.adapted_weights import adapted_weights
+from medrov_cli.core.prediction.dataset_model import embed_names
+from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector
+from medrov_cli.core.prediction.model_file import WeightsFile
+from medrov_cli.core.prediction.open_predictor import guiding_classes
+from medrov_cli.core.settings.groups import RuntimeSettings
+from medrov_cli.core.weights import container, resolution
 
 CLASSES = (
     ("imagechd_ct", "left atrium"),
