@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from detect_fixtures import IMGSZ, noise_image, write_eager_detector
 from learned_fixtures import CHANNELS, write_random_classes
 from medrov_cli.core.engines.interface import RegionEngine
+from medrov_cli.core.prediction.adapted_weights import NetworkColumns
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.detections import NO_CANDIDATE
 from medrov_cli.core.records.regions import RegionColumns
@@ -43,7 +44,8 @@ def images() -> np.ndarray:
 
 def opened(weights: Path, engine: str, learned: RegionColumns | None) -> RegionEngine:
     runtime = RuntimeSettings(device="cpu", engine=EngineName(engine))
-    return WeightsFile.read(weights).open(TEXT, runtime, imgsz=IMGSZ, streams=1, learned=learned)
+    columns = None if learned is None else NetworkColumns(learned, alone=learned.alone)
+    return WeightsFile.read(weights).open(TEXT, runtime, imgsz=IMGSZ, streams=1, learned=columns)
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
