@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from medrov_cli.core.learning.example_squares import ExampleSquare, SquareSampler
+from medrov_cli.core.learning.examples import ExampleImage
 
 SIDE = 96
 
@@ -62,3 +63,21 @@ def test_a_box_outside_of_a_shifted_square_is_no_example() -> None:
     sampler = SquareSampler([edge], ("bump", "pin"), SIDE, np.random.default_rng(0))
     counts = [len(sampler.draw(1).labels) for _ in range(40)]
     assert set(counts) == {0, 1}
+
+
+def test_regions_of_many_objects_are_grey_except_for_examples() -> None:
+    pixels = np.full((SIDE, SIDE, 3), 7, np.uint8)
+    image = ExampleImage(
+        "a",
+        "a",
+        np.array([[10.0, 10, 20, 20]]),
+        np.array([0]),
+        np.array([[0.0, 0, 40, 30]]),
+        np.array([True]),
+        lambda: pixels,
+    )
+    square = ExampleSquare.fit(0, image, pixels, SIDE).pixels_rgb[..., 0]
+    expected = np.full((SIDE, SIDE), 7)
+    expected[:30, :40] = 114
+    expected[10:20, 10:20] = 7
+    np.testing.assert_array_equal(square, expected)

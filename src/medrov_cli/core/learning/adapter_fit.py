@@ -90,7 +90,7 @@ class AdapterTask:
     def fit(
         self, squares: Sequence[ExampleSquare], vectors: Sequence[Sequence[Vector]], progress: Progress
     ) -> Adapter:
-        """Return the adapter after `STEPS` steps; equal input gives an equal adapter.
+        """Return the adapter after `STEPS` steps; equal input and threads give an equal adapter.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class AdapterTask:
 
 
 class _Columns(nn.Module):
-    """Vectors of the classes as parameters near 1, in units of each vector's size."""
+    """Vectors of the classes, with changes in units of each vector's size as parameters."""
 
     def __init__(self, vectors: Sequence[Sequence[Vector]]) -> None:
         super().__init__()

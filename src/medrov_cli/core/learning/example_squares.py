@@ -49,10 +49,15 @@ class ExampleSquare:
 
     @classmethod
     def fit(cls, row: int, image: ExampleImage, pixels_rgb: UInt8Array, imgsz: int) -> ExampleSquare:
-        """Return the square of an image."""
+        """Return the square of an image; regions that are neither examples nor background are grey."""
         box = Letterbox.fit((pixels_rgb.shape[0], pixels_rgb.shape[1]), imgsz)
         boxes = box.to_model(image.boxes_xyxy)
-        return cls(row, box.apply(pixels_rgb), boxes, image.labels, image.is_annotated)
+        square = box.apply(pixels_rgb)
+        if len(image.ignored_xyxy):
+            shown = square
+            square = _filled(square, box.to_model(image.ignored_xyxy), np.full_like(square, PAD_VALUE))
+            square = _filled(square, boxes, shown)
+        return cls(row, square, boxes, image.labels, image.is_annotated)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +152,17 @@ class SquareSampler:
             labels, annotated = self._mirrored[labels], annotated[self._mirrored]
         kept = _area(boxes) >= MIN_VISIBLE * _area(moved)
         return ExampleSquare(square.image, pixels, boxes[kept], labels[kept], annotated)
+
+
+def _filled(square: UInt8Array, boxes_xyxy: FloatArray, content: UInt8Array) -> UInt8Array:
+    """Return a square whose boxes have another content."""
+    filled = square.copy()
+    for left, top, right, bottom in np.concatenate(
+        (np.floor(boxes_xyxy[:, :2]), np.ceil(boxes_xyxy[:, 2:])), axis=1
+    ).astype(int):
+        own = np.s_[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        filled[own] = content[own]
+    return filled
 
 
 def _area(boxes_xyxy: FloatArray) -> FloatArray:
