@@ -174,6 +174,7 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "STEPS", 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "folds", "words"), [(0.0, 2, "finds less on held-out examples"), (0.3, 0, "diverged")]
 )
@@ -195,6 +196,7 @@ def test_adapter_that_does_not_help_is_left_out(
     assert any(words in text for text in result.warnings)
 
 
+@pytest.mark.slow
 def test_adapter_without_validation_says_so_and_has_equal_bytes_again(
     weights: Path, tmp_path: Path, few_steps: None
 ) -> None:

@@ -483,6 +483,7 @@ def test_synonyms_share_the_codes_of_their_class() -> None:
     assert code_of_class("unheard of").finding.value != code_of_class("unheard of 2").finding.value
 
 
+@pytest.mark.slow
 def test_validators_find_no_error(series: list[Path], tmp_path: Path) -> None:
     color = write_color(tmp_path / "us.dcm", frames=2)
     records = [record_of(path, NODULE, FREE, KIDNEY) for path in series]
