@@ -126,11 +126,13 @@ def _convert(name: str, *options: str) -> Callable[[Path], str]:
 
 
 def _listed(path: Path) -> list[str]:
-    """Return what the lists of images name, with any suffix: an image of a list may not exist."""
-    lines = [
-        line.strip() for own in path.glob("*.txt") for line in own.read_text("utf-8", "ignore").split("\n")
-    ]
-    return [name for line in lines if line for name in (line, line.rpartition(".")[0]) if name]
+    """Return what the lists of images name, with any suffix, as messages show it: it may not exist."""
+    names = []
+    for own in path.glob("*.txt"):
+        for line in own.read_text("utf-8", "ignore").replace("\0", "").split("\n"):
+            shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line.strip())
+            names += [shown, shown.rpartition(".")[0]]
+    return [name for name in names if name]
 
 
 def _names(path: Path) -> list[str]:
