@@ -13,6 +13,7 @@ from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.model.graph.detector import GraphColumns
 from medrov_cli.core.prediction.adapted_weights import adapted_weights
 from medrov_cli.core.prediction.classes import ClassList
+from medrov_cli.core.prediction.column_engine import EngineLike
 from medrov_cli.core.prediction.learned_classes import JoinedClasses, LearnedClasses
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.prediction.open_predictor import guiding_classes
@@ -74,7 +75,7 @@ def with_learned_calibration(
     return replace(metadata, calibration=replace(known, classes=(*kept, *learned.calibrations)))
 
 
-class AlignedEngine:
+class AlignedEngine(EngineLike):
     """An engine of texts and learned classes whose anchors have the scores of all classes.
 
     See :class:`medrov_cli.core.engines.interface.Engine`.
@@ -90,10 +91,7 @@ class AlignedEngine:
     """
 
     def __init__(self, engine: Engine, texts: int, columns: IntArray) -> None:
-        self.name = engine.name
-        self.imgsz = engine.imgsz
-        self.is_accelerator = engine.is_accelerator
-        self.streams = engine.streams
+        super().__init__(engine)
         self._engine = engine
         self._texts = texts
         self._columns = columns

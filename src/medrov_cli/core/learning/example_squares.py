@@ -140,8 +140,7 @@ class SquareSampler:
         moved_rgb = cv2.warpAffine(
             square.pixels_rgb, matrix, (side, side), flags=cv2.INTER_LINEAR, borderValue=(PAD_VALUE,) * 3
         )
-        table = np.round(255 * (np.arange(256) / 255) ** np.exp(rng.uniform(-GAMMA, GAMMA))).astype(np.uint8)
-        pixels: UInt8Array = np.asarray(cv2.LUT(moved_rgb, table), dtype=np.uint8)
+        pixels = apply_gamma(moved_rgb, float(np.exp(rng.uniform(-GAMMA, GAMMA))))
         moved = square.boxes_xyxy * scale + np.tile(offset, 2)
         boxes = np.clip(moved, 0, side)
         labels, annotated = square.labels, square.is_annotated
@@ -152,6 +151,12 @@ class SquareSampler:
             labels, annotated = self._mirrored[labels], annotated[self._mirrored]
         kept = _area(boxes) >= MIN_VISIBLE * _area(moved)
         return ExampleSquare(square.image, pixels, boxes[kept], labels[kept], annotated)
+
+
+def apply_gamma(pixels: cv2.typing.MatLike, exponent: float) -> UInt8Array:
+    """Return pixels, uint8, whose grey levels are raised to a power."""
+    table = np.round(255 * (np.arange(256) / 255) ** exponent).astype(np.uint8)
+    return np.asarray(cv2.LUT(pixels, table), dtype=np.uint8)
 
 
 def _filled(square: UInt8Array, boxes_xyxy: FloatArray, content: UInt8Array) -> UInt8Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +12,7 @@ from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.progress import Progress
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.engines.interface import RegionEngine
+from medrov_cli.core.learning.example_squares import apply_gamma
 from medrov_cli.core.learning.examples import ExampleImage
 from medrov_cli.core.records.boxes import BoolArray, FloatArray, IntArray, flip_boxes
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
@@ -141,7 +141,7 @@ def _views_of(
         made.append((flipped[0], mirrored[image.labels], flipped[1], image.is_annotated[mirrored]))
     if mirrored is not None:
         smaller = _smaller(box)
-        squares.append(smaller.apply(_brightened(pixels)))
+        squares.append(smaller.apply(apply_gamma(pixels, GAMMA)))
         shrunk = [smaller.to_model(boxes) for boxes in (image.boxes_xyxy, image.ignored_xyxy)]
         made.append((shrunk[0], image.labels, shrunk[1], image.is_annotated))
     return [
@@ -155,8 +155,3 @@ def _smaller(box: Letterbox) -> Letterbox:
     return Letterbox(
         box.source_hw, box.size, (height, width), ((box.size - height) // 2, (box.size - width) // 2)
     )
-
-
-def _brightened(pixels: UInt8Array) -> UInt8Array:
-    table = np.round(255 * (np.arange(256) / 255) ** GAMMA).astype(np.uint8)
-    return np.asarray(cv2.LUT(pixels, table), dtype=np.uint8)

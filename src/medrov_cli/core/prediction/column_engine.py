@@ -1,4 +1,4 @@
-"""Selection of columns of an engine."""
+"""Engines around an engine: selection of its columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,23 @@ ABSENT = -1
 """Column of a class that the model does not have."""
 
 
-class ColumnEngine:
+class EngineLike:
+    """Name, input and device of an engine, for an engine around it.
+
+    Parameters
+    ----------
+    engine
+        The engine.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.name = engine.name
+        self.imgsz = engine.imgsz
+        self.is_accelerator = engine.is_accelerator
+        self.streams = engine.streams
+
+
+class ColumnEngine(EngineLike):
     """An engine with reordered classes; an absent class has score 0 at all anchors.
 
     See :class:`medrov_cli.core.engines.interface.Engine`.
@@ -29,10 +45,7 @@ class ColumnEngine:
     """
 
     def __init__(self, engine: Engine, columns: Sequence[int]) -> None:
-        self.name = engine.name
-        self.imgsz = engine.imgsz
-        self.is_accelerator = engine.is_accelerator
-        self.streams = engine.streams
+        super().__init__(engine)
         self._engine = engine
         self._absent = np.array(columns) == ABSENT
         self._columns = np.where(self._absent, 0, columns)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from medrov_cli.core.engines.interface import RegionEngine, SelectingEngine, SelectionRule
+from medrov_cli.core.prediction.column_engine import EngineLike
 from medrov_cli.core.records.detections import Candidates, ClassCandidates
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
@@ -23,7 +24,7 @@ def join_engines(engines: Sequence[RegionEngine], counts: Sequence[int]) -> Regi
     return JoinedEngine(engines, counts)
 
 
-class JoinedEngine:
+class JoinedEngine(EngineLike):
     """Several networks that search the same image, whose columns follow each other.
 
     See :class:`medrov_cli.core.engines.interface.RegionEngine`.
@@ -37,11 +38,7 @@ class JoinedEngine:
     """
 
     def __init__(self, engines: Sequence[RegionEngine], counts: Sequence[int]) -> None:
-        first = engines[0]
-        self.name = first.name
-        self.imgsz = first.imgsz
-        self.is_accelerator = first.is_accelerator
-        self.streams = first.streams
+        super().__init__(engines[0])
         self._engines = engines
         self._counts = counts
 
