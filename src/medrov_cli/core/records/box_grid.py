@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from medrov_cli.core.records.boxes import FloatArray, IntArray
+from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
 
 PAIRS_AT_ONCE = 2_000_000
 """Largest number of pairs in one pair of arrays, except for a single box with more neighbours."""
 
 _LARGEST_IOU = 0.9  # smaller cells than for this IoU have no advantage
-_ALL_NEIGHBOURS = tuple((dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
-_HALF_OF_NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
+_ALL_COLUMNS = (-1, 0, 1)
+_NEXT_COLUMN = (1,)
 
 
 def near_pairs(boxes_xyxy: FloatArray, labels: IntArray, iou: float) -> Iterator[tuple[IntArray, IntArray]]:
@@ -80,7 +80,7 @@ def _near_pairs(boxes_xyxy: FloatArray, labels: IntArray, iou: float) -> Iterato
             if small == large:
                 yield from _pairs_within(keys, rows, int(down))
             else:
-                yield from _pairs_between(keys, rows, large_rows, int(down), _ALL_NEIGHBOURS)
+                yield from _pairs_between(keys, rows, large_rows, int(down), _ALL_COLUMNS)
 
 
 def _pairs_within(keys: IntArray, rows: IntArray, down: int) -> Iterator[tuple[IntArray, IntArray]]:
@@ -88,21 +88,32 @@ def _pairs_within(keys: IntArray, rows: IntArray, down: int) -> Iterator[tuple[I
     rows = rows[np.argsort(keys[rows], kind="stable")]
     own = keys[rows]
     first = np.arange(1, len(rows) + 1)
-    yield from _expand(rows, rows, first, np.searchsorted(own, own, side="right"))
-    yield from _pairs_between(keys, rows, rows, down, _HALF_OF_NEIGHBOURS)
+    yield from _expand(rows, rows, first, np.searchsorted(own, own + 1, side="right"))
+    yield from _pairs_in_columns(own, rows, own, rows, down, _NEXT_COLUMN)
 
 
 def _pairs_between(
-    keys: IntArray, rows: IntArray, others: IntArray, down: int, offsets: tuple[tuple[int, int], ...]
+    keys: IntArray, rows: IntArray, others: IntArray, down: int, columns: tuple[int, ...]
 ) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield the pairs of two sets of boxes whose cells differ by one of the offsets."""
+    """Yield the pairs of two sets of boxes in equal or neighbouring cells of some columns."""
     rows = rows[np.argsort(keys[rows], kind="stable")]
     others = others[np.argsort(keys[others], kind="stable")]
-    other_keys = keys[others]
-    for dx, dy in offsets:
-        wanted = keys[rows] + dx * down + dy
-        first = np.searchsorted(other_keys, wanted, side="left")
-        yield from _expand(rows, others, first, np.searchsorted(other_keys, wanted, side="right"))
+    yield from _pairs_in_columns(keys[rows], rows, keys[others], others, down, columns)
+
+
+def _pairs_in_columns(
+    keys: IntArray,
+    rows: IntArray,
+    other_keys: IntArray,
+    others: IntArray,
+    down: int,
+    columns: tuple[int, ...],
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield the pairs of two sorted sets of boxes: the three cells of a column have consecutive keys."""
+    for column in columns:
+        middle = keys + column * down
+        first = np.searchsorted(other_keys, middle - 1, side="left")
+        yield from _expand(rows, others, first, np.searchsorted(other_keys, middle + 1, side="right"))
 
 
 def _expand(
@@ -138,5 +149,5 @@ def pair_intersections(
     """Return the area of the intersection of each pair, (k,), and the areas of its two boxes."""
     one, two = boxes_xyxy[first], boxes_xyxy[second]
     sides = np.maximum(np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2]), 0)
-    areas = tuple(np.prod(np.maximum(box[:, 2:] - box[:, :2], 0), axis=1) for box in (one, two))
-    return sides[:, 0] * sides[:, 1], (areas[0], areas[1])
+    areas = box_areas(boxes_xyxy)
+    return sides[:, 0] * sides[:, 1], (areas[first], areas[second])

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from medrov_cli.core.records.image_regions import RegionReader, resize
+from medrov_cli.core.records.image_regions import RegionReader, resize, resize_by_halves
 from medrov_cli.core.settings.choices import Modality, ModalitySource, Phi
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -185,8 +185,17 @@ class Frame:
         """Return a part of the image, scaled to a size; see :class:`RegionReader`."""
         if self.regions is not None:
             return self.regions.read(box_xyxy, size_hw)
+        return resize(self._part(box_xyxy), size_hw)
+
+    def read_tile(self, box_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> UInt8Array:
+        """Return a part of the image as :meth:`read_region`; a large part is scaled faster, in two steps."""
+        if self.regions is not None:
+            return self.regions.read(box_xyxy, size_hw)
+        return resize_by_halves(self._part(box_xyxy), size_hw)
+
+    def _part(self, box_xyxy: tuple[int, int, int, int]) -> UInt8Array:
         left, top, right, bottom = box_xyxy
-        return resize(self.pixels_rgb[top:bottom, left:right], size_hw)
+        return self.pixels_rgb[top:bottom, left:right]
 
     @property
     def height(self) -> int:

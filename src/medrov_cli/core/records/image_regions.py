@@ -11,6 +11,10 @@ import numpy.typing as npt
 _UInt8Array = npt.NDArray[np.uint8]
 
 
+HALVED_FROM = 4
+"""Ratio of sides from which :func:`resize_by_halves` halves an image first."""
+
+
 class RegionReader(Protocol):
     """Reader of parts of an image that is not decoded whole; may be used by several threads."""
 
@@ -43,3 +47,16 @@ def resize(image_rgb: _UInt8Array, size_hw: tuple[int, int]) -> _UInt8Array:
     shrinks = height < image_rgb.shape[0] or width < image_rgb.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image_rgb, (width, height), interpolation=how), dtype=np.uint8)
+
+
+def resize_by_halves(image_rgb: _UInt8Array, size_hw: tuple[int, int]) -> _UInt8Array:
+    """Return an image as :func:`resize`; one that becomes much smaller is halved first.
+
+    OpenCV computes means of 2 x 2 pixels several times as fast as others. The result differs by rounding, and
+    by less than a pixel at the edges of an image of odd sides.
+    """
+    height, width = image_rgb.shape[:2]
+    if min(height / size_hw[0], width / size_hw[1]) < HALVED_FROM:
+        return resize(image_rgb, size_hw)
+    half = (height // 2, width // 2)
+    return resize(resize(image_rgb[: 2 * half[0], : 2 * half[1]], half), size_hw)
