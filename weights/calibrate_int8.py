@@ -3,7 +3,8 @@
     python weights/calibrate_int8.py weights/medrov-n.safetensors examples/medrov-n.yaml --data-root DATA
 
 The ranges are measured on evenly chosen training images: at each point of the network, a percentile of the
-smallest and of the largest values of the images. The losses are measured on the images of another split,
+smallest and of the largest values of the images. ``narrow_ranges.py`` then makes them narrower where the
+outputs come nearer to those in fp32. The losses are measured on the images of another split,
 with all classes prompted at once: the differences from fp32 of the means over the sources with real images.
 The manifest beside the weights gets the SHA-256 of the file. ``publish.py`` ends with the same steps.
 """
@@ -16,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from narrow_ranges import Outputs, narrow_ranges
 from publish import mean_of, real_sources, say
 
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
@@ -48,6 +50,9 @@ PERCENTILES = (1, 99)
 """Percentiles over the images of their smallest and largest values."""
 
 IMAGES = 400
+NARROWED_ON = 100
+"""Images of the search of narrower ranges, of those of the calibration."""
+
 CALIBRATION_SPLIT = "train"
 
 
@@ -92,12 +97,10 @@ def calibrate(weights: Path, data: DatasetSettings, images: int) -> NumberFormat
     samples = dataset.samples[CALIBRATION_SPLIT]
     count = min(images, len(samples))
     chosen = [samples[row * len(samples) // count] for row in range(count)]
-    extremes = []
-    for sample in chosen:
-        square = Letterbox.fit((sample.height, sample.width), imgsz).apply(load_image(sample))
-        extremes += model.run(
-            square[None], names, lambda parts: np.stack([parts[name].copy() for name in names])
-        )
+    squares = np.stack(
+        [Letterbox.fit((own.height, own.width), imgsz).apply(load_image(own)) for own in chosen]
+    )
+    extremes = list(model.run(squares, names, lambda parts: np.stack([parts[name].copy() for name in names])))
     measured = np.stack(extremes)  # (images, points, 2)
     low, high = (np.percentile(measured[:, :, end], PERCENTILES[end], axis=0) for end in (0, 1))
     ranges = {
@@ -105,7 +108,9 @@ def calibrate(weights: Path, data: DatasetSettings, images: int) -> NumberFormat
         for name, a, b in zip(names, low, high, strict=True)
     }
     about = CalibrationImages(dataset.name, CALIBRATION_SPLIT, count, imgsz)
-    return NumberFormats(sha256_of_tensors(weights), share_ranges(ranges), about, {})
+    outputs = Outputs(weights, squares[:: max(1, count // NARROWED_ON)])
+    narrowed = narrow_ranges(share_ranges(ranges), outputs.error, say)
+    return NumberFormats(sha256_of_tensors(weights), narrowed, about, {})
 
 
 def measure_losses(weights: Path, data: DatasetSettings) -> NumberFormats:

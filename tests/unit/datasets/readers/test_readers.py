@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case, local_case
 from medrov_cli.core.datasets.readers.find_reader import find_reader
+from medrov_cli.core.datasets.readers.protocol import Reading, Unit
 from medrov_cli.core.datasets.readers.registry import READERS
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings, parse_case_pattern
@@ -338,3 +340,66 @@ def test_no_reader_is_unknown() -> None:
     with pytest.raises(MedrovError) as caught:
         find_reader("excel")
     assert caught.value.code is ErrorCode.USAGE
+
+
+# Values that no reader expects
+
+
+@pytest.mark.parametrize("error", [OverflowError, ZeroDivisionError, KeyError, TypeError, AttributeError])
+def test_an_exception_for_a_value_is_an_input_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[Exception]
+) -> None:
+    def fail(*_: Any) -> Iterator[AnnotatedImage]:
+        raise error("secret of the input")
+        yield
+
+    units = (Unit("a", fail), Unit("b", lambda: iter(())))
+    monkeypatch.setattr("medrov_cli.core.datasets.readers.labelme.READER", lambda _: Reading(units, ("x",)))
+    reading = find_reader("labelme")(ReaderSettings(tmp_path))
+    assert reading.class_names == ("x",)
+    assert not list(reading.units[1].read())
+    with pytest.raises(MedrovError) as caught:
+        list(reading.units[0].read())
+    assert caught.value.code is ErrorCode.BAD_METADATA
+    assert "secret" not in str(caught.value)
+    assert f"{error.__name__} at test_readers.py" in str(caught.value)
+    monkeypatch.setattr("medrov_cli.core.datasets.readers.labelme.READER", fail_listing(error))
+    assert refusal("labelme", tmp_path).code is ErrorCode.DATASET_INVALID
+
+
+def fail_listing(error: type[Exception]) -> Any:
+    def read(_: ReaderSettings) -> Reading:
+        raise error
+
+    return read
+
+
+def test_labelme_circle_of_huge_numbers(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    shape = {"label": "x", "shape_type": "circle", "points": [[-1e200, 0], [1e200, 0]]}
+    document = {"imagePath": "a.png", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": [shape]}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert list(read_all("labelme", tmp_path).values()) == [ErrorCode.BAD_METADATA]
+
+
+def test_label_studio_brush_of_huge_numbers(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    value = {"format": "rle", "rle": [0, 10**30], "brushlabels": ["x"]}
+    result = {"type": "brushlabels", "original_width": WIDTH, "original_height": HEIGHT, "value": value}
+    task = {"data": {"image": "a.png"}, "annotations": [{"result": [result]}]}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    assert list(read_all("label-studio", tmp_path).values()) == [ErrorCode.BAD_METADATA]
+
+
+@pytest.mark.parametrize("line", [".", "/", "..", "./ 1", ". -1"])
+def test_voc_list_with_a_line_that_is_no_name(tmp_path: Path, line: str) -> None:
+    picture(tmp_path / "JPEGImages" / "a.png")
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "a.xml").write_text(
+        f"<annotation><filename>a.png</filename><size><width>{WIDTH}</width><height>{HEIGHT}</height></size>"
+        "</annotation>"
+    )
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text(f"{line}\na\n")
+    assert set(read_all("voc", tmp_path)) == {"a.xml"}

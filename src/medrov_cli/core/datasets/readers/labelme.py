@@ -200,7 +200,7 @@ def _extent(shape: Mapping[str, Any]) -> Extent:
         if not all(math.isfinite(number) for point in points for number in point):
             raise ValueError
         return _SHAPES[kind](points)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise _bad(f"has a {kind} whose points cannot be read") from None
 
 

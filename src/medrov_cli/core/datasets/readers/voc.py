@@ -125,6 +125,8 @@ def _names_in(line: str) -> Iterator[str]:
     head, _, mark = line.rpartition(" ")
     for text in (line, *([head.strip()] if mark in _MARKS else [])):
         path = PurePosixPath(text.replace("\\", "/"))
+        if not path.name:
+            continue
         yield from (path.as_posix(), path.with_suffix("").as_posix(), path.name, path.stem)
 
 

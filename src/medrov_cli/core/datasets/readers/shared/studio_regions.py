@@ -123,7 +123,7 @@ def _polygon(value: Mapping[str, Any], height: int, width: int) -> _Shape:
         extent = polygon_extent(
             [c * size / 100 for x, y in value["points"] for c, size in ((x, width), (y, height))]
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise bad_task("has a polygon without three corners") from None
     return extent.box_xywh, extent.area
 
@@ -131,7 +131,7 @@ def _polygon(value: Mapping[str, Any], height: int, width: int) -> _Shape:
 def _brush(value: Mapping[str, Any], height: int, width: int) -> _Shape:
     try:
         found = objects_in(decode_brush(value["rle"], height, width), components=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise bad_task("has a brush region whose run lengths do not fit the image") from None
     if not found:
         raise bad_task("has a brush region without pixels")
