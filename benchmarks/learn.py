@@ -129,7 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--k", default="1,5,10,30", help="Numbers of images with an example.")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--test", type=int, default=1000, help="Maximum of test images per source.")
-    parser.add_argument("--output", type=Path, help="JSON file of all measurements.")
+    parser.add_argument(
+        "--output", type=Path, help="JSON file of all measurements; what it has is not measured again."
+    )
     parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("--methods", default="text,like,learn", help=f"Of {', '.join(METHODS)}.")
     options = parser.parse_args(arguments)
@@ -139,24 +141,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seen = {entry.name for entry in network.file.metadata.vocabulary}
     wanted = [name for name in options.classes.split(",") if name]
     counts = [int(text) for text in options.k.split(",")]
-    rows: list[dict[str, Any]] = []
+    rows = kept_rows(options.output, network.file.content_sha256)
+    done = {(row["class"], row["k"], row["draw"]) for row in rows if set(methods) <= set(row["figures"])}
     dataset = load_dataset(options.data / options.yaml)
     old = old_ap50(network, dataset) if "fine-tune" in methods else None
     for source, name in CLASSES:
         if wanted and name not in wanted:
             continue
         own = dataset.classes.index(name)
-        for row in measure(network, dataset, source, own, counts, draws, options.test, methods):
+        cells = [(k, draw) for draw in draws for k in counts if (name, k, draw) not in done]
+        for row in measure(network, dataset, source, own, cells, options.test, methods):
             rows.append({**row, "seen": name in seen})
             sys.stderr.write(json.dumps(rows[-1]) + "\n")
             if options.output is not None:
-                document = {"weights": options.weights, "old_ap50": old, "rows": rows}
+                document = {"weights": network.file.content_sha256, "old_ap50": old, "rows": rows}
                 options.output.write_text(json.dumps(document, indent=1))
     sys.stdout.write("\n".join(table(rows, methods)) + "\n")
     if old is not None:
         after = float(np.mean([row["figures"]["fine-tune"]["old_ap50"] for row in rows]))
         sys.stdout.write(f"old classes: {old:.3f}, after fine-tuning {after:.3f}\n")
     return 0
+
+
+def kept_rows(path: Path | None, weights: str) -> list[dict[str, Any]]:
+    """Return the measurements of an earlier run with the same weights."""
+    if path is None or not path.exists():
+        return []
+    document = json.loads(path.read_text())
+    if document["weights"] != weights:
+        raise SystemExit(f"{path} has measurements of other weights")
+    return list(document["rows"])
 
 
 @dataclass(frozen=True)
@@ -208,18 +222,19 @@ def measure(
     dataset: Dataset,
     source: str,
     label: int,
-    counts: Sequence[int],
-    draws: Sequence[int],
+    cells: Sequence[tuple[int, int]],
     most_test: int,
     methods: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
-    """Yield the figures of one class: one row for each number of images and draw."""
+    """Yield the figures of one class: one row for each number of images and draw in ``cells``."""
+    if not cells:
+        return
     own = Examples.read(network, dataset, source, label, most_test)
     with_examples = [image for image in own.train.images if len(image.labels)]
     views_of: dict[str, tuple[list[ExampleView], float]] = {}
-    for draw in draws:
+    for draw in dict.fromkeys(draw for _, draw in cells):
         order = np.random.default_rng(draw).permutation(len(with_examples))
-        for count in (count for count in counts if count <= len(order)):
+        for count in (count for count, own_draw in cells if own_draw == draw and count <= len(order)):
             images = [with_examples[row] for row in order[:count]]
             for image in images:
                 if image.path not in views_of:
