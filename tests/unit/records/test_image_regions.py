@@ -40,3 +40,16 @@ def test_squares_of_even_pixels_keep_their_means(side: int) -> None:
     halved = resize_by_halves(image, (side // 8, side // 8))
     means = image.reshape(side // 8, 8, side // 8, 8, 3).mean((1, 3))
     assert np.abs(halved - means).max() <= 1.0
+
+
+@given(
+    height=st.integers(8, 300), width=st.integers(8, 300), ratio=st.floats(0.5, 12.0), seed=st.integers(0, 99)
+)
+def test_one_channel_of_a_grey_image_gives_the_same_pixels(
+    height: int, width: int, ratio: float, seed: int
+) -> None:
+    grey = np.random.default_rng(seed).integers(0, 256, (height, width, 1), dtype=np.uint8)
+    image = np.ascontiguousarray(np.repeat(grey, 3, axis=2))
+    size = (max(1, int(height / ratio)), max(1, int(width / ratio)))
+    for scale in (resize, resize_by_halves):
+        np.testing.assert_array_equal(scale(image, size, is_grey=True), scale(image, size))

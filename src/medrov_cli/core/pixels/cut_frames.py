@@ -74,6 +74,7 @@ class CutVolume:
                     spacing_regions=(),
                     identifiers=None,
                     warnings=(),
+                    is_grey=True,
                 )
                 number += 1
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -197,9 +198,9 @@ def map_values(stored: Values, chain: Callable[[Values], UInt8Array]) -> UInt8Ar
     if high - low >= min(_TABLE_ENTRIES, stored.size):
         return chain(stored)
     table = chain(np.arange(low, high + 1))
-    return table[stored.astype(np.int64) - low]
+    return table[np.subtract(stored, low, dtype=np.int64)]
 
 
 def to_rgb(grey: UInt8Array) -> UInt8Array:
     """Convert a grey image of shape (height, width) to C-contiguous RGB."""
-    return np.ascontiguousarray(np.repeat(grey[:, :, np.newaxis], 3, axis=2))
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(grey), cv2.COLOR_GRAY2RGB), dtype=np.uint8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 
 _LIBRARIES = ("pydicom", "pylibjpeg", "tifffile", "imagecodecs", "PIL", "nibabel", "highdicom")
@@ -21,6 +22,15 @@ _LOGGERS = (
     "nibabel.global",
     "highdicom",
 )
+_SILENT = logging.CRITICAL + 1
+
+
+def _module(name: str) -> str:
+    return rf"{name}(\.|$)"
+
+
+_FILTERS = [("ignore", None, Warning, re.compile(_module(name)), 0) for name in reversed(_LIBRARIES)]
+"""What `warnings.filters` begins with when all filters are in place."""
 
 
 def silence_python() -> None:
@@ -29,9 +39,12 @@ def silence_python() -> None:
     It may be called repeatedly and from several threads: it adds the same filters once.
     """
     for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    for name in _LIBRARIES:
-        warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
+        logger = logging.getLogger(name)
+        if logger.level != _SILENT:  # each change of a level empties the caches of all loggers
+            logger.setLevel(_SILENT)
+    if warnings.filters[: len(_FILTERS)] != _FILTERS:
+        for name in _LIBRARIES:
+            warnings.filterwarnings("ignore", module=_module(name))
 
 
 def silence_opencv() -> None:

@@ -30,6 +30,7 @@ from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
 
 _ONE_BYTE_MODES = frozenset({"1", "L", "P"})
+_GREY_MODES = frozenset({"1", "L"})
 _CODEC_BYTES = 8
 """Bytes per pixel inside the decoders of WebP, AVIF and HEIC, and in the copy that they return."""
 
@@ -77,7 +78,10 @@ def read_raster(path: str, options: ReadSettings) -> Iterator[Frame]:
                 whole = decode_whole(data) if _is_plain_jpeg(kind, image.mode) else None
                 pixels = decode_frame(image, index) if whole is None else whole
                 warnings = (*notes, *image_warnings(image), *_window_warnings(options.window))
-                yield Frame(pixels, path, index, count, window=Window("none"), warnings=warnings)
+                is_grey = image.mode in _GREY_MODES
+                yield Frame(
+                    pixels, path, index, count, window=Window("none"), warnings=warnings, is_grey=is_grey
+                )
 
 
 def _is_plain_jpeg(kind: Kind, mode: str) -> bool:

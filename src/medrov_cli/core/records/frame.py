@@ -137,6 +137,8 @@ class Frame:
         Reader of parts of an image that is not decoded whole; ``pixels_rgb`` then has its size alone.
     search_xyxy
         Part whose objects are wanted, in source pixels; null: all of the frame.
+    is_grey
+        Whether the three channels are known to be equal.
     """
 
     pixels_rgb: UInt8Array
@@ -152,6 +154,7 @@ class Frame:
     warnings: tuple[str, ...] = ()
     regions: RegionReader | None = None
     search_xyxy: tuple[int, int, int, int] | None = None
+    is_grey: bool = False
 
     @classmethod
     def of_size(cls, height: int, width: int, path: str, *, index: int, frame_count: int | None) -> Self:
@@ -185,13 +188,13 @@ class Frame:
         """Return a part of the image, scaled to a size; see :class:`RegionReader`."""
         if self.regions is not None:
             return self.regions.read(box_xyxy, size_hw)
-        return resize(self._part(box_xyxy), size_hw)
+        return resize(self._part(box_xyxy), size_hw, is_grey=self.is_grey)
 
     def read_tile(self, box_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> UInt8Array:
         """Return a part of the image as :meth:`read_region`; a large part is scaled faster, in two steps."""
         if self.regions is not None:
             return self.regions.read(box_xyxy, size_hw)
-        return resize_by_halves(self._part(box_xyxy), size_hw)
+        return resize_by_halves(self._part(box_xyxy), size_hw, is_grey=self.is_grey)
 
     def _part(self, box_xyxy: tuple[int, int, int, int]) -> UInt8Array:
         left, top, right, bottom = box_xyxy

@@ -39,17 +39,25 @@ class RegionReader(Protocol):
         """
 
 
-def resize(image_rgb: _UInt8Array, size_hw: tuple[int, int]) -> _UInt8Array:
-    """Return an image, uint8, (height, width, 3), in another size: by area means if it becomes smaller."""
+def resize(image_rgb: _UInt8Array, size_hw: tuple[int, int], *, is_grey: bool = False) -> _UInt8Array:
+    """Return an image, uint8, (height, width, 3), in another size: by area means if it becomes smaller.
+
+    Of an image with three equal channels (``is_grey``) one is scaled, with the same result.
+    """
     height, width = size_hw
     if (height, width) == image_rgb.shape[:2]:
         return image_rgb
     shrinks = height < image_rgb.shape[0] or width < image_rgb.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    if is_grey and shrinks:
+        channel = cv2.resize(cv2.extractChannel(image_rgb, 0), (width, height), interpolation=how)
+        return np.asarray(cv2.cvtColor(channel, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     return np.asarray(cv2.resize(image_rgb, (width, height), interpolation=how), dtype=np.uint8)
 
 
-def resize_by_halves(image_rgb: _UInt8Array, size_hw: tuple[int, int]) -> _UInt8Array:
+def resize_by_halves(
+    image_rgb: _UInt8Array, size_hw: tuple[int, int], *, is_grey: bool = False
+) -> _UInt8Array:
     """Return an image as :func:`resize`; one that becomes much smaller is halved first.
 
     OpenCV computes means of 2 x 2 pixels several times as fast as others. The result differs by rounding, and
@@ -57,6 +65,7 @@ def resize_by_halves(image_rgb: _UInt8Array, size_hw: tuple[int, int]) -> _UInt8
     """
     height, width = image_rgb.shape[:2]
     if min(height / size_hw[0], width / size_hw[1]) < HALVED_FROM:
-        return resize(image_rgb, size_hw)
+        return resize(image_rgb, size_hw, is_grey=is_grey)
     half = (height // 2, width // 2)
-    return resize(resize(image_rgb[: 2 * half[0], : 2 * half[1]], half), size_hw)
+    halved = resize(image_rgb[: 2 * half[0], : 2 * half[1]], half, is_grey=is_grey)
+    return resize(halved, size_hw, is_grey=is_grey)

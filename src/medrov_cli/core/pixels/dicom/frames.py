@@ -127,13 +127,18 @@ def _frame(
         pixel_spacing_mm=spacing.spacing_mm,
         spacing_regions=spacing.regions,
         warnings=(*file.warnings, *stored.warnings, *warnings, *spacing.warnings),
+        is_grey=_is_grey(stored),
     )
+
+
+def _is_grey(stored: StoredFrame) -> bool:
+    return stored.photometric in _MONOCHROME and stored.values.ndim == 2
 
 
 def _render(
     file: DicomFile, index: int, stored: StoredFrame, spec: WindowSpec, volume: ValueStatistics | None
 ) -> tuple[UInt8Array, Window, tuple[str, ...]]:
-    if stored.photometric in _MONOCHROME and stored.values.ndim == 2:
+    if _is_grey(stored):
         scale = grey_scale(file, index)
         grey, window, warnings = scale.render(stored.values, spec, volume)
         if stored.photometric == "MONOCHROME1":

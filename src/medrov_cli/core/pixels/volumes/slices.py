@@ -91,6 +91,7 @@ def slices_of(volume: Volume, path: str, spec: WindowSpec, axis: Axis) -> Iterat
                 window=render.window,
                 pixel_spacing_mm=spacing,
                 warnings=(*volume.warnings, *render.warnings),
+                is_grey=not volume.is_color,
             )
 
 
