@@ -281,6 +281,21 @@ def test_a_broken_segmentation_makes_no_negative_images(tmp_path: Path) -> None:
     assert error.message.startswith("b.dcm: ")
 
 
+def test_a_segmentation_whose_references_cannot_be_read_fails_alone(tmp_path: Path) -> None:
+    write_series(tmp_path)
+    for name in ("a.dcm", "b.dcm"):
+        write_segmentation(tmp_path / name, [on(0, 1, BLOCK)], [LIVER])
+    content = (tmp_path / "b.dcm").read_bytes()
+    series = b"\x20\x00\x0e\x00UI"  # Series Instance UID, also in Referenced Series Sequence
+    first = content.index(series, content.index(b"\x08\x00\x15\x11"))
+    (tmp_path / "b.dcm").write_bytes(content[: first + 4] + b"QI" + content[first + 6 :])
+    reading = read(tmp_path)
+    assert [unit.path for unit in reading.units] == ["a.dcm", "b.dcm"]
+    assert boxes(images(reading))[0] == [("liver", 1, 2, 2, 3)]
+    with pytest.raises(MedrovError, match="its references to images cannot be read"):
+        list(reading.units[1].read())
+
+
 @pytest.mark.parametrize(
     ("frame", "segments", "kind", "code"),
     [

@@ -15,9 +15,6 @@ from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
-_ERRORS_OF_VALUES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""Exceptions of Python for values that no reader expects."""
-
 
 def find_reader(name: str) -> Reader:
     """Return the reader of a format.
@@ -60,7 +57,11 @@ def _input_errors(code: ErrorCode, name: str) -> Iterator[None]:
     """Convert exceptions for values that a reader does not expect: annotations are written by anyone."""
     try:
         yield
-    except _ERRORS_OF_VALUES as error:
+    except (MedrovError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the operating system
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise MedrovError(
             code,

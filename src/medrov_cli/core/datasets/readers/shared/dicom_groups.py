@@ -8,6 +8,25 @@ from dataclasses import dataclass
 from medrov_cli.core.datasets.readers.shared.dicom_folder import DicomHeader
 
 
+@dataclass(frozen=True, slots=True)
+class GroupedObjects:
+    """Objects by the series that they refer to.
+
+    Attributes
+    ----------
+    groups
+        Series and their objects.
+    alone
+        Objects whose series are not there.
+    broken
+        Objects whose references cannot be read.
+    """
+
+    groups: list[DicomGroup]
+    alone: list[DicomHeader]
+    broken: list[DicomHeader]
+
+
 @dataclass(slots=True)
 class DicomGroup:
     """Series, and the objects that refer to one or several of them.
@@ -26,12 +45,16 @@ class DicomGroup:
 
 def group_objects(
     objects: Sequence[DicomHeader], by_series: Mapping[str, Sequence[DicomHeader]]
-) -> tuple[list[DicomGroup], list[DicomHeader]]:
-    """Return objects by series, those that share one together, and the objects whose series are not there."""
+) -> GroupedObjects:
+    """Return objects by series, those that share one together."""
     groups: list[DicomGroup] = []
-    alone = []
+    alone, broken = list[DicomHeader](), list[DicomHeader]()
     for header in objects:
-        series = _series_of(header, by_series)
+        try:
+            series = _series_of(header, by_series)
+        except Exception:  # noqa: BLE001 - sequences are read here, and broken ones raise anything
+            broken.append(header)
+            continue
         if not series:
             alone.append(header)
             continue
@@ -45,7 +68,8 @@ def group_objects(
     order = {header.relative: number for number, header in enumerate(objects)}
     for group in groups:
         group.objects.sort(key=lambda header: order[header.relative])
-    return sorted(groups, key=lambda group: order[group.objects[0].relative]), alone
+    in_order = sorted(groups, key=lambda group: order[group.objects[0].relative])
+    return GroupedObjects(in_order, alone, broken)
 
 
 def _series_of(header: DicomHeader, by_series: Mapping[str, Sequence[DicomHeader]]) -> set[str]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path, hashed_case
-from medrov_cli.core.datasets.readers.protocol import Reading, Unit, listed
+from medrov_cli.core.datasets.readers.protocol import Reading, Unit, failing_unit, listed
 from medrov_cli.core.datasets.readers.shared.dicom_folder import (
     DicomHeader,
     Slice,
@@ -27,6 +27,7 @@ from medrov_cli.core.datasets.readers.shared.dicom_groups import DicomGroup, gro
 from medrov_cli.core.datasets.readers.shared.dicom_planes import BoolArray
 from medrov_cli.core.datasets.readers.shared.mask_boxes import annotations_of, join_by_class
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
+from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.slice_geometry import placed_slice
 from medrov_cli.core.pixels.input_errors import input_errors
 from medrov_cli.core.pixels.read import read_frames
@@ -36,6 +37,7 @@ from medrov_cli.core.settings.data_convert import ReaderSettings
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
 
+_BROKEN = "its references to images cannot be read"
 _IMAGES_HINT = "Add the referenced images to INPUT, or give their folder with --images."
 
 
@@ -99,7 +101,7 @@ def read_marked(config: ReaderSettings, form: Form) -> Reading:
     by_series: dict[str, list[DicomHeader]] = defaultdict(list)
     for header in images:
         by_series[header.text("SeriesInstanceUID")].append(header)
-    groups, alone = group_objects(objects, by_series)
+    grouped = group_objects(objects, by_series)
 
     def unit(group: DicomGroup) -> Unit:
         def images_of() -> Iterator[AnnotatedImage]:
@@ -109,12 +111,15 @@ def read_marked(config: ReaderSettings, form: Form) -> Reading:
 
         return Unit(group.objects[0].relative, images_of)
 
-    used = {uid for group in groups for uid in group.series}
+    used = {uid for group in grouped.groups for uid in group.series}
     left = [own[0].relative for uid, own in by_series.items() if uid not in used]
     told = f"{len(left)} series without a {form.what} were left out; their first files: {listed(left)}"
-    return Reading(
-        (*map(unit, groups), *(_orphan(header, form) for header in alone)), warnings=(told,) if left else ()
+    units = (
+        *map(unit, grouped.groups),
+        *(_orphan(header, form) for header in grouped.alone),
+        *(failing_unit(header.relative, bad_metadata(_BROKEN)) for header in grouped.broken),
     )
+    return Reading(units, warnings=(told,) if left else ())
 
 
 def _headers(config: ReaderSettings, form: Form) -> list[DicomHeader]:
