@@ -11,10 +11,13 @@ rounds, and the median of the ratios of the rounds.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line, before the import of numpy
 
 import numpy as np
 

@@ -10,9 +10,12 @@ lower bound. Both run in turn; the figure is the median of the rounds.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line, before the import of numpy
 
 import numpy as np
 import onnx

@@ -11,6 +11,7 @@ settings.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line, before the import of numpy
 
 import cv2
 import numpy as np
@@ -58,6 +61,9 @@ from ultralytics_network import as_world_model, as_yolo, check_raster, quiet
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE_PX = 0.1
 """Limits of the differences of equal networks, over all anchors and classes."""
+
+CORES = usable_cores()
+"""Cores of both programs, counted before the import of ultralytics, which sets ``OMP_NUM_THREADS`` to 1."""
 
 BATCHES = (1, 8)
 
@@ -153,7 +159,7 @@ class UltralyticsPredictor:
     def candidates(self) -> list[PredictorSettings]:
         """Return the settings of the trials."""
         halves = (False, True) if self._device != "cpu" else (False,)
-        threads = (None,) if self._device != "cpu" else (None, usable_cores())
+        threads = (None,) if self._device != "cpu" else (None, CORES)
         return [
             PredictorSettings(batch, rect, count, half)
             for half, count, batch, rect in product(halves, threads, BATCHES, (True, False))
