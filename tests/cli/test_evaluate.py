@@ -255,6 +255,26 @@ def test_comparison_with_another_run(medrov: Any, dataset: Path, tmp_path: Path)
     assert (elsewhere.exit_code, "other images" in elsewhere.stderr) == (2, True)
 
 
+def test_a_report_with_wrong_values_is_refused(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "good.json", perfect(medrov, dataset, tmp_path))
+    medrov("eval", dataset, "--predictions", file, *QUICK, "-o", tmp_path / "good")
+    other = tmp_path / "good" / "report.json"
+    report = json.loads(other.read_text())
+    for broken in (
+        report | {"coco": None},
+        report | {"coco": report["coco"] | {"presence": []}},
+        report | {"coco": report["coco"] | {"presence": {"classes": {"polyp": {"ap50": "high"}}}}},
+        report | {"coco": report["coco"] | {"presence": {"classes": {"polyp": {}}}}},
+        report | {"froc": {"mean": {"cpm": 10**400}}},
+        report | {"froc": {"mean": 3}},
+        report | {"calibration": {"d_ece": True}},
+    ):
+        write(other, broken)
+        done = medrov("eval", dataset, "--predictions", file, *QUICK, "--compare", other)
+        assert done.exit_code == 2, done.stderr
+        assert "is not a report of medrov eval" in done.stderr
+
+
 def test_a_bare_list_of_results_and_images_of_other_splits(
     medrov: Any, dataset: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.evaluation.sections.ap50_interval import ap50_samples
 from medrov_cli.core.metrics.bootstrap import interval
 from medrov_cli.core.records.boxes import FloatArray
+
+_PROTOCOLS = ("presence", "plain")
 
 PREDICTIONS = "predictions.json"
 """File of the detections, beside the report."""
@@ -42,7 +45,11 @@ def read_other(
     try:
         report = read_json(path)
         other = report["dataset"]["truth_sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for protocol in _PROTOCOLS:
+            _ap50_of_classes(report, protocol)
+        for figure in _figures(_PROTOCOLS[0]).values():
+            _at(report, figure)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise usage_error(
             f"--compare {path} is not a report of medrov eval", "Give DIR/report.json."
         ) from error
@@ -75,10 +82,10 @@ def comparison_section(
     classes = {}
     drawn = [ap50_samples(split, weights) for _, split in (this, other)]
     protocol = "plain" if this[1].plain else "presence"
-    mine, theirs = (report["coco"][protocol]["classes"] for report, _ in (this, other))
+    mine, theirs = (_ap50_of_classes(report, protocol) for report, _ in (this, other))
     for name in mine:
         if name in theirs and name in drawn[0] and name in drawn[1]:
-            classes[name] = _entry(mine[name]["ap50"], theirs[name]["ap50"], drawn[0][name] - drawn[1][name])
+            classes[name] = _entry(mine[name], theirs[name], drawn[0][name] - drawn[1][name])
     shared = [name for name in classes if drawn[0][name].size]
     metrics = {
         "mAP50": _entry(
@@ -87,12 +94,7 @@ def comparison_section(
             _mean_of([drawn[0][name] - drawn[1][name] for name in shared]),
         )
     }
-    for title, path in (
-        ("mAP50-95", ("coco", protocol, "macro", "ap")),
-        ("mAP50, mean of sources", ("coco", protocol, "macro_sources", "ap50")),
-        ("CPM", ("froc", "mean", "cpm")),
-        ("D-ECE", ("calibration", "d_ece")),
-    ):
+    for title, path in _figures(protocol).items():
         values = [_at(report, path) for report, _ in (this, other)]
         metrics[title] = _entry(values[0], values[1], None)
     return {
@@ -101,6 +103,20 @@ def comparison_section(
         "unit": this[1].unit,
         "metrics": metrics,
         "classes": classes,
+    }
+
+
+def _ap50_of_classes(report: Mapping[str, Any], protocol: str) -> dict[str, float | None]:
+    return {name: _number(own["ap50"]) for name, own in report["coco"][protocol]["classes"].items()}
+
+
+def _figures(protocol: str) -> dict[str, tuple[str, ...]]:
+    """Return the places in a report of the figures without an interval, by title."""
+    return {
+        "mAP50-95": ("coco", protocol, "macro", "ap"),
+        "mAP50, mean of sources": ("coco", protocol, "macro_sources", "ap50"),
+        "CPM": ("froc", "mean", "cpm"),
+        "D-ECE": ("calibration", "d_ece"),
     }
 
 
@@ -121,8 +137,26 @@ def _mean_of(values: list[FloatArray]) -> FloatArray | None:
     return np.mean(values, axis=0) if values else None
 
 
-def _at(report: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def _at(report: Mapping[str, Any], path: tuple[str, ...]) -> float | None:
+    """Return a number of a report; null if a part of the report, or its value, is null or absent."""
     value: Any = report
     for key in path:
         value = None if value is None else value.get(key)
+    return _number(value)
+
+
+def _number(value: Any) -> float | None:
+    """Return a number or null of a report.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is neither, or not finite.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    if not math.isfinite(value):
+        raise ValueError
     return value
