@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,6 +140,21 @@ def test_an_interrupted_part_is_refused(parts: list[Path], medrov: Medrov, tmp_p
     done = medrov("merge", parts[0], other, parts[2], "--output", tmp_path / "joined")
     assert done.exit_code == 2
     assert "its job --shard 2/3 was interrupted or is running" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"inputs": None}, {"inputs": {"count": "7", "whole": {"count": 7}}}, {"settings": []}, {"settings": 3}],
+)
+def test_a_description_with_values_of_another_kind_is_refused(
+    parts: list[Path], medrov: Medrov, tmp_path: Path, broken: dict[str, Any]
+) -> None:
+    own = tmp_path / "part"
+    shutil.copytree(parts[0], own)
+    run = json.loads((own / "run.json").read_text())
+    (own / "run.json").write_text(json.dumps(run | broken))
+    done = medrov("merge", own, *parts[1:], "--output", tmp_path / "all")
+    assert (done.exit_code, "run.json is absent" in " ".join(done.stderr.split())) == (2, True), done.stderr
 
 
 @pytest.mark.parametrize("damage", ["lost", "double", "torn"])

@@ -157,7 +157,10 @@ def _read_part(folder: Path) -> ShardPart:
         settings = run["settings"]
         shard = None if settings["shard"] is None else Shard.parse(settings["shard"])
         is_known = ("skipped" if settings["shard_by"] == ShardUnit.TILES else "whole") in run["inputs"]
-    except (OSError, DocumentError, LookupError, TypeError, MedrovError) as error:
+        counted = [run["inputs"], *([run["inputs"]["whole"]] if "whole" in run["inputs"] else [])]
+        if not isinstance(settings, dict) or any(type(own["count"]) is not int for own in counted):
+            raise TypeError
+    except (OSError, DocumentError, LookupError, TypeError, AttributeError, MedrovError) as error:
         raise usage_error(
             f"{folder} is no output folder of 'medrov detect --shard': {RUN_FILE} is absent or unreadable",
             "Give the --output of each job.",

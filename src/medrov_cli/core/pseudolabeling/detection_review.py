@@ -142,7 +142,8 @@ def _read_run(run: Path) -> dict[str, Any]:
         facts = read_json(run / RUN_FILE)
         if facts["command"] != "detect" or not (run / JSONL_FILE).is_file():
             raise ValueError("run")
-    except (OSError, DocumentError, ValueError, KeyError, TypeError) as error:
+        _read_options(facts["settings"])
+    except (OSError, DocumentError, ValueError, KeyError, TypeError, AttributeError, MedrovError) as error:
         raise invalid(
             f"{run} contains no complete run of 'medrov detect'",
             "Give the --output of the run whose report was reviewed.",
