@@ -47,7 +47,8 @@ print(count())
 
 
 def test_bodies_that_overlap_restore_the_number() -> None:
-    assert run(BODIES) == ["1", "1", "2", "1", "2"]
+    many = str(min(2, len(os.sched_getaffinity(0))))  # the library starts no more threads than there are cores
+    assert run(BODIES) == ["1", "1", many, "1", many]
 
 
 def test_variable_of_one_thread_is_left_alone() -> None:
