@@ -47,7 +47,7 @@ print(count())
 
 
 def test_bodies_that_overlap_restore_the_number() -> None:
-    many = str(min(2, len(os.sched_getaffinity(0))))  # the library starts no more threads than there are cores
+    many = str(min(2, len(os.sched_getaffinity(0))))  # no more than cores
     assert run(BODIES) == ["1", "1", many, "1", many]
 
 
