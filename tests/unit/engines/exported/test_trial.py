@@ -24,8 +24,11 @@ from weights_fixtures import metadata
 SIDE = 64
 
 
-def write_model(path: Path, *, is_hostile: bool) -> Path:
-    """Write a model with one constant box; a hostile one has a convolution without weights."""
+def write_model(path: Path, *, is_hostile: bool, columns: int = 1, sides: int = 4) -> Path:
+    """Write a model with one constant box; a hostile one has a convolution without weights.
+
+    The metadata promise one column of scores, and four sides of a box.
+    """
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
         helper.make_node("Conv" if is_hostile else "Abs", ["images"], ["other"]),
@@ -33,15 +36,15 @@ def write_model(path: Path, *, is_hostile: bool) -> Path:
         helper.make_node("Add", ["box", "nothing"], ["boxes"]),
         helper.make_node("Add", ["score", "nothing"], ["scores"]),
     ]
-    constants = {"zero": np.float32(0), "box": np.ones((1, 1, 4), np.float32)}
-    constants |= {"score": np.full((1, 1, 1), 0.5, np.float32)}
+    constants = {"zero": np.float32(0), "box": np.ones((1, 1, sides), np.float32)}
+    constants |= {"score": np.full((1, 1, columns), 0.5, np.float32)}
     graph = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])],
         [
-            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 1, 4]),
-            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1, 1]),
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 1, sides]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1, columns]),
             helper.make_tensor_value_info("other", TensorProto.FLOAT, None),
         ],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
@@ -81,6 +84,19 @@ def test_a_model_that_ends_the_runtime_is_an_error(tmp_path: Path) -> None:
             open_model(path)
         assert (caught.value.code, caught.value.exit_code) == (ErrorCode.WEIGHTS_CORRUPT, ExitCode.WEIGHTS)
         assert "hostile.onnx: the engine ends abnormally" in caught.value.message
+
+
+@pytest.mark.usefixtures("empty_cache")
+@pytest.mark.parametrize("shape", [{"columns": 2}, {"sides": 5}])
+@pytest.mark.parametrize("engine", [EngineName.ONNX, EngineName.OPENVINO])
+def test_outputs_of_another_shape_are_an_error(
+    tmp_path: Path, shape: dict[str, int], engine: EngineName
+) -> None:
+    path = write_model(tmp_path / "other.onnx", is_hostile=False, **shape)
+    with pytest.raises(MedrovError) as caught:
+        open_model(path, engine)
+    assert caught.value.code is ErrorCode.WEIGHTS_CORRUPT
+    assert "other.onnx: the engine fails on an image" in caught.value.message
 
 
 @pytest.mark.usefixtures("empty_cache")

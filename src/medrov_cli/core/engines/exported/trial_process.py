@@ -23,8 +23,10 @@ from medrov_cli.core.base.constants import TEXT_WIDTH
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.network_fence import forbid_network
 from medrov_cli.core.engines.exported.open_exported import open_untried
-from medrov_cli.core.engines.exported.read_exported import read_exported
+from medrov_cli.core.engines.exported.outputs import class_count
+from medrov_cli.core.engines.exported.read_exported import ExportedModel, read_exported
 from medrov_cli.core.engines.exported.trial import TrialRequest
+from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.settings.choices import EngineName, Precision
 
 _OPENED = 2
@@ -55,7 +57,18 @@ def try_model(request: TrialRequest) -> None:
             imgsz=request.imgsz,
             streams=request.streams,
         )
-        engine.infer(image, _FLOOR)
+        (found,) = engine.infer(image, _FLOOR)
+        _require_usable(found, model, class_count(model.metadata, embeddings))
+
+
+def _require_usable(found: Candidates, model: ExportedModel, classes: int) -> None:
+    """Raise a ``ValueError`` unless the outputs have the shapes that the metadata promises."""
+    rows = len(found.scores)
+    if found.boxes_xyxy.shape != (rows, 4) or found.scores.shape != (rows, classes):
+        raise ValueError("boxes or scores")
+    expected = None if model.kinds is None else model.kinds.tensors.padding.shape
+    if found.pooled is not None and expected not in (None, found.pooled.shape):
+        raise ValueError("pooled features")
 
 
 def main() -> None:
