@@ -291,12 +291,13 @@ class Arena:
         given = (*command.arguments, *more)
         words = [word.replace("OUT", str(out)).replace("URL", self.url) for word in given]
         read, write = os.pipe()
-        started = time.monotonic()
         child = os.fork()
         if not child:
             os.close(read)
             self._live(command, words, number if event else None, event, write)
         os.close(write)
+        os.read(read, 1)  # the fork has its own reaction to signals
+        started = time.monotonic()
         status, is_hit = None, bool(event)
         end = started + HANG_S
         while status is None and time.monotonic() < end:
@@ -350,6 +351,7 @@ class Arena:
             sys.addaudithook(watch)
             from medrov_cli import cli
 
+            os.write(write, b"r")
             cli.main()
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
