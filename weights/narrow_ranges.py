@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core.base.constants import REG_MAX
+from medrov_cli.core.base.constants import REG_MAX, STRIDES
 from medrov_cli.core.engines.openvino_streams import OpenVinoStreams
 from medrov_cli.core.model.folding import fold_text
 from medrov_cli.core.model.graph.builder import OnnxBuilder
@@ -36,8 +36,7 @@ SIGNED_FROM = -1.0
 DISTANCE_WEIGHT = 0.25
 """Weight of an error of one stride in a distance beside an error of 1 in a score."""
 
-_LEVELS = 3
-_OUTPUTS = tuple(f"{name}{level}" for level in range(_LEVELS) for name in ("best", "distances"))
+_OUTPUTS = tuple(f"{name}{level}" for level in range(len(STRIDES)) for name in ("best", "distances"))
 
 
 class Outputs:
@@ -84,7 +83,7 @@ class Outputs:
 
 def _decoded(parts: Mapping[str, Float32Array]) -> list[tuple[Float32Array, Float32Array]]:
     levels = []
-    for level in range(_LEVELS):
+    for level in range(len(STRIDES)):
         logits = parts[f"distances{level}"].reshape(4, REG_MAX, -1)
         shares = np.exp(logits - logits.max(1, keepdims=True))
         means = (shares * np.arange(REG_MAX)[None, :, None]).sum(1) / shares.sum(1)

@@ -265,6 +265,7 @@ def test_a_report_with_wrong_values_is_refused(medrov: Any, dataset: Path, tmp_p
         report | {"coco": report["coco"] | {"presence": []}},
         report | {"coco": report["coco"] | {"presence": {"classes": {"polyp": {"ap50": "high"}}}}},
         report | {"coco": report["coco"] | {"presence": {"classes": {"polyp": {}}}}},
+        report | {"coco": report["coco"] | {"plain": report["coco"]["plain"] | {"macro": {"ap": "high"}}}},
         report | {"froc": {"mean": {"cpm": 10**400}}},
         report | {"froc": {"mean": 3}},
         report | {"calibration": {"d_ece": True}},

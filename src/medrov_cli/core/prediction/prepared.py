@@ -121,5 +121,5 @@ def prepare_tile(item: TiledFrame, tile: Tile) -> PreparedTile:
         An input code, if the tile cannot be read.
     """
     letterbox = item.plan.letterbox(tile)
-    content = item.frame.read_tile(tile.box, letterbox.content_hw)
+    content = item.frame.read_region(tile.box, letterbox.content_hw, by_halves=True)
     return PreparedTile(tile, letterbox, letterbox.place(content))

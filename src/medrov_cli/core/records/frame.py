@@ -184,21 +184,18 @@ class Frame:
         """Return the frame without its pixels and their reader, with its metadata and size."""
         return replace(self, pixels_rgb=_no_pixels(self.height, self.width), regions=None)
 
-    def read_region(self, box_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> UInt8Array:
-        """Return a part of the image, scaled to a size; see :class:`RegionReader`."""
+    def read_region(
+        self, box_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int], *, by_halves: bool = False
+    ) -> UInt8Array:
+        """Return a part of the image, scaled to a size; see :class:`RegionReader`.
+
+        With ``by_halves``, a part in memory that becomes much smaller is scaled faster, in two steps.
+        """
         if self.regions is not None:
             return self.regions.read(box_xyxy, size_hw)
-        return resize(self._part(box_xyxy), size_hw, is_grey=self.is_grey)
-
-    def read_tile(self, box_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> UInt8Array:
-        """Return a part of the image as :meth:`read_region`; a large part is scaled faster, in two steps."""
-        if self.regions is not None:
-            return self.regions.read(box_xyxy, size_hw)
-        return resize_by_halves(self._part(box_xyxy), size_hw, is_grey=self.is_grey)
-
-    def _part(self, box_xyxy: tuple[int, int, int, int]) -> UInt8Array:
         left, top, right, bottom = box_xyxy
-        return self.pixels_rgb[top:bottom, left:right]
+        scale = resize_by_halves if by_halves else resize
+        return scale(self.pixels_rgb[top:bottom, left:right], size_hw, is_grey=self.is_grey)
 
     @property
     def height(self) -> int:

@@ -47,8 +47,8 @@ def read_other(
         other = report["dataset"]["truth_sha256"]
         for protocol in _PROTOCOLS:
             _ap50_of_classes(report, protocol)
-        for figure in _figures(_PROTOCOLS[0]).values():
-            _at(report, figure)
+            for figure in _figures(protocol).values():
+                _at(report, figure)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise usage_error(
             f"--compare {path} is not a report of medrov eval", "Give DIR/report.json."
