@@ -506,6 +506,7 @@ def test_validators_find_no_error(series: list[Path], tmp_path: Path) -> None:
     assert validation_errors(results) == []
 
 
+@pytest.mark.slow
 def test_tables_of_the_standard_find_what_is_missing(series: list[Path], tmp_path: Path) -> None:
     (report,), _ = write_results(tmp_path, [record_of(path, NODULE) for path in series], "sr")
     (state,), _ = write_results(tmp_path, [record_of(series[0], NODULE)], "gsps")
