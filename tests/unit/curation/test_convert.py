@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from image_files import write_dicom
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.plugins import Entry
 from medrov_cli.core.curation.convert import convert
@@ -276,6 +277,18 @@ def test_the_writer_trusts_no_reader(tmp_path: Path) -> None:
             images.add(image, skip_empty=False)
         assert caught.value.code is code
     assert set(written(tmp_path)) == {"images/a.png"}
+
+
+def test_instances_with_one_uid_are_refused_with_their_files(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write_dicom(folder / f"{name}.dcm", np.zeros((6, 8), np.uint16), SOPInstanceUID="1.2.3")
+    (tmp_path / "boxes.csv").write_text("patientId,x,y,width,height,Target\na,2,1,3,4,1\nb,2,1,3,4,1\n")
+    with pytest.raises(
+        MedrovError, match=r"two images would be written to images/\w+\.png: a\.dcm and b\.dcm"
+    ):
+        convert(config_of(folder, tmp_path / "out", "dicom-csv", csv=tmp_path / "boxes.csv"))
 
 
 def test_images_that_differ_by_letter_case_alone_are_refused(

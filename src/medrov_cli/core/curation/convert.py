@@ -118,6 +118,7 @@ def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progr
         keep_metadata=config.keep_metadata,
     )
     entries: list[WrittenImage] = []
+    origins: list[str] = []
     failures: list[FailedInput] = []
     skipped: list[WrittenImage] = []
     paths_by_text: dict[str, list[str]] = defaultdict(list)
@@ -134,13 +135,17 @@ def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progr
             if isinstance(found, MedrovError):
                 failures.append(FailedInput(reading.units[number].path, found))
             else:
-                (skipped if found.file_name is None else entries).append(found)
+                if found.file_name is None:
+                    skipped.append(found)
+                else:
+                    entries.append(found)
+                    origins.append(reading.units[number].path)
                 for text in (*found.warnings, *([OUTSIDE] if found.dropped else [])):
                     paths_by_text[text].append(reading.units[number].path)
             # A unit may have many images; it is complete at the first image of the next unit.
             progress(number, len(reading.units), "converting")
     progress(len(reading.units), len(reading.units), "converting")
-    _refuse_twins(entries)
+    _refuse_twins(entries, origins)
     boxes = [box for entry in entries for box in entry.boxes]
     stated = _class_names(reading, boxes)
     names = tuple(name for name in stated if name in named or is_object_name(name))
@@ -172,18 +177,19 @@ def _class_names(reading: Reading, boxes: list[Annotation]) -> tuple[str, ...]:
     return (*reading.class_names, *sorted(others))
 
 
-def _refuse_twins(entries: list[WrittenImage]) -> None:
-    """Refuse images with file names that some file system takes for one."""
-    seen: set[str] = set()
-    for entry in entries:
+def _refuse_twins(entries: list[WrittenImage], origins: list[str]) -> None:
+    """Refuse images with file names that some file system takes for one; ``origins`` are their inputs."""
+    seen: dict[str, str] = {}
+    for entry, origin in zip(entries, origins, strict=True):
         name = collision_key(str(entry.file_name))
         if name in seen:
+            pair = " and ".join(escaped(path) for path in dict.fromkeys((seen[name], origin)))
             raise MedrovError(
                 ErrorCode.DATASET_INVALID,
-                f"two images would be written to images/{entry.file_name}",
-                "Give the images different names.",
+                f"two images would be written to images/{entry.file_name}: {pair}",
+                "Give the images different names, and DICOM instances different UIDs.",
             )
-        seen.add(name)
+        seen[name] = origin
 
 
 def _describe(config: ConvertSettings, reading: Reading) -> dict[str, Any]:
