@@ -96,9 +96,10 @@ def bare(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callabl
 def graph_of(path: Path, options: argparse.Namespace) -> bytes:
     """Return the graph of the engine."""
     formats = read_formats(path) if options.precision == "int8" else None
+    size = (options.imgsz, options.imgsz)
     if formats is None:
-        return load_graph(path, options.imgsz)
-    return load_quantised_graph(path, options.imgsz, formats.ranges, 8 if multiplies_in_int8() else 7)
+        return load_graph(path, size)
+    return load_quantised_graph(path, size, formats.ranges, 8 if multiplies_in_int8() else 7)
 
 
 def ours(path: Path, images: UInt8Array, options: argparse.Namespace) -> Callable[[], None]:

@@ -152,7 +152,7 @@ def check_parity(plan: Plan) -> dict[str, Any]:
         )
 
     with opened("cpu", Precision.FP32) as cpu:
-        squares = np.stack([cpu.prepare(Frame(image, "drawn")).square_rgb for image in images])
+        squares = np.stack([cpu.prepare(Frame(image, "drawn")).input_rgb for image in images])
         expected = cpu.engine.infer(squares)
         wanted = _selected(cpu, squares)
     for precision in plan.precisions:

@@ -84,7 +84,7 @@ def products() -> Callable[[], None]:
 
 def convolution_operations(path: Path, imgsz: int) -> int:
     """Return the operations of the convolutions for one image; a product and its sum are two."""
-    model = shape_inference.infer_shapes(onnx.load_from_string(load_graph(path, imgsz)))
+    model = shape_inference.infer_shapes(onnx.load_from_string(load_graph(path, (imgsz, imgsz))))
     kernels = {one.name: list(one.dims) for one in model.graph.initializer}
     shapes = {
         one.name: [d.dim_value for d in one.type.tensor_type.shape.dim] for one in model.graph.value_info

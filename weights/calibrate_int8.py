@@ -86,7 +86,9 @@ def keep(weights: Path, formats: NumberFormats) -> None:
 def calibrate(weights: Path, data: DatasetSettings, images: int) -> NumberFormats:
     """Return the ranges of weights on evenly chosen training images, without losses."""
     tensors, imgsz = load_tensors(weights), read_metadata(weights).imgsz
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=imgsz, batch=1, bytes_in=True, pooled=True)
+    form = GraphForm(
+        TextForm.FOLDED, OutputForm.PARTS, input_hw=(imgsz, imgsz), batch=1, bytes_in=True, pooled=True
+    )
     graph = build_graph(tensors, form, points=ObservedPoints).SerializeToString()
     text = fold_text(tensors, load_embeddings(weights))
     model = OpenVinoStreams(lambda core: core.read_model(graph), None, text.inputs(), bf16=False, streams=1)

@@ -54,7 +54,9 @@ class Outputs:
         self._tensors = load_tensors(weights)
         self._text = fold_text(self._tensors, load_embeddings(weights)).inputs()
         imgsz = read_metadata(weights).imgsz
-        self._form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=imgsz, batch=1, bytes_in=True)
+        self._form = GraphForm(
+            TextForm.FOLDED, OutputForm.PARTS, input_hw=(imgsz, imgsz), batch=1, bytes_in=True
+        )
         self._squares = squares_rgb
         self._reference = self._compute(PlainPoints)
 

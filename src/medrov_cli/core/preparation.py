@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER
+import numpy as np
+
+from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER, MAX_COMPILED
 from medrov_cli.core.base.environment import changed_environment, usable_cores
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.base.errors import ErrorCode, MedrovError, usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.engines.compiled_cache import COMPILED_FOLDER, COMPILED_SUFFIX
+from medrov_cli.core.prediction.input_shape import with_input_shape
 from medrov_cli.core.prediction.model_file import ModelFile, read_model_file
 from medrov_cli.core.prediction.predictor import Predictor
+from medrov_cli.core.records.letterbox import rectangle_sizes
 from medrov_cli.core.settings.choices import EngineName
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.settings.weights import WeightsPrepareSettings
@@ -101,15 +105,25 @@ def prepare_cache(
         begun = time.time_ns()
         file = read_model_file(settings.weights)
         is_compiled = file.choose_engine(settings.runtime) is EngineName.OPENVINO
+        runtime = with_input_shape(file, settings.runtime)
+        sizes = rectangle_sizes(runtime.imgsz or file.imgsz) if runtime.rectangles else []
+        graphs = len(cores) * max(1, len(sizes))
+        if is_compiled and graphs > MAX_COMPILED:
+            raise usage_error(
+                f"--cores: these are {graphs} graphs, and the cache holds {MAX_COMPILED}",
+                "Name fewer, or fill several folders.",
+            )
         progress(0, len(cores) + 1, "embeddings")
         texts = _embed(file, prompts, offline=settings.offline)
         for done, count in enumerate(cores, 1):
             progress(done, len(cores) + 1, f"graph for {count} core(s)")
             with changed_environment({"OMP_NUM_THREADS": str(count)}):
                 predictor = Predictor.open(settings.weights, None, settings.runtime)
+                for height, width in sizes:  # the engine compiles the graph of a size at its first image
+                    predictor.infer(np.zeros((1, height, width, 3), np.uint8))
             predictor.close()
         compiled = sum(path.stat().st_mtime_ns >= begun for path in _compiled(settings.cache))
-        if is_compiled and compiled < len(cores):
+        if is_compiled and compiled < graphs:
             raise _not_written(settings.cache)
     identity = predictor.identity
     if identity is None:

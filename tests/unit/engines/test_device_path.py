@@ -184,7 +184,7 @@ def test_a_predictor_gives_the_same_detections_with_both_interfaces(
     selection = SelectionSettings(conf=0.03, raw_scores=True)
     with Predictor.open(weights, ["a", "b"], runtime, selection) as predictor:
         prepared = [predictor.prepare(frame) for frame in _frames(images)]
-        squares = np.stack([one.square_rgb for one in prepared])
+        squares = np.stack([one.input_rgb for one in prepared])
         for one, pair, full in zip(
             prepared, predictor.infer(squares), predictor.infer_all_classes(squares), strict=True
         ):
@@ -241,7 +241,7 @@ def test_the_letterbox_of_the_device_is_that_of_the_host(source: tuple[int, int]
 
 def test_huge_and_extreme_images_are_scaled_on_the_host() -> None:
     assert not fits_device(Letterbox.fit((9000, 9000), IMGSZ))
-    assert not fits_device(Letterbox((1, 400), IMGSZ, (2, 96), (47, 0)))
+    assert not fits_device(Letterbox((1, 400), (IMGSZ, IMGSZ), (2, 96), (47, 0)))
 
 
 class FakeCuda:

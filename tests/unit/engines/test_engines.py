@@ -80,6 +80,36 @@ def test_an_engine_gives_what_the_network_gives(engine: Engine, weights: Path, i
     np.testing.assert_allclose(scores, expected_scores.numpy(), atol=SCORE_ATOL)
 
 
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_rectangles_give_what_the_network_gives(weights: Path, name: str) -> None:
+    engine = opened(weights, name, device="cpu", streams=2, rectangles=True)
+    sizes = [(64, 96), (96, 96), (96, 32), (64, 96), (32, 96)]
+    inputs = [noise_image(number, *size) for number, size in enumerate(sizes)]
+    found = engine.infer(inputs)  # type: ignore[arg-type] - such an engine takes lists
+    network = load_detector(weights)
+    for own, image in zip(found, inputs, strict=True):
+        with torch.inference_mode():
+            pixels = torch.from_numpy(image[None]).permute(0, 3, 1, 2).float() / 255
+            boxes, scores = network.detect(pixels, torch.from_numpy(TEXT))
+        np.testing.assert_allclose(own.boxes_xyxy, boxes[0].numpy(), atol=BOX_ATOL_PX)
+        np.testing.assert_allclose(own.scores, scores[0].numpy(), atol=SCORE_ATOL)
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_an_engine_keeps_few_sizes(weights: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"medrov_cli.core.engines.{name}_engine.MOST_SIZES", 2)
+    engine = opened(weights, name, device="cpu", streams=2, rectangles=True)
+    inputs = [noise_image(number, 96, 32 * (1 + number % 3)) for number in range(7)]
+    first, again = (engine.infer(inputs) for _ in range(2))  # type: ignore[arg-type]
+    for own, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(own.scores, other.scores)
+
+
+def test_torch_takes_no_rectangles(weights: Path) -> None:
+    with pytest.raises(MedrovError, match="rectangles: the torch engine computes squares only"):
+        opened(weights, "torch", device="cpu", rectangles=True)
+
+
 def test_a_batch_gives_what_single_images_give(engine: Engine, images: np.ndarray) -> None:
     boxes, scores = stacked(engine, images)
     assert np.abs(scores[0] - scores[1]).max() > 1e-3

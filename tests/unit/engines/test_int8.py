@@ -41,7 +41,9 @@ IMAGES = np.stack([noise_image(number, IMGSZ, IMGSZ) for number in range(5)])
 def measured(weights: Path) -> NumberFormats:
     """Return the ranges of weights on the images, with losses that are not measured."""
     tensors = load_tensors(weights)
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=IMGSZ, batch=1, bytes_in=True, pooled=True)
+    form = GraphForm(
+        TextForm.FOLDED, OutputForm.PARTS, input_hw=(IMGSZ, IMGSZ), batch=1, bytes_in=True, pooled=True
+    )
     graph = build_graph(tensors, form, points=ObservedPoints).SerializeToString()
     model = OpenVinoStreams(
         lambda core: core.read_model(graph), None, fold_text(tensors, TEXT).inputs(), bf16=False, streams=1

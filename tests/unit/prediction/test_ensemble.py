@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +39,16 @@ RAW = Scoring(np.full(4, 0.5))
 
 
 def view(
-    find: Find, side: int, class_ids: np.ndarray, scoring: Scoring = RAW, *, is_mirrored: bool = False
+    find: Find,
+    side: int,
+    class_ids: np.ndarray,
+    scoring: Scoring = RAW,
+    *,
+    is_mirrored: bool = False,
+    rectangles: bool = False,
 ) -> View:
-    parts = PredictorParts(FakeEngine(side, find), ClassList.from_embeddings(CLASSES), scoring)
+    classes = ClassList.from_embeddings(CLASSES)
+    parts = PredictorParts(FakeEngine(side, find), classes, scoring, rectangles=rectangles)
     return View(Predictor(parts), class_ids, is_mirrored)
 
 
@@ -101,6 +108,25 @@ def test_a_mirror_image_exchanges_left_and_right(tmp_path: Path) -> None:
     assert (label, score) == ("right lung", 0.8)
     both = [view(white_square(by_side), 80, np.arange(4)), flipped]
     assert look(sample, both) == [([10.0, 5.0, 20.0, 15.0], "right lung", 0.9)]
+
+
+def test_rectangles_change_nothing_but_the_input(tmp_path: Path) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def seen(images: np.ndarray, floor: float) -> list[Candidates]:
+        shapes.extend(image.shape[:2] for image in images)
+        return white_square(by_side)(images, floor)
+
+    views = [
+        view(seen, 320, ids, is_mirrored=is_mirrored, rectangles=True)
+        for ids, is_mirrored in ((np.arange(4), False), (mirror_rows(CLASSES), True))
+    ]
+    tall = picture(tmp_path, "2.png")
+    cv2.imwrite(str(tall.image_path), cv2.imread(str(tall.image_path)).transpose(1, 0, 2))
+    samples = [picture(tmp_path), replace(tall, height=80, width=40)]
+    found = list(Ensemble(views, LabelRule(score=0.5)).stream(samples, batch=2, on_failure="raise"))
+    assert shapes == [(192, 320), (320, 192)] * 2
+    assert [own.boxes_xyxy.round().tolist() for own in found] == [[[10, 5, 20, 15]], [[5, 10, 15, 20]]]
 
 
 def test_a_detector_that_calls_both_sides_the_same_does_not_agree_with_itself(tmp_path: Path) -> None:

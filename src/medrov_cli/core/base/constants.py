@@ -55,5 +55,5 @@ class InputLimits:
 EXPORTED_SUFFIXES = frozenset({".onnx", ".xml"})
 """Limits of exported models in ``detect``."""
 
-MAX_COMPILED = 16
+MAX_COMPILED = 64
 """Maximum number of compiled models in a cache folder; the least recently used one is removed first."""

@@ -43,6 +43,8 @@ class BenchmarkModel:
         Whether scores are not calibrated.
     learned
         Learned classes in addition to ``classes``; null: none.
+    rectangles
+        Whether the model input has the shape of each image; null: as in ``detect``.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class BenchmarkModel:
     conf: float | None = None
     raw_scores: bool = False
     learned: LearnedClasses | None = None
+    rectangles: bool | None = None
 
     @classmethod
     def from_settings(cls, config: BenchmarkSettings) -> BenchmarkModel:
@@ -68,6 +71,7 @@ class BenchmarkModel:
             stored or synthetic_classes(config.classes or 1),
             config.runtime.imgsz or metadata.imgsz,
             learned=LearnedClasses.read(config.learned, WeightsFile.read(path)),
+            rectangles=config.runtime.rectangles,
         )
 
 
@@ -117,6 +121,7 @@ def open_model(
         engine=variant.engine,
         precision=variant.precision,
         imgsz=None if variant.exported else model.imgsz,
+        rectangles=model.rectangles,
         batch=batch if many else 1,
     )
     selection = SelectionSettings(model.conf, model.raw_scores, IOU, MAX_DET)

@@ -10,8 +10,6 @@ from functools import cached_property, partial
 from itertools import cycle, islice, pairwise
 from typing import Any
 
-import numpy as np
-
 from medrov_cli.core.base.ordered import OrderedWriter
 from medrov_cli.core.base.scratch import scratch_folder
 from medrov_cli.core.benchmarking.benchmark_model import BenchmarkModel, open_model
@@ -20,6 +18,7 @@ from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
 from medrov_cli.core.benchmarking.rounds import interleave, over_rounds, ratio, rounded, spread
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.predictor import Predictor
+from medrov_cli.core.prediction.prepared import stack_arrays
 from medrov_cli.core.records.detect_json import item_to_record
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.records.frame import UInt8Array
@@ -28,7 +27,7 @@ from medrov_cli.core.writers.sink import OutputFolder
 
 STAGES = ("decode", "letterbox", "forward", "suppression", "write")
 
-SQUARES = 64
+MOST_INPUTS = 64
 """Number of different model inputs for the timing of the forward pass: 79 MB at 640 pixels."""
 
 WARM_UP = 4
@@ -81,11 +80,11 @@ class TimedModel:
         return self.many.engine.name.split("-")[1]
 
     @cached_property
-    def squares(self) -> UInt8Array:
-        """Return model inputs of the first images, uint8, (n, imgsz, imgsz, 3)."""
+    def inputs(self) -> list[UInt8Array]:
+        """Return model inputs of the first images, each uint8, (height, width, 3)."""
         frames = (frame for path in self.paths for frame in read_frames(path))
-        found = (self.many.prepare(frame).square_rgb for frame in frames)
-        return np.stack(list(islice(found, min(SQUARES, self.images))))
+        found = (self.many.prepare(frame).input_rgb for frame in frames)
+        return list(islice(found, min(MOST_INPUTS, self.images)))
 
     def warm_up(self) -> None:
         """Run some images through every stage, untimed."""
@@ -95,9 +94,8 @@ class TimedModel:
 
     def forward(self) -> float:
         """Return images per second of the forward pass with its boxes and scores."""
-        count, batch = len(self.squares), self.many.batch
-        rows = np.fromiter(islice(cycle(range(count)), self.images), dtype=np.int64)
-        groups = [self.squares[rows[start : start + batch]] for start in range(0, self.images, batch)]
+        rows, batch = list(islice(cycle(self.inputs), self.images)), self.many.batch
+        groups = [stack_arrays(rows[start : start + batch]) for start in range(0, self.images, batch)]
         wait_for(self.device)
         started = time.perf_counter()
         for group in groups:
@@ -135,7 +133,7 @@ def _stages_of(path: str, predictor: Predictor, device: str, folder: OutputFolde
         marks.append(clock())
         prepared = predictor.prepare(frame)
         marks.append(clock())
-        (candidates,) = predictor.infer(prepared.square_rgb[None])
+        (candidates,) = predictor.infer(prepared.input_rgb[None])
         wait_for(device)
         marks.append(clock())
         record = item_to_record(predictor.finish(prepared, candidates))
@@ -221,6 +219,7 @@ def _row(model: TimedModel, own: list[_Turn], first: list[_Turn]) -> dict[str, A
         "name": str(model.variant),
         "engine": predictor.engine.name,
         "precision": model.variant.precision.value,
+        "rectangles": predictor.rectangles,
         "streams": predictor.engine.streams,
         "batch": predictor.batch,
         "forward_images_per_s": over_rounds([turn.forward for turn in own]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def _try_openvino() -> CheckResult:
     openvino = load_openvino()
     able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     graph, text = _graph_and_text()
-    threads = _searched(OpenVinoEngine(lambda: graph, None, text, _SIDE, Precision.FP32, 1))
+    threads = _searched(OpenVinoEngine(graph, None, text, _SIDE, Precision.FP32, 1))
     facts = {"version": str(openvino.__version__), "devices": ["cpu"], "threads": threads}
     facts |= {"bf16": computes_in_bf16(), "int8": "INT8" in able}
     formats = ["fp32", *(name for name in ("bf16", "int8") if facts[name])]
@@ -114,13 +114,13 @@ def _try_onnx() -> CheckResult:
     return CheckResult(f"{onnxruntime.__version__}; cpu; {threads} threads", facts)
 
 
-def _graph_and_text() -> tuple[bytes, FoldedText]:
-    """Return the default weights as a graph, and one folded class."""
+def _graph_and_text() -> tuple[Callable[[tuple[int, int]], bytes], FoldedText]:
+    """Return a function of a size to the graph of the default weights, and one folded class."""
     from medrov_cli.core.model.loading import load_folded, load_graph
     from medrov_cli.core.weights import resolution
 
     path = resolution.resolve(DEFAULT_WEIGHTS)
-    return load_graph(path, _SIDE), load_folded(path, np.eye(1, TEXT_WIDTH, dtype=np.float32))
+    return partial(load_graph, path), load_folded(path, np.eye(1, TEXT_WIDTH, dtype=np.float32))
 
 
 def _searched(engine: Engine) -> int:

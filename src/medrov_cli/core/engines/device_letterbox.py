@@ -30,7 +30,7 @@ def fits_device(letterbox: Letterbox) -> bool:
 
 
 def place(image_rgb: Tensor, letterbox: Letterbox) -> Tensor:
-    """Return the square, uint8, (size, size, 3), of an image, uint8, (h, w, 3), on the device."""
+    """Return the model input, uint8, (*input_hw, 3), of an image, uint8, (h, w, 3), on the device."""
     rows, columns = (
         torch.from_numpy(_weights(source, content)).to(image_rgb.device)
         for source, content in zip(letterbox.source_hw, letterbox.content_hw, strict=True)
@@ -38,12 +38,11 @@ def place(image_rgb: Tensor, letterbox: Letterbox) -> Tensor:
     height, width, channels = image_rgb.shape
     scaled = torch.matmul(rows, image_rgb.float().view(height, width * channels)).view(-1, width, channels)
     content = torch.matmul(columns, scaled).round_().clamp_(0, 255)
-    square = torch.full(
-        (letterbox.size, letterbox.size, channels), PAD_VALUE, dtype=torch.uint8, device=image_rgb.device
-    )
+    shape = (*letterbox.input_hw, channels)
+    whole = torch.full(shape, PAD_VALUE, dtype=torch.uint8, device=image_rgb.device)
     top, left = letterbox.offset_yx
-    square[top : top + len(content), left : left + content.shape[1]] = content.to(torch.uint8)
-    return square
+    whole[top : top + len(content), left : left + content.shape[1]] = content.to(torch.uint8)
+    return whole
 
 
 @lru_cache(maxsize=64)

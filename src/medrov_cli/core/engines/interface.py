@@ -15,6 +15,12 @@ from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.records.regions import RegionColumns, Regions
 from medrov_cli.core.settings.groups import RuntimeSettings
 
+Inputs = UInt8Array | Sequence[UInt8Array]
+"""Inputs of a batch: uint8 (batch, height, width, 3), or a list of arrays of different shapes."""
+
+MOST_SIZES = 12
+"""Largest number of sizes of inputs whose models an engine keeps: each has its own memory."""
+
 ANCHORS_PER_PIXEL = 1 / 64 + 1 / 256 + 1 / 1024
 """Anchors per pixel of the three levels with strides 8, 16 and 32."""
 
@@ -28,10 +34,10 @@ class Loaders:
     network
         Function of the file to the torch network with folded classes as inputs.
     graph
-        Function of the file and the side of the model input to an ONNX model of one image: uint8 (1, imgsz,
-        imgsz, 3), folded classes as inputs, parts as outputs (:mod:`medrov_cli.core.engines.anchors`).
+        Function of the file and the size of the model input to an ONNX model of one image: uint8 (1, height,
+        width, 3), folded classes as inputs, parts as outputs (:mod:`medrov_cli.core.engines.anchors`).
     quantised
-        Function of the file, the side, the ranges and the bits of kernels (7 or 8) to the same model in int8,
+        Function of the file, the size, the ranges and the bits of kernels (7 or 8) to the same model in int8,
         for OpenVINO.
     fold
         Function of the file and class embeddings to folded classes.
@@ -42,8 +48,8 @@ class Loaders:
     """
 
     network: Callable[[Path], Any]
-    graph: Callable[[Path, int], bytes]
-    quantised: Callable[[Path, int, Mapping[str, tuple[float, float]], int], bytes]
+    graph: Callable[[Path, tuple[int, int]], bytes]
+    quantised: Callable[[Path, tuple[int, int], Mapping[str, tuple[float, float]], int], bytes]
     fold: Callable[[Path, Float32Array], FoldedText]
     version: int
     quantised_version: int
@@ -57,7 +63,8 @@ class Engine(Protocol):
     name
         The engine and its device, for example ``openvino-cpu``; part of every record.
     imgsz
-        Side of the square model input, in pixels.
+        Longest side of the model input, in pixels; the input is a square, or any rectangle if the engine was
+        opened with ``rectangles``.
     is_accelerator
         Whether the device is more efficient with several images per pass.
     streams
@@ -75,7 +82,7 @@ class Engine(Protocol):
         Parameters
         ----------
         images_rgb
-            uint8, (batch, imgsz, imgsz, 3).
+            uint8, (batch, height, width, 3); an engine opened with ``rectangles`` takes `Inputs`.
         floor
             Anchors with a lower best score are left out; 0: none are left out.
         """

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.engines.anchors import decode_anchors, regions_of
-from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
+from medrov_cli.core.engines.interface import MOST_SIZES, EngineOpener, EngineRequest, Inputs
 from medrov_cli.core.engines.onnxruntime_import import load_onnxruntime
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.folded_text import FoldedText
-from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.regions import RegionColumns, Regions
 
 
@@ -23,13 +25,16 @@ class OnnxEngine:
     Parameters
     ----------
     graph
-        An ONNX model: images uint8 (1, imgsz, imgsz, 3), folded classes, parts as outputs.
+        Function of height and width to an ONNX model: images uint8 (1, height, width, 3), folded classes,
+        parts as outputs.
     text
         The classes.
     imgsz
-        Side of the square model input, in pixels.
+        Longest side of the model input, in pixels.
     learned
         Classes beside those of ``text``.
+    rectangles
+        Whether inputs may be rectangles; otherwise the model of squares is loaded at once.
     """
 
     is_accelerator = False
@@ -37,41 +42,67 @@ class OnnxEngine:
     streams = 1
 
     def __init__(
-        self, graph: bytes, text: FoldedText, imgsz: int, learned: RegionColumns | None = None
+        self,
+        graph: Callable[[tuple[int, int]], bytes],
+        text: FoldedText,
+        imgsz: int,
+        learned: RegionColumns | None = None,
+        *,
+        rectangles: bool = False,
     ) -> None:
-        onnxruntime = load_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = usable_cores()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._onnxruntime = load_onnxruntime()
+        self._graph = graph
+        self._sessions: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self.imgsz = imgsz
         self._text = text
         self._learned = learned
         self._inputs: dict[str, Any] = dict(text.inputs())
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        if not rectangles:
+            self._session_of((imgsz, imgsz))
 
-    def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
+    def infer(self, images_rgb: Inputs, floor: float = 0.0) -> list[Candidates]:
         """Return the candidates of each image, as in the interface."""
-        size = (self.imgsz, self.imgsz)
         return [
-            decode_anchors(parts, self._text, floor, size, self._learned) for parts in self._run(images_rgb)
+            decode_anchors(parts, self._text, floor, size, self._learned)
+            for parts, size in self._run(images_rgb)
         ]
 
-    def regions(self, images_rgb: UInt8Array) -> list[Regions]:
+    def regions(self, images_rgb: Inputs) -> list[Regions]:
         """Return boxes and region vectors, as in the interface."""
-        return [regions_of(parts, (self.imgsz, self.imgsz)) for parts in self._run(images_rgb)]
+        return [regions_of(parts, size) for parts, size in self._run(images_rgb)]
 
-    def _run(self, images_rgb: UInt8Array) -> Iterator[dict[str, Float32Array]]:
-        for image in np.ascontiguousarray(images_rgb):
-            values = self._session.run(self._outputs, {"images": image[None], **self._inputs})
-            yield {name: value[0] for name, value in zip(self._outputs, values, strict=True)}
+    def _run(self, images_rgb: Inputs) -> Iterator[tuple[dict[str, Float32Array], tuple[int, int]]]:
+        for image in images_rgb:
+            rows, columns = image.shape[:2]
+            session = self._session_of((rows, columns))
+            inputs = {"images": np.ascontiguousarray(image)[None], **self._inputs}
+            names = [output.name for output in session.get_outputs()]
+            values = session.run(names, inputs)
+            yield {name: value[0] for name, value in zip(names, values, strict=True)}, (rows, columns)
+
+    def _session_of(self, input_hw: tuple[int, int]) -> Any:
+        """Return the session of a size; those that were used last are kept."""
+        session = self._sessions.get(input_hw)
+        if session is None:
+            if len(self._sessions) == MOST_SIZES:
+                self._sessions.popitem(last=False)
+            options = self._onnxruntime.SessionOptions()
+            options.intra_op_num_threads = usable_cores()
+            options.log_severity_level = 3
+            session = self._onnxruntime.InferenceSession(
+                self._graph(input_hw), options, providers=["CPUExecutionProvider"]
+            )
+            self._sessions[input_hw] = session
+        self._sessions.move_to_end(input_hw)
+        return session
 
 
 def open_onnx(request: EngineRequest) -> OnnxEngine:
     """Open the ONNX Runtime engine."""
     text = request.loaders.fold(request.weights, request.embeddings)
-    graph = request.loaders.graph(request.weights, request.imgsz)
-    return OnnxEngine(graph, text, request.imgsz, request.learned)
+    graph = partial(request.loaders.graph, request.weights)
+    rectangles = bool(request.runtime.rectangles)
+    return OnnxEngine(graph, text, request.imgsz, request.learned, rectangles=rectangles)
 
 
 OPENER: EngineOpener = open_onnx

@@ -30,6 +30,10 @@ def open_engine(request: EngineRequest) -> RegionEngine:
     if embeddings.ndim != 2 or embeddings.shape[1] != TEXT_WIDTH or not len(embeddings):
         raise ValueError(f"class embeddings are (classes, {TEXT_WIDTH}), not {embeddings.shape}")
     chosen = choose_engine(request.runtime)
+    if request.runtime.rectangles and chosen is EngineName.TORCH:
+        raise usage_error(
+            "--rectangles: the torch engine computes squares only", "Use --engine openvino or onnx, on a CPU."
+        )
     entry = find_entry(ENGINES, chosen)
     if entry is None:
         raise ValueError(f"no engine {chosen}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from medrov_cli.core.base.processor import multiplies_in_int8
 from medrov_cli.core.engines.anchors import PARTS, decode_anchors, regions_of
 from medrov_cli.core.engines.cpu_format import choose_cpu_format
-from medrov_cli.core.engines.interface import EngineOpener, EngineRequest
-from medrov_cli.core.engines.openvino_streams import OpenVinoStreams
+from medrov_cli.core.engines.interface import MOST_SIZES, EngineOpener, EngineRequest, Inputs
+from medrov_cli.core.engines.openvino_streams import OpenVinoStreams, run_streams
 from medrov_cli.core.records.detections import Candidates
 from medrov_cli.core.records.folded_text import FoldedText
-from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.records.regions import RegionColumns, Regions
 from medrov_cli.core.settings.choices import Precision
 
@@ -21,19 +22,21 @@ class OpenVinoEngine:
     """OpenVINO as an :class:`~medrov_cli.core.engines.interface.Engine`.
 
     Each request computes one image, and several requests run in parallel, so that the result of an image does
-    not depend on the others.
+    not depend on the others. A model is compiled for each size of the input.
 
     Parameters
     ----------
     graph
-        Function that builds the ONNX model: images uint8 (1, imgsz, imgsz, 3), folded classes, parts as
-        outputs.
+        Function of height and width that builds the ONNX model: images uint8 (1, height, width, 3), folded
+        classes, parts as outputs.
     key
-        Everything that the graph depends on, for the cache of compiled models; null: no cache.
+        Everything else that the graph depends on, for the cache of compiled models; null: no cache.
     text
         The classes.
     imgsz
-        Side of the square model input, in pixels.
+        Longest side of the model input, in pixels.
+    rectangles
+        Whether inputs may be rectangles; otherwise the model of squares is compiled at once.
     precision
         Number format of the forward pass, which the CPU computes in: fp32, bf16 or int8.
     streams
@@ -46,42 +49,57 @@ class OpenVinoEngine:
 
     def __init__(
         self,
-        graph: Callable[[], bytes],
+        graph: Callable[[tuple[int, int]], bytes],
         key: str | None,
         text: FoldedText,
         imgsz: int,
         precision: Precision,
         streams: int,
         learned: RegionColumns | None = None,
+        *,
+        rectangles: bool = False,
     ) -> None:
         self.name = "openvino-cpu" + ("" if precision is Precision.FP32 else f"-{precision}")
         self.imgsz = imgsz
         self.streams = streams
         self._text = text
         self._learned = learned
-        self._model = OpenVinoStreams(
-            lambda core: core.read_model(graph()),
-            key,
-            text.inputs(),
-            bf16=precision is Precision.BF16,
-            streams=streams,
-        )
+        self._graph = graph
+        self._key = key
+        self._inputs = text.inputs()
+        self._bf16 = precision is Precision.BF16
+        self._models: OrderedDict[tuple[int, int], OpenVinoStreams] = OrderedDict()
+        if not rectangles:
+            self._model_of((imgsz, imgsz))
 
-    def infer(self, images_rgb: UInt8Array, floor: float = 0.0) -> list[Candidates]:
+    def infer(self, images_rgb: Inputs, floor: float = 0.0) -> list[Candidates]:
         """Return the candidates of each image, as in the interface."""
 
-        def finish(parts: Mapping[str, Float32Array]) -> Candidates:
-            return decode_anchors(parts, self._text, floor, (self.imgsz, self.imgsz), self._learned)
+        def finish(parts: Mapping[str, Float32Array], size: tuple[int, int]) -> Candidates:
+            return decode_anchors(parts, self._text, floor, size, self._learned)
 
-        return list(self._model.run(images_rgb, PARTS, finish))
+        return list(run_streams(images_rgb, self.streams, self._model_of, PARTS, finish))
 
-    def regions(self, images_rgb: UInt8Array) -> list[Regions]:
+    def regions(self, images_rgb: Inputs) -> list[Regions]:
         """Return boxes and region vectors, as in the interface."""
+        return list(run_streams(images_rgb, self.streams, self._model_of, PARTS, regions_of))
 
-        def finish(parts: Mapping[str, Float32Array]) -> Regions:
-            return regions_of(parts, (self.imgsz, self.imgsz))
-
-        return list(self._model.run(images_rgb, PARTS, finish))
+    def _model_of(self, input_hw: tuple[int, int]) -> OpenVinoStreams:
+        """Return the compiled model of a size; those that were used last are kept."""
+        model = self._models.get(input_hw)
+        if model is None:
+            if len(self._models) == MOST_SIZES:
+                self._models.popitem(last=False)
+            model = OpenVinoStreams(
+                lambda core: core.read_model(self._graph(input_hw)),
+                None if self._key is None else f"{self._key} {input_hw[0]}x{input_hw[1]}",
+                self._inputs,
+                bf16=self._bf16,
+                streams=self.streams,
+            )
+            self._models[input_hw] = model
+        self._models.move_to_end(input_hw)
+        return model
 
 
 def open_openvino(request: EngineRequest) -> OpenVinoEngine:
@@ -96,12 +114,16 @@ def open_openvino(request: EngineRequest) -> OpenVinoEngine:
 
     weights, imgsz, loaders = request.weights, request.imgsz, request.loaders
     text = loaders.fold(weights, request.embeddings)
-    key = f"{sha256_of(weights)} {imgsz} {loaders.version}"
+    key = f"{sha256_of(weights)} {loaders.version}"
     precision, formats = choose_cpu_format(weights, request.runtime.precision)
-    graph = partial(loaders.graph, weights, imgsz)
+    graph: Callable[[tuple[int, int]], bytes] = partial(loaders.graph, weights)
     if precision is Precision.INT8 and formats is not None:
         bits = 8 if multiplies_in_int8() else 7
-        graph = partial(loaders.quantised, weights, imgsz, formats.ranges, bits)
+        ranges = formats.ranges
+
+        def graph(input_hw: tuple[int, int]) -> bytes:
+            return loaders.quantised(weights, input_hw, ranges, bits)
+
         key += f" int8 {loaders.quantised_version} {formats.ranges_sha256} {bits}"
     return OpenVinoEngine(
         graph,
@@ -111,6 +133,7 @@ def open_openvino(request: EngineRequest) -> OpenVinoEngine:
         precision,
         request.streams,
         request.learned,
+        rectangles=bool(request.runtime.rectangles),
     )
 
 

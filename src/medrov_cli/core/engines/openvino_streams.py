@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import numpy as np
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.processor import may_use_avx512
 from medrov_cli.core.engines.compiled_cache import CompiledModelCache
+from medrov_cli.core.engines.interface import Inputs
 from medrov_cli.core.engines.openvino_import import load_openvino
 from medrov_cli.core.engines.signal_stack import kept_signal_stack
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
@@ -19,7 +21,7 @@ Found = TypeVar("Found")
 
 
 class OpenVinoStreams:
-    """Model of one image, ``images``, uint8 (1, imgsz, imgsz, 3), with constant other inputs.
+    """Model of one image, ``images``, uint8 (1, height, width, 3), with constant other inputs.
 
     Parameters
     ----------
@@ -64,12 +66,20 @@ class OpenVinoStreams:
                     cache.keep(lambda: _exported(compiled))
         # An output may have further names, those of its operators.
         self.output_names = [frozenset(output.get_names()) for output in compiled.outputs]
-        self._requests = [compiled.create_infer_request() for _ in range(streams)]
+        self.streams = streams
+        self._idle = [compiled.create_infer_request() for _ in range(streams)]
         self._inputs = inputs  # the requests reference its memory
         self._tensor = openvino.Tensor
-        for request in self._requests:
+        for request in self._idle:
             for name, array in inputs.items():
                 request.set_tensor(name, self._tensor(array, shared_memory=True))
+
+    def start(self, image_rgb: UInt8Array) -> RunningImage:
+        """Start an image, uint8, (1, height, width, 3); at most ``streams`` images run at a time."""
+        request = self._idle.pop()
+        request.set_tensor("images", self._tensor(image_rgb, shared_memory=True))
+        request.start_async()
+        return RunningImage(request, self._idle)
 
     def run(
         self,
@@ -77,33 +87,71 @@ class OpenVinoStreams:
         outputs: tuple[str, ...],
         finish: Callable[[Mapping[str, Float32Array]], Found],
     ) -> Iterator[Found]:
-        """Yield the result of ``finish`` on the outputs of each image, while the next images are computed.
+        """Yield the results of images of the size of the model; see :func:`run_streams`."""
+        return run_streams(images_rgb, self.streams, lambda _: self, outputs, lambda parts, _: finish(parts))
 
-        Parameters
-        ----------
-        images_rgb
-            uint8, (batch, imgsz, imgsz, 3).
-        outputs
-            Names of the required outputs.
-        finish
-            Function of the outputs, which must not keep references: the next image overwrites them.
+
+class RunningImage:
+    """An image that is computed."""
+
+    def __init__(self, request: Any, idle: list[Any]) -> None:
+        self._request = request
+        self._idle = idle
+
+    def finish(
+        self, outputs: tuple[str, ...], finish: Callable[[Mapping[str, Float32Array]], Found]
+    ) -> Found:
+        """Return the result of ``finish`` on the outputs, by name.
+
+        It must not keep references: the next image overwrites them.
         """
-        images = np.ascontiguousarray(images_rgb)
-        ahead = len(self._requests)
-        for row in range(len(images) + ahead):
-            request = self._requests[row % ahead]
-            if row >= ahead:
-                request.wait()
-                found = finish({name: request.get_tensor(name).data[0] for name in outputs})
-                if row < len(images):
-                    self._start(request, images[row : row + 1])
-                yield found
-            elif row < len(images):
-                self._start(request, images[row : row + 1])
+        try:
+            self._request.wait()
+            return finish({name: self._request.get_tensor(name).data[0] for name in outputs})
+        finally:
+            self._idle.append(self._request)
 
-    def _start(self, request: Any, image: UInt8Array) -> None:
-        request.set_tensor("images", self._tensor(image, shared_memory=True))
-        request.start_async()
+
+def run_streams(
+    images_rgb: Inputs,
+    streams: int,
+    model_of: Callable[[tuple[int, int]], OpenVinoStreams],
+    outputs: tuple[str, ...],
+    finish: Callable[[Mapping[str, Float32Array], tuple[int, int]], Found],
+) -> Iterator[Found]:
+    """Yield the result of ``finish`` on the outputs of each image, while the next images are computed.
+
+    Parameters
+    ----------
+    images_rgb
+        The images.
+    streams
+        Number of images in parallel, over all models.
+    model_of
+        Function of height and width to the model of such images.
+    outputs
+        Names of the required outputs.
+    finish
+        Function of the outputs, and of height and width; see `RunningImage.finish`.
+    """
+    running: deque[tuple[RunningImage, tuple[int, int]]] = deque()
+
+    def oldest() -> Found:
+        image, size = running.popleft()
+        return image.finish(outputs, lambda parts: finish(parts, size))
+
+    try:
+        for image in images_rgb:
+            finished = [oldest()] if len(running) == streams else []
+            rows, columns = image.shape[:2]
+            model = model_of((rows, columns))
+            running.append((model.start(np.ascontiguousarray(image)[None]), (rows, columns)))
+            yield from finished
+        while running:
+            yield oldest()
+    finally:
+        for image, _ in running:
+            image.finish((), lambda _: None)
 
 
 def computes_in_bf16() -> bool:

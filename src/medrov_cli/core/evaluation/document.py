@@ -170,6 +170,7 @@ def _model(detector: DatasetModel) -> dict[str, Any]:
         "name": detector.file.metadata.name,
         "sha256": detector.file.sha256,
         "imgsz": detector.imgsz,
+        "rectangles": detector.rectangles,
         "text_encoder": detector.text_encoder,
         "engine": detector.engine_name,
         "precision": detector.precision,

@@ -69,6 +69,7 @@ class SplitSearch:
             "truth": self.truth_sha256,
             "images": len(self.samples),
             "imgsz": detector.imgsz,
+            "rectangles": detector.rectangles,
             "names": hashlib.sha256(
                 json.dumps([detector.text_encoder, names, *detector.learned_identity]).encode()
             ).hexdigest(),

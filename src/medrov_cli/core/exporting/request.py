@@ -111,7 +111,7 @@ def plain_graph(request: ExportRequest) -> onnx.ModelProto:
     config = request.config
     form = GraphForm(
         TextForm.EMBEDDINGS if config.is_open else TextForm.FIXED,
-        imgsz=None if config.dynamic else request.imgsz,
+        input_hw=None if config.dynamic else (request.imgsz, request.imgsz),
         pooled=request.kinds is not None,
     )
     try:

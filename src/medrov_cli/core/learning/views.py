@@ -152,6 +152,7 @@ def _views_of(
 
 def _smaller(box: Letterbox) -> Letterbox:
     height, width = (max(1, round(side * SMALLER)) for side in box.content_hw)
+    rows, columns = box.input_hw
     return Letterbox(
-        box.source_hw, box.size, (height, width), ((box.size - height) // 2, (box.size - width) // 2)
+        box.source_hw, box.input_hw, (height, width), ((rows - height) // 2, (columns - width) // 2)
     )

@@ -50,24 +50,24 @@ def load_folded_network(path: Path) -> Any:
     return FoldedNetwork(load_network(path)).eval().requires_grad_(requires_grad=False)
 
 
-def load_graph(path: Path, imgsz: int) -> bytes:
-    """Return the ONNX model of a weights file for engines: one image, folded classes, parts as outputs.
+def load_graph(path: Path, input_hw: tuple[int, int]) -> bytes:
+    """Return the ONNX model of a weights file for engines: folded classes as inputs, parts as outputs.
 
     Raises
     ------
     MedrovError
         ``weights_corrupt``.
     """
-    return _graph(path, imgsz)
+    return _graph(path, input_hw)
 
 
-def load_quantised_graph(path: Path, imgsz: int, ranges: Ranges, kernel_bits: int) -> bytes:
+def load_quantised_graph(path: Path, input_hw: tuple[int, int], ranges: Ranges, kernel_bits: int) -> bytes:
     """Return the same model in int8, for OpenVINO.
 
     Parameters
     ----------
-    path, imgsz
-        Weights file, and side of the square input in pixels.
+    path, input_hw
+        Weights file, and height and width of the input in pixels.
     ranges
         Smallest and largest value at each point.
     kernel_bits
@@ -80,14 +80,18 @@ def load_quantised_graph(path: Path, imgsz: int, ranges: Ranges, kernel_bits: in
     """
     from medrov_cli.core.model.graph.points import QuantisedPoints
 
-    return _graph(path, imgsz, lambda graph: QuantisedPoints(graph, ranges, kernel_bits))
+    return _graph(path, input_hw, lambda graph: QuantisedPoints(graph, ranges, kernel_bits))
 
 
-def _graph(path: Path, imgsz: int, points: Callable[[OnnxBuilder], TensorPoints] | None = None) -> bytes:
+def _graph(
+    path: Path, input_hw: tuple[int, int], points: Callable[[OnnxBuilder], TensorPoints] | None = None
+) -> bytes:
     from medrov_cli.core.model.graph.detector import GraphForm, OutputForm, TextForm, build_graph
     from medrov_cli.core.model.graph.points import PlainPoints
 
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=imgsz, batch=1, bytes_in=True, pooled=True)
+    form = GraphForm(
+        TextForm.FOLDED, OutputForm.PARTS, input_hw=input_hw, batch=1, bytes_in=True, pooled=True
+    )
     try:
         model = build_graph(load_tensors(path), form, points=points or PlainPoints)
     except (KeyError, ValueError, IndexError) as error:

@@ -13,6 +13,7 @@ from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList, list_names
 from medrov_cli.core.prediction.column_engine import ABSENT, ColumnEngine
+from medrov_cli.core.prediction.input_shape import with_input_shape
 from medrov_cli.core.prediction.learned_classes import JoinedClasses, LearnedClasses
 from medrov_cli.core.prediction.model_file import ModelFile
 from medrov_cli.core.prediction.open_predictor import (
@@ -86,6 +87,7 @@ class DatasetModel:
             ``USAGE`` for another text encoder than that of fixed classes, or if the model or the learned
             classes have no class of the dataset.
         """
+        runtime = with_input_shape(file, runtime)
         columns, warnings = None, list(file.warnings)
         if file.classes is not None:
             if text_encoder not in (None, file.text_encoder):
@@ -114,6 +116,11 @@ class DatasetModel:
     def imgsz(self) -> int:
         """Return the side of the square model input, in pixels."""
         return self.runtime.imgsz or self.file.imgsz
+
+    @property
+    def rectangles(self) -> bool:
+        """Return whether the model input has the shape of each image."""
+        return bool(self.runtime.rectangles)
 
     @cached_property
     def engine_name(self) -> str:
@@ -189,11 +196,12 @@ class DatasetModel:
             scoring,
             selection,
             choose_batch(engine, len(classes.names), self.runtime.batch),
-            identify(self.file, engine, classes, scoring),
+            identify(self.file, engine, classes, scoring, rectangles=self.rectangles),
             self.file.kinds,
             tiles,
             class_scales(names, self.file.metadata),
             open_wide if self.file.exported is None else None,
+            self.rectangles,
         )
         return Predictor(parts)
 

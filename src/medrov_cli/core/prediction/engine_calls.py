@@ -40,26 +40,32 @@ class EngineCalls:
         place = None
         if isinstance(self.engine, SelectingEngine) and self.engine.is_accelerator and not on_host:
             place = self.engine.place
-        imgsz, warnings = self.engine.imgsz, self.parts.scoring.warnings
-        return prepare_image(frame, imgsz, warnings, keep_pixels=keep_pixels, place=place)
+        return prepare_image(
+            frame,
+            self.engine.imgsz,
+            self.parts.scoring.warnings,
+            keep_pixels=keep_pixels,
+            rectangle=self.parts.rectangles,
+            place=place,
+        )
 
-    def select(self, squares_rgb: UInt8Array) -> Sequence[AnyCandidates]:
+    def select(self, inputs_rgb: UInt8Array) -> Sequence[AnyCandidates]:
         """Return the candidates of each image, as pairs of an anchor and a class if the engine selects."""
         with self._free, one_blas_thread():
-            engine = self._engine_of(squares_rgb)
+            engine = self._engine_of(inputs_rgb)
             if isinstance(engine, SelectingEngine):
-                return engine.select(squares_rgb, self._rule)
-            return engine.infer(squares_rgb, self._floor)
+                return engine.select(inputs_rgb, self._rule)
+            return engine.infer(inputs_rgb, self._floor)
 
-    def infer(self, squares_rgb: UInt8Array) -> list[Candidates]:
+    def infer(self, inputs_rgb: UInt8Array) -> list[Candidates]:
         """Return the candidates of each image with a score for every class."""
         with self._free, one_blas_thread():
-            return self.engine.infer(squares_rgb, self._floor)
+            return self.engine.infer(inputs_rgb, self._floor)
 
-    def _engine_of(self, squares_rgb: UInt8Array) -> Engine:
-        """Return the engine for the size of the inputs, (n, side, side, 3)."""
+    def _engine_of(self, inputs_rgb: UInt8Array) -> Engine:
+        """Return the engine for the longest side of the inputs."""
         open_wide = self.parts.open_wide
-        side = np.shape(squares_rgb[0])[0]
+        side = max(np.shape(inputs_rgb[0])[:2])
         if open_wide is None or side == self.engine.imgsz:
             return self.engine
         with self._opening:

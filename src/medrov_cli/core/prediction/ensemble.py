@@ -11,7 +11,7 @@ from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.prediction.predictor import THREADS, Predictor
-from medrov_cli.core.prediction.prepared import apply_letterbox
+from medrov_cli.core.prediction.prepared import apply_letterbox, stack_arrays
 from medrov_cli.core.prediction.selection import one_per_object, suppress_over_classes
 from medrov_cli.core.prediction.stream import BatchBy, Image, OnFailure, Stages, run_stream
 from medrov_cli.core.records.boxes import IntArray, iou_matrix
@@ -133,18 +133,19 @@ class Ensemble:
         )
 
     def _prepare(self, frame: Frame) -> _Prepared:
-        boxes = {view.side: Letterbox.fit((frame.height, frame.width), view.side) for view in self._views}
-        squares = {side: (box, apply_letterbox(box, frame)) for side, box in boxes.items()}
-        return _Prepared(frame.without_pixels(), squares)
+        size = (frame.height, frame.width)
+        boxes = {view.side: view.predictor.letterbox(size) for view in self._views}
+        inputs = {side: (box, apply_letterbox(box, frame)) for side, box in boxes.items()}
+        return _Prepared(frame.without_pixels(), inputs)
 
     def _infer(self, images: Sequence[_Prepared]) -> list[tuple[Candidates, ...]]:
         """Return the candidates of all views, image by image."""
         by_view = []
         for view in self._views:
-            squares = np.stack([image.by_side[view.side][1] for image in images])
-            by_view.append(
-                view.predictor.infer_all_classes(squares[:, :, ::-1] if view.is_mirrored else squares)
-            )
+            inputs = [image.by_side[view.side][1] for image in images]
+            if view.is_mirrored:
+                inputs = [own[:, ::-1] for own in inputs]
+            by_view.append(view.predictor.infer_all_classes(stack_arrays(inputs)))
         return list(zip(*by_view, strict=True))
 
     def _finish(self, image: _Prepared, candidates: Sequence[Candidates], elapsed_ms: float) -> Detections:

@@ -138,4 +138,9 @@ class ExportedFile:
         limit_memory(runtime.max_memory)
         if learned is not None:
             raise ValueError("an exported model has no region vectors")
+        if runtime.rectangles:
+            raise usage_error(
+                f"--rectangles: {self.path.name} was exported for squares",
+                "Use the .safetensors weights, or leave --rectangles out.",
+            )
         return open_exported(self.model, embeddings, runtime, imgsz=imgsz, streams=streams)

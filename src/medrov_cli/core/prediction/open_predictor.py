@@ -10,6 +10,7 @@ from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.engines.interface import Engine, score_bytes
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.column_engine import ColumnEngine
+from medrov_cli.core.prediction.input_shape import with_input_shape
 from medrov_cli.core.prediction.learned_classes import JoinedClasses, LearnedClasses
 from medrov_cli.core.prediction.model_file import ModelFile
 from medrov_cli.core.prediction.scoring import Scoring
@@ -63,6 +64,8 @@ class PredictorParts:
     open_wide
         Function of a side of the model input to an engine with the same columns, for several tiles in one
         forward pass; null: the input has one size.
+    rectangles
+        Whether the model input has the shape of each image, and is not a square.
     """
 
     engine: Engine
@@ -75,6 +78,7 @@ class PredictorParts:
     tiles: TileJob | None = None
     scales: tuple[ClassScale, ...] = ()
     open_wide: Callable[[int], Engine] | None = None
+    rectangles: bool = False
 
     def wide_batch(self, side: int) -> int:
         """Return the number of inputs of a larger side per forward pass."""
@@ -116,6 +120,7 @@ def open_parts(
     MedrovError
         ``USAGE``, or a code of weights, exported models, engines and text encoders.
     """
+    runtime = with_input_shape(file, runtime)
     imgsz, streams = runtime.imgsz or file.imgsz, count_streams(many=many)
     alone = learned is not None and not isinstance(classes, ClassList) and not classes
     found = guiding_classes(file) if alone else _class_list(file, classes, text_encoder, runtime.offline)
@@ -136,7 +141,8 @@ def open_parts(
 
     engine = open_at(imgsz, streams)
     batch = choose_batch(engine, len(found.names), runtime.batch)
-    identity = identify(file, engine, found, scoring)
+    rectangles = bool(runtime.rectangles)
+    identity = identify(file, engine, found, scoring, rectangles=rectangles)
     scales = class_scales(found.texts, file.metadata)
     return PredictorParts(
         engine,
@@ -148,6 +154,7 @@ def open_parts(
         file.kinds,
         scales=scales,
         open_wide=open_wide if file.exported is None else None,
+        rectangles=rectangles,
     )
 
 
@@ -237,8 +244,10 @@ def choose_batch(engine: Engine, classes: int, batch: int | None, streams: int |
     return min(batch, max(1, SCORE_BUDGET_BYTES // score_bytes(engine.imgsz, classes)))
 
 
-def identify(file: ModelFile, engine: Engine, classes: ClassList, scoring: Scoring) -> ModelIdentity:
-    """Return weights, vocabulary and engine, for the records."""
+def identify(
+    file: ModelFile, engine: Engine, classes: ClassList, scoring: Scoring, *, rectangles: bool
+) -> ModelIdentity:
+    """Return weights, vocabulary, engine and form of the model input, for the records."""
     return ModelIdentity(
         name=file.metadata.name,
         sha256=file.sha256,
@@ -247,4 +256,5 @@ def identify(file: ModelFile, engine: Engine, classes: ClassList, scoring: Scori
         engine=engine.name,
         imgsz=engine.imgsz,
         scores=scoring.kind,
+        rectangles=rectangles,
     )

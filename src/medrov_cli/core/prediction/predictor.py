@@ -19,7 +19,7 @@ from medrov_cli.core.prediction.kind_rule import KindRule
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.open_predictor import PredictorParts, open_parts
-from medrov_cli.core.prediction.prepared import PreparedImage, TiledFrame, stack_squares
+from medrov_cli.core.prediction.prepared import PreparedImage, TiledFrame, stack_inputs
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.prediction.selection import per_class
 from medrov_cli.core.prediction.stream import (
@@ -36,6 +36,7 @@ from medrov_cli.core.prediction.tile_search import TileJournal
 from medrov_cli.core.prediction.tiles import TileSearch
 from medrov_cli.core.records.detections import AnyCandidates, Candidates, Detections, Failure
 from medrov_cli.core.records.frame import Frame, UInt8Array
+from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.settings.groups import DEFAULT_CONF, RuntimeSettings, SelectionSettings
 from medrov_cli.core.settings.tile_groups import TileJob, TileSettings
 
@@ -222,13 +223,22 @@ class Predictor:
         """Return the input of the network for a frame: the first of the three steps."""
         return self._opened.prepare(frame, keep_pixels=keep_pixels, on_host=True)
 
-    def infer(self, squares_rgb: UInt8Array) -> Sequence[AnyCandidates]:
-        """Return the candidates of each input, uint8, (n, imgsz, imgsz, 3): the second step, under a lock."""
-        return self._opened.select(squares_rgb)
+    @property
+    def rectangles(self) -> bool:
+        """Return whether the model input has the shape of each image, and is not a square."""
+        return self._opened.parts.rectangles
 
-    def infer_all_classes(self, squares_rgb: UInt8Array) -> list[Candidates]:
+    def letterbox(self, source_hw: tuple[int, int]) -> Letterbox:
+        """Return the placement of an image of ``source_hw`` pixels in the model input."""
+        return Letterbox.fit(source_hw, self.engine.imgsz, rectangle=self.rectangles)
+
+    def infer(self, inputs_rgb: UInt8Array) -> Sequence[AnyCandidates]:
+        """Return the candidates of each input, uint8, (height, width, 3): the second step, under a lock."""
+        return self._opened.select(inputs_rgb)
+
+    def infer_all_classes(self, inputs_rgb: UInt8Array) -> list[Candidates]:
         """Return the candidates of each input with a score for every class."""
-        return self._opened.infer(squares_rgb)
+        return self._opened.infer(inputs_rgb)
 
     def finish(
         self, image: PreparedImage, candidates: AnyCandidates, elapsed_ms: float | None = None
@@ -267,7 +277,7 @@ class Predictor:
             return tiles.plan(frame) or calls.prepare(frame, keep_pixels=keep_pixels)
 
         def infer(images: Sequence[PreparedImage]) -> Sequence[AnyCandidates]:
-            return self.infer(stack_squares(images))
+            return self.infer(stack_inputs(images))
 
         def search(item: TiledFrame) -> Detections:
             return tiles.run(item, threads=threads, keep_pixels=keep_pixels, journal=journal)

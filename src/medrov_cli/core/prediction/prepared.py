@@ -25,15 +25,15 @@ class PreparedImage:
         The frame, with pixels only if they are kept.
     letterbox
         The transform from source to model pixels.
-    square_rgb
-        uint8, (imgsz, imgsz, 3).
+    input_rgb
+        uint8, (height, width, 3).
     on_device
-        The same as a tensor on the device of the network, in place of ``square_rgb``; null: on the host.
+        The same as a tensor on the device of the network, in place of ``input_rgb``; null: on the host.
     """
 
     frame: Frame
     letterbox: Letterbox
-    square_rgb: UInt8Array
+    input_rgb: UInt8Array
     on_device: Any = None
 
 
@@ -51,7 +51,7 @@ class PreparedTile:
 
     tile: Tile
     letterbox: Letterbox
-    square_rgb: UInt8Array
+    input_rgb: UInt8Array
 
 
 def prepare_image(
@@ -60,6 +60,7 @@ def prepare_image(
     warnings: tuple[str, ...],
     *,
     keep_pixels: bool,
+    rectangle: bool = False,
     place: Callable[[UInt8Array, Letterbox], Any] | None = None,
 ) -> PreparedImage:
     """Return the input of the network for a frame, with more warnings.
@@ -69,11 +70,13 @@ def prepare_image(
     frame
         The frame.
     imgsz
-        Side of the square model input, in pixels.
+        Longest side of the model input, in pixels.
     warnings
         Further warnings.
     keep_pixels
         Whether the frame keeps its pixels.
+    rectangle
+        Whether the model input has the shape of the image, and is not a square.
     place
         Function of pixels and a letterbox to the square on a device, or null if it does not take the image;
         null: squares are on the host.
@@ -83,7 +86,7 @@ def prepare_image(
     MedrovError
         An input code, if an image that is read by regions cannot be read.
     """
-    letterbox = Letterbox.fit((frame.height, frame.width), imgsz)
+    letterbox = Letterbox.fit((frame.height, frame.width), imgsz, rectangle=rectangle)
     kept = frame if keep_pixels else frame.without_pixels()
     kept = replace(kept, warnings=frame.warnings + warnings)
     if place is not None and frame.regions is None:
@@ -93,15 +96,20 @@ def prepare_image(
     return PreparedImage(kept, letterbox, apply_letterbox(letterbox, frame))
 
 
-def stack_squares(images: Sequence[PreparedImage]) -> Any:
-    """Return the squares of a batch, (n, imgsz, imgsz, 3): an array, or a list of tensors on the device."""
+def stack_inputs(images: Sequence[PreparedImage]) -> Any:
+    """Return the inputs of a batch: an array if they have one shape, else a list, also of tensors."""
     if any(image.on_device is not None for image in images):
-        return [image.square_rgb if image.on_device is None else image.on_device for image in images]
-    return np.stack([image.square_rgb for image in images])
+        return [image.input_rgb if image.on_device is None else image.on_device for image in images]
+    return stack_arrays([image.input_rgb for image in images])
+
+
+def stack_arrays(inputs_rgb: Sequence[UInt8Array]) -> Any:
+    """Return inputs, uint8, (height, width, 3), as one array if they have one shape, or as they are."""
+    return np.stack(inputs_rgb) if len({own.shape for own in inputs_rgb}) == 1 else inputs_rgb
 
 
 def apply_letterbox(letterbox: Letterbox, frame: Frame) -> UInt8Array:
-    """Return a frame in the square of its letterbox, uint8, (size, size, 3).
+    """Return a frame in its letterbox, uint8, (*input_hw, 3).
 
     Raises
     ------

@@ -126,7 +126,7 @@ def one_per_object(
     shown = scoring.shown(candidates.scores[anchors, columns], columns)
     boxes, labels = candidates.boxes_xyxy[anchors], class_ids[columns]
     if is_mirrored:
-        boxes = flip_boxes(boxes, letterbox.size)
+        boxes = flip_boxes(boxes, letterbox.input_hw[1])
     boxes = clip_boxes(letterbox.to_source(boxes), *letterbox.source_hw)
     known = labels >= 0
     return suppress_over_classes(boxes[known], shown[known], labels[known], iou)

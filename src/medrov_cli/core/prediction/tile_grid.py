@@ -159,7 +159,7 @@ class TilePlan:
         scale = size / self.grids[tile.level].side
         height, width = (max(1, round(side * scale)) for side in (bottom - top, right - left))
         offset = ((size - height) // 2, (size - width) // 2)
-        return Letterbox((bottom - top, right - left), size, (height, width), offset)
+        return Letterbox((bottom - top, right - left), (size, size), (height, width), offset)
 
     def _inner_edges(self, level: int, number: int) -> tuple[bool, ...]:
         searched = self._searched[level]

@@ -212,7 +212,7 @@ def _computed(
         def compute_next() -> None:
             stop, waiting = reading.popleft()
             prepared = [future.result() for future in waiting]
-            squares = np.stack([own.square_rgb for own in prepared])
+            squares = np.stack([own.input_rgb for own in prepared])
             group = [(own.tile, own.letterbox) for own in prepared]  # without their pixels
             computing.append((stop, group, engine.submit(steps.infer, squares)))
 

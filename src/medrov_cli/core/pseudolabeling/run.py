@@ -251,6 +251,7 @@ class _Run:
             "images": images,
             "dataset": truth_sha256(self.dataset, self.samples),
             "imgsz": [rule.sides(d.imgsz) for d in self.detectors],
+            "rectangles": [d.rectangles for d in self.detectors],
             "names": hashlib.sha256(json.dumps(searched).encode()).hexdigest(),
             "engine": engines[0] if len(set(engines)) == 1 else engines,
             "precision": formats[0] if len(set(formats)) == 1 else formats,

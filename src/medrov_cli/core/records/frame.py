@@ -231,7 +231,7 @@ def _no_pixels(height: int, width: int) -> UInt8Array:
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Weights, vocabulary and engine of a record."""
+    """Weights, vocabulary, engine and form of the model input of a record."""
 
     name: str
     sha256: str
@@ -240,6 +240,7 @@ class ModelIdentity:
     engine: str
     imgsz: int
     scores: str = "raw"
+    rectangles: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ``model`` object of a JSON record."""
@@ -250,5 +251,6 @@ class ModelIdentity:
             "text_encoder": self.text_encoder,
             "engine": self.engine,
             "imgsz": self.imgsz,
+            "rectangles": self.rectangles,
             "scores": self.scores,
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from medrov_cli.core.base.constants import GRID
 from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.image_regions import resize
@@ -14,51 +16,103 @@ PAD_VALUE = 114
 """Grey value of the border (ultralytics' letterbox)."""
 
 
+SIDE_STEP = 2 * GRID
+"""Step of the shorter sides of model inputs: a network is compiled for each size, so that few are better."""
+
+LARGEST_RATIO = 4
+"""Largest ratio of the sides of a model input."""
+
+
+def rectangle_sides(size: int) -> list[int]:
+    """Return the sides of model inputs whose longest side is ``size``, longest first."""
+    return [side for side in range(size, 0, -SIDE_STEP) if side * LARGEST_RATIO >= size]
+
+
+def rectangle_sizes(size: int) -> list[tuple[int, int]]:
+    """Return height and width of all model inputs whose longest side is ``size``."""
+    shorter = rectangle_sides(size)[1:]
+    return [(size, size), *((side, size) for side in shorter), *((size, side) for side in shorter)]
+
+
+def rectangle_hw(contents_hw: Iterable[tuple[int, int]], size: int) -> tuple[int, int]:
+    """Return height and width of the smallest model input for images of some sizes.
+
+    Parameters
+    ----------
+    contents_hw
+        Height and width of each image, in model pixels, at most ``size``.
+    size
+        Longest side of a model input, in model pixels.
+    """
+    sides = rectangle_sides(size)
+    height, width = (max(own) for own in zip(*contents_hw, strict=True))
+    rows, columns = (min(side for side in sides if side >= least) for least in (height, width))
+    return rows, columns
+
+
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Placement of an image in a square with its aspect ratio, centred on grey.
+    """Placement of an image in the model input with its aspect ratio, centred on grey.
 
     Attributes
     ----------
     source_hw
         Height and width of the source image, in pixels.
-    size
-        Side of the square, in model pixels.
+    input_hw
+        Height and width of the model input, in model pixels.
     content_hw
-        Height and width of the image in the square, in model pixels.
+        Height and width of the image in it, in model pixels.
     offset_yx
         Model pixels above and left of the image.
     """
 
     source_hw: tuple[int, int]
-    size: int
+    input_hw: tuple[int, int]
     content_hw: tuple[int, int]
     offset_yx: tuple[int, int]
 
     @classmethod
-    def fit(cls, source_hw: tuple[int, int], size: int) -> Letterbox:
-        """Return the letterbox of an image of ``source_hw`` pixels in a square of ``size``."""
+    def fit(cls, source_hw: tuple[int, int], size: int, *, rectangle: bool = False) -> Letterbox:
+        """Return the letterbox of an image of ``source_hw`` pixels.
+
+        Parameters
+        ----------
+        source_hw
+            Height and width of the image, in pixels.
+        size
+            Longest side of the image in the model input, in model pixels.
+        rectangle
+            Whether the model input is the smallest one for the image (:func:`rectangle_hw`), not a square.
+        """
         scale = size / max(source_hw)
         height, width = (max(1, round(side * scale)) for side in source_hw)
-        return cls(source_hw, size, (height, width), ((size - height) // 2, (size - width) // 2))
+        rows, columns = rectangle_hw([(height, width)], size) if rectangle else (size, size)
+        return cls(
+            source_hw, (rows, columns), (height, width), ((rows - height) // 2, (columns - width) // 2)
+        )
+
+    @property
+    def size(self) -> int:
+        """Return the longest side of the model input, in model pixels."""
+        return max(self.input_hw)
 
     @property
     def content_share(self) -> float:
-        """Return the fraction of the square that the image covers."""
+        """Return the fraction of the model input that the image covers."""
         height, width = self.content_hw
-        return height * width / self.size**2
+        return height * width / (self.input_hw[0] * self.input_hw[1])
 
     def apply(self, image_rgb: UInt8Array) -> UInt8Array:
-        """Return the square, uint8, (size, size, 3), of an image, uint8, (h, w, 3)."""
+        """Return the model input, uint8, (*input_hw, 3), of an image, uint8, (h, w, 3)."""
         return self.place(resize(image_rgb, self.content_hw))
 
     def place(self, content_rgb: UInt8Array) -> UInt8Array:
-        """Return the square, uint8, (size, size, 3), of an image that has the size ``content_hw`` already."""
-        square = np.full((self.size, self.size, 3), PAD_VALUE, dtype=np.uint8)
+        """Return the model input, uint8, (*input_hw, 3), of an image that has ``content_hw`` already."""
+        whole = np.full((*self.input_hw, 3), PAD_VALUE, dtype=np.uint8)
         height, width = self.content_hw
         top, left = self.offset_yx
-        square[top : top + height, left : left + width] = content_rgb
-        return square
+        whole[top : top + height, left : left + width] = content_rgb
+        return whole
 
     def to_model(self, boxes_xyxy: FloatArray) -> FloatArray:
         """Return boxes in model pixels from boxes in source pixels, (n, 4)."""

@@ -118,7 +118,11 @@ class ExportSettings:
         help=f"ONNX operator set, {OPSETS[0]} to {OPSETS[-1]} (onnx). Default: {OPSET}.",
         panel=FORM_PANEL,
     )
-    imgsz: int | None = option_of(RuntimeSettings, "imgsz")
+    imgsz: int | None = option_of(
+        RuntimeSettings,
+        "imgsz",
+        help="Side of the square model input in pixels, a multiple of 32. Default: from the weights.",
+    )
     dynamic: bool = option(
         "--dynamic",
         default=False,

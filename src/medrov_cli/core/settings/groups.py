@@ -71,7 +71,10 @@ class RuntimeSettings:
     engine, precision
         Inference engine and its number format.
     imgsz
-        Side of the square model input, in pixels; null: that of the weights.
+        Longest side of the model input, in pixels; null: that of the weights.
+    rectangles
+        Whether the model input has the shape of each image, with ``imgsz`` as its longest side, and is not a
+        square; null: that of the weights, if the engine takes it.
     batch
         Images per forward pass; null: by engine and device.
     offline
@@ -107,7 +110,14 @@ class RuntimeSettings:
         default=None,
         before="--device",
         metavar="PIXELS",
-        help="Side of the square model input in pixels, a multiple of 32. Default: from the weights.",
+        help="Longest side of the model input in pixels, a multiple of 32. Default: from the weights.",
+        panel=MODEL_PANEL,
+    )
+    rectangles: bool | None = option(
+        "--rectangles/--squares",
+        default=None,
+        before="--device",
+        help="Model input of the shape of each image, or square. Default: from the weights; on a GPU square.",
         panel=MODEL_PANEL,
     )
     batch: int | None = option(

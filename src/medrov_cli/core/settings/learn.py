@@ -95,7 +95,13 @@ class LearnSettings:
     )
     weights: str = option_of(ModelSettings, "weights")
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
-    runtime: RuntimeSettings = group(RuntimeSettings())
+    runtime: RuntimeSettings = group(
+        RuntimeSettings(),
+        omit=("rectangles",),
+        help={
+            "imgsz": "Side of the square model input in pixels, a multiple of 32. Default: from the weights."
+        },
+    )
     licence: str = option(
         "--licence",
         default=UNSTATED_LICENCE,

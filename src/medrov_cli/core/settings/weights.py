@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.constants import MAX_COMPILED
-from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.settings.choices import Precision
 from medrov_cli.core.settings.field import argument, group, option, option_of
 from medrov_cli.core.settings.groups import MODEL_PANEL, ClassSettings, ModelSettings, RuntimeSettings
@@ -127,11 +125,6 @@ class WeightsPrepareSettings:
         """
         self.classes.check()
         self.runtime.check()
-        if len(self.cores) > MAX_COMPILED:
-            raise usage_error(
-                f"--cores names more than {MAX_COMPILED} numbers, which the cache does not hold",
-                "Fill another folder for the others.",
-            )
 
     @property
     def runtime(self) -> RuntimeSettings:

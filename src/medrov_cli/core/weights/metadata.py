@@ -134,6 +134,9 @@ class WeightsMetadata:
         Calibration of scores, and threshold of each class; null if they were not fitted.
     kinds
         Classifier of image kinds, whose arrays are tensors of the file; null if it was not fitted.
+    rectangles
+        Whether the network finds as much if the model input has the shape of the image, not of a square, so
+        that engines on a CPU take such inputs by default.
     """
 
     name: str
@@ -148,6 +151,7 @@ class WeightsMetadata:
     source: Annotated[str, Rule(may_be_empty=True)] = ""
     calibration: CalibrationInfo | None = None
     kinds: KindsInfo | None = None
+    rectangles: Annotated[bool, Rule(may_be_absent=True)] = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, schema ``medrov.weights/1``."""

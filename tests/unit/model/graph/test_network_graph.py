@@ -78,7 +78,7 @@ def by_graph(tensors: Arrays, form: GraphForm, pixels: np.ndarray, text: np.ndar
 def test_every_scale_gives_what_torch_gives(scale: str) -> None:
     detector = detector_of(scale, adapter=False)
     boxes, scores = by_torch(detector, images())
-    found = by_graph(tensors_of(detector), GraphForm(imgsz=64), images())
+    found = by_graph(tensors_of(detector), GraphForm(input_hw=(64, 64)), images())
     np.testing.assert_allclose(found["boxes"], boxes, atol=BOX_ATOL_PX)
     np.testing.assert_allclose(found["scores"], scores, atol=SCORE_ATOL)
     assert scores.std() > 100 * SCORE_ATOL
@@ -91,7 +91,9 @@ def test_every_form_of_the_text_gives_what_torch_gives(
 ) -> None:
     detector = detector_of(adapter=adapter, background=background)
     boxes, scores = by_torch(detector, images())
-    found = by_graph(tensors_of(detector), GraphForm(text, imgsz=64, bytes_in=True, batch=1), images())
+    found = by_graph(
+        tensors_of(detector), GraphForm(text, input_hw=(64, 64), bytes_in=True, batch=1), images()
+    )
     assert found["scores"].shape == scores.shape == (1, 84, 7)
     np.testing.assert_allclose(found["boxes"], boxes, atol=BOX_ATOL_PX)
     np.testing.assert_allclose(found["scores"], scores, atol=SCORE_ATOL)
@@ -112,7 +114,9 @@ def test_parts_are_worked_out_to_the_same_boxes_and_scores(floor: float) -> None
     detector = detector_of(background=True)
     tensors = tensors_of(detector)
     boxes, scores = (array[0] for array in by_torch(detector, images()))
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=64, batch=1, bytes_in=True, pooled=True)
+    form = GraphForm(
+        TextForm.FOLDED, OutputForm.PARTS, input_hw=(64, 64), batch=1, bytes_in=True, pooled=True
+    )
     parts = {name: value[0] for name, value in by_graph(tensors, form, images()).items()}
     found = decode_anchors(parts, fold_text(tensors, TEXT), floor, (64, 64))
     kept = scores.max(1) >= floor
@@ -125,7 +129,9 @@ def test_parts_of_a_large_image_are_those_of_the_whole(monkeypatch: pytest.Monke
     detector = detector_of()
     tensors, pixels = tensors_of(detector), images(96, 96)
     boxes, scores = (array[0] for array in by_torch(detector, pixels))
-    form = GraphForm(TextForm.FOLDED, OutputForm.PARTS, imgsz=96, batch=1, bytes_in=True, pooled=True)
+    form = GraphForm(
+        TextForm.FOLDED, OutputForm.PARTS, input_hw=(96, 96), batch=1, bytes_in=True, pooled=True
+    )
     parts = {name: value[0] for name, value in by_graph(tensors, form, pixels).items()}
     found = decode_anchors(parts, fold_text(tensors, TEXT), 0.0, (96, 96))
     np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=BOX_ATOL_PX)
@@ -144,7 +150,7 @@ def test_any_number_of_classes_goes_through_one_graph(count: int) -> None:
 
 def test_the_same_weights_make_the_same_bytes_and_metadata_travels_along() -> None:
     tensors = tensors_of(detector_of())
-    form = GraphForm(imgsz=64, metadata={"b": "2", "a": "1"})
+    form = GraphForm(input_hw=(64, 64), metadata={"b": "2", "a": "1"})
     first, second = build_graph(tensors, form, TEXT), build_graph(tensors, form, TEXT)
     assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
     assert {entry.key: entry.value for entry in first.metadata_props} == {"a": "1", "b": "2"}

@@ -59,8 +59,8 @@ class GraphForm:
     ----------
     text, outputs
         Form of the classes, and of the outputs.
-    imgsz
-        Side of the square input, in pixels; null: any multiple of 32, also not square.
+    input_hw
+        Height and width of the input, in pixels; null: any multiples of 32.
     batch
         Images per pass; null: any number.
     bytes_in
@@ -74,7 +74,7 @@ class GraphForm:
 
     text: TextForm = TextForm.FIXED
     outputs: OutputForm = OutputForm.SCORES
-    imgsz: int | None = None
+    input_hw: tuple[int, int] | None = None
     batch: int | None = None
     bytes_in: bool = False
     pooled: bool = False
@@ -121,7 +121,7 @@ def build_graph(
     """
     graph = OnnxBuilder()
     images = _images(graph, form)
-    parted = form.imgsz if form.outputs is OutputForm.PARTS else None
+    parted = form.input_hw if form.outputs is OutputForm.PARTS else None
     text, counts = _text(graph, tensors, form, embeddings, columns)
     network = NetworkGraph(graph, tensors, text, parted, points(graph))
     levels = network.levels(images)
@@ -138,10 +138,13 @@ def build_graph(
             graph.output(best, f"best{i}", "float32", (batch, f"anchors{i}"))
         return graph.model("medrov", form.metadata)
     logits = [network.logits(i, x) for i, x in enumerate(hidden)]
-    boxes = _decode(graph, graph.concat(distances, 2), *_anchors(graph, levels, form.imgsz))
+    boxes = _decode(graph, graph.concat(distances, 2), *_anchors(graph, levels, form.input_hw))
     classes = _largest_of_each(graph, graph.concat(logits, 2), counts)
     scores = graph.node("Sigmoid", graph.transpose(classes, 0, 2, 1))
-    anchors = "anchors" if form.imgsz is None else sum((form.imgsz // stride) ** 2 for stride in STRIDES)
+    anchors: int | str = "anchors"
+    if form.input_hw is not None:
+        height, width = form.input_hw
+        anchors = sum((height // stride) * (width // stride) for stride in STRIDES)
     graph.output(boxes, "boxes", "float32", (batch, anchors, 4))
     graph.output(scores, "scores", "float32", (batch, anchors, len(counts) if counts else "classes"))
     return graph.model("medrov", form.metadata)
@@ -181,8 +184,7 @@ def _largest_of_each(graph: OnnxBuilder, logits: Name, counts: tuple[int, ...]) 
 
 def _images(graph: OnnxBuilder, form: GraphForm) -> Name:
     batch: int | str = form.batch or "batch"
-    height: int | str = form.imgsz or "height"
-    width: int | str = form.imgsz or "width"
+    height, width = form.input_hw or ("height", "width")
     if not form.bytes_in:
         return graph.input("images", "float32", (batch, 3, height, width))
     pixels = graph.input("images", "uint8", (batch, height, width, 3))
@@ -190,10 +192,11 @@ def _images(graph: OnnxBuilder, form: GraphForm) -> Name:
     return graph.node("Mul", values, graph.constant(1 / 255))
 
 
-def _anchors(graph: OnnxBuilder, levels: list[Name], imgsz: int | None) -> tuple[Name, Name]:
+def _anchors(graph: OnnxBuilder, levels: list[Name], input_hw: tuple[int, int] | None) -> tuple[Name, Name]:
     """Return the centres of all anchors, (1, 2, anchors), x before y, and their strides, (1, 1, anchors)."""
-    if imgsz is not None:
-        cells = [np.indices((imgsz // stride, imgsz // stride))[::-1].reshape(2, -1) for stride in STRIDES]
+    if input_hw is not None:
+        sizes = [tuple(side // stride for side in input_hw) for stride in STRIDES]
+        cells = [np.indices(size)[::-1].reshape(2, -1) for size in sizes]
         centres = [(grid + 0.5) * stride for grid, stride in zip(cells, STRIDES, strict=True)]
         strides = [np.full((1, grid.shape[1]), stride) for grid, stride in zip(cells, STRIDES, strict=True)]
         return graph.constant(np.concatenate(centres, 1)[None]), graph.constant(

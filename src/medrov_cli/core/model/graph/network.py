@@ -6,6 +6,7 @@ and text folded by :mod:`medrov_cli.core.model.folding`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,9 +44,9 @@ class NetworkGraph:
         Tensors of a weights file, by name.
     text
         The class embeddings.
-    imgsz
-        Side of the square input, if it is fixed. Products with all classes are then computed in parts that
-        fit in the processor's cache.
+    input_hw
+        Height and width of the input, if they are fixed. Products with all classes are then computed in parts
+        that fit in the processor's cache.
     points
         Operators at the outputs of layers; null: none.
     """
@@ -55,13 +56,13 @@ class NetworkGraph:
         graph: OnnxBuilder,
         tensors: Tensors,
         text: GraphText,
-        imgsz: int | None = None,
+        input_hw: tuple[int, int] | None = None,
         points: TensorPoints | None = None,
     ) -> None:
         self._graph = graph
         self._tensors = tensors
         self._text = text
-        self._imgsz = imgsz
+        self._input_hw = input_hw
         self._points = points or PlainPoints(graph)
         self._stages: list[Name] = []
 
@@ -174,7 +175,7 @@ class NetworkGraph:
     def _largest(self, rows: Name, stride: int, axis: int, product: Callable[[Name], Name]) -> Name:
         """Return the maximum over an axis of ``product``, applied to parts of the columns of features."""
         graph = self._graph
-        places = 0 if self._imgsz is None else (self._imgsz // stride) ** 2
+        places = 0 if self._input_hw is None else math.prod(side // stride for side in self._input_hw)
         parts = [rows]
         if places > PLACES_AT_ONCE:
             count = -(-places // PLACES_AT_ONCE)
