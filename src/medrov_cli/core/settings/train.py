@@ -109,6 +109,14 @@ class TrainSettings:
         help="Maximum relative change of --imgsz per batch, 0 to 0.9.",
         panel=DATA_PANEL,
     )
+    rectangles: float = option(
+        "--rectangles",
+        default=0.0,
+        low=0,
+        high=1,
+        help="Fraction of the steps whose input has the shape of the images instead of a square.",
+        panel=DATA_PANEL,
+    )
     epochs: int = option("--epochs", default=20, low=1, help="Number of epochs.", panel=SCHEDULE_PANEL)
     batch: int = option(
         "--batch", default=16, low=1, help="Images per step over all processes.", panel=SCHEDULE_PANEL

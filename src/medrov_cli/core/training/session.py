@@ -30,7 +30,8 @@ from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
 from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
-from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share, iterate
+from medrov_cli.core.training.data.iteration import iterate
+from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore, readable_samples
 from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
@@ -132,6 +133,7 @@ class TrainingSession:
                 batch=config.batch,
                 seed=config.seed,
                 max_prompts=config.max_prompts,
+                rectangles=config.rectangles,
                 balance=config.balance,
                 negatives=config.negatives,
                 augmentation=config.augmentation,

@@ -40,12 +40,22 @@ def test_turned_box_is_the_box_of_the_turned_pixels(seed: int, modality: Modalit
     np.testing.assert_array_equal(tile.image_rgb, before)
 
 
-@given(st.integers(0, 10_000), st.sampled_from([64, 160]))
-def test_placed_box_is_the_box_of_the_placed_pixels(seed: int, size: int) -> None:
-    placed = place_single(_tile(seed), size, CONFIG, np.random.default_rng(seed))
-    assert placed.image_rgb.shape == (size, size, 3)
+@given(st.integers(0, 10_000), st.sampled_from([(64, 64), (160, 160), (160, 96), (64, 160)]))
+def test_placed_box_is_the_box_of_the_placed_pixels(seed: int, canvas_hw: tuple[int, int]) -> None:
+    placed = place_single(_tile(seed), canvas_hw, CONFIG, np.random.default_rng(seed))
+    assert placed.image_rgb.shape == (*canvas_hw, 3)
     if len(placed.boxes_xyxy):
         np.testing.assert_allclose(placed.boxes_xyxy[0], _white_extent(placed.image_rgb), atol=1.6)
+
+
+@given(st.integers(0, 10_000))
+def test_a_tile_that_keeps_its_shape_is_never_on_its_side(seed: int) -> None:
+    tile = _tile(seed)
+    turned = turn_and_flip(
+        tile, Modality.ENDOSCOPY, np.array([0]), CONFIG, np.random.default_rng(seed), keep_shape=True
+    )
+    assert turned.image_rgb.shape == tile.image_rgb.shape
+    np.testing.assert_allclose(turned.boxes_xyxy[0], _white_extent(turned.image_rgb))
 
 
 @given(st.integers(0, 10_000))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,8 @@ from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.presence import NOBODY, POSSIBLE
 from medrov_cli.core.settings.train_groups import NegativeSettings
 from medrov_cli.core.training.data.batch import Batch
-from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share, iterate, sides_of
+from medrov_cli.core.training.data.iteration import iterate
+from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share, sides_of
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore
 from training_data import make_source
@@ -119,6 +123,56 @@ def test_novel_classes_are_neither_asked_for_nor_shown(dataset: Dataset) -> None
     assert sum(len(b.labels) for b in found) < sum(len(b.labels) for b in plain)
     for one, other in zip(plain, found, strict=True):
         assert torch.equal(one.images, other.images)
+
+
+def wide_dataset(folder: Path) -> Dataset:
+    """Return a dataset whose images have the shapes 2:1, 1:1 and 1:2, 16 of each."""
+    make_source(folder, "chest", "x-ray", ["left lung"], {"train": 48, "val": 2})
+    path = folder / "chest" / "annotations.json"
+    document = json.loads(path.read_text())
+    for row, image in enumerate(document["images"]):
+        image["height"], image["width"] = ((32, 64), (64, 64), (64, 32))[row % 3]
+        pixels = np.full((image["height"], image["width"], 3), 90, np.uint8)
+        cv2.imwrite(str(folder / "chest" / "images" / image["file_name"]), pixels)
+    for box in document["annotations"]:
+        box["bbox"] = [4, 4, 20, 20]
+    path.write_text(json.dumps(document))
+    (folder / "data.yaml").write_text("sources: [chest]\n")
+    return load_dataset(folder / "data.yaml")
+
+
+def test_steps_of_rectangles_have_the_shape_of_their_images(tmp_path: Path) -> None:
+    dataset = wide_dataset(tmp_path)
+    config = dataclasses.replace(CONFIG, imgsz=128, multi_scale=0.0, rectangles=1.0)
+    source = batches(dataset, config)
+    assert sorted({tuple(batch.images.shape[2:]) for batch in iterate(source, workers=0)}) == [
+        (64, 128),
+        (128, 64),
+        (128, 128),
+    ]
+    for step in range(source.steps):
+        batch = source[step]
+        height, width = batch.images.shape[2:]
+        assert (batch.region_sources[:, 1:] == NOBODY).all(), "no mosaics"
+        assert (batch.boxes_xyxy >= 0).all()
+        assert (batch.boxes_xyxy <= torch.tensor([width, height, width, height])).all()
+        halves = [batches(dataset, config, share=Share(2, process))[step] for process in range(2)]
+        assert torch.equal(batch.images, torch.cat([half.images for half in halves]))
+
+
+def test_some_steps_are_squares(tmp_path: Path) -> None:
+    dataset = wide_dataset(tmp_path)
+    shapes = []
+    for share in (0.0, 0.5, 1.0):
+        config = dataclasses.replace(CONFIG, imgsz=128, multi_scale=0.0, rectangles=share)
+        found = [
+            tuple(batch.images.shape[2:])
+            for epoch in range(8)
+            for batch in iterate(batches(dataset, config, epoch=epoch), workers=0)
+        ]
+        shapes.append(np.mean([height == width for height, width in found]))
+    assert shapes[0] == 1.0
+    assert shapes[2] < shapes[1] < 1.0
 
 
 def test_sides() -> None:

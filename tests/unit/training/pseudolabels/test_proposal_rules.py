@@ -62,7 +62,9 @@ def some_canvas(seed: int) -> tuple[Canvas, list[int]]:
         modality = list(Modality)[rng.integers(9)]
         tiles.append(turn_and_flip(tile, modality, np.array([0]), strong, rng))
     place = (
-        place_mosaic(tiles, SIZE, strong, rng) if count == 4 else place_single(tiles[0], SIZE, strong, rng)
+        place_mosaic(tiles, SIZE, strong, rng)
+        if count == 4
+        else place_single(tiles[0], (SIZE, SIZE), strong, rng)
     )
     return place, list(range(1, count + 1))
 

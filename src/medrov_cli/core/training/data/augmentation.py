@@ -52,7 +52,7 @@ class Canvas:
     Attributes
     ----------
     image_rgb
-        uint8, (size, size, 3).
+        uint8, (height, width, 3).
     boxes_xyxy, labels
         float32, (n, 4), in pixels of the canvas; int64, (n,).
     regions_xyxy
@@ -71,12 +71,14 @@ def turn_and_flip(
     mirror: IntArray,
     config: AugmentationSettings,
     rng: np.random.Generator,
+    *,
+    keep_shape: bool = False,
 ) -> TrainingTile:
     """Return the tile rotated and flipped at random, as its modality allows.
 
     A horizontal flip exchanges the patient's left and right: labels are mapped by ``mirror`` (see
     :func:`medrov_cli.core.datasets.laterality.mirror_rows`), and a tile with a class without a mirror class
-    is not flipped.
+    is not flipped. With ``keep_shape`` no tile is turned on its side.
     """
     image, boxes, labels = tile.image_rgb, tile.boxes_xyxy, tile.labels
     sided = mirror[labels]
@@ -85,22 +87,24 @@ def turn_and_flip(
     if modality in _UPSIDE_DOWN and rng.random() < config.flip:
         image = as_bytes(cv2.flip(image, 0))
         boxes = flip_boxes(boxes[:, [1, 0, 3, 2]], image.shape[0])[:, [1, 0, 3, 2]]
-    if modality in _TURNABLE and rng.random() < config.flip:
+    if modality in _TURNABLE and rng.random() < config.flip and not keep_shape:
         image, boxes = as_bytes(cv2.transpose(image)), boxes[:, [1, 0, 3, 2]]
     return TrainingTile(image, boxes, labels)
 
 
 def place_single(
-    tile: TrainingTile, size: int, config: AugmentationSettings, rng: np.random.Generator
+    tile: TrainingTile, canvas_hw: tuple[int, int], config: AugmentationSettings, rng: np.random.Generator
 ) -> Canvas:
-    """Return the tile on a canvas of ``size``, with random scale and position."""
+    """Return the tile on a canvas of height and width ``canvas_hw``, with random scale and position."""
     height, width = tile.image_rgb.shape[:2]
-    zoom = size / max(height, width) * (1 + rng.uniform(-config.scale, config.scale) / 2)
+    fit = min(canvas_hw[0] / height, canvas_hw[1] / width)
+    zoom = fit * (1 + rng.uniform(-config.scale, config.scale) / 2)
     stretch = 1 + rng.uniform(-config.aspect, config.aspect)
     w, h = width * zoom * stretch, height * zoom / stretch
-    centre = size * (0.5 + rng.uniform(-config.translate, config.translate, 2))
+    centre = np.array(canvas_hw[::-1]) * (0.5 + rng.uniform(-config.translate, config.translate, 2))
     corner = centre - np.array([w, h]) / 2
-    return _compose([tile], [(corner[0], corner[1], corner[0] + w, corner[1] + h)], size, config.visible)
+    place = (corner[0], corner[1], corner[0] + w, corner[1] + h)
+    return _compose([tile], [place], canvas_hw, config.visible)
 
 
 def place_mosaic(
@@ -120,17 +124,18 @@ def place_mosaic(
         left = joint[0] - w if position % 2 == 0 else joint[0]
         top = joint[1] - h if position < 2 else joint[1]
         places.append((left, top, left + w, top + h))
-    return _compose(tiles, places, size, config.visible)
+    return _compose(tiles, places, (size, size), config.visible)
 
 
 def _compose(
     tiles: Sequence[TrainingTile],
     places: Sequence[tuple[float, float, float, float]],
-    size: int,
+    canvas_hw: tuple[int, int],
     visible: float,
 ) -> Canvas:
     """Draw each tile at its place (corners in canvas pixels) and collect the visible boxes."""
-    canvas = np.full((size, size, 3), PAD_VALUE, dtype=np.uint8)
+    canvas = np.full((*canvas_hw, 3), PAD_VALUE, dtype=np.uint8)
+    limits = np.tile(canvas_hw[::-1], 2)
     boxes = [np.zeros((0, 4), dtype=np.float32)]
     labels = [np.zeros(0, dtype=np.int64)]
     regions = []
@@ -141,7 +146,7 @@ def _compose(
         _draw(canvas, tile.image_rgb, (left, top, right, bottom), scale)
         ghost = np.array([[0, 0, width, height]], dtype=np.float32)
         moved = np.concatenate((tile.boxes_xyxy, ghost)) * np.tile(scale, 2) + [left, top, left, top]
-        seen_region = np.clip([left, top, right, bottom], 0, size)
+        seen_region = np.clip([left, top, right, bottom], 0, limits)
         clipped = np.clip(moved, np.tile(seen_region[:2], 2), np.tile(seen_region[2:], 2))
         sides, full = clipped[:, 2:] - clipped[:, :2], moved[:, 2:] - moved[:, :2]
         keep = (sides.prod(1) >= visible * full.prod(1)) & (sides >= 2).all(1)
@@ -157,9 +162,9 @@ def _draw(
     canvas: UInt8Array, image_rgb: UInt8Array, place: tuple[int, int, int, int], scale: Float32Array
 ) -> None:
     """Resize the visible part of an image into its place on the canvas."""
-    size = canvas.shape[0]
+    rows, columns = canvas.shape[:2]
     left, top, right, bottom = place
-    x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, size), min(bottom, size)
+    x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, columns), min(bottom, rows)
     if x2 <= x1 or y2 <= y1:
         return
     # An affine map keeps sub-pixel alignment where a plain crop and resize would shift the edges.

@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     Attributes
     ----------
     images
-        uint8, (b, 3, size, size), RGB, channels last in memory.
+        uint8, (b, 3, height, width), RGB, channels last in memory.
     text_rows
         int64, (b, t): rows of the table of text embeddings.
     image_index

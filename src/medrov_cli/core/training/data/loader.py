@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
-import torch
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from medrov_cli.core.base.constants import GRID
@@ -19,6 +14,7 @@ from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.datasets.presence import POSSIBLE
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.records.letterbox import Letterbox, rectangle_hw
 from medrov_cli.core.settings.train_groups import AugmentationSettings, BalanceSettings, NegativeSettings
 from medrov_cli.core.training.data.appearance import change_pixels
 from medrov_cli.core.training.data.augmentation import (
@@ -30,7 +26,7 @@ from medrov_cli.core.training.data.augmentation import (
 )
 from medrov_cli.core.training.data.batch import MAX_TILES, Batch, PromptSet, collate
 from medrov_cli.core.training.data.prompting import ClassTexts, draw_prompt_count, draw_texts, sample_prompts
-from medrov_cli.core.training.data.sampling import epoch_order, sample_weights
+from medrov_cli.core.training.data.sampling import epoch_order, group_by_shape, sample_weights
 from medrov_cli.core.training.data.store import ImageStore
 
 
@@ -50,6 +46,8 @@ class LoaderSettings:
         Random seed.
     max_prompts
         Maximum number of prompts per sample (80 in the paper).
+    rectangles
+        Fraction of the steps whose input has the shape of the images, without mosaics.
     balance, negatives, augmentation
         Settings of sampling, of negative prompts, and of augmentation.
     """
@@ -59,6 +57,7 @@ class LoaderSettings:
     batch: int
     seed: int
     max_prompts: int
+    rectangles: float = 0.0
     balance: BalanceSettings = field(default_factory=BalanceSettings)
     negatives: NegativeSettings = field(default_factory=NegativeSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
@@ -143,6 +142,9 @@ class BatchSource(TorchDataset[Batch]):
         weights = sample_weights(samples, modalities, config.balance)
         self._cumulative = np.cumsum(weights)
         self._order = epoch_order(weights, config.seed, epoch)
+        if config.rectangles:
+            aspects = np.array([sample.width / sample.height for sample in samples])
+            self._order = group_by_shape(self._order, aspects, config.batch, config.seed, epoch)
         source_ids = np.array([sample.source_id for sample in samples])
         self._of_source = [np.flatnonzero(source_ids == row) for row in range(len(dataset.sources))]
 
@@ -161,16 +163,24 @@ class BatchSource(TorchDataset[Batch]):
         rng = np.random.default_rng((config.seed, self._epoch, step + 1))
         side = int(rng.choice(self._sides))
         count = draw_prompt_count(len(self._taught), config.max_prompts, rng)
+        rows = self._order[step * config.batch : (step + 1) * config.batch]
+        shape = self._shape_of(rows, side) if rng.random() < config.rectangles else None
         samples = []
         for position in self._share.positions(part, config.batch):
-            index = int(self._order[step * config.batch + position])
             own = np.random.default_rng((config.seed, self._epoch, step + 1, position + 1))
-            samples.append(self._sample(index, side, count, own))
+            samples.append(self._sample(int(rows[position]), side, shape, count, own))
         return collate(samples)
 
-    def _sample(self, index: int, side: int, count: int, rng: np.random.Generator) -> PromptSet:
+    def _shape_of(self, rows: IntArray, side: int) -> tuple[int, int]:
+        """Return height and width of the input for some samples, whose longest side is ``side``."""
+        sizes = [(self._samples[row].height, self._samples[row].width) for row in rows]
+        return rectangle_hw([Letterbox.fit(size, side).content_hw for size in sizes], side)
+
+    def _sample(
+        self, index: int, side: int, shape: tuple[int, int] | None, count: int, rng: np.random.Generator
+    ) -> PromptSet:
         """Return a sample with its prompts."""
-        chosen, canvas = self._canvas(index, side, rng)
+        chosen, canvas = self._canvas(index, side, rng) if shape is None else self._alone(index, shape, rng)
         taught = np.isin(canvas.labels, self._taught)
         canvas = Canvas(
             canvas.image_rgb, canvas.boxes_xyxy[taught], canvas.labels[taught], canvas.regions_xyxy
@@ -185,7 +195,7 @@ class BatchSource(TorchDataset[Batch]):
         """Return a canvas with one image or a mosaic, and its samples."""
         config = self._config.augmentation
         if rng.random() >= self._mosaic:
-            return [index], place_single(self._tile(index, rng), side, config, rng)
+            return [index], place_single(self._tile(index, rng), (side, side), config, rng)
         siblings = self._of_source[self._samples[index].source_id]
         same_source = rng.random() < config.same_source
         others = (
@@ -198,14 +208,22 @@ class BatchSource(TorchDataset[Batch]):
         chosen = [int(i) for i in rng.permutation([index, *others])]
         return chosen, place_mosaic([self._tile(i, rng) for i in chosen], side, config, rng)
 
-    def _tile(self, index: int, rng: np.random.Generator) -> TrainingTile:
+    def _alone(
+        self, index: int, shape: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[list[int], Canvas]:
+        """Return a canvas of height and width ``shape`` with one image, and its sample."""
+        tile = self._tile(index, rng, keep_shape=True)
+        return [index], place_single(tile, shape, self._config.augmentation, rng)
+
+    def _tile(self, index: int, rng: np.random.Generator, *, keep_shape: bool = False) -> TrainingTile:
         sample, image = self._samples[index], self._store[index]
         modality = self._modalities[sample.source_id]
         scale = np.array([image.shape[1] / sample.width, image.shape[0] / sample.height], dtype=np.float32)
         tile = TrainingTile(image, sample.boxes_xyxy * np.tile(scale, 2), sample.labels)
-        tile = turn_and_flip(tile, modality, self._mirror, self._config.augmentation, rng)
+        augmentation = self._config.augmentation
+        tile = turn_and_flip(tile, modality, self._mirror, augmentation, rng, keep_shape=keep_shape)
         return TrainingTile(
-            change_pixels(tile.image_rgb, modality, self._config.augmentation.appearance, rng),
+            change_pixels(tile.image_rgb, modality, augmentation.appearance, rng),
             tile.boxes_xyxy,
             tile.labels,
         )
@@ -215,42 +233,3 @@ def sides_of(imgsz: int, multi_scale: float) -> list[int]:
     """Return the multiples of 32 within ``multi_scale`` (a fraction) of ``imgsz``, at least itself."""
     reach = int(imgsz * multi_scale) // GRID
     return [imgsz + GRID * step for step in range(-reach, reach + 1) if imgsz + GRID * step >= GRID]
-
-
-def iterate(source: BatchSource, workers: int, first: int = 0) -> Iterator[Batch]:
-    """Return the batches of an epoch in order, loaded in advance by ``workers`` processes.
-
-    The batches do not depend on the number of workers; 0 loads them in this process.
-
-    Parameters
-    ----------
-    source
-        Batches of the epoch.
-    workers
-        Number of processes.
-    first
-        First item.
-    """
-    if workers:
-        _give_back_memory()
-    loader = DataLoader(
-        source,
-        sampler=range(first, len(source)),
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=_quiet_worker,
-    )
-    return iter(loader)
-
-
-def _give_back_memory() -> None:
-    """Return freed memory to the system if the C library supports it: a forked worker would keep a copy."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
-
-
-def _quiet_worker(_: int) -> None:
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)

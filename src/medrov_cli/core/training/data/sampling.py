@@ -66,6 +66,39 @@ def _groups(sample: Sample, modalities: Sequence[Modality], by: Balance) -> Iter
             return (int(label) for label in sample.labels)
 
 
+WINDOW_STEPS = 8
+"""Number of consecutive steps whose samples are grouped by their shape."""
+
+
+def group_by_shape(
+    order: IntArray, aspects: npt.NDArray[np.float64], batch: int, seed: int, epoch: int
+) -> IntArray:
+    """Return the order of an epoch with samples of similar shape in each step.
+
+    The samples of each `WINDOW_STEPS` steps are sorted by their aspect ratio, and the steps are shuffled.
+
+    Parameters
+    ----------
+    order
+        int64, (n,): see :func:`epoch_order`.
+    aspects
+        (samples,): width divided by height of each sample.
+    batch
+        Samples per step; those after the last complete step keep their places.
+    seed, epoch
+        Of the run.
+    """
+    rng = np.random.default_rng((seed, epoch, 0))
+    steps = len(order) // batch
+    rows = order[: steps * batch].reshape(steps, batch)
+    grouped = []
+    for first in range(0, steps, WINDOW_STEPS):
+        window = rows[first : first + WINDOW_STEPS]
+        by_aspect = window.ravel()[np.argsort(aspects[window.ravel()], kind="stable")]
+        grouped.append(rng.permutation(by_aspect.reshape(window.shape)))
+    return np.concatenate([*(own.ravel() for own in grouped), order[steps * batch :]])
+
+
 def epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> IntArray:
     """Return the order of the samples of one epoch, int64, (n,), where n is the number of samples.
 
