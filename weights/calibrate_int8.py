@@ -134,7 +134,7 @@ def measure_losses(weights: Path, data: DatasetSettings) -> NumberFormats:
 
 def mean_ap(weights: Path, dataset: Dataset, split: Split, precision: Precision) -> tuple[float, float]:
     """Return mAP50 and mAP50-95, the means over the sources with real images, as in ``medrov eval``."""
-    runtime = RuntimeSettings("cpu", precision=precision, batch=COCO_BATCH)
+    runtime = RuntimeSettings("cpu", precision=precision, batch=COCO_BATCH)  # the shape of the weights
     detector = DatasetModel.bind(WeightsFile.read(weights), dataset, runtime, text_encoder=None)
     samples = dataset.samples[split]
     found: list[Detections] = []

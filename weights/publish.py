@@ -2,11 +2,13 @@
 
     python weights/publish.py runs/medrov-n/best.safetensors examples/medrov-n.yaml --data-root DATA
 
-The image size is the smallest whose validation score is within 0.002 of the best. Score calibration and
-operating points are fitted on the validation split; with ``--absent-limit`` thresholds are raised until the
-false positives of absent classes are below the limit. Then the test split is evaluated once, with all classes
-prompted at once on every image. The results are written to the weights' metadata, the manifest and the tables
-of the model card. The ranges for int8 and the losses of bf16 and int8 are measured by ``calibrate_int8.py``.
+The image size is the smallest whose validation score is within 0.002 of the best, measured on squares. Model
+inputs of the shape of the image become the default if they lose at most 0.001 on the validation split. Score
+calibration and operating points are fitted on the validation split; with ``--absent-limit`` thresholds are
+raised until the false positives of absent classes are below the limit. Then the test split is evaluated once,
+with all classes prompted at once on every image, and once with the other shape of inputs, for the difference.
+The results are written to the weights' metadata, the manifest and the tables of the model card. The ranges for
+int8 and the losses of bf16 and int8 are measured by ``calibrate_int8.py``.
 """
 
 from __future__ import annotations
@@ -57,6 +59,9 @@ SYNTHETIC = "phantom_"
 PLATEAU = 0.002
 """Difference of validation scores that is not worth the time of a larger image size."""
 
+SHAPE_LOSS = 0.001
+"""Largest loss of the validation score and of mAP50 by inputs of the shape of the image."""
+
 MEASURABLE = 10
 """Smallest number of test images of a source, or of test objects of a class, for a reliable figure."""
 
@@ -83,12 +88,20 @@ def main() -> None:
 
     data = DatasetSettings(dataset=options.dataset, data_root=options.data_root, split="val")
     base = EvaluateSettings(data=data, weights=str(options.weights), bootstrap=0)
-    by_size = {size: evaluate(dataclasses.replace(base, runtime=at_size(size))) for size in options.sizes}
+    by_size = {
+        size: evaluate(dataclasses.replace(base, runtime=at_size(size, rectangles=False)))
+        for size in options.sizes
+    }
     scores = {size: fitness(report) for size, report in by_size.items()}
     imgsz = min(size for size, score in scores.items() if score >= max(scores.values()) - PLATEAU)
+    by_shape = {
+        False: by_size[imgsz],
+        True: evaluate(dataclasses.replace(base, runtime=at_size(imgsz, rectangles=True))),
+    }
+    rectangles = not loses(by_shape[False], by_shape[True])
     trained = read_metadata(options.weights)
     target = options.output / f"{options.name}.safetensors"
-    metadata = dataclasses.replace(trained, name=options.name, imgsz=imgsz, results={})
+    metadata = dataclasses.replace(trained, name=options.name, imgsz=imgsz, rectangles=rectangles, results={})
     save(target, load_tensors(options.weights), metadata)
     evaluate(
         dataclasses.replace(
@@ -110,8 +123,21 @@ def main() -> None:
             output=OutputSettings(folder=options.report, overwrite=True),
         )
     )
+    other = evaluate(
+        dataclasses.replace(
+            base,
+            data=dataclasses.replace(data, split="test"),
+            weights=str(target),
+            runtime=at_size(imgsz, rectangles=not rectangles),
+        )
+    )
+    tested = {rectangles: test, not rectangles: other}
     results = {
         "val_by_imgsz": {str(size): summary(report) for size, report in by_size.items()},
+        "by_shape": {
+            name: {"val": summary(by_shape[shape]), "test": summary(tested[shape])}
+            for name, shape in (("squares", False), ("rectangles", True))
+        },
         "test": summary(test) | {"groups": group_results(test), "sources": details(test)},
         "epoch": trained.results["val"]["epoch"],
     }
@@ -120,12 +146,19 @@ def main() -> None:
     formats = calibrate_int8.measure_losses(target, dataclasses.replace(data, split="test"))
     calibrate_int8.keep(target, formats)
     write_manifest_entry(target, source=f"trained by this project; see {options.card}")
-    write_card(HERE / options.card, options.output / options.card, by_size, imgsz, test)
+    shapes = shape_table(results["by_shape"], rectangles=rectangles)
+    write_card(HERE / options.card, options.output / options.card, by_size, imgsz, test, shapes)
 
 
-def at_size(imgsz: int) -> RuntimeSettings:
-    """Return the settings of the engine for a side of the model input."""
-    return RuntimeSettings(imgsz=imgsz, batch=COCO_BATCH)
+def at_size(imgsz: int, *, rectangles: bool | None = None) -> RuntimeSettings:
+    """Return the settings of the engine for a size of the model input; by default in the weights' shape."""
+    return RuntimeSettings(imgsz=imgsz, rectangles=rectangles, batch=COCO_BATCH)
+
+
+def loses(squares: dict[str, Any], rectangles: dict[str, Any]) -> bool:
+    """Return whether inputs of the shape of the image find less than squares."""
+    own, other = summary(squares), summary(rectangles)
+    return any(own[name] - other[name] > SHAPE_LOSS for name in ("map50", "fitness"))
 
 
 def evaluate(config: EvaluateSettings) -> dict[str, Any]:
@@ -212,12 +245,18 @@ def details(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_card(
-    template: Path, card: Path, by_size: dict[int, dict[str, Any]], imgsz: int, test: dict[str, Any]
+    template: Path,
+    card: Path,
+    by_size: dict[int, dict[str, Any]],
+    imgsz: int,
+    test: dict[str, Any],
+    shapes: list[str],
 ) -> None:
     """Rewrite the tables of the card between their markers."""
     text = template.read_text(encoding="utf-8")
     tables = {
         "sizes": size_table(by_size, imgsz),
+        "shapes": shapes,
         "groups": group_table(test),
         "test": source_table(test),
         "modalities": modality_table(test),
@@ -238,6 +277,16 @@ def size_table(by_size: dict[int, dict[str, Any]], imgsz: int) -> list[str]:
         row = summary(report)
         mark = " **(chosen)**" if size == imgsz else ""
         lines.append(f"| {size}{mark} | {row['map50']:.3f} | {row['map50_95']:.3f} | {row['fitness']:.3f} |")
+    return lines
+
+
+def shape_table(by_shape: dict[str, dict[str, Any]], *, rectangles: bool) -> list[str]:
+    """Return the table of shapes of the model input."""
+    lines = ["| model input | split | mAP50 | mAP50-95 |", "|---|---|---|---|"]
+    for name, splits in by_shape.items():
+        mark = " **(default)**" if (name == "rectangles") is rectangles else ""
+        for split, row in splits.items():
+            lines.append(f"| {name}{mark} | {split} | {row['map50']:.4f} | {row['map50_95']:.4f} |")
     return lines
 
 
