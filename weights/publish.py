@@ -7,8 +7,8 @@ inputs of the shape of the image become the default if they lose at most 0.001 o
 calibration and operating points are fitted on the validation split; with ``--absent-limit`` thresholds are
 raised until the false positives of absent classes are below the limit. Then the test split is evaluated once,
 with all classes prompted at once on every image, and once with the other shape of inputs, for the difference.
-The results are written to the weights' metadata, the manifest and the tables of the model card. The ranges for
-int8 and the losses of bf16 and int8 are measured by ``calibrate_int8.py``.
+The results are written to the weights' metadata, the manifest and the tables of the model card. The ranges
+for int8 and the losses of bf16 and int8 are measured by ``calibrate_int8.py``.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from medrov_cli.core.metrics.kind_fit import KindFeatures, fit_kind_tensors
 from medrov_cli.core.phantoms.negatives import FORMS, negative_image
 from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.prediction.open_predictor import count_streams
+from medrov_cli.core.prediction.prepared import stack_arrays
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.records.image_kinds import KINDS_VERSION, KindClassifier, KindsInfo
 from medrov_cli.core.records.letterbox import PAD_VALUE, Letterbox
@@ -75,7 +76,7 @@ def fit_kinds(detector: DatasetModel, dataset: Dataset, split: Split, advance: P
         imgsz=detector.imgsz,
         streams=count_streams(many=True),
     )
-    reader = _FeatureReader(engine, total, advance)
+    reader = _FeatureReader(engine, total, advance, rectangles=detector.rectangles)
     padding = reader.read([(np.full((32, 32, 3), PAD_VALUE, dtype=np.uint8), -1)]).pooled[0]
     fitted = reader.read(_images(train, VIEWS, range(half)))
     calibrated = reader.read(_images(val, 1, range(half, 2 * half)))
@@ -143,10 +144,13 @@ class _FeatureReader:
         Number of images of all calls.
     advance
         Called with the images done, their total, and what is being done.
+    rectangles
+        Whether the model input has the shape of each image.
     """
 
-    def __init__(self, engine: Engine, total: int, advance: Progress) -> None:
+    def __init__(self, engine: Engine, total: int, advance: Progress, *, rectangles: bool) -> None:
         self._engine = engine
+        self._rectangles = rectangles
         self._total = total
         self._advance = advance
         self._done = 0
@@ -156,21 +160,22 @@ class _FeatureReader:
         pooled: list[np.ndarray] = []
         shares: list[float] = []
         groups: list[int] = []
-        squares: list[UInt8Array] = []
+        inputs: list[UInt8Array] = []
         for pixels, group in images:
-            letterbox = Letterbox.fit((pixels.shape[0], pixels.shape[1]), self._engine.imgsz)
-            squares.append(letterbox.apply(pixels))
+            size = (pixels.shape[0], pixels.shape[1])
+            letterbox = Letterbox.fit(size, self._engine.imgsz, rectangle=self._rectangles)
+            inputs.append(letterbox.apply(pixels))
             shares.append(letterbox.content_share)
             groups.append(group)
-            if len(squares) == _BATCH:
-                pooled += self._infer(squares)
-                squares = []
-        if squares:
-            pooled += self._infer(squares)
+            if len(inputs) == _BATCH:
+                pooled += self._infer(inputs)
+                inputs = []
+        if inputs:
+            pooled += self._infer(inputs)
         return KindFeatures(np.stack(pooled), np.array(shares), np.array(groups, dtype=np.int64))
 
-    def _infer(self, squares: Sequence[UInt8Array]) -> list[np.ndarray]:
-        found = [own.pooled for own in self._engine.infer(np.stack(squares), 1.0)]
-        self._done += len(squares)
+    def _infer(self, inputs: Sequence[UInt8Array]) -> list[np.ndarray]:
+        found = [own.pooled for own in self._engine.infer(stack_arrays(inputs), 1.0)]
+        self._done += len(inputs)
         self._advance(self._done, self._total, "fitting kinds")
         return [pooled for pooled in found if pooled is not None]
