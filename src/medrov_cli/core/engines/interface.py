@@ -18,7 +18,7 @@ from medrov_cli.core.settings.groups import RuntimeSettings
 Inputs = UInt8Array | Sequence[UInt8Array]
 """Inputs of a batch: uint8 (batch, height, width, 3), or a list of arrays of different shapes."""
 
-MOST_SIZES = 12
+MOST_SIZES = 5
 """Largest number of sizes of inputs whose models an engine keeps: each has its own memory."""
 
 ANCHORS_PER_PIXEL = 1 / 64 + 1 / 256 + 1 / 1024
