@@ -41,7 +41,7 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+@pytest.mark.parametrize("engine", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_the_weights_decide_and_an_option_overrides(
     medrov: Medrov, weights: Path, square_weights: Path, images: Path, engine: str
 ) -> None:
@@ -81,6 +81,7 @@ def test_torch_computes_squares(medrov: Medrov, weights: Path, square_weights: P
     assert "--engine openvino" in refused.stderr
 
 
+@pytest.mark.slow
 def test_an_exported_model_has_its_squares(medrov: Medrov, weights: Path, images: Path) -> None:
     target = images.parent / "model.onnx"
     medrov("export", "--weights", weights, "--to", "onnx", "--output", target, "--classes", "polyp")
@@ -91,6 +92,7 @@ def test_an_exported_model_has_its_squares(medrov: Medrov, weights: Path, images
     assert "model.onnx was exported for squares" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_prepared_cache_has_every_size(
     medrov: Medrov, weights: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
