@@ -198,7 +198,7 @@ def _metadata_table(path: Path, metadata: WeightsMetadata) -> Table:
         {
             "file": path,
             "name": metadata.name,
-            "model": f"YOLO-World v2 {metadata.architecture.scale}, {metadata.imgsz} px",
+            "model": f"YOLO-World v2 {metadata.architecture.scale}, {metadata.imgsz} px, {_shape(metadata)}",
             "text encoder": f"{encoder.identity} ({encoder.spec})" if encoder.identity else encoder.spec,
             "classes": _names(metadata, is_default=True) or "none stored: give --classes",
             "searched only if named": _names(metadata, is_default=False),
@@ -262,3 +262,8 @@ def _verification_table(found: Verification) -> Table:
             "verdict": "valid: metadata, names, shapes and values",
         }
     )
+
+
+def _shape(metadata: WeightsMetadata) -> str:
+    """Return the shape of the model input on a CPU."""
+    return "inputs of the shape of the image" if metadata.rectangles else "square inputs"
