@@ -26,6 +26,7 @@ from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.values import check_device
+from medrov_cli.core.weights.container import load_tensors, read_metadata, save
 from tolerances import BOX_ATOL_PX, SCORE_ATOL
 from weights_fixtures import unit_rows
 
@@ -103,6 +104,19 @@ def test_an_engine_keeps_few_sizes(weights: Path, name: str, monkeypatch: pytest
     first, again = (engine.infer(inputs) for _ in range(2))  # type: ignore[arg-type]
     for own, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(own.scores, other.scores)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_weights_without_a_bottleneck_are_refused_by_every_engine(
+    weights: Path, tmp_path: Path, name: str
+) -> None:
+    tensors = load_tensors(weights)
+    lost = "model.4.m.1.cv1.conv.weight"
+    path = tmp_path / "damaged.safetensors"
+    save(path, {own: value for own, value in tensors.items() if own != lost}, read_metadata(weights))
+    with pytest.raises(MedrovError, match=lost) as caught:
+        opened(path, name, device="cpu")
+    assert caught.value.code is ErrorCode.WEIGHTS_CORRUPT
 
 
 def test_torch_takes_no_rectangles(weights: Path) -> None:

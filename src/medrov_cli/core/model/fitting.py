@@ -32,18 +32,26 @@ def check_fit(tensors: Mapping[str, npt.NDArray[Any]], architecture: Architectur
     MedrovError
         ``weights_corrupt`` with the first tensor that is missing, unknown or of another shape.
     """
+    difference = first_difference(tensors, architecture)
+    if difference is not None:
+        raise MedrovError(
+            ErrorCode.WEIGHTS_CORRUPT,
+            f"{where} is not a YOLO-World v2 {architecture.scale}: {difference}",
+            "Give the weights of an unchanged, unfused model.",
+        )
+
+
+def first_difference(tensors: Mapping[str, npt.NDArray[Any]], architecture: ArchitectureInfo) -> str | None:
+    """Return a sentence about the first tensor that does not fit; null if all fit. See :func:`check_fit`."""
     expected = tensor_shapes(architecture)
     found = {name: value.shape for name, value in tensors.items() if is_of_network(name)}
     for name in sorted(expected.keys() | found.keys()):
         if name not in found and name.endswith(_COUNTER):
             continue
         if found.get(name) != expected.get(name):
-            raise MedrovError(
-                ErrorCode.WEIGHTS_CORRUPT,
-                f"{where} is not a YOLO-World v2 {architecture.scale}: tensor {name!r} is "
-                f"{_shape(found.get(name))}, the network has {_shape(expected.get(name))}",
-                "Give the weights of an unchanged, unfused model.",
-            )
+            own, network = _shape(found.get(name)), _shape(expected.get(name))
+            return f"tensor {name!r} is {own}, the network has {network}"
+    return None
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

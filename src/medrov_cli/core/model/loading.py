@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medrov_cli.core.model.fitting import first_difference
 from medrov_cli.core.model.folding import fold_text
 from medrov_cli.core.records.folded_text import FoldedText
 from medrov_cli.core.records.frame import Float32Array
-from medrov_cli.core.weights.container import load_tensors, misfit
+from medrov_cli.core.weights.container import load_tensors, misfit, read_metadata
 
 if TYPE_CHECKING:
     from medrov_cli.core.model.graph.builder import OnnxBuilder
@@ -89,11 +90,15 @@ def _graph(
     from medrov_cli.core.model.graph.detector import GraphForm, OutputForm, TextForm, build_graph
     from medrov_cli.core.model.graph.points import PlainPoints
 
+    tensors = load_tensors(path)
+    difference = first_difference(tensors, read_metadata(path).architecture)
+    if difference is not None:
+        raise misfit(path, difference)
     form = GraphForm(
         TextForm.FOLDED, OutputForm.PARTS, input_hw=input_hw, batch=1, bytes_in=True, pooled=True
     )
     try:
-        model = build_graph(load_tensors(path), form, points=points or PlainPoints)
+        model = build_graph(tensors, form, points=points or PlainPoints)
     except (KeyError, ValueError, IndexError) as error:
         raise misfit(path, error) from error
     return bytes(model.SerializeToString())
