@@ -60,7 +60,7 @@ PLATEAU = 0.002
 """Difference of validation scores that is not worth the time of a larger image size."""
 
 SHAPE_LOSS = 0.001
-"""Largest loss of the validation score and of mAP50 by inputs of the shape of the image."""
+"""Largest loss of the validation score by inputs of the shape of the image."""
 
 MEASURABLE = 10
 """Smallest number of test images of a source, or of test objects of a class, for a reliable figure."""
@@ -157,8 +157,7 @@ def at_size(imgsz: int, *, rectangles: bool | None = None) -> RuntimeSettings:
 
 def loses(squares: dict[str, Any], rectangles: dict[str, Any]) -> bool:
     """Return whether inputs of the shape of the image find less than squares."""
-    own, other = summary(squares), summary(rectangles)
-    return any(own[name] - other[name] > SHAPE_LOSS for name in ("map50", "fitness"))
+    return fitness(squares) - fitness(rectangles) > SHAPE_LOSS
 
 
 def evaluate(config: EvaluateSettings) -> dict[str, Any]:
