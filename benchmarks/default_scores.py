@@ -1,9 +1,10 @@
-"""Compare what two states of weights show by default, class by class, as a Markdown table.
+"""What weights show by default, class by class, as a Markdown table; or what two states of them show.
 
 ::
 
     medrov eval DATA.yaml --split test --weights old.safetensors --output old/
     medrov eval DATA.yaml --split test --weights new.safetensors --output new/
+    python benchmarks/default_scores.py new/report.json --least 10
     python benchmarks/default_scores.py old/report.json new/report.json --names before,after
 
 The figures are those of section ``operating_points`` of the reports: F1, recall and precision at IoU 0.5 with
@@ -28,13 +29,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("reports", nargs=2, type=Path)
+    parser.add_argument("reports", nargs="+", type=Path, help="One, or two.")
+    parser.add_argument("--least", type=int, default=10, help="Of one report: least objects of a class.")
     parser.add_argument("--names", default="before,after", help="Names of the two, separated by a comma.")
     options = parser.parse_args(arguments)
-    before, after = (json.loads(path.read_text(encoding="utf-8")) for path in options.reports)
-    names = options.names.split(",")
-    sys.stdout.write("\n".join(table(before, after, names)) + "\n")
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in options.reports]
+    lines = (
+        single_table(reports[0], options.least)
+        if len(reports) == 1
+        else table(*reports[:2], options.names.split(","))
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def single_table(report: dict[str, Any], least: int) -> list[str]:
+    """Return the lines of the table of one report: classes with at least some objects, and two means."""
+    truths = {name: own["truths"] for name, own in report["froc"]["classes"].items()}
+    found = report["operating_points"]["classes"]
+    shown = [name for name in sorted(found) if truths[name] >= least]
+    lines = ["| class | objects | F1 | best F1 | recall | precision |", "|---|---|---|---|---|---|"]
+    lines += [f"| {name} | {truths[name]} | {_cells(found[name])} |" for name in shown]
+    for title, names in (("mean of these classes", shown), ("mean of all classes", list(found))):
+        mean = _mean([found[name] for name in names])
+        lines.append(f"| **{title}** | {len(names)} classes | {_cells(mean)} |")
+    return lines
 
 
 def table(before: dict[str, Any], after: dict[str, Any], names: list[str]) -> list[str]:
