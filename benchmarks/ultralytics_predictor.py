@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,11 @@ from medrov_cli.core.benchmarking.rounds import over_rounds, ratio, rounded
 from medrov_cli.core.benchmarking.run import benchmark_document, open_timed_models
 from medrov_cli.core.benchmarking.throughput import TimedModel, time_models
 from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array, UInt8Array
+from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.settings.benchmark import BenchmarkSettings
 from medrov_cli.core.settings.choices import EngineName
 from medrov_cli.core.settings.groups import RuntimeSettings
@@ -305,7 +307,12 @@ def _require_equal(
     runtime = RuntimeSettings(device="cpu", engine=EngineName.TORCH)
     weights = WeightsFile(model.path, model.metadata)
     engine = weights.open(model.classes.embeddings, runtime, imgsz=model.imgsz, streams=1)
-    return predictor.require_equal(engine, timed.squares[:CHECKED])
+    frames = (frame for path in timed.paths for frame in read_frames(path))
+    squares = [
+        Letterbox.fit((frame.height, frame.width), model.imgsz).apply(frame.pixels_rgb)
+        for frame in islice(frames, CHECKED)
+    ]
+    return predictor.require_equal(engine, np.stack(squares))
 
 
 def _try_settings(

@@ -134,7 +134,10 @@ class Ensemble:
 
     def _prepare(self, frame: Frame) -> _Prepared:
         size = (frame.height, frame.width)
-        boxes = {view.side: view.predictor.letterbox(size) for view in self._views}
+        boxes = {
+            view.side: Letterbox.fit(size, view.side, rectangle=view.predictor.rectangles)
+            for view in self._views
+        }
         inputs = {side: (box, apply_letterbox(box, frame)) for side, box in boxes.items()}
         return _Prepared(frame.without_pixels(), inputs)
 

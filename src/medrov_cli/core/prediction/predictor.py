@@ -36,7 +36,6 @@ from medrov_cli.core.prediction.tile_search import TileJournal
 from medrov_cli.core.prediction.tiles import TileSearch
 from medrov_cli.core.records.detections import AnyCandidates, Candidates, Detections, Failure
 from medrov_cli.core.records.frame import Frame, UInt8Array
-from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.settings.groups import DEFAULT_CONF, RuntimeSettings, SelectionSettings
 from medrov_cli.core.settings.tile_groups import TileJob, TileSettings
 
@@ -64,6 +63,7 @@ class Predictor:
         self.scoring = parts.scoring
         self.batch = parts.batch
         self.identity = parts.identity
+        self.rectangles = parts.rectangles
         self._selection = parts.selection
         self._kind_rule = KindRule(parts.classes, parts.kinds)
         self._calls: EngineCalls | None = EngineCalls(parts)
@@ -158,9 +158,8 @@ class Predictor:
         """
         stages = self._stages(keep_pixels=False)
         frames = (frame for image in list_images(images) for frame in to_source(image).frames())
-        prepared = map(stages.prepare, frames)
         results: list[Detections] = []
-        for group in group_items(prepared, self.batch, "readable", ends_at_failure=False):
+        for group in group_items(map(stages.prepare, frames), self.batch, "readable", ends_at_failure=False):
             if isinstance(group, TiledFrame):
                 results.append(stages.search(group))
                 continue
@@ -222,15 +221,6 @@ class Predictor:
     def prepare(self, frame: Frame, *, keep_pixels: bool = False) -> PreparedImage:
         """Return the input of the network for a frame: the first of the three steps."""
         return self._opened.prepare(frame, keep_pixels=keep_pixels, on_host=True)
-
-    @property
-    def rectangles(self) -> bool:
-        """Return whether the model input has the shape of each image, and is not a square."""
-        return self._opened.parts.rectangles
-
-    def letterbox(self, source_hw: tuple[int, int]) -> Letterbox:
-        """Return the placement of an image of ``source_hw`` pixels in the model input."""
-        return Letterbox.fit(source_hw, self.engine.imgsz, rectangle=self.rectangles)
 
     def infer(self, inputs_rgb: UInt8Array) -> Sequence[AnyCandidates]:
         """Return the candidates of each input, uint8, (height, width, 3): the second step, under a lock."""

@@ -9,6 +9,9 @@ from typing import Literal, get_args
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.writers.registry import WRITERS
 
+STDIN = "-"
+"""Name of standard input instead of a path."""
+
 
 class Modality(StrEnum):
     """Imaging modalities of Omnis (arXiv 2511.20650)."""

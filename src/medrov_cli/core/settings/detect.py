@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medrov_cli.core.base.errors import excludes, requires, usage_error
-from medrov_cli.core.settings.choices import OUTPUT_FORMATS_HELP, Axis, Phi, parse_formats, parse_planes
+from medrov_cli.core.settings.choices import (
+    OUTPUT_FORMATS_HELP,
+    STDIN,
+    Axis,
+    Phi,
+    parse_formats,
+    parse_planes,
+)
 from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
     CLASSES_PANEL,
     INPUT_PANEL,
     OUTPUT_PANEL,
-    STDIN,
     ClassSettings,
     ModelSettings,
     RuntimeSettings,

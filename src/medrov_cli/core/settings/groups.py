@@ -9,7 +9,7 @@ from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.base.environment import is_offline
 from medrov_cli.core.base.errors import excludes
 from medrov_cli.core.engines.registry import ENGINES
-from medrov_cli.core.settings.choices import EngineName, Precision
+from medrov_cli.core.settings.choices import STDIN, EngineName, Precision
 from medrov_cli.core.settings.field import option
 from medrov_cli.core.settings.values import Prompt, check_device, check_imgsz, parse_classes, parse_memory
 
@@ -23,11 +23,7 @@ DEFAULT_CONF = 0.25
 """Lowest score for weights without operating points (ultralytics' ``predict``)."""
 
 CONF_HELP = f"Minimum score, 0 to 1. Default: each class's threshold in the weights, else {DEFAULT_CONF}."
-
 LEARNED_HELP = "File of 'medrov learn' with classes of the dataset; may be repeated."
-
-STDIN = "-"
-"""Name of standard input instead of a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +69,7 @@ class RuntimeSettings:
     imgsz
         Longest side of the model input, in pixels; null: that of the weights.
     rectangles
-        Whether the model input has the shape of each image, with ``imgsz`` as its longest side, and is not a
-        square; null: that of the weights, if the engine takes it.
+        Whether the model input has the shape of each image, not a square; null: by weights and engine.
     batch
         Images per forward pass; null: by engine and device.
     offline

@@ -12,6 +12,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from medrov_cli.core.base.versions import __version__
+from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
 from medrov_cli.core.writers.dicom.class_codes import PRIVATE_SCHEME, code_of_class, dicom_text
 from medrov_cli.core.writers.dicom.group_prototypes import fill_group
@@ -60,7 +61,7 @@ def _first_group(own: ResultObject, measurements: Sequence[sr.Measurement]) -> D
         "tracking_identifier": sr.TrackingIdentifier(own.tracking_uid, own.tracking_id),
         "measurements": measurements,
         **_class_items(own.class_name),
-        "algorithm_id": _algorithm(*map(str, region[1]["model"].values())),
+        "algorithm_id": _algorithm(*_algorithm_texts(region[1]["model"])),
     }
     group: Sequence[Dataset]
     if own.finding is None:
@@ -131,12 +132,27 @@ def _certainty(score: float) -> tuple[Code, float, Code]:
     return CERTAINTY, round(100 * score, 3), PERCENT
 
 
+_PARAMETERS = {
+    "sha256": "weights sha256",
+    "vocabulary_sha256": "vocabulary sha256",
+    "text_encoder": "text encoder",
+    "engine": "engine",
+    "imgsz": "imgsz",
+    "rectangles": "rectangles",
+    "scores": "scores",
+}
+"""Names of the parameters of the algorithm, by the keys of ``model`` of a record."""
+
+
+def _algorithm_texts(model: JsonRecord) -> list[str]:
+    """Return the name of the weights, and the parameters that a record has."""
+    parameters = [f"{title}={model[key]}" for key, title in _PARAMETERS.items() if key in model]
+    return [str(model["name"]), *parameters]
+
+
 @lru_cache(maxsize=16)
-def _algorithm(*model: str) -> sr.AlgorithmIdentification:
+def _algorithm(name: str, *parameters: str) -> sr.AlgorithmIdentification:
     """Return the identification of program, weights and engine (TID 4019), shared by all groups."""
-    name, *values = model
-    names = ("weights sha256", "vocabulary sha256", "text encoder", "engine", "imgsz", "scores")
-    parameters = [f"{key}={value}" for key, value in zip(names, values, strict=True)]
     return sr.AlgorithmIdentification(
         name=dicom_text(f"medrov {name}", _TEXT_LENGTH),
         version=__version__,
