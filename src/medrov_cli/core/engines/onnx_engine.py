@@ -52,6 +52,7 @@ class OnnxEngine:
     ) -> None:
         self._onnxruntime = load_onnxruntime()
         self._graph = graph
+        self._threads = usable_cores()  # libraries that are imported later may change it
         self._sessions: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self.imgsz = imgsz
         self._text = text
@@ -87,7 +88,7 @@ class OnnxEngine:
             if len(self._sessions) == MOST_SIZES:
                 self._sessions.popitem(last=False)
             options = self._onnxruntime.SessionOptions()
-            options.intra_op_num_threads = usable_cores()
+            options.intra_op_num_threads = self._threads
             options.log_severity_level = 3
             session = self._onnxruntime.InferenceSession(
                 self._graph(input_hw), options, providers=["CPUExecutionProvider"]

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.processor import multiplies_in_int8
 from medrov_cli.core.engines.anchors import PARTS, decode_anchors, regions_of
 from medrov_cli.core.engines.cpu_format import choose_cpu_format
@@ -68,6 +69,7 @@ class OpenVinoEngine:
         self._key = key
         self._inputs = text.inputs()
         self._bf16 = precision is Precision.BF16
+        self._threads = usable_cores()  # libraries that are imported later may change it
         self._models: OrderedDict[tuple[int, int], OpenVinoStreams] = OrderedDict()
         if not rectangles:
             self._model_of((imgsz, imgsz))
@@ -96,6 +98,7 @@ class OpenVinoEngine:
                 self._inputs,
                 bf16=self._bf16,
                 streams=self.streams,
+                threads=self._threads,
             )
             self._models[input_hw] = model
         self._models.move_to_end(input_hw)

@@ -35,6 +35,8 @@ class OpenVinoStreams:
         Whether it computes in bf16 instead of float32.
     streams
         Number of images in parallel.
+    threads
+        Number of threads over all streams; null: the usable cores.
     """
 
     def __init__(
@@ -45,13 +47,14 @@ class OpenVinoStreams:
         *,
         bf16: bool,
         streams: int,
+        threads: int | None = None,
     ) -> None:
         openvino = load_openvino()
         core = openvino.Core()
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": usable_cores(),
+            "INFERENCE_NUM_THREADS": threads or usable_cores(),
             # Other threads read files and select boxes: pinned threads would wait for them.
             "ENABLE_CPU_PINNING": False,
         }
