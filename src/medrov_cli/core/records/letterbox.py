@@ -17,7 +17,7 @@ PAD_VALUE = 114
 
 
 SHORTER_SIDES = 2
-"""Number of shorter sides of model inputs. A network is compiled for each size, and takes 50 MB: few sizes
+"""Number of shorter sides of model inputs. A network is compiled for each size, and takes 60 MB: few sizes
 are better. Two hold images of 5:4, 4:3 and 16:9 closely."""
 
 
