@@ -1,13 +1,15 @@
 """The process in which native decoders run: it decodes one code stream after the other for `isolation`.
 
-    python -m medrov_cli.core.pixels.decoder_process [MODULE ...]
+    python -m medrov_cli.core.pixels.decoder_process FILE [MODULE ...]
 
-The modules are imported before the first request.
+FILE is the descriptor of memory shared with the parent, or empty. The modules are imported before the first
+request.
 
 A request on standard input is the length of a JSON object (4 bytes, big endian), the object, and a stream.
 Its keys are ``task``, ``options``, ``bytes``, ``memory_bytes`` and ``cpu_seconds``. The answer on standard
 output has the same form, with the keys ``dtype``, ``shape``, ``bytes`` and ``extra`` of an array, or
-``error``, the name of an exception. There is no pickle: nothing of a file can become code.
+``error``, the name of an exception. With ``shared`` the array is in the shared memory, not in the pipe. There
+is no pickle: nothing of a file can become code.
 
 A task of `STREAMS` yields several arrays: one for the request, and one for each request ``next`` after it,
 until an answer has the key ``end``. While the parent uses an array, the process decodes the next one.
@@ -30,6 +32,7 @@ import numpy as np
 from medrov_cli.core.base.child_processes import limit_address_space, limit_cpu
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.quiet import silence_python
+from medrov_cli.core.pixels.shared_buffer import SharedBuffer
 
 if TYPE_CHECKING:  # it imports OpenCV, which most decoders do not need
     from medrov_cli.core.pixels.greyscale import Values
@@ -193,7 +196,12 @@ def _attempt(decode: Callable[[], Decoded]) -> _Outcome:
     return _Outcome(np.ascontiguousarray(values), extra)
 
 
-def serve(source: BinaryIO, target: BinaryIO, tasks: Mapping[str, Callable[..., Decoded]]) -> None:
+def serve(
+    source: BinaryIO,
+    target: BinaryIO,
+    tasks: Mapping[str, Callable[..., Decoded]],
+    shared: SharedBuffer | None = None,
+) -> None:
     """Answer requests until the source ends."""
     server = DecoderServer(tasks)
     while head := source.read(4):
@@ -206,6 +214,9 @@ def serve(source: BinaryIO, target: BinaryIO, tasks: Mapping[str, Callable[..., 
         answer: dict[str, Any] = {**extra, "bytes": 0}
         if body is not None:
             answer = {"dtype": body.dtype.str, "shape": body.shape, "bytes": body.nbytes, "extra": {**extra}}
+            if shared is not None and shared.takes(body.nbytes):
+                shared.write(body.reshape(-1).view(np.uint8))
+                body, answer["shared"] = None, True
         text = json.dumps(answer).encode()
         target.write(len(text).to_bytes(4, "big") + text)
         if body is not None and body.size:
@@ -226,10 +237,11 @@ def main(tasks: Mapping[str, Callable[..., Decoded]] = TASKS) -> None:
     os.dup2(null, 2)
     modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
     modules["requests"] = None  # pydicom imports it to download examples, which takes long
-    for name in sys.argv[1:]:
+    shared = SharedBuffer(int(sys.argv[1])) if sys.argv[1] else None
+    for name in sys.argv[2:]:
         with suppress(ImportError):
             import_module(name)
-    serve(sys.stdin.buffer, target, tasks)
+    serve(sys.stdin.buffer, target, tasks, shared)
 
 
 if __name__ == "__main__":
