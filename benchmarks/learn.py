@@ -89,6 +89,10 @@ OLD_IMAGES = 30
 """Number of test images of the old classes."""
 
 
+FINETUNE_BATCH = 8
+"""Images per step of the preset ``finetune``."""
+
+
 @dataclass(frozen=True)
 class Network:
     """Weights with what the fits need."""
@@ -328,6 +332,8 @@ def fine_tune(
         command = [sys.executable, "-m", "medrov_cli", "train", str(folder / "data.yaml"), "--device", "cpu"]
         command += ["--output", str(folder / "run"), "--preset", "finetune", "--freeze", "none"]
         command += ["--weights", str(network.file.path), "--imgsz", str(network.imgsz), "--workers", "0"]
+        if len(images) < FINETUNE_BATCH:
+            command += ["--batch", str(len(images))]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
