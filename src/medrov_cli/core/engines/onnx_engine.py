@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -50,10 +49,18 @@ class OnnxEngine:
         *,
         rectangles: bool = False,
     ) -> None:
-        self._onnxruntime = load_onnxruntime()
-        self._graph = graph
-        self._threads = usable_cores()  # libraries that are imported later may change it
-        self._sessions: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        onnxruntime = load_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = usable_cores()
+        options.log_severity_level = 3
+
+        def load_size(input_hw: tuple[int, int]) -> tuple[Any, list[str]]:
+            session = onnxruntime.InferenceSession(
+                graph(input_hw), options, providers=["CPUExecutionProvider"]
+            )
+            return session, [output.name for output in session.get_outputs()]
+
+        self._session_of = lru_cache(MOST_SIZES)(load_size)
         self.imgsz = imgsz
         self._text = text
         self._learned = learned
@@ -75,27 +82,10 @@ class OnnxEngine:
     def _run(self, images_rgb: Inputs) -> Iterator[tuple[dict[str, Float32Array], tuple[int, int]]]:
         for image in images_rgb:
             rows, columns = image.shape[:2]
-            session = self._session_of((rows, columns))
+            session, names = self._session_of((rows, columns))
             inputs = {"images": np.ascontiguousarray(image)[None], **self._inputs}
-            names = [output.name for output in session.get_outputs()]
             values = session.run(names, inputs)
             yield {name: value[0] for name, value in zip(names, values, strict=True)}, (rows, columns)
-
-    def _session_of(self, input_hw: tuple[int, int]) -> Any:
-        """Return the session of a size; those that were used last are kept."""
-        session = self._sessions.get(input_hw)
-        if session is None:
-            if len(self._sessions) == MOST_SIZES:
-                self._sessions.popitem(last=False)
-            options = self._onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self._threads
-            options.log_severity_level = 3
-            session = self._onnxruntime.InferenceSession(
-                self._graph(input_hw), options, providers=["CPUExecutionProvider"]
-            )
-            self._sessions[input_hw] = session
-        self._sessions.move_to_end(input_hw)
-        return session
 
 
 def open_onnx(request: EngineRequest) -> OnnxEngine:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.processor import multiplies_in_int8
@@ -65,12 +64,20 @@ class OpenVinoEngine:
         self.streams = streams
         self._text = text
         self._learned = learned
-        self._graph = graph
-        self._key = key
-        self._inputs = text.inputs()
-        self._bf16 = precision is Precision.BF16
-        self._threads = usable_cores()  # libraries that are imported later may change it
-        self._models: OrderedDict[tuple[int, int], OpenVinoStreams] = OrderedDict()
+        inputs = text.inputs()
+        threads = usable_cores()  # libraries that are imported later may change it
+
+        def compile_size(input_hw: tuple[int, int]) -> OpenVinoStreams:
+            return OpenVinoStreams(
+                lambda core: core.read_model(graph(input_hw)),
+                None if key is None else f"{key} {input_hw[0]}x{input_hw[1]}",
+                inputs,
+                bf16=precision is Precision.BF16,
+                streams=streams,
+                threads=threads,
+            )
+
+        self._model_of = lru_cache(MOST_SIZES)(compile_size)
         if not rectangles:
             self._model_of((imgsz, imgsz))
 
@@ -85,24 +92,6 @@ class OpenVinoEngine:
     def regions(self, images_rgb: Inputs) -> list[Regions]:
         """Return boxes and region vectors, as in the interface."""
         return list(run_streams(images_rgb, self.streams, self._model_of, PARTS, regions_of))
-
-    def _model_of(self, input_hw: tuple[int, int]) -> OpenVinoStreams:
-        """Return the compiled model of a size; those that were used last are kept."""
-        model = self._models.get(input_hw)
-        if model is None:
-            if len(self._models) == MOST_SIZES:
-                self._models.popitem(last=False)
-            model = OpenVinoStreams(
-                lambda core: core.read_model(self._graph(input_hw)),
-                None if self._key is None else f"{self._key} {input_hw[0]}x{input_hw[1]}",
-                self._inputs,
-                bf16=self._bf16,
-                streams=self.streams,
-                threads=self._threads,
-            )
-            self._models[input_hw] = model
-        self._models.move_to_end(input_hw)
-        return model
 
 
 def open_openvino(request: EngineRequest) -> OpenVinoEngine:
