@@ -106,7 +106,8 @@ def prepare_cache(
         file = read_model_file(settings.weights)
         is_compiled = file.choose_engine(settings.runtime) is EngineName.OPENVINO
         runtime = with_input_shape(file, settings.runtime)
-        sizes = rectangle_sizes(runtime.imgsz or file.imgsz) if runtime.rectangles else []
+        has_sizes = is_compiled and runtime.rectangles
+        sizes = rectangle_sizes(runtime.imgsz or file.imgsz) if has_sizes else []
         graphs = len(cores) * max(1, len(sizes))
         if is_compiled and graphs > MAX_COMPILED:
             raise usage_error(
