@@ -33,11 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--least", type=int, default=10, help="Of one report: least objects of a class.")
     parser.add_argument("--names", default="before,after", help="Names of the two, separated by a comma.")
     options = parser.parse_args(arguments)
+    if len(options.reports) > 2:
+        parser.error("more than two reports")
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in options.reports]
     lines = (
         single_table(reports[0], options.least)
         if len(reports) == 1
-        else table(*reports[:2], options.names.split(","))
+        else table(*reports, options.names.split(","))
     )
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
