@@ -5,8 +5,9 @@
         --weights runs/yolov8n/run/weights/best.pt --split test --output runs/yolov8n/test.json
     medrov eval benchmarks/first_edition.yaml --data-root DATA --predictions runs/yolov8n/test.json
 
-The network starts from random weights, as medrov-n does. It is trained on the same images, for the same
-number of epochs, at the same size, without the boxes of novel classes. All settings are ultralytics' defaults
+The network starts from random weights, or with ``--start`` from the backbone, the neck and the box branches of
+a file of ``medrov weights import``, as medrov does with ``--weights``. It is trained on the same images, for the
+same number of epochs, at the same size, without the boxes of novel classes. All settings are ultralytics' defaults
 with two exceptions: bf16, as in the training of medrov-n, and no horizontal flip, which would exchange the
 patient's left and right. ``--set`` changes others; those for the number of steps of medrov, with ultralytics'
 form of Muon or with medrov's AdamW, are
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights of medrov, or random ones without")
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--imgsz", type=int, default=352)
@@ -54,13 +56,15 @@ def main() -> None:
     dataset = load_dataset(options.dataset, options.data_root)
     if options.step == "train":
         own = dict(word.split("=", 1) for word in options.set)
-        train(dataset, options.output, own, epochs=options.epochs, imgsz=options.imgsz, batch=options.batch)
+        train(dataset, options.output, own, options.start, epochs=options.epochs, imgsz=options.imgsz, batch=options.batch)
     else:
         document = predict(dataset, options.split, options.weights, options.imgsz)
         options.output.write_text(json.dumps(document), encoding="utf-8")
 
 
-def train(dataset: Dataset, output: Path, own: dict[str, str], **shared: int) -> None:
+def train(
+    dataset: Dataset, output: Path, own: dict[str, str], start: Path | None = None, **shared: int
+) -> None:
     """Train YOLOv8n, or continue its training; settings in ``own`` replace ours."""
     os.environ["YOLO_CONFIG_DIR"] = str(output.absolute())  # keeps ultralytics' settings in the run
     from ultralytics import YOLO
@@ -83,7 +87,34 @@ def train(dataset: Dataset, output: Path, own: dict[str, str], **shared: int) ->
         "project": str(output.absolute()),
         "name": "run",
     }
-    model.train(**(settings | shared | {name: smart_value(value) for name, value in own.items()}))
+    settings |= shared | {name: smart_value(value) for name, value in own.items()}
+    model.train(trainer=trainer_from(start) if start else None, **settings)
+
+
+def trainer_from(start: Path) -> type:
+    """Return ultralytics' trainer whose network starts with the tensors of ``start`` that it has, too."""
+    from safetensors.torch import load_file
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    def fit(value: Any, own: Any) -> Any:
+        """Leave out the input channels of the text attention, which medrov appends to the convolution."""
+        return value[:, : own.shape[1]] if own.dim() == 4 else value
+
+    class Trainer(DetectionTrainer):
+        def get_model(self, *args: Any, **kwargs: Any) -> Any:
+            model = super().get_model(*args, **kwargs)
+            own = model.state_dict()
+            shared = {name: fit(value, own[name]) for name, value in load_file(start).items() if name in own}
+            shared = {name: value for name, value in shared.items() if value.shape == own[name].shape}
+            parts = ("model.22.cv3", "num_batches_tracked")  # the classes' branch is new, as in ultralytics
+            missing = [name for name in own if name not in shared and not any(part in name for part in parts)]
+            if missing:
+                raise SystemExit(f"{start}: no tensor for {missing[0]} of YOLOv8n.")
+            model.load_state_dict(shared, strict=False)
+            sys.stderr.write(f"{len(shared)} of {len(own)} tensors start from {start}\n")
+            return model
+
+    return Trainer
 
 
 def forward_in_bf16(trainer: Any) -> None:
