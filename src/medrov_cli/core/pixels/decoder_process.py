@@ -103,12 +103,20 @@ def decode_tiff(_: bytes, options: Mapping[str, Any]) -> Decoded:
         return np.asarray(page.asarray(maxworkers=1)), {}
 
 
+def decode_image(data: bytes, options: Mapping[str, Any]) -> Decoded:
+    """Decode a file of one image whose header the parent has read."""
+    from medrov_cli.core.pixels import pillow_images
+
+    return pillow_images.decode_image(data, options)
+
+
 TASKS: dict[str, Callable[[bytes, Mapping[str, Any]], Decoded]] = {
     "dicom": decode_dicom,
     "jpeg2000": decode_jpeg2000,
     "jpegls": decode_jpegls,
     "jpeg": decode_jpeg,
     "tiff": decode_tiff,
+    "image": decode_image,
 }
 
 

@@ -109,6 +109,12 @@ def image_warnings(image: ImageFile) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def decode_image(data: bytes, options: Mapping[str, Any]) -> tuple[UInt8Array, Mapping[str, Any]]:
+    """Return the first image of a file, with its warnings."""
+    with open_image(Kind(options["kind"]), data) as image:
+        return decode_frame(image, 0), {"warnings": image_warnings(image)}
+
+
 def decode_images(data: bytes, options: Mapping[str, Any]) -> Iterator[tuple[UInt8Array, Mapping[str, Any]]]:
     """Yield an empty array with what the header states, then each frame with its warnings."""
     with open_image(Kind(options["kind"]), data) as image:

@@ -19,12 +19,14 @@ from medrov_cli.core.pixels.deep_raster import decode_deep, deep_size
 from medrov_cli.core.pixels.greyscale import Values
 from medrov_cli.core.pixels.image_size import check_size, check_total
 from medrov_cli.core.pixels.isolated_stream import open_stream
+from medrov_cli.core.pixels.isolation import decode_isolated
 from medrov_cli.core.pixels.jpeg import decode_whole
 from medrov_cli.core.pixels.pillow_images import decode_frame, image_warnings, open_image
 from medrov_cli.core.pixels.png import needed_chunks
 from medrov_cli.core.pixels.protocol import ImageReader
 from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
+from medrov_cli.core.pixels.webp_header import WebpHeader, read_webp_header
 from medrov_cli.core.records.frame import Frame, Window
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
@@ -90,10 +92,13 @@ def _is_plain_jpeg(kind: Kind, mode: str) -> bool:
 
 def _isolated_frames(path: str, kind: Kind, data: bytes, options: ReadSettings) -> Iterator[Frame]:
     """Yield the frames of a file whose header and pixels are read in a decoder process."""
-    canvas_height, canvas_width = _webp_canvas(data) if kind is Kind.WEBP else (0, 0)
-    check_size(max(canvas_height, 1), max(canvas_width, 1), options.limits)
-    require_plausible(canvas_height * canvas_width, len(data))
-    opening_bytes = canvas_height * canvas_width * _CODEC_BYTES
+    canvas = read_webp_header(data) if kind is Kind.WEBP else WebpHeader()
+    check_size(max(canvas.height, 1), max(canvas.width, 1), options.limits)
+    require_plausible(canvas.height * canvas.width, len(data))
+    if canvas.height and canvas.width and not canvas.is_animated:
+        yield _still_webp(path, data, canvas, options.window)
+        return
+    opening_bytes = canvas.height * canvas.width * _CODEC_BYTES
     with ExitStack() as held:
         with open_stream("images", data, opening_bytes, kind=kind.value) as stream:
             stated = stream.head
@@ -116,23 +121,16 @@ def _isolated_frames(path: str, kind: Kind, data: bytes, options: ReadSettings) 
             yield frame
 
 
-def _webp_canvas(data: bytes) -> tuple[int, int]:
-    """Return height and width in the header of a WebP file (RFC 9649); zero if it is damaged.
-
-    The decoder allocates the canvas before it reports its size.
-    """
-    chunk = data[12:16]
-    if len(data) < 30:
-        return 0, 0
-    if chunk == b"VP8X":
-        return 1 + int.from_bytes(data[27:30], "little"), 1 + int.from_bytes(data[24:27], "little")
-    if chunk == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return 1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF)
-    if chunk == b"VP8 ":
-        width, height = struct.unpack("<HH", data[26:30])
-        return height & 0x3FFF, width & 0x3FFF
-    return 0, 0
+def _still_webp(path: str, data: bytes, header: WebpHeader, spec: WindowSpec) -> Frame:
+    """Return the image of a file by one request, since its header is read here."""
+    size_hw = header.height, header.width
+    need_bytes = _need_bytes(size_hw, "RGBA" if header.has_alpha else "RGB", Kind.WEBP)
+    with reserve(need_bytes):
+        decoded = decode_isolated(
+            "image", data, need_bytes, 3 * size_hw[0] * size_hw[1], kind=Kind.WEBP.value
+        )
+        warnings = (*decoded.extra["warnings"], *_window_warnings(spec))
+        return Frame(decoded.values, path, 0, 1, window=Window("none"), warnings=warnings)
 
 
 def _check_frames(count: int, size_hw: tuple[int, int], limits: InputLimits, file_bytes: int) -> None:
