@@ -5,12 +5,12 @@
         --weights runs/yolov8n/run/weights/best.pt --split test --output runs/yolov8n/test.json
     medrov eval benchmarks/first_edition.yaml --data-root DATA --predictions runs/yolov8n/test.json
 
-The network starts from random weights, or with ``--start`` from the backbone, the neck and the box branches of
-a file of ``medrov weights import``, as medrov does with ``--weights``. It is trained on the same images, for the
-same number of epochs, at the same size, without the boxes of novel classes. All settings are ultralytics' defaults
-with two exceptions: bf16, as in the training of medrov-n, and no horizontal flip, which would exchange the
-patient's left and right. ``--set`` changes others; those for the number of steps of medrov, with ultralytics'
-form of Muon or with medrov's AdamW, are
+The network starts from random weights, or with ``--start`` from the backbone, the neck and the box branches
+of a file of ``medrov weights import``, as medrov does with ``--weights``. It is trained on the same images,
+for the same number of epochs, at the same size, without the boxes of novel classes. All settings are
+ultralytics' defaults with two exceptions: bf16, as in the training of medrov-n, and no horizontal flip, which
+would exchange the patient's left and right. ``--set`` changes others; those for the number of steps of
+medrov, with ultralytics' form of Muon or with medrov's AdamW, are
 
     --set nbs=16 optimizer=MuSGD lr0=1e-2 warmup_epochs=1
     --set nbs=16 optimizer=AdamW lr0=1e-3 warmup_epochs=1
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--start", type=Path, metavar="FILE", help="weights of medrov, or random ones without")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights of medrov to start from")
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--imgsz", type=int, default=352)
@@ -56,7 +56,8 @@ def main() -> None:
     dataset = load_dataset(options.dataset, options.data_root)
     if options.step == "train":
         own = dict(word.split("=", 1) for word in options.set)
-        train(dataset, options.output, own, options.start, epochs=options.epochs, imgsz=options.imgsz, batch=options.batch)
+        shared = {name: getattr(options, name) for name in ("epochs", "imgsz", "batch")}
+        train(dataset, options.output, own, options.start, **shared)
     else:
         document = predict(dataset, options.split, options.weights, options.imgsz)
         options.output.write_text(json.dumps(document), encoding="utf-8")
