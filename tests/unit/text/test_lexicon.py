@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from importlib.resources import as_file, files
 
 import pytest
 
 from medrov_cli.core.settings.choices import Modality
-from medrov_cli.core.text.lexicon import lexicon, modalities_of, synonyms_of
+from medrov_cli.core.base.documents import read_toml
+from medrov_cli.core.text.lexicon import (
+    BROADER_NAMES,
+    broader_names_of,
+    lexicon,
+    modalities_of,
+    synonyms_of,
+)
 
 OPPOSITES = [
     ("left", "right"),
@@ -70,3 +78,21 @@ def test_modalities_are_those_of_all_named_parts() -> None:
     assert modalities_of("pulmonary nodule") == (Modality.CT, Modality.XRAY)
     assert modalities_of("optic disc/polyp") == (Modality.CT, Modality.FUNDOSCOPY, Modality.ENDOSCOPY)
     assert modalities_of("flying saucer") == ()
+
+
+def test_broader_names_keep_their_rules() -> None:
+    known = {text for entry in lexicon() for text in entry.texts}
+    with as_file(files("medrov_cli").joinpath("assets", BROADER_NAMES)) as path:
+        broader = read_toml(path)
+    assert len(broader) > 50
+    assert [name for name in broader if name != " ".join(name.lower().split())] == []
+    assert [member for members in broader.values() for member in members if member not in known] == []
+    assert [name for name, members in broader.items() if len(set(members)) < len(members)] == []
+    assert [name for name, members in broader.items() if name in members] == []
+
+
+def test_broader_names_of_a_class() -> None:
+    assert broader_names_of("Brain tumour") == ("tumor", "lesion", "brain lesion")
+    assert broader_names_of("wbc") == ("cell", "blood cell", "immune cell")
+    assert "tooth" not in broader_names_of("tooth")
+    assert broader_names_of("no such thing") == ()

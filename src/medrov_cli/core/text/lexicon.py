@@ -13,6 +13,9 @@ from medrov_cli.core.settings.choices import Modality
 LEXICON = "synonyms.toml"
 """Name of the asset."""
 
+BROADER_NAMES = "broader_names.toml"
+"""Name of the asset with what the classes are kinds of."""
+
 
 @dataclass(frozen=True, slots=True)
 class LexiconEntry:
@@ -75,6 +78,26 @@ def modalities_of(name: str) -> tuple[Modality, ...]:
     parts = [_plain(part) for part in name.split("/")]
     shown = {modality for part in parts if part in _index() for modality in _index()[part].modalities}
     return tuple(modality for modality in Modality if modality in shown)
+
+
+def broader_names_of(name: str) -> tuple[str, ...]:
+    """Return the broader names of a class, "tumor" for "brain tumor"; empty if none is known.
+
+    Parameters
+    ----------
+    name
+        As for `synonyms_of`.
+    """
+    parts = [_plain(part) for part in name.split("/")]
+    own = {text for part in parts for text in (part, *(_index()[part].texts if part in _index() else ()))}
+    found = (broader for broader, members in _broader().items() if not own.isdisjoint(members))
+    return tuple(broader for broader in found if broader not in own)
+
+
+@cache
+def _broader() -> Mapping[str, frozenset[str]]:
+    with as_file(files("medrov_cli").joinpath("assets", BROADER_NAMES)) as path:
+        return {name: frozenset(members) for name, members in read_toml(path).items()}
 
 
 @cache
