@@ -165,7 +165,9 @@ def test_broader_prompts_are_true(
 def test_share_zero_changes_nothing() -> None:
     classes = np.arange(6)
     before = Prompts(classes, classes, np.zeros(6, np.bool_), np.array([0, 1]))
-    after = broaden(before, TEXTS, 0.0, np.zeros(6, np.bool_), np.zeros(0, np.int64), np.random.default_rng(0))
+    after = broaden(
+        before, TEXTS, 0.0, np.zeros(6, np.bool_), np.zeros(0, np.int64), np.random.default_rng(0)
+    )
     assert all((one == other).all() for one, other in zip(before, after, strict=True))
 
 
@@ -176,7 +178,9 @@ def test_all_boxes_below_a_broader_name_are_one_prompt() -> None:
     for seed in range(40):
         nothing = np.zeros(6, np.bool_), np.zeros(0, np.int64)
         after = broaden(before, TEXTS, 0.5, *nothing, np.random.default_rng(seed))
-        text_of = dict(zip(after.classes.tolist(), (TEXTS.texts[row] for row in after.text_rows), strict=True))
+        text_of = dict(
+            zip(after.classes.tolist(), (TEXTS.texts[row] for row in after.text_rows), strict=True)
+        )
         seen.add(tuple(text_of[label] for label in after.labels.tolist()))
     assert ("tumor", "tumor", "tumor", "liver") in seen
     assert ("brain tumor", "liver tumor", "liver tumor", "organ") in seen
