@@ -8,8 +8,8 @@ from importlib.resources import as_file, files
 
 import pytest
 
-from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.base.documents import read_toml
+from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.text.lexicon import (
     BROADER_NAMES,
     broader_names_of,

@@ -166,7 +166,7 @@ def broaden(
     hidden: IntArray,
     rng: np.random.Generator,
 ) -> Prompts:
-    """Replace the texts of some classes by broader names; the classes of a sample below one become one prompt.
+    """Replace the texts of some classes by broader names; classes with boxes below one become one prompt.
 
     A broader name is drawn only if all boxes below it are known: not below a class without boxes while
     another class below the name has some.
@@ -186,7 +186,8 @@ def broaden(
     rng
         Random generator of the sample.
     """
-    classes, rows, ignored, labels = (array.copy() for array in prompts)
+    classes, labels = prompts.classes, prompts.labels.copy()
+    rows, ignored = prompts.text_rows.copy(), prompts.ignored.copy()
     kept = np.ones(len(classes), dtype=np.bool_)
     column_of = {int(class_id): column for column, class_id in enumerate(classes)}
     touched, used = set[int](), set[int]()
@@ -198,7 +199,7 @@ def broaden(
         row = above[rng.integers(len(above))]
         covered = texts.covered[row]
         shown = set(np.intersect1d(covered, prompts.labels).tolist())
-        if shown and class_id not in shown or shown & touched or np.isin(hidden, covered).any():
+        if (shown and class_id not in shown) or shown & touched or np.isin(hidden, covered).any():
             continue
         touched |= {class_id, *shown}
         used.add(row)
