@@ -26,8 +26,8 @@ from medrov_cli.core.phantoms.abdomen import PhantomVolume, abdomen_volume
 from medrov_cli.core.phantoms.kinds import VOLUME_CLASSES
 from medrov_cli.core.records.findings_json import is_volume_record
 from medrov_cli.core.settings.choices import Axis
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.detect import DetectSettings
-from medrov_cli.core.settings.groups import ClassSettings
 from medrov_cli.core.settings.values import Prompt
 from phantom_cuts import OTHER_PLANES
 

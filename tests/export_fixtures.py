@@ -12,8 +12,9 @@ import pytest
 from detect_fixtures import VOCABULARY, write_eager_detector
 from medrov_cli.core.exporting.run import ExportResult, run_export
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.export import ExportSettings
-from medrov_cli.core.settings.groups import ClassSettings, SelectionSettings
+from medrov_cli.core.settings.groups import SelectionSettings
 from source_folders import Picture, write_source
 from weights_fixtures import made_up_calibration
 

@@ -12,6 +12,7 @@ from medrov_cli.core.base.documents import read_toml
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.text.lexicon import (
     BROADER_NAMES,
+    broader_name,
     broader_names_of,
     lexicon,
     modalities_of,
@@ -85,10 +86,12 @@ def test_broader_names_keep_their_rules() -> None:
     with as_file(files("medrov_cli").joinpath("assets", BROADER_NAMES)) as path:
         broader = read_toml(path)
     assert len(broader) > 50
-    assert [name for name in broader if name != " ".join(name.lower().split())] == []
-    assert [member for members in broader.values() for member in members if member not in known] == []
-    assert [name for name, members in broader.items() if len(set(members)) < len(members)] == []
-    assert [name for name, members in broader.items() if name in members] == []
+    forms = Counter(form for name, fields in broader.items() for form in (name, *fields["synonyms"]))
+    assert [form for form, count in forms.items() if count > 1] == []
+    assert [form for form in forms if form != " ".join(form.lower().split())] == []
+    for name, fields in broader.items():
+        assert set(fields["covers"]) <= known - {name}, name
+        assert len(set(fields["covers"])) == len(fields["covers"]) > 0, name
 
 
 def test_broader_names_of_a_class() -> None:
@@ -96,3 +99,9 @@ def test_broader_names_of_a_class() -> None:
     assert broader_names_of("wbc") == ("cell", "blood cell", "immune cell")
     assert "tooth" not in broader_names_of("tooth")
     assert broader_names_of("no such thing") == ()
+
+
+def test_forms_of_a_broader_name() -> None:
+    assert broader_name("Tumours") == broader_name("tumor") == "tumor"
+    assert broader_name("brain tumors") == "brain tumor"
+    assert broader_name("no such thing") is None

@@ -50,6 +50,8 @@ class ClassList:
         bool, (classes,): classes of learned vectors, not of a text; null: none.
     learned_sha256
         SHA-256 of the learned vectors and their calibrations; empty: none.
+    kinds
+        Classes of the weights that stand for each class; empty if none does.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class ClassList:
     text_encoder: str
     learned: BoolArray | None = None
     learned_sha256: str = ""
+    kinds: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def from_prompts(
@@ -171,8 +174,9 @@ class ClassList:
 
     @cached_property
     def sha256(self) -> str:
-        """Return the SHA-256 of names, synonyms, text encoder and learned vectors, without the embeddings."""
-        own = [self.learned_sha256] if self.learned_sha256 else []
+        """Return the SHA-256 of names, synonyms, kinds, encoder and learned vectors, without embeddings."""
+        own: list[object] = [self.learned_sha256] if self.learned_sha256 else []
+        own += [self.kinds] if self.kinds else []
         identity = json.dumps([self.text_encoder, self.names, self.synonyms, *own])
         return hashlib.sha256(identity.encode("ascii")).hexdigest()
 

@@ -11,6 +11,7 @@ import numpy as np
 from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.engines.interface import Engine
+from medrov_cli.core.prediction.broader_prompts import name_columns
 from medrov_cli.core.prediction.classes import ClassList, list_names
 from medrov_cli.core.prediction.column_engine import ABSENT, ColumnEngine
 from medrov_cli.core.prediction.input_shape import with_input_shape
@@ -24,7 +25,6 @@ from medrov_cli.core.prediction.open_predictor import (
     identify,
 )
 from medrov_cli.core.prediction.predictor import Predictor
-from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.prediction.tile_rule import class_scales
 from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
@@ -171,9 +171,10 @@ class DatasetModel:
         classes = ClassList.from_embeddings(
             self.classes, embeddings, synonyms=names, text_encoder=self.text_encoder
         )
-        scoring = Scoring.from_metadata(
-            names, self.file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
+        named = name_columns(
+            classes, embeddings, self.file.metadata, selection, texts=names, offline=self.runtime.offline
         )
+        classes, scoring = named.classes, named.scoring
         order, columns = self.columns, None
         if self.learned is not None:
             columns = self.learned.open_columns(selection, alone=False)
@@ -183,7 +184,9 @@ class DatasetModel:
             scoring = joined.scoring(scoring, self.learned, selection)
 
         def open_at(side: int, streams: int) -> Engine:
-            engine = self.file.open(embeddings, self.runtime, imgsz=side, streams=streams, learned=columns)
+            engine = named.wrap(
+                self.file.open(named.embeddings, self.runtime, imgsz=side, streams=streams, learned=columns)
+            )
             return engine if order is None else ColumnEngine(engine, order)
 
         def open_wide(side: int) -> Engine:
@@ -195,7 +198,7 @@ class DatasetModel:
             classes,
             scoring,
             selection,
-            choose_batch(engine, len(classes.names), self.runtime.batch),
+            choose_batch(engine, max(named.count, len(classes.names)), self.runtime.batch),
             identify(self.file, engine, classes, scoring, rectangles=self.rectangles),
             self.file.kinds,
             tiles,

@@ -103,7 +103,9 @@ def possible_columns(classifier: KindClassifier, classes: ClassList) -> dict[str
     kind, or not known.
     """
     known = classifier.info.known_classes
-    texts = [{text.casefold() for text in group} for group in classes.texts]
+    kinds = classes.kinds or ((),) * len(classes.names)
+    groups = zip(classes.texts, kinds, strict=True)
+    texts = [{text.casefold() for text in (*group, *below)} for group, below in groups]
     found = {}
     for kind in classifier.info.kinds:
         shown = {name.casefold() for name in kind.classes}

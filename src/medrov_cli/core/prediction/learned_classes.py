@@ -240,6 +240,7 @@ class JoinedClasses:
             names=self.names,
             synonyms=tuple(() if row is None else text.synonyms[row] for row in rows),
             modalities=tuple(frozenset() if row is None else text.modalities[row] for row in rows),
+            kinds=tuple(() if row is None else text.kinds[row] for row in rows) if text.kinds else (),
             learned=self.is_learned,
             learned_sha256=learned.sha256,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from medrov_cli.core.base.environment import usable_cores
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.engines.interface import Engine, score_bytes
+from medrov_cli.core.prediction.broader_prompts import name_columns
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.column_engine import ColumnEngine
 from medrov_cli.core.prediction.input_shape import with_input_shape
@@ -125,22 +126,24 @@ def open_parts(
     alone = learned is not None and not isinstance(classes, ClassList) and not classes
     found = guiding_classes(file) if alone else _class_list(file, classes, text_encoder, runtime.offline)
     embeddings = found.embeddings if file.classes is None else None
-    scoring = Scoring.from_metadata(
-        found.texts, file.metadata, conf=selection.conf, raw_scores=selection.raw_scores
+    named = name_columns(
+        found, embeddings, file.metadata, selection, texts=found.texts, offline=runtime.offline
     )
+    scoring, found = named.scoring, named.classes
     columns = None if learned is None else learned.open_columns(selection, alone=alone)
     wrap: Callable[[Engine], Engine] = _as_it_is
     if learned is not None:
         wrap, found, scoring = _with_learned(found, scoring, learned, selection, imgsz, alone=alone)
 
     def open_at(side: int, streams: int) -> Engine:
-        return wrap(file.open(embeddings, runtime, imgsz=side, streams=streams, learned=columns))
+        engine = file.open(named.embeddings, runtime, imgsz=side, streams=streams, learned=columns)
+        return wrap(named.wrap(engine))
 
     def open_wide(side: int) -> Engine:
         return open_at(side, min(streams, WIDE_STREAMS))
 
     engine = open_at(imgsz, streams)
-    batch = choose_batch(engine, len(found.names), runtime.batch)
+    batch = choose_batch(engine, max(named.count, len(found.names)), runtime.batch)
     rectangles = bool(runtime.rectangles)
     identity = identify(file, engine, found, scoring, rectangles=rectangles)
     scales = class_scales(found.texts, file.metadata)

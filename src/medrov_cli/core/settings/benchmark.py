@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import excludes, usage_error
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
-from medrov_cli.core.settings.groups import MODEL_PANEL, ClassSettings, ModelSettings, RuntimeSettings
+from medrov_cli.core.settings.groups import MODEL_PANEL, ModelSettings, RuntimeSettings
 from medrov_cli.core.settings.io_groups import OutputSettings
 from medrov_cli.core.settings.values import Variant, parse_variants
 

@@ -13,13 +13,13 @@ from medrov_cli.core.settings.choices import (
     parse_formats,
     parse_planes,
 )
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
     CLASSES_PANEL,
     INPUT_PANEL,
     OUTPUT_PANEL,
-    ClassSettings,
     ModelSettings,
     RuntimeSettings,
     SelectionSettings,

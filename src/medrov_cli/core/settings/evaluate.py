@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medrov_cli.core.base.errors import excludes, usage_error
 from medrov_cli.core.settings.choices import CalibrationMethod
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.cluster_groups import ClusterSettings
 from medrov_cli.core.settings.field import check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
@@ -16,7 +17,6 @@ from medrov_cli.core.settings.groups import (
     LEARNED_HELP,
     MODEL_PANEL,
     OUTPUT_PANEL,
-    ClassSettings,
     ModelSettings,
     RuntimeSettings,
     SelectionSettings,

@@ -8,11 +8,11 @@ from pathlib import Path
 from medrov_cli.core.base.constants import OPSET
 from medrov_cli.core.base.errors import excludes, requires, usage_error
 from medrov_cli.core.settings.choices import ExportFormat, ExportPrecision, Split
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.field import check_ranges, given_flags, group, option, option_of
 from medrov_cli.core.settings.groups import (
     CLASSES_PANEL,
     CONF_HELP,
-    ClassSettings,
     ModelSettings,
     RuntimeSettings,
     SelectionSettings,
@@ -137,7 +137,7 @@ class ExportSettings:
     )
     selection: SelectionSettings = group(
         SelectionSettings(),
-        omit=("raw_scores",),
+        omit=("raw_scores", "literal"),
         help={"conf": CONF_HELP},
         panel=NMS_PANEL,
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.base.environment import is_offline
-from medrov_cli.core.base.errors import excludes
 from medrov_cli.core.engines.registry import ENGINES
-from medrov_cli.core.settings.choices import STDIN, EngineName, Precision
+from medrov_cli.core.settings.choices import EngineName, Precision
 from medrov_cli.core.settings.field import option
-from medrov_cli.core.settings.values import Prompt, check_device, check_imgsz, parse_classes, parse_memory
+from medrov_cli.core.settings.values import check_device, check_imgsz, parse_memory
 
 CLASSES_PANEL = "Classes and scores"
 DATA_PANEL = "Images and classes"
@@ -168,6 +166,8 @@ class SelectionSettings:
         IoU above which the box with the lower score of two boxes of a class is removed.
     max_det
         Maximum number of detections per image, over all classes.
+    literal
+        Whether broader names that the weights do not know are searched by their texts, not as their kinds.
     """
 
     conf: float | None = option(
@@ -199,11 +199,18 @@ class SelectionSettings:
         source="ultralytics' predict",
         affects_result=True,
     )
+    literal: bool = option(
+        "--literal",
+        default=False,
+        help="Search a broader name (tumor) by its text alone, not as the classes below it (brain tumor).",
+        panel=CLASSES_PANEL,
+        affects_result=True,
+    )
 
     @property
     def selection(self) -> SelectionSettings:
         """Return the selection with raw scores."""
-        return SelectionSettings(self.conf, raw_scores=True, iou=self.iou, max_det=self.max_det)
+        return replace(self, raw_scores=True)
 
 
 COCO_SELECTION = SelectionSettings(conf=0.001, raw_scores=True, iou=0.6)
@@ -211,65 +218,3 @@ COCO_SELECTION = SelectionSettings(conf=0.001, raw_scores=True, iou=0.6)
 
 COCO_BATCH = 16
 """Images per forward pass in evaluations."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassSettings:
-    """Classes of a command.
-
-    Attributes
-    ----------
-    classes
-        Classes and their synonyms; without classes here and in the file, the vocabulary of the weights.
-    classes_file
-        Text file with one class per line; ``-``: standard input.
-    learned
-        Files of learned classes, in addition to the classes, or alone.
-    """
-
-    classes: tuple[Prompt, ...] = option(
-        "--classes",
-        "-c",
-        default=(),
-        parse=parse_classes,
-        metavar="TEXT",
-        help='Classes, comma separated: "lung nodule, polyp"; a/b are synonyms of one class.',
-        panel=CLASSES_PANEL,
-    )
-    classes_file: Path | None = option(
-        "--classes-file",
-        default=None,
-        metavar="FILE",
-        help="Text file of classes, one per line; - reads stdin.",
-        panel=CLASSES_PANEL,
-    )
-    learned: tuple[Path, ...] = option(
-        "--learned",
-        default=(),
-        given=list[Path],
-        parse=tuple,
-        metavar="FILE",
-        help="File of 'medrov learn'; may be repeated. Without --classes: its classes alone.",
-        panel=CLASSES_PANEL,
-    )
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether no class is given."""
-        return not self.classes and self.classes_file is None
-
-    @property
-    def reads_stdin(self) -> bool:
-        """Return whether the classes are read from standard input."""
-        return self.classes_file is not None and str(self.classes_file) == STDIN
-
-    def check(self) -> None:
-        """Refuse classes both from the option and from a file.
-
-        Raises
-        ------
-        MedrovError
-            ``USAGE``.
-        """
-        if self.classes and self.classes_file is not None:
-            raise excludes("--classes", "--classes-file", "Give one.")

@@ -8,12 +8,12 @@ from pathlib import Path
 from medrov_cli.core.base.errors import excludes, usage_error
 from medrov_cli.core.datasets.readers.registry import READERS
 from medrov_cli.core.settings.choices import Split
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.field import argument, check_ranges, group, option, option_of
 from medrov_cli.core.settings.groups import (
     CLASSES_PANEL,
     DATA_PANEL,
     OUTPUT_PANEL,
-    ClassSettings,
     ModelSettings,
     RuntimeSettings,
 )

@@ -157,14 +157,6 @@ class TrainSettings:
         panel=DATA_PANEL,
         source="MedROV, arXiv 2511.20650",
     )
-    broader_names: float = option(
-        "--broader-names",
-        default=0.0,
-        low=0,
-        high=1,
-        help="Fraction of prompts that ask for a broader name of a class: tumor for brain tumor.",
-        panel=DATA_PANEL,
-    )
     negatives: NegativeSettings = option(
         "--negatives",
         given=list[str],

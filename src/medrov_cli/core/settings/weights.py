@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medrov_cli.core.settings.choices import Precision
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.field import argument, group, option, option_of
-from medrov_cli.core.settings.groups import MODEL_PANEL, ClassSettings, ModelSettings, RuntimeSettings
+from medrov_cli.core.settings.groups import MODEL_PANEL, ModelSettings, RuntimeSettings
 from medrov_cli.core.settings.io_groups import OutputSettings
 from medrov_cli.core.settings.lists import parse_cores
 

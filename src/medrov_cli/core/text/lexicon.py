@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
@@ -94,10 +94,28 @@ def broader_names_of(name: str) -> tuple[str, ...]:
     return tuple(broader for broader in found if broader not in own)
 
 
+def broader_name(text: str) -> str | None:
+    """Return the broader name of which a text is a form, "tumor" for "Tumours"; null if it is none."""
+    return _broader_forms().get(_plain(text))
+
+
 @cache
 def _broader() -> Mapping[str, frozenset[str]]:
+    return {name: frozenset(fields["covers"]) for name, fields in _broader_document().items()}
+
+
+@cache
+def _broader_forms() -> Mapping[str, str]:
+    return {
+        form: name for name, fields in _broader_document().items() for form in (name, *fields["synonyms"])
+    }
+
+
+@cache
+def _broader_document() -> Mapping[str, Mapping[str, Sequence[str]]]:
     with as_file(files("medrov_cli").joinpath("assets", BROADER_NAMES)) as path:
-        return {name: frozenset(members) for name, members in read_toml(path).items()}
+        document: Mapping[str, Mapping[str, Sequence[str]]] = read_toml(path)
+    return document
 
 
 @cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.text_files import DocumentError, read_text
-from medrov_cli.core.settings.groups import ClassSettings
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.values import Prompt, distinct_prompts
 
 

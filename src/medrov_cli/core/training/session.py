@@ -28,7 +28,7 @@ from medrov_cli.core.settings.choices import TextStart
 from medrov_cli.core.settings.groups import COCO_BATCH, COCO_SELECTION
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
-from medrov_cli.core.text.lexicon import broader_names_of, lexicon, synonyms_of
+from medrov_cli.core.text.lexicon import lexicon, synonyms_of
 from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.data.iteration import iterate
 from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share
@@ -134,7 +134,6 @@ class TrainingSession:
                 seed=config.seed,
                 max_prompts=config.max_prompts,
                 rectangles=config.rectangles,
-                broader_names=config.broader_names,
                 balance=config.balance,
                 negatives=config.negatives,
                 augmentation=config.augmentation,
@@ -184,8 +183,7 @@ def open_session(
     MedrovError
         ``DATASET_INVALID``: too few images, or too many that cannot be read.
     """
-    broader = _broader_names(dataset) if config.broader_names else {}
-    texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset), broader)
+    texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
     table_texts = (*texts.texts, BACKGROUND_TEXT) if config.negatives.background else texts.texts
     table = embed_texts(table_texts, encoder=config.text_encoder, offline=config.offline)
     means = mean_embeddings(table, texts.rows)
@@ -222,14 +220,3 @@ def open_session(
 def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:
     """Return the synonyms of the yaml, or those of the lexicon for classes without synonyms in the yaml."""
     return {name: dataset.synonyms.get(name) or synonyms_of(name) for name in dataset.classes}
-
-
-def _broader_names(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Return the broader names of each class in the lexicon, without the names of novel classes."""
-    synonyms = _all_synonyms(dataset)
-    novel = {
-        text for row in dataset.novel for text in (dataset.classes[row], *synonyms[dataset.classes[row]])
-    }
-    return {
-        name: tuple(text for text in broader_names_of(name) if text not in novel) for name in dataset.classes
-    }

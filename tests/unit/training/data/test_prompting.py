@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from medrov_cli.core.settings.train_groups import NegativeSettings
 from medrov_cli.core.training.data.prompting import (
     ClassTexts,
-    Prompts,
-    broaden,
     draw_prompt_count,
     draw_texts,
     nearest_classes,
@@ -98,90 +96,3 @@ def test_texts_of_a_class() -> None:
     rng = np.random.default_rng(0)
     drawn = {int(draw_texts(np.array([1]), texts, rng)[0]) for _ in range(50)}
     assert drawn == {0, 2, 3}
-
-
-KINDS = ("brain tumor", "liver tumor", "liver", "spleen", "tumor", "cell")
-BROADER = {
-    "brain tumor": ("tumor", "lesion"),
-    "liver tumor": ("tumor", "lesion"),
-    "liver": ("organ",),
-    "spleen": ("organ",),
-    "tumor": ("lesion",),
-}
-TEXTS = ClassTexts.build(KINDS, {}, BROADER)
-BELOW = {
-    "tumor": {"brain tumor", "liver tumor", "tumor"},
-    "lesion": {"brain tumor", "liver tumor", "tumor"},
-    "organ": {"liver", "spleen"},
-}
-
-
-def test_broader_names_cover_the_classes_below_them_and_those_that_they_name() -> None:
-    assert TEXTS.rows == ((0,), (1,), (2,), (3,), (4,), (5,))
-    named = {TEXTS.texts[row]: {KINDS[i] for i in classes} for row, classes in TEXTS.covered.items()}
-    assert named == BELOW
-
-
-@given(
-    labels=st.lists(st.integers(0, 5), max_size=8),
-    others=st.sets(st.integers(0, 5)),
-    unsure=st.sets(st.integers(0, 5)),
-    hidden=st.sets(st.integers(0, 5), max_size=2),
-    seed=st.integers(0, 999),
-)
-def test_broader_prompts_are_true(
-    labels: list[int], others: set[int], unsure: set[int], hidden: set[int], seed: int
-) -> None:
-    labels = [label for label in labels if label not in hidden]
-    rng = np.random.default_rng(seed)
-    classes = rng.permutation(sorted({*labels, *others} - hidden)).astype(np.int64)
-    maybe = np.isin(np.arange(6), list(unsure))
-    before = Prompts(classes, classes.copy(), maybe[classes], np.array(labels, dtype=np.int64))
-    after = broaden(before, TEXTS, 0.7, maybe, np.array(sorted(hidden), dtype=np.int64), rng)
-    text_of = {int(c): TEXTS.texts[row] for c, row in zip(after.classes, after.text_rows, strict=True)}
-    ignored = dict(zip(after.classes.tolist(), after.ignored.tolist(), strict=True))
-    assert before.labels.tolist() == labels  # the input is left alone
-    shown = {KINDS[label] for label in labels}
-    for label, kept in zip(labels, after.labels.tolist(), strict=True):
-        name = text_of[kept]
-        assert KINDS[label] in BELOW.get(name, {name})
-        if kept != label:
-            assert text_of[kept] in BELOW
-    broader = [name for class_id, name in text_of.items() if name != KINDS[class_id]]
-    assert len(set(broader)) == len(broader)
-    for class_id, name in text_of.items():
-        below = BELOW[name] if name != KINDS[class_id] else {name}
-        has_boxes = class_id in after.labels
-        if name != KINDS[class_id]:
-            assert not below & {KINDS[i] for i in hidden}
-            assert ignored[class_id] or not below & {KINDS[i] for i in unsure}
-        named = [i for i in text_of if text_of[i] == name]
-        if not has_boxes and not ignored[class_id]:  # a negative is true for all that its text names
-            assert not below & shown or len(named) == 1
-    own = {KINDS[c] for c, name in text_of.items() if name == KINDS[c] and c in after.labels}
-    assert own <= shown
-
-
-def test_share_zero_changes_nothing() -> None:
-    classes = np.arange(6)
-    before = Prompts(classes, classes, np.zeros(6, np.bool_), np.array([0, 1]))
-    after = broaden(
-        before, TEXTS, 0.0, np.zeros(6, np.bool_), np.zeros(0, np.int64), np.random.default_rng(0)
-    )
-    assert all((one == other).all() for one, other in zip(before, after, strict=True))
-
-
-def test_all_boxes_below_a_broader_name_are_one_prompt() -> None:
-    classes = np.arange(6)
-    before = Prompts(classes, classes, np.zeros(6, np.bool_), np.array([0, 1, 1, 2]))
-    seen = set()
-    for seed in range(40):
-        nothing = np.zeros(6, np.bool_), np.zeros(0, np.int64)
-        after = broaden(before, TEXTS, 0.5, *nothing, np.random.default_rng(seed))
-        text_of = dict(
-            zip(after.classes.tolist(), (TEXTS.texts[row] for row in after.text_rows), strict=True)
-        )
-        seen.add(tuple(text_of[label] for label in after.labels.tolist()))
-    assert ("tumor", "tumor", "tumor", "liver") in seen
-    assert ("brain tumor", "liver tumor", "liver tumor", "organ") in seen
-    assert all(names[0] == names[1] or names[:2] == ("brain tumor", "liver tumor") for names in seen)

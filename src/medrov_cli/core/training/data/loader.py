@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch.utils.data import Dataset as TorchDataset
@@ -25,14 +25,7 @@ from medrov_cli.core.training.data.augmentation import (
     turn_and_flip,
 )
 from medrov_cli.core.training.data.batch import MAX_TILES, Batch, PromptSet, collate
-from medrov_cli.core.training.data.prompting import (
-    ClassTexts,
-    Prompts,
-    broaden,
-    draw_prompt_count,
-    draw_texts,
-    sample_prompts,
-)
+from medrov_cli.core.training.data.prompting import ClassTexts, draw_prompt_count, draw_texts, sample_prompts
 from medrov_cli.core.training.data.sampling import epoch_order, group_by_shape, sample_weights
 from medrov_cli.core.training.data.store import ImageStore
 
@@ -55,8 +48,6 @@ class LoaderSettings:
         Maximum number of prompts per sample (80 in the paper).
     rectangles
         Fraction of the steps whose input has the shape of the images, without mosaics.
-    broader_names
-        Fraction of prompts with a broader name of the class.
     balance, negatives, augmentation
         Settings of sampling, of negative prompts, and of augmentation.
     """
@@ -67,7 +58,6 @@ class LoaderSettings:
     seed: int
     max_prompts: int
     rectangles: float = 0.0
-    broader_names: float = 0.0
     balance: BalanceSettings = field(default_factory=BalanceSettings)
     negatives: NegativeSettings = field(default_factory=NegativeSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
@@ -192,7 +182,6 @@ class BatchSource(TorchDataset[Batch]):
         """Return a sample with its prompts."""
         chosen, canvas = self._canvas(index, side, rng) if shape is None else self._alone(index, shape, rng)
         taught = np.isin(canvas.labels, self._taught)
-        hidden = canvas.labels[~taught]
         canvas = Canvas(
             canvas.image_rgb, canvas.boxes_xyxy[taught], canvas.labels[taught], canvas.regions_xyxy
         )
@@ -200,11 +189,7 @@ class BatchSource(TorchDataset[Batch]):
         classes = sample_prompts(canvas.labels, self._taught, count, negatives, self._nearest, rng)
         sources = np.array([self._samples[i].source_id for i in chosen], dtype=np.int64)
         unsure = self._possible[sources].any(0) if negatives.federated else np.zeros(len(self._mirror), bool)
-        prompts = Prompts(classes, draw_texts(classes, self._texts, rng), unsure[classes], canvas.labels)
-        if self._config.broader_names:
-            prompts = broaden(prompts, self._texts, self._config.broader_names, unsure, hidden, rng)
-            canvas = replace(canvas, labels=prompts.labels)
-        return PromptSet(canvas, sources, prompts.classes, prompts.text_rows, prompts.ignored)
+        return PromptSet(canvas, sources, classes, draw_texts(classes, self._texts, rng), unsure[classes])
 
     def _canvas(self, index: int, side: int, rng: np.random.Generator) -> tuple[list[int], Canvas]:
         """Return a canvas with one image or a mosaic, and its samples."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
-from medrov_cli.core.records.boxes import BoolArray, IntArray
+from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.train_groups import NegativeSettings
 
@@ -23,7 +21,7 @@ HARD_PER_POSITIVE = 3
 """Number of hard negatives of a class: the classes with the nearest texts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClassTexts:
     """Texts of all classes, as rows of one table.
 
@@ -33,21 +31,13 @@ class ClassTexts:
         Distinct texts.
     rows
         Rows of the texts of each class: first the class name, then its synonyms.
-    broader
-        Rows of the broader names of each class, "tumor" for "brain tumor".
     """
 
     texts: tuple[str, ...]
     rows: tuple[tuple[int, ...], ...]
-    broader: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
-    def build(
-        cls,
-        classes: Sequence[str],
-        synonyms: Mapping[str, Sequence[str]],
-        broader: Mapping[str, Sequence[str]] | None = None,
-    ) -> ClassTexts:
+    def build(cls, classes: Sequence[str], synonyms: Mapping[str, Sequence[str]]) -> ClassTexts:
         """Return the texts of ``classes``; the parts of a name with slashes are synonyms."""
         row_of: dict[str, int] = {}
         rows = []
@@ -55,21 +45,7 @@ class ClassTexts:
             parts = [part.strip() for part in name.split("/")]
             texts = dict.fromkeys([*parts, *synonyms.get(name, ())])
             rows.append(tuple(row_of.setdefault(text, len(row_of)) for text in texts))
-        names = broader or {}
-        above = [
-            tuple(row_of.setdefault(text, len(row_of)) for text in names.get(name, ())) for name in classes
-        ]
-        return cls(tuple(row_of), tuple(rows), tuple(above))
-
-    @cached_property
-    def covered(self) -> dict[int, IntArray]:
-        """Return the classes of each broader name by its row: those below it, and those that it names."""
-        wanted = {row for rows in self.broader for row in rows}
-        found: dict[int, list[int]] = {row: [] for row in wanted}
-        for class_id, (own, above) in enumerate(zip(self.rows, self.broader, strict=True)):
-            for row in wanted.intersection((*own, *above)):
-                found[row].append(class_id)
-        return {row: np.asarray(classes, dtype=np.int64) for row, classes in found.items()}
+        return cls(tuple(row_of), tuple(rows))
 
 
 def nearest_classes(embeddings: Float32Array, count: int = HARD_PER_POSITIVE) -> IntArray:
@@ -137,77 +113,3 @@ def draw_texts(class_rows: IntArray, texts: ClassTexts, rng: np.random.Generator
         rows = texts.rows[class_id]
         drawn.append(rows[0] if rng.random() < 0.5 else rows[rng.integers(len(rows))])
     return np.asarray(drawn, dtype=np.int64)
-
-
-class Prompts(NamedTuple):
-    """Prompts of a sample.
-
-    Attributes
-    ----------
-    classes, text_rows
-        int64, (t,): the prompted classes, each once, and the text of each.
-    ignored
-        bool, (t,): classes that are not negatives in the sample.
-    labels
-        int64, (n,): class of each box, one of ``classes``.
-    """
-
-    classes: IntArray
-    text_rows: IntArray
-    ignored: BoolArray
-    labels: IntArray
-
-
-def broaden(
-    prompts: Prompts,
-    texts: ClassTexts,
-    share: float,
-    unsure: BoolArray,
-    hidden: IntArray,
-    rng: np.random.Generator,
-) -> Prompts:
-    """Replace the texts of some classes by broader names; classes with boxes below one become one prompt.
-
-    A broader name is drawn only if all boxes below it are known: not below a class without boxes while
-    another class below the name has some.
-
-    Parameters
-    ----------
-    prompts
-        Prompts by the own names of the classes.
-    texts
-        Texts, with broader names.
-    share
-        Fraction of the prompts.
-    unsure
-        bool, (classes,): classes that the sample may show without boxes.
-    hidden
-        Classes of boxes that the training does not use.
-    rng
-        Random generator of the sample.
-    """
-    classes, labels = prompts.classes, prompts.labels.copy()
-    rows, ignored = prompts.text_rows.copy(), prompts.ignored.copy()
-    kept = np.ones(len(classes), dtype=np.bool_)
-    column_of = {int(class_id): column for column, class_id in enumerate(classes)}
-    touched, used = set[int](), set[int]()
-    for column in np.flatnonzero(rng.random(len(classes)) < share):
-        class_id = int(classes[column])
-        above = [row for row in texts.broader[class_id] if row not in used]
-        if not above or class_id in touched:
-            continue
-        row = above[rng.integers(len(above))]
-        covered = texts.covered[row]
-        shown = set(np.intersect1d(covered, prompts.labels).tolist())
-        if (shown and class_id not in shown) or shown & touched or np.isin(hidden, covered).any():
-            continue
-        touched |= {class_id, *shown}
-        used.add(row)
-        for other in shown - {class_id}:
-            kept[column_of[other]] = False
-            labels[labels == other] = class_id
-        if shown:
-            ignored |= rows == row  # the same name of a class without boxes would be a negative
-        rows[column] = row
-        ignored[column] = unsure[covered].any()
-    return Prompts(classes[kept], rows[kept], ignored[kept], labels)
