@@ -13,6 +13,7 @@ from fake_engines import FakeEngine
 from medrov_cli.core.prediction.broader_prompts import BroaderEngine, BroaderPrompts, name_columns
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.scoring import Scoring
+from medrov_cli.core.prediction.tile_rule import ClassScale, class_scales
 from medrov_cli.core.records.detections import NO_CANDIDATE, Candidates
 from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.choices import Modality
@@ -139,3 +140,16 @@ def test_columns_have_the_embeddings_of_the_kinds(literal: bool) -> None:
     assert named.count == 3
     assert np.linalg.norm(named.embeddings, axis=1) == pytest.approx(1, abs=1e-3)
     assert isinstance(named.wrap(FakeEngine(32)), BroaderEngine)
+
+
+def test_scale_of_a_broader_name_is_the_finest_of_its_kinds() -> None:
+    entries = (
+        ClassEntry("brain tumor", mpp=2.0, object_px=30.0),
+        ClassEntry("liver tumor", mpp=1.0),
+        ClassEntry("liver", object_px=200.0),
+    )
+    weights = replace(WEIGHTS, vocabulary=entries)
+    kinds = ((), ("brain tumor", "liver tumor"), ("liver",), ())
+    found = class_scales([("liver",), ("tumor",), ("organ",), ("spoon",)], weights, kinds)
+    assert found == (ClassScale(None, 200.0), ClassScale(1.0, 30.0), ClassScale(None, 200.0), ClassScale())
+    assert class_scales([("tumor",)], weights) == (ClassScale(),)

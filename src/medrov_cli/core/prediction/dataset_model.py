@@ -202,7 +202,7 @@ class DatasetModel:
             identify(self.file, engine, classes, scoring, rectangles=self.rectangles),
             self.file.kinds,
             tiles,
-            class_scales(names, self.file.metadata),
+            class_scales(names, self.file.metadata, classes.kinds),
             open_wide if self.file.exported is None else None,
             self.rectangles,
         )

@@ -146,7 +146,7 @@ def open_parts(
     batch = choose_batch(engine, max(named.count, len(found.names)), runtime.batch)
     rectangles = bool(runtime.rectangles)
     identity = identify(file, engine, found, scoring, rectangles=rectangles)
-    scales = class_scales(found.texts, file.metadata)
+    scales = class_scales(found.texts, file.metadata, found.kinds)
     return PredictorParts(
         engine,
         found,

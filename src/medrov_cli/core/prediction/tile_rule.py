@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,9 @@ class ClassScale:
     object_px: float | None = None
 
 
-def class_scales(texts: Sequence[Sequence[str]], metadata: WeightsMetadata) -> tuple[ClassScale, ...]:
+def class_scales(
+    texts: Sequence[Sequence[str]], metadata: WeightsMetadata, kinds: Sequence[Sequence[str]] = ()
+) -> tuple[ClassScale, ...]:
     """Return the scale of each class at training; an unknown one for texts that are no class of the weights.
 
     Parameters
@@ -63,16 +65,30 @@ def class_scales(texts: Sequence[Sequence[str]], metadata: WeightsMetadata) -> t
         Of each class: its name and synonyms.
     metadata
         Metadata of the weights.
+    kinds
+        Of each class: the classes of the weights that stand for it; the finest scale and the smallest objects
+        of them count. Empty: none does.
     """
     known = {
         text.casefold(): ClassScale(entry.mpp, entry.object_px)
         for entry in metadata.vocabulary
         for text in (*entry.synonyms, entry.name)
     }
-    return tuple(
-        next((known[text.casefold()] for text in own if text.casefold() in known), ClassScale())
-        for own in texts
-    )
+    scales = []
+    for own, below in zip(texts, kinds or ((),) * len(texts), strict=True):
+        if below:
+            found = [known[name.casefold()] for name in below]
+            scales.append(
+                ClassScale(_least(one.mpp for one in found), _least(one.object_px for one in found))
+            )
+        else:
+            names = (text.casefold() for text in own)
+            scales.append(next((known[name] for name in names if name in known), ClassScale()))
+    return tuple(scales)
+
+
+def _least(values: Iterable[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
