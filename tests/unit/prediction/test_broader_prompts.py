@@ -50,6 +50,16 @@ def test_broader_names_are_the_classes_below_them_that_the_weights_know() -> Non
     assert found.texts == (("brain tumor", "brain tumor", "glioma"), ("liver tumor",), ("liver",))
 
 
+def test_plurals_are_the_class_of_their_singular() -> None:
+    assert kinds_of("Livers", "brain tumors", "teeth", "incisors", "gliomas") == [
+        ["liver"],
+        ["brain tumor"],
+        [],  # no form of "tooth" in the table, and no rule
+        ["incisor"],
+        ["brain tumor"],
+    ]
+
+
 @pytest.mark.parametrize("text", ["tooth", "liver tumor", "glioma", "spoon", "vein"])
 def test_names_of_the_weights_and_others_are_left_alone(text: str) -> None:
     assert kinds_of(text) is None  # tooth is broader than incisor, but known; no vein is known

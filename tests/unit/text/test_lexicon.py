@@ -16,6 +16,7 @@ from medrov_cli.core.text.lexicon import (
     broader_names_of,
     lexicon,
     modalities_of,
+    singular_forms,
     synonyms_of,
 )
 
@@ -105,3 +106,26 @@ def test_forms_of_a_broader_name() -> None:
     assert broader_name("Tumours") == broader_name("tumor") == "tumor"
     assert broader_name("brain tumors") == "brain tumor"
     assert broader_name("no such thing") is None
+
+
+@pytest.mark.parametrize(
+    ("plural", "singular"),
+    [
+        ("Red blood cells", "red blood cell"),
+        ("Brain metastases", "brain metastasis"),
+        ("biopsies", "biopsy"),
+        ("abscesses", "abscess"),
+        ("l1 vertebrae", "l1 vertebra"),
+        ("colon  polyps", "colon polyp"),
+        ("bacteria", "bacterium"),
+        ("mitochondria", "mitochondrion"),
+        ("thrombi", "thrombus"),
+    ],
+)
+def test_singular_forms(plural: str, singular: str) -> None:
+    assert singular in singular_forms(plural)
+
+
+@pytest.mark.parametrize("text", ["abscess", "mass", "liver", "s", "as", ""])
+def test_what_is_no_plural_has_no_singular(text: str) -> None:
+    assert singular_forms(text) == ()

@@ -1,7 +1,8 @@
 """Broader names as prompts: "tumor" is searched as the kinds of it that the weights know.
 
 A network that was trained on "brain tumor" and "liver tumor" has an embedding of "tumor", but its scores are
-worse than the highest score of the kinds (docs/results.md). Names that the weights know stay as they are.
+worse than the highest score of the kinds (docs/results.md). A plural is searched as the class of its
+singular. Names that the weights know stay as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.groups import SelectionSettings
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.embedding import embed_prompts
-from medrov_cli.core.text.lexicon import broader_name, broader_names_of
+from medrov_cli.core.text.lexicon import broader_name, broader_names_of, singular_forms
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 
 _LEAST_SCORE = 1e-6
@@ -235,9 +236,17 @@ def name_columns(
 
 
 def _kinds(texts: Sequence[str], metadata: WeightsMetadata) -> tuple[ClassEntry, ...]:
-    """Return the classes of a vocabulary below a class's broader names; the default ones if there are any."""
-    wanted = {name for name in map(broader_name, texts) if name is not None}
-    if not wanted:
-        return ()
-    below = [entry for entry in metadata.vocabulary if not wanted.isdisjoint(broader_names_of(entry.name))]
-    return tuple([entry for entry in below if entry.is_default] or below)
+    """Return the classes of a vocabulary that stand for a class that it does not contain.
+
+    They are the class of which a text is another form, such as a plural; else the default ones of those below
+    the broader names among the texts, or all of these if none is one.
+    """
+    broader = {name for name in map(broader_name, texts) if name is not None}
+    forms = broader.union(*map(singular_forms, texts))
+    own = [
+        entry
+        for entry in metadata.vocabulary
+        if not forms.isdisjoint(text.casefold() for text in (entry.name, *entry.synonyms))
+    ]
+    below = [entry for entry in metadata.vocabulary if not broader.isdisjoint(broader_names_of(entry.name))]
+    return tuple(own or [entry for entry in below if entry.is_default] or below)

@@ -16,6 +16,12 @@ LEXICON = "synonyms.toml"
 BROADER_NAMES = "broader_names.toml"
 """Name of the asset with what the classes are kinds of."""
 
+_PLURALS = (
+    *(("ies", "y"), ("ses", "sis"), ("es", ""), ("s", "")),
+    *(("ae", "a"), ("i", "us"), ("ia", "ium"), ("a", "on"), ("a", "um")),
+)
+"""Endings of plurals in the names of the field, and of their singulars."""
+
 
 @dataclass(frozen=True, slots=True)
 class LexiconEntry:
@@ -97,6 +103,16 @@ def broader_names_of(name: str) -> tuple[str, ...]:
 def broader_name(text: str) -> str | None:
     """Return the broader name of which a text is a form, "tumor" for "Tumours"; null if it is none."""
     return _broader_forms().get(_plain(text))
+
+
+def singular_forms(text: str) -> tuple[str, ...]:
+    """Return what a plural may be the plural of, "red blood cell" for "Red blood cells"; empty for others."""
+    plain = _plain(text)
+    return tuple(
+        plain.removesuffix(plural) + singular
+        for plural, singular in _PLURALS
+        if plain.endswith(plural) and len(plain) > len(plural) + 1 and not plain.endswith("ss")
+    )
 
 
 @cache
