@@ -51,9 +51,8 @@ def main() -> None:
     of_real = [_mean(of, real, "ap50") for of in sources]
     between = _interval([sources[0][name]["ap50"] - sources[1][name]["ap50"] for name in real])
     values = f"{of_real[0]:.3f} | {of_real[1]:.3f} | {of_real[0] - of_real[1]:+.3f} | {between} |"
-    print(
-        f"| mAP50, mean of the {len(real)} real sources with ten images or more (interval over sources) | {values}"
-    )
+    title = f"mAP50, mean of the {len(real)} real ones of them, interval over sources"
+    print(f"| {title} | {values}")
     for name, entry in first["comparison"]["metrics"].items():
         print(f"| {name} | " + _row(entry) + " |")
     apart = [item for item in first["comparison"]["classes"].items() if _excludes_zero(item[1])]
