@@ -60,7 +60,8 @@ def test_the_settings_of_a_detection_run_have_their_keys_in_order() -> None:
     )
     assert json.dumps(results_record(settings)) == (
         '{"weights": "medrov-n", "conf": 0.5, "raw_scores": false, "iou": 0.7, "max_det": 300, '
-        '"window": "auto", "axis": "axial", "precision": "fp32", "formats": ["csv", "jsonl", "png"], '
+        '"literal": false, "window": "auto", "axis": "axial", "precision": "fp32", '
+        '"formats": ["csv", "jsonl", "png"], '
         '"shard": "1/3", "tile": "auto", "overlap": 0.2, "mpp": null, "region": null, "search_glass": false, '
         '"shard_by": "inputs", "phi": "drop", "timings": false}'
     )
@@ -69,8 +70,8 @@ def test_the_settings_of_a_detection_run_have_their_keys_in_order() -> None:
 def test_the_settings_of_an_evaluation_have_their_keys_in_order() -> None:
     settings = EvaluateSettings(data=DatasetSettings(dataset=Path("d.yaml")), plain=True)
     assert json.dumps(results_record(settings)) == (
-        '{"conf": 0.001, "iou": 0.6, "max_det": 300, "protocol": "plain", "hit": "iou:0.5", '
-        '"bootstrap": 1000, "seed": 0, "synonyms": false, "precision": "fp32"}'
+        '{"conf": 0.001, "iou": 0.6, "max_det": 300, "literal": false, "protocol": "plain", '
+        '"hit": "iou:0.5", "bootstrap": 1000, "seed": 0, "synonyms": false, "precision": "fp32"}'
     )
 
 
