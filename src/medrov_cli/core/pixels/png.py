@@ -9,16 +9,11 @@ from __future__ import annotations
 import struct
 import zlib
 
-import numpy as np
-
-from medrov_cli.core.records.frame import UInt8Array
-
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DAMAGED_WARNING = "The PNG file has damaged chunks that the pixels do not need; they were left out."
 
 _NEEDED = frozenset({b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
-_GREY, _RGB = 0, 2
 
 
 def needed_chunks(data: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -48,40 +43,3 @@ def needed_chunks(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     parts = [chunk for kind, chunk in chunks if kind not in without]
     whole = b"".join((SIGNATURE, *parts, b"\0\0\0\0IEND", struct.pack(">I", zlib.crc32(b"IEND"))))
     return whole, (DAMAGED_WARNING,) if damaged else ()
-
-
-def decode_plain(data: bytes) -> UInt8Array | None:
-    """Return the pixels of a PNG file of 8 bits in grey or RGB, uint8, (height, width, 3).
-
-    Pillow and imagecodecs (libpng) give equal pixels; imagecodecs is faster (docs/performance.md). The result
-    is null where Pillow must decode: other forms, transparency, an animation, or a file that libpng refuses.
-
-    Parameters
-    ----------
-    data
-        What `needed_chunks` returns.
-    """
-    import cv2
-    import imagecodecs
-
-    if data[12:16] != b"IHDR" or len(data) < 33 or data[24] != 8 or data[25] not in (_GREY, _RGB):
-        return None
-    if not _chunk_kinds(data).isdisjoint({b"tRNS", b"acTL"}):
-        return None
-    try:
-        values = np.asarray(imagecodecs.png_decode(data))
-    except (RuntimeError, ValueError):
-        return None
-    if values.ndim == 2:
-        return np.asarray(cv2.cvtColor(values, cv2.COLOR_GRAY2RGB), np.uint8)
-    return values if values.shape[2] == 3 else None
-
-
-def _chunk_kinds(data: bytes) -> set[bytes]:
-    """Return the kinds of the chunks of a whole file."""
-    kinds, at = set(), len(SIGNATURE)
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        kinds.add(kind)
-        at += 12 + length
-    return kinds

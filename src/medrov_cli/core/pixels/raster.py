@@ -22,12 +22,12 @@ from medrov_cli.core.pixels.isolated_stream import open_stream
 from medrov_cli.core.pixels.isolation import decode_isolated
 from medrov_cli.core.pixels.jpeg import decode_whole
 from medrov_cli.core.pixels.pillow_images import decode_frame, image_warnings, open_image
-from medrov_cli.core.pixels.png import decode_plain, needed_chunks
+from medrov_cli.core.pixels.png import needed_chunks
 from medrov_cli.core.pixels.protocol import ImageReader
 from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
 from medrov_cli.core.pixels.webp_header import WebpHeader, read_webp_header
-from medrov_cli.core.records.frame import Frame, UInt8Array, Window
+from medrov_cli.core.records.frame import Frame, Window
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
 
@@ -77,7 +77,7 @@ def read_raster(path: str, options: ReadSettings) -> Iterator[Frame]:
             count = int(getattr(image, "n_frames", 1))
             _check_frames(count, (image.height, image.width), options.limits, file_bytes)
             for index in range(count):
-                whole = _decode_fast(kind, image.mode, data)
+                whole = decode_whole(data) if _is_plain_jpeg(kind, image.mode) else None
                 pixels = decode_frame(image, index) if whole is None else whole
                 warnings = (*notes, *image_warnings(image), *_window_warnings(options.window))
                 is_grey = image.mode in _GREY_MODES
@@ -86,11 +86,8 @@ def read_raster(path: str, options: ReadSettings) -> Iterator[Frame]:
                 )
 
 
-def _decode_fast(kind: Kind, mode: str, data: bytes) -> UInt8Array | None:
-    """Return the pixels of a common file by imagecodecs; null where Pillow must decode."""
-    if kind is Kind.JPEG and mode in ("L", "RGB"):
-        return decode_whole(data)
-    return decode_plain(data) if kind is Kind.PNG else None
+def _is_plain_jpeg(kind: Kind, mode: str) -> bool:
+    return kind is Kind.JPEG and mode in ("L", "RGB")
 
 
 def _isolated_frames(path: str, kind: Kind, data: bytes, options: ReadSettings) -> Iterator[Frame]:
