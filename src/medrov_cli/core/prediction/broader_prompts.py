@@ -7,7 +7,7 @@ singular. Names that the weights know stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,9 +62,15 @@ class BroaderPrompts:
         metadata
             Of the weights, with their vocabulary.
         """
-        known = {text.casefold() for entry in metadata.vocabulary for text in (entry.name, *entry.synonyms)}
+        rows: dict[str, list[int]] = {}
+        for row, entry in enumerate(metadata.vocabulary):
+            for text in {text.casefold() for text in (entry.name, *entry.synonyms)}:
+                rows.setdefault(text, []).append(row)
         kinds = [
-            _kinds(texts, metadata) if known.isdisjoint(map(str.casefold, texts)) else () for texts in names
+            _kinds(texts, metadata.vocabulary, rows)
+            if rows.keys().isdisjoint(map(str.casefold, texts))
+            else ()
+            for texts in names
         ]
         if not any(kinds):
             return None
@@ -235,18 +241,18 @@ def name_columns(
     return NamedColumns(embeddings, found, own, len(named), prompts, scoring)
 
 
-def _kinds(texts: Sequence[str], metadata: WeightsMetadata) -> tuple[ClassEntry, ...]:
+def _kinds(
+    texts: Sequence[str], vocabulary: Sequence[ClassEntry], rows: Mapping[str, Sequence[int]]
+) -> tuple[ClassEntry, ...]:
     """Return the classes of a vocabulary that stand for a class that it does not contain.
 
     They are the class of which a text is another form, such as a plural; else the default ones of those below
-    the broader names among the texts, or all of these if none is one.
+    the broader names among the texts, or all of these if none is one. ``rows`` has the classes of each text.
     """
     broader = {name for name in map(broader_name, texts) if name is not None}
     forms = broader.union(*map(singular_forms, texts))
-    own = [
-        entry
-        for entry in metadata.vocabulary
-        if not forms.isdisjoint(text.casefold() for text in (entry.name, *entry.synonyms))
-    ]
-    below = [entry for entry in metadata.vocabulary if not broader.isdisjoint(broader_names_of(entry.name))]
-    return tuple(own or [entry for entry in below if entry.is_default] or below)
+    own = sorted({row for form in forms for row in rows.get(form, ())})
+    if own or not broader:
+        return tuple(vocabulary[row] for row in own)
+    below = [entry for entry in vocabulary if not broader.isdisjoint(broader_names_of(entry.name))]
+    return tuple([entry for entry in below if entry.is_default] or below)
