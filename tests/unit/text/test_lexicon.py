@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from importlib.resources import as_file, files
 
 import pytest
 
-from medrov_cli.core.base.documents import read_toml
+from medrov_cli.core.base.documents import read_toml_asset
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.text.lexicon import (
     BROADER_NAMES,
@@ -84,8 +83,7 @@ def test_modalities_are_those_of_all_named_parts() -> None:
 
 def test_broader_names_keep_their_rules() -> None:
     known = {text for entry in lexicon() for text in entry.texts}
-    with as_file(files("medrov_cli").joinpath("assets", BROADER_NAMES)) as path:
-        broader = read_toml(path)
+    broader = read_toml_asset(BROADER_NAMES)
     assert len(broader) > 50
     forms = Counter(form for name, fields in broader.items() for form in (name, *fields["synonyms"]))
     assert [form for form, count in forms.items() if count > 1] == []

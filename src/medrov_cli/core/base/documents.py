@@ -98,6 +98,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path, TOML_BYTES))
 
 
+def read_toml_asset(name: str) -> dict[str, Any]:
+    """Return the table of a TOML file among the assets of the package."""
+    from importlib.resources import as_file, files
+
+    with as_file(files("medrov_cli").joinpath("assets", name)) as path:
+        return read_toml(path)
+
+
 def parse_toml(text: str) -> dict[str, Any]:
     """Return the table of a TOML text.
 

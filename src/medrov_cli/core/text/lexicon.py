@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 
-from medrov_cli.core.base.documents import read_toml
+from medrov_cli.core.base.documents import read_toml_asset
 from medrov_cli.core.settings.choices import Modality
 
 LEXICON = "synonyms.toml"
@@ -50,8 +49,7 @@ class LexiconEntry:
 @cache
 def lexicon() -> tuple[LexiconEntry, ...]:
     """Return every class of the lexicon, in the order of the file."""
-    with as_file(files("medrov_cli").joinpath("assets", LEXICON)) as path:
-        document = read_toml(path)
+    document = read_toml_asset(LEXICON)
     return tuple(
         LexiconEntry(
             name, tuple(fields["synonyms"]), tuple(Modality(value) for value in fields["modalities"])
@@ -129,9 +127,7 @@ def _broader_forms() -> Mapping[str, str]:
 
 @cache
 def _broader_document() -> Mapping[str, Mapping[str, Sequence[str]]]:
-    with as_file(files("medrov_cli").joinpath("assets", BROADER_NAMES)) as path:
-        document: Mapping[str, Mapping[str, Sequence[str]]] = read_toml(path)
-    return document
+    return read_toml_asset(BROADER_NAMES)
 
 
 @cache

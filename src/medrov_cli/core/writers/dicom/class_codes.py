@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 from typing import Any
 
 from pydicom.sr.coding import Code
 
-from medrov_cli.core.base.documents import read_toml
+from medrov_cli.core.base.documents import read_toml_asset
 from medrov_cli.core.text.lexicon import lexicon
 
 CODES = "dicom_codes.toml"
@@ -86,8 +85,7 @@ def dicom_text(text: str, length: int) -> str:
 @cache
 def _table() -> Mapping[str, Mapping[str, Any]]:
     """Return the rows by each name of the lexicon; a name of the table itself counts first."""
-    with as_file(files("medrov_cli").joinpath("assets", CODES)) as path:
-        rows = read_toml(path)
+    rows = read_toml_asset(CODES)
     synonyms = {text: rows[entry.name] for entry in lexicon() if entry.name in rows for text in entry.texts}
     return synonyms | rows
 
