@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +19,7 @@ from medrov_cli.core.benchmarking.images import repeat_to_length
 from medrov_cli.core.benchmarking.meters import EnergyMeter, wait_for
 from medrov_cli.core.benchmarking.rounds import interleave, over_rounds, ratio, rounded, spread
 from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.prediction.engine_calls import calls_of
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.prediction.prepared import stack_arrays
 from medrov_cli.core.records.detect_json import item_to_record
@@ -93,13 +96,16 @@ class TimedModel:
         self.stages(min(WARM_UP, self.images))
 
     def forward(self) -> float:
-        """Return images per second of the forward pass with its boxes and scores."""
+        """Return images per second of the forward pass with its boxes and scores.
+
+        As many threads as in ``detect`` call the engine.
+        """
         rows, batch = list(islice(cycle(self.inputs), self.images)), self.many.batch
         groups = [stack_arrays(rows[start : start + batch]) for start in range(0, self.images, batch)]
         wait_for(self.device)
         started = time.perf_counter()
-        for group in groups:
-            self.many.infer(group)
+        with ThreadPoolExecutor(calls_of(self.many.engine)) as pool:
+            deque(pool.map(self.many.infer, groups), 0)
         wait_for(self.device)
         return self.images / (time.perf_counter() - started)
 

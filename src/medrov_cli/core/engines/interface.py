@@ -68,7 +68,7 @@ class Engine(Protocol):
     is_accelerator
         Whether the device is more efficient with several images per pass.
     streams
-        Number of images that are computed in parallel.
+        Number of images that are computed in parallel; with more than one, two threads may call ``infer``.
     """
 
     name: str

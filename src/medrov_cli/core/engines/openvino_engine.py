@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 
@@ -77,7 +78,14 @@ class OpenVinoEngine:
                 threads=threads,
             )
 
-        self._model_of = lru_cache(MOST_SIZES)(compile_size)
+        models = lru_cache(MOST_SIZES)(compile_size)
+        compiling = threading.Lock()
+
+        def model_of(input_hw: tuple[int, int]) -> OpenVinoStreams:
+            with compiling:
+                return models(input_hw)
+
+        self._model_of = model_of
         if not rectangles:
             self._model_of((imgsz, imgsz))
 

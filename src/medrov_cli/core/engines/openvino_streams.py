@@ -19,6 +19,9 @@ from medrov_cli.core.records.frame import Float32Array, UInt8Array
 
 Found = TypeVar("Found")
 
+QUEUED = 1
+"""Images of a call that wait for a stream, so that it has work while the outputs of an image are read."""
+
 
 class OpenVinoStreams:
     """Model of one image, ``images``, uint8 (1, height, width, 3), with constant other inputs.
@@ -70,19 +73,26 @@ class OpenVinoStreams:
         # An output may have further names, those of its operators.
         self.output_names = [frozenset(output.get_names()) for output in compiled.outputs]
         self.streams = streams
-        self._idle = [compiled.create_infer_request() for _ in range(streams)]
+        self._compiled = compiled
+        self._idle: list[Any] = []
         self._inputs = inputs  # the requests reference its memory
         self._tensor = openvino.Tensor
-        for request in self._idle:
-            for name, array in inputs.items():
-                request.set_tensor(name, self._tensor(array, shared_memory=True))
 
     def start(self, image_rgb: UInt8Array) -> RunningImage:
-        """Start an image, uint8, (1, height, width, 3); at most ``streams`` images run at a time."""
-        request = self._idle.pop()
+        """Start an image, uint8, (1, height, width, 3): at once, or when one of the streams is free."""
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._new_request()
         request.set_tensor("images", self._tensor(image_rgb, shared_memory=True))
         request.start_async()
         return RunningImage(request, self._idle)
+
+    def _new_request(self) -> Any:
+        request = self._compiled.create_infer_request()
+        for name, array in self._inputs.items():
+            request.set_tensor(name, self._tensor(array, shared_memory=True))
+        return request
 
     def run(
         self,
@@ -145,11 +155,11 @@ def run_streams(
 
     try:
         for image in images_rgb:
-            finished = [oldest()] if len(running) == streams else []
             rows, columns = image.shape[:2]
             model = model_of((rows, columns))
             running.append((model.start(np.ascontiguousarray(image)[None]), (rows, columns)))
-            yield from finished
+            if len(running) == streams + QUEUED:
+                yield oldest()
         while running:
             yield oldest()
     finally:

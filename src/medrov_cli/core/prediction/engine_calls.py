@@ -14,6 +14,17 @@ from medrov_cli.core.prediction.prepared import PreparedImage, prepare_image
 from medrov_cli.core.records.detections import AnyCandidates, Candidates
 from medrov_cli.core.records.frame import Frame, UInt8Array
 
+CALLS_OF_STREAMS = 2
+"""Threads that call an engine with several streams: the first images of a batch start while the last ones of
+the batch before are computed."""
+
+
+def calls_of(engine: Engine) -> int:
+    """Return the number of threads that may call an engine at a time."""
+    if isinstance(engine, SelectingEngine):
+        return engine.parallel_calls
+    return CALLS_OF_STREAMS if engine.streams > 1 else 1
+
 
 class EngineCalls:
     """The engine of an open predictor, which at most ``parallel`` threads call at a time.
@@ -28,7 +39,7 @@ class EngineCalls:
 
     def __init__(self, parts: PredictorParts) -> None:
         self.parts, self.engine = parts, parts.engine
-        self.parallel = self.engine.parallel_calls if isinstance(self.engine, SelectingEngine) else 1
+        self.parallel = calls_of(self.engine)
         self._rule = SelectionRule(parts.scoring.thresholds, parts.selection.iou)
         self._floor = parts.scoring.floor
         self._free = threading.Semaphore(self.parallel)

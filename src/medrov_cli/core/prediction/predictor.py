@@ -50,7 +50,7 @@ class Predictor:
     """Detector of a list of classes in images.
 
     ``predict`` may be called from several threads: images are prepared in parallel, and the engine is
-    called under a lock. ``close`` and each iterator of ``stream`` must be used by one thread.
+    called by as many as it allows. ``close`` and each iterator of ``stream`` must be used by one thread.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ class Predictor:
         return self._opened.prepare(frame, keep_pixels=keep_pixels, on_host=True)
 
     def infer(self, inputs_rgb: UInt8Array) -> Sequence[AnyCandidates]:
-        """Return the candidates of each input, uint8, (height, width, 3): the second step, under a lock."""
+        """Return the candidates of each input, uint8, (height, width, 3): the second step."""
         return self._opened.select(inputs_rgb)
 
     def infer_all_classes(self, inputs_rgb: UInt8Array) -> list[Candidates]:

@@ -7,6 +7,8 @@ composition of batches is reproducible.
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -47,6 +49,21 @@ def _refuse_tiles(item: TiledFrame) -> Detections:
     raise ValueError(f"{item.frame.path}: this procedure searches no tiles")
 
 
+class BatchClock:
+    """Time of batches in several threads; the time that two batches share counts once."""
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+        self._lock = threading.Lock()
+
+    def seconds(self, started: float) -> float:
+        """Return the seconds of a batch that ends now, from its start or the end of the batch before."""
+        with self._lock:
+            ended = time.perf_counter()
+            since, self._last = max(started, self._last), ended
+            return ended - since
+
+
 @dataclass(frozen=True, slots=True)
 class Stages(Generic[Prepared, Found]):
     """The steps of an image.
@@ -71,13 +88,16 @@ class Stages(Generic[Prepared, Found]):
     search: Callable[[TiledFrame], Detections] = _refuse_tiles
     parallel_calls: int = 1
 
-    def run_batch(self, images: Sequence[Prepared]) -> tuple[Sequence[Found], float]:
+    def run_batch(
+        self, images: Sequence[Prepared], clock: BatchClock | None = None
+    ) -> tuple[Sequence[Found], float]:
         """Return the output of each image, and the milliseconds per image."""
         if not images:
             return (), 0.0
         started = time.perf_counter()
         found = self.infer(images)
-        return found, round((time.perf_counter() - started) * 1000 / len(images), 1)
+        seconds = (clock or BatchClock()).seconds(started)
+        return found, round(seconds * 1000 / len(images), 1)
 
     def read(self, source: ImageSource) -> Iterator[Prepared | TiledFrame | Failure]:
         """Yield the prepared frames of a source, and the input error at its end."""
@@ -182,6 +202,7 @@ def run_stream(
     """
     ahead: deque[tuple[Sequence[Prepared | Failure], _Result[Found]]] = deque()
     calls = stages.parallel_calls
+    clock = BatchClock()
     with (
         OrderedReader(map(to_source, images), stages.read, threads) as reader,
         ThreadPoolExecutor(calls, "medrov-engine") as engine,
@@ -197,7 +218,7 @@ def run_stream(
                     return
                 continue
             readable = [item for item in group if not isinstance(item, Failure)]
-            ahead.append((group, engine.submit(stages.run_batch, readable)))
+            ahead.append((group, engine.submit(stages.run_batch, readable, clock)))
             if len(ahead) > calls:
                 yield from stages.finish_group(*ahead.popleft(), on_failure)
         while ahead:
