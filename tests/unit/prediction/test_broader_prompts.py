@@ -60,6 +60,23 @@ def test_plurals_are_the_class_of_their_singular() -> None:
     ]
 
 
+def test_other_spellings_are_the_class_of_the_weights() -> None:
+    assert kinds_of("Brain tumour", "liver_tumours", "brain-tumor", "livre") == [
+        ["brain tumor"],
+        ["liver tumor"],
+        ["brain tumor"],
+        [],
+    ]
+
+
+def test_the_singular_of_a_plural_name_is_its_class() -> None:
+    entries = (ClassEntry("platelets"), ClassEntry("hard exudates"), ClassEntry("nuclei"))
+    names = [("platelet",), ("hard exudate",), ("nucleus",)]
+    found = BroaderPrompts.find(names, replace(WEIGHTS, vocabulary=entries))
+    assert found is not None
+    assert [[entry.name for entry in kinds] for kinds in found.kinds] == [[entry.name] for entry in entries]
+
+
 @pytest.mark.parametrize("text", ["tooth", "liver tumor", "glioma", "spoon", "vein"])
 def test_names_of_the_weights_and_others_are_left_alone(text: str) -> None:
     assert kinds_of(text) is None  # tooth is broader than incisor, but known; no vein is known

@@ -1,8 +1,8 @@
 """Broader names as prompts: "tumor" is searched as the kinds of it that the weights know.
 
 A network that was trained on "brain tumor" and "liver tumor" has an embedding of "tumor", but its scores are
-worse than the highest score of the kinds (docs/results.md). A plural is searched as the class of its
-singular. Names that the weights know stay as they are.
+worse than the highest score of the kinds (docs/results.md). Another form of a known name, a plural or a
+British spelling, is searched as its class. Names that the weights know stay as they are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.groups import SelectionSettings
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.embedding import embed_prompts
-from medrov_cli.core.text.lexicon import broader_name, broader_names_of, singular_forms
+from medrov_cli.core.text.lexicon import broader_name, broader_names_of
+from medrov_cli.core.text.name_forms import name_keys, plain_spelling
 from medrov_cli.core.weights.metadata import ClassEntry, WeightsMetadata
 
 _LEAST_SCORE = 1e-6
@@ -64,12 +65,11 @@ class BroaderPrompts:
         """
         rows: dict[str, list[int]] = {}
         for row, entry in enumerate(metadata.vocabulary):
-            for text in {text.casefold() for text in (entry.name, *entry.synonyms)}:
-                rows.setdefault(text, []).append(row)
+            for key in {key for text in (entry.name, *entry.synonyms) for key in name_keys(text)}:
+                rows.setdefault(key, []).append(row)
+        known = {text.casefold() for entry in metadata.vocabulary for text in (entry.name, *entry.synonyms)}
         kinds = [
-            _kinds(texts, metadata.vocabulary, rows)
-            if rows.keys().isdisjoint(map(str.casefold, texts))
-            else ()
+            _kinds(texts, metadata.vocabulary, rows) if known.isdisjoint(map(str.casefold, texts)) else ()
             for texts in names
         ]
         if not any(kinds):
@@ -246,12 +246,13 @@ def _kinds(
 ) -> tuple[ClassEntry, ...]:
     """Return the classes of a vocabulary that stand for a class that it does not contain.
 
-    They are the class of which a text is another form, such as a plural; else the default ones of those below
-    the broader names among the texts, or all of these if none is one. ``rows`` has the classes of each text.
+    They are the class of which a text is another form, a plural or a British spelling; else the default ones
+    of those below the broader names among the texts, or all of these if none is one. ``rows`` has the classes
+    of each spelling key.
     """
     broader = {name for name in map(broader_name, texts) if name is not None}
-    forms = broader.union(*map(singular_forms, texts))
-    own = sorted({row for form in forms for row in rows.get(form, ())})
+    keys = set(map(plain_spelling, broader)).union(*map(name_keys, texts))
+    own = sorted({row for key in keys for row in rows.get(key, ())})
     if own or not broader:
         return tuple(vocabulary[row] for row in own)
     below = [entry for entry in vocabulary if not broader.isdisjoint(broader_names_of(entry.name))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,11 @@ from medrov_cli.core.prediction.classes import list_names
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.groups import DEFAULT_CONF
+from medrov_cli.core.text.name_forms import close_name
 from medrov_cli.core.weights.metadata import WeightsMetadata
+
+MOST_CLOSE = 20
+"""Largest number of unknown names for which a known one is looked up that a mistyped name may mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +94,7 @@ class Scoring:
                 one.threshold if own else DEFAULT_CONF for one, own in zip(maps, own_names, strict=True)
             ]
             warnings = _without_operating_point(
-                [t[0] for t, own in zip(names, own_names, strict=True) if not own]
+                [t[0] for t, own in zip(names, own_names, strict=True) if not own], known
             )
         elif raw_scores:
             thresholds = [conf] * len(maps)
@@ -109,7 +113,11 @@ class Scoring:
         return values
 
 
-def _without_operating_point(names: Sequence[str]) -> tuple[str, ...]:
+def _without_operating_point(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
     if not names:
         return ()
-    return (f"no operating point; shown from a raw score of {DEFAULT_CONF}: {list_names(names)}",)
+    said = [f"no operating point; shown from a raw score of {DEFAULT_CONF}: {list_names(names)}"]
+    if len(names) <= MOST_CLOSE:
+        close = [(name, close_name(name, known)) for name in names]
+        said += [f"{name!r} is not known: is it {meant!r}?" for name, meant in close if meant is not None]
+    return tuple(said)

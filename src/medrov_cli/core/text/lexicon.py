@@ -8,18 +8,13 @@ from functools import cache
 
 from medrov_cli.core.base.documents import read_toml_asset
 from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.text.name_forms import name_keys, plain_name, plain_spelling
 
 LEXICON = "synonyms.toml"
 """Name of the asset."""
 
 BROADER_NAMES = "broader_names.toml"
 """Name of the asset with what the classes are kinds of."""
-
-_PLURALS = (
-    *(("ies", "y"), ("ses", "sis"), ("es", ""), ("s", "")),
-    *(("ae", "a"), ("i", "us"), ("ia", "ium"), ("a", "on"), ("a", "um")),
-)
-"""Endings of plurals in the names of the field, and of their singulars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ def synonyms_of(name: str) -> tuple[str, ...]:
     name
         A name or a synonym of the lexicon, in upper or lower case; ``a/b`` are two names.
     """
-    parts = [_plain(part) for part in name.split("/")]
+    parts = [plain_name(part) for part in name.split("/")]
     found = (text for part in parts if part in _index() for text in _index()[part].texts)
     return tuple(dict.fromkeys(text for text in found if text not in parts))
 
@@ -79,7 +74,7 @@ def modalities_of(name: str) -> tuple[Modality, ...]:
     name
         As for `synonyms_of`.
     """
-    parts = [_plain(part) for part in name.split("/")]
+    parts = [plain_name(part) for part in name.split("/")]
     shown = {modality for part in parts if part in _index() for modality in _index()[part].modalities}
     return tuple(modality for modality in Modality if modality in shown)
 
@@ -92,7 +87,7 @@ def broader_names_of(name: str) -> tuple[str, ...]:
     name
         As for `synonyms_of`.
     """
-    parts = [_plain(part) for part in name.split("/")]
+    parts = [plain_name(part) for part in name.split("/")]
     own = {text for part in parts for text in (part, *(_index()[part].texts if part in _index() else ()))}
     found = (broader for broader, members in _broader().items() if not own.isdisjoint(members))
     return tuple(broader for broader in found if broader not in own)
@@ -100,17 +95,7 @@ def broader_names_of(name: str) -> tuple[str, ...]:
 
 def broader_name(text: str) -> str | None:
     """Return the broader name of which a text is a form, "tumor" for "Tumours"; null if it is none."""
-    return _broader_forms().get(_plain(text))
-
-
-def singular_forms(text: str) -> tuple[str, ...]:
-    """Return what a plural may be the plural of, "red blood cell" for "Red blood cells"; empty for others."""
-    plain = _plain(text)
-    return tuple(
-        plain.removesuffix(plural) + singular
-        for plural, singular in _PLURALS
-        if plain.endswith(plural) and len(plain) > len(plural) + 1 and not plain.endswith("ss")
-    )
+    return next((_broader_forms()[key] for key in name_keys(text) if key in _broader_forms()), None)
 
 
 @cache
@@ -121,7 +106,9 @@ def _broader() -> Mapping[str, frozenset[str]]:
 @cache
 def _broader_forms() -> Mapping[str, str]:
     return {
-        form: name for name, fields in _broader_document().items() for form in (name, *fields["synonyms"])
+        plain_spelling(form): name
+        for name, fields in _broader_document().items()
+        for form in (name, *fields["synonyms"])
     }
 
 
@@ -133,7 +120,3 @@ def _broader_document() -> Mapping[str, Mapping[str, Sequence[str]]]:
 @cache
 def _index() -> Mapping[str, LexiconEntry]:
     return {text: entry for entry in lexicon() for text in entry.texts}
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
