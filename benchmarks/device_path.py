@@ -33,19 +33,20 @@ from medrov_cli.core.settings.groups import RuntimeSettings
 _Network = Callable[[UInt8Array], Sequence[AnyCandidates]]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the script."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="Folder of images.")
+    parser.add_argument("--weights", default="medrov-n")
     parser.add_argument("--imgsz", type=int, default=320)
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     runtime = RuntimeSettings("cpu", EngineName.TORCH, imgsz=options.imgsz)
-    with Predictor.open(runtime=runtime) as predictor:
+    with Predictor.open(options.weights, runtime=runtime) as predictor:
         groups = batches(predictor, options)
         paths: list[_Network] = [predictor.infer, predictor.infer_all_classes]
         counts = [detections(predictor, network, groups) for network in paths]
