@@ -12,16 +12,7 @@ import re
 import warnings
 
 _LIBRARIES = ("pydicom", "pylibjpeg", "tifffile", "imagecodecs", "PIL", "nibabel", "highdicom")
-_LOGGERS = (
-    "pydicom",
-    "pylibjpeg",
-    "tifffile",
-    "imagecodecs",
-    "PIL",
-    "nibabel",
-    "nibabel.global",
-    "highdicom",
-)
+_LOGGERS = tuple(map(logging.getLogger, (*_LIBRARIES, "nibabel.global")))
 _SILENT = logging.CRITICAL + 1
 
 
@@ -38,8 +29,7 @@ def silence_python() -> None:
 
     It may be called repeatedly and from several threads: it adds the same filters once.
     """
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
+    for logger in _LOGGERS:
         if logger.level != _SILENT:  # each change of a level empties the caches of all loggers
             logger.setLevel(_SILENT)
     if warnings.filters[: len(_FILTERS)] != _FILTERS:

@@ -39,7 +39,10 @@ class EngineCalls:
 
     def __init__(self, parts: PredictorParts) -> None:
         self.parts, self.engine = parts, parts.engine
-        self.parallel = calls_of(self.engine)
+        engine = parts.engine
+        self.parallel = calls_of(engine)
+        # Found once: the check of a protocol is slow.
+        self._place = engine.place if isinstance(engine, SelectingEngine) and engine.is_accelerator else None
         self._rule = SelectionRule(parts.scoring.thresholds, parts.selection.iou)
         self._floor = parts.scoring.floor
         self._free = threading.Semaphore(self.parallel)
@@ -48,16 +51,13 @@ class EngineCalls:
 
     def prepare(self, frame: Frame, *, keep_pixels: bool, on_host: bool = False) -> PreparedImage:
         """Return the input of the network for a frame, scaled on the device if the engine is on a GPU."""
-        place = None
-        if isinstance(self.engine, SelectingEngine) and self.engine.is_accelerator and not on_host:
-            place = self.engine.place
         return prepare_image(
             frame,
             self.engine.imgsz,
             self.parts.scoring.warnings,
             keep_pixels=keep_pixels,
             rectangle=self.parts.rectangles,
-            place=place,
+            place=None if on_host else self._place,
         )
 
     def select(self, inputs_rgb: UInt8Array) -> Sequence[AnyCandidates]:

@@ -238,8 +238,8 @@ class Predictor:
         frame, kind, columns = self._kind_rule.apply(image.frame, image.letterbox, candidates.pooled)
         box, scoring = image.letterbox, self.scoring
         found = per_class(candidates, box, scoring, columns, learned, iou=limits.iou, max_det=limits.max_det)
-        found = replace(found, classes=self.classes.names, frame=frame, kind=kind)
-        return replace(found, model=self.identity, elapsed_ms=elapsed_ms)
+        names, identity = self.classes.names, self.identity
+        return replace(found, classes=names, frame=frame, kind=kind, model=identity, elapsed_ms=elapsed_ms)
 
     def close(self) -> None:
         """End all streams and release the engine; the predictor cannot be used afterwards."""
