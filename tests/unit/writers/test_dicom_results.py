@@ -28,9 +28,10 @@ from dicom_results import (
     write_results,
 )
 from image_files import write_dicom
+from medrov_cli.core.base.documents import read_toml_asset
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.settings.choices import Phi
-from medrov_cli.core.text.lexicon import lexicon
+from medrov_cli.core.text.lexicon import BROADER_NAMES, lexicon
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
 from medrov_cli.core.writers.dicom.box_segmentation import MULTI_FRAME, SAME_PLANES
 from medrov_cli.core.writers.dicom.class_codes import CODES, code_of_class
@@ -448,7 +449,9 @@ def test_names_are_unicode_and_invalid_values_are_left_out(tmp_path: Path) -> No
 
 def test_every_class_of_the_lexicon_has_a_row_and_every_code_is_in_a_dictionary() -> None:
     rows = tomllib.loads(files("medrov_cli").joinpath("assets", CODES).read_text(encoding="utf-8"))
-    assert list(rows) == [entry.name for entry in lexicon()]
+    names = [entry.name for entry in lexicon()]
+    texts = {text for entry in lexicon() for text in entry.texts}
+    assert list(rows) == names + [name for name in read_toml_asset(BROADER_NAMES) if name not in texts]
     known = {
         (scheme, value): {meaning.split(" (")[0].casefold() for meaning in meanings}
         for scheme, values in meanings_by_code().items()
@@ -478,6 +481,11 @@ def meanings_by_code() -> dict[str, dict[str, set[str]]]:
 
 def test_synonyms_share_the_codes_of_their_class() -> None:
     assert code_of_class("  Pulmonary   NODULE ").finding == code_of_class("lung nodule").finding
+    for form in ("Lung_Nodules", "lung-nodule"):
+        assert code_of_class(form).finding == code_of_class("lung nodule").finding
+        assert code_of_class(form).name.meaning == form
+    assert code_of_class("neoplasms").finding == code_of_class("Tumour").finding == codes.SCT.Neoplasm
+    assert code_of_class("organs").category.meaning == "Anatomical Structure"
     assert code_of_class("unheard of").finding.scheme_designator == "99MEDROV"
     assert code_of_class("unheard of") == code_of_class("unheard of")
     assert code_of_class("unheard of").finding.value != code_of_class("unheard of 2").finding.value

@@ -12,7 +12,8 @@ from typing import Any
 from pydicom.sr.coding import Code
 
 from medrov_cli.core.base.documents import read_toml_asset
-from medrov_cli.core.text.lexicon import lexicon
+from medrov_cli.core.text.lexicon import broader_name, lexicon
+from medrov_cli.core.text.name_forms import name_keys, plain_name
 
 CODES = "dicom_codes.toml"
 """Name of the asset."""
@@ -56,9 +57,10 @@ class ClassCode:
 
 
 def code_of_class(name: str) -> ClassCode:
-    """Return the codes of a class name or of a synonym in the lexicon; others have private ones."""
+    """Return the codes of a class of the lexicon or a broader name, in any form; others have private ones."""
     private = private_code(name)
-    row = _table().get(_plain(name), {})
+    keys = (plain_name(name), *name_keys(name), *filter(None, (broader_name(name),)))
+    row: Mapping[str, Any] = next((_table()[key] for key in keys if key in _table()), {})
     kind = _CATEGORIES[row.get("kind", "abnormality")]
     site = row.get("site")
     return ClassCode(
@@ -72,7 +74,7 @@ def code_of_class(name: str) -> ClassCode:
 
 def private_code(name: str) -> Code:
     """Return the code of a text in the private scheme: equal texts have equal codes."""
-    digest = hashlib.sha256(_plain(name).encode(errors="surrogateescape")).hexdigest()
+    digest = hashlib.sha256(plain_name(name).encode(errors="surrogateescape")).hexdigest()
     return Code(digest[:12].upper(), PRIVATE_SCHEME, dicom_text(name, _MEANING_LENGTH))
 
 
@@ -84,16 +86,13 @@ def dicom_text(text: str, length: int) -> str:
 
 @cache
 def _table() -> Mapping[str, Mapping[str, Any]]:
-    """Return the rows by each name of the lexicon; a name of the table itself counts first."""
+    """Return the rows by each name of the lexicon and its spelling keys; a name of the table counts first."""
     rows = read_toml_asset(CODES)
     synonyms = {text: rows[entry.name] for entry in lexicon() if entry.name in rows for text in entry.texts}
-    return synonyms | rows
+    names = synonyms | rows
+    return {key: row for text, row in names.items() for key in name_keys(text)} | names
 
 
 def _parse(text: str) -> Code:
     scheme, value, meaning = text.split(" ", 2)
     return Code(value, scheme, meaning)
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.lower().split())
