@@ -81,6 +81,12 @@ def test_every_field_survives(tmp_path: Path) -> None:
     assert container.read_metadata(tmp_path / "a.safetensors") == full
 
 
+def test_texts_of_the_vocabulary_have_their_classes() -> None:
+    liver, organ = ClassEntry("Liver", ("hepar", "organ")), ClassEntry("organ", ("Organ", "organs"))
+    found = dataclasses.replace(metadata(), vocabulary=(liver, organ)).entries_by_text()
+    assert found == {"liver": [liver], "hepar": [liver], "organ": [organ, liver], "organs": [organ]}
+
+
 def test_equal_content_gives_equal_bytes(path: Path, tmp_path: Path) -> None:
     backwards = dict(reversed(tensors().items()))
     container.save(tmp_path / "again.safetensors", backwards, metadata())

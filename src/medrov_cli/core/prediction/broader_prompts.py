@@ -63,14 +63,17 @@ class BroaderPrompts:
         metadata
             Of the weights, with their vocabulary.
         """
-        rows: dict[str, list[int]] = {}
-        for row, entry in enumerate(metadata.vocabulary):
-            for key in {key for text in (entry.name, *entry.synonyms) for key in name_keys(text)}:
-                rows.setdefault(key, []).append(row)
-        known = {text.casefold() for entry in metadata.vocabulary for text in (entry.name, *entry.synonyms)}
+        known = metadata.entries_by_text()
+        is_known = [not known.keys().isdisjoint(map(str.casefold, texts)) for texts in names]
+        if all(is_known):
+            return None
+        by_key: dict[str, set[str]] = {}
+        for text, entries in known.items():
+            for key in name_keys(text):
+                by_key.setdefault(key, set()).update(entry.name for entry in entries)
         kinds = [
-            _kinds(texts, metadata.vocabulary, rows) if known.isdisjoint(map(str.casefold, texts)) else ()
-            for texts in names
+            () if is_own else _kinds(texts, metadata.vocabulary, by_key)
+            for is_own, texts in zip(is_known, names, strict=True)
         ]
         if not any(kinds):
             return None
@@ -242,18 +245,18 @@ def name_columns(
 
 
 def _kinds(
-    texts: Sequence[str], vocabulary: Sequence[ClassEntry], rows: Mapping[str, Sequence[int]]
+    texts: Sequence[str], vocabulary: Sequence[ClassEntry], by_key: Mapping[str, set[str]]
 ) -> tuple[ClassEntry, ...]:
     """Return the classes of a vocabulary that stand for a class that it does not contain.
 
     They are the class of which a text is another form, a plural or a British spelling; else the default ones
-    of those below the broader names among the texts, or all of these if none is one. ``rows`` has the classes
-    of each spelling key.
+    of those below the broader names among the texts, or all of these if none is one. ``by_key`` has the names
+    of the classes of each spelling key.
     """
     broader = {name for name in map(broader_name, texts) if name is not None}
     keys = set(map(plain_spelling, broader)).union(*map(name_keys, texts))
-    own = sorted({row for key in keys for row in rows.get(key, ())})
+    own = set[str]().union(*(by_key.get(key, ()) for key in keys))
     if own or not broader:
-        return tuple(vocabulary[row] for row in own)
+        return tuple(entry for entry in vocabulary if entry.name in own)
     below = [entry for entry in vocabulary if not broader.isdisjoint(broader_names_of(entry.name))]
     return tuple([entry for entry in below if entry.is_default] or below)

@@ -89,11 +89,11 @@ class ClassList:
         from medrov_cli.core.text.embedding import embed_prompts
 
         encoder = encoder or metadata.text_encoder.spec
-        seen = _modalities_by_text(metadata)
+        known = metadata.entries_by_text()
         return cls(
             names=tuple(prompt.name for prompt in prompts),
             synonyms=tuple(prompt.synonyms for prompt in prompts),
-            modalities=tuple(_modalities(prompt, seen) for prompt in prompts),
+            modalities=tuple(_modalities(prompt, known) for prompt in prompts),
             embeddings=embed_prompts(prompts, encoder=encoder, offline=offline),
             asked=True,
             text_encoder=encoder,
@@ -223,18 +223,10 @@ def without_vocabulary(what_comes: str) -> MedrovError:
     )
 
 
-def _modalities_by_text(metadata: WeightsMetadata) -> dict[str, set[Modality]]:
-    """Return the modalities of each text of the vocabulary, by text in lower case."""
-    seen: dict[str, set[Modality]] = {}
-    for entry in metadata.vocabulary:
-        for text in (entry.name, *entry.synonyms):
-            seen.setdefault(text.casefold(), set()).update(entry.modalities)
-    return seen
-
-
-def _modalities(prompt: Prompt, seen: Mapping[str, set[Modality]]) -> frozenset[Modality]:
+def _modalities(prompt: Prompt, known: Mapping[str, Sequence[ClassEntry]]) -> frozenset[Modality]:
     """Return the modalities of a class in the vocabulary of the weights and in the lexicon."""
     from medrov_cli.core.text.lexicon import modalities_of
 
-    own = (seen.get(text.casefold(), ()) for text in (prompt.name, *prompt.synonyms))
+    texts = (text.casefold() for text in (prompt.name, *prompt.synonyms))
+    own = (entry.modalities for text in texts for entry in known.get(text, ()))
     return frozenset(modalities_of(prompt.name)).union(*own)

@@ -80,11 +80,7 @@ class Scoring:
         calibration = metadata.calibration
         if calibration is None:
             return cls(np.full(len(names), DEFAULT_CONF if conf is None else conf))
-        known = {
-            text.casefold(): entry.name
-            for entry in metadata.vocabulary
-            for text in (*entry.synonyms, entry.name)
-        }
+        known = {text: entries[0].name for text, entries in metadata.entries_by_text().items()}
         known |= {own.name.casefold(): own.name for own in calibration.classes}
         own_names = [[known[t.casefold()] for t in texts if t.casefold() in known] for texts in names]
         maps = tuple(calibration.for_name(own) for own in own_names)

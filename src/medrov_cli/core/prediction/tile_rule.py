@@ -70,9 +70,8 @@ def class_scales(
         of them count. Empty: none does.
     """
     known = {
-        text.casefold(): ClassScale(entry.mpp, entry.object_px)
-        for entry in metadata.vocabulary
-        for text in (*entry.synonyms, entry.name)
+        text: ClassScale(entries[0].mpp, entries[0].object_px)
+        for text, entries in metadata.entries_by_text().items()
     }
     scales = []
     for own, below in zip(texts, kinds or ((),) * len(texts), strict=True):

@@ -153,6 +153,16 @@ class WeightsMetadata:
     kinds: KindsInfo | None = None
     rectangles: Annotated[bool, Rule(may_be_absent=True)] = False
 
+    def entries_by_text(self) -> dict[str, list[ClassEntry]]:
+        """Return the classes of each name and synonym, by text in lower case; the first is that of the name."""
+        found: dict[str, list[ClassEntry]] = {}
+        for entry in self.vocabulary:
+            name = entry.name.casefold()
+            for text in dict.fromkeys((name, *map(str.casefold, entry.synonyms))):
+                own = found.setdefault(text, [])
+                own.insert(0 if text == name else len(own), entry)
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, schema ``medrov.weights/1``."""
         return {"schema": SCHEMA, **dataclasses.asdict(self)}
