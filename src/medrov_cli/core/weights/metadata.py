@@ -154,7 +154,7 @@ class WeightsMetadata:
     rectangles: Annotated[bool, Rule(may_be_absent=True)] = False
 
     def entries_by_text(self) -> dict[str, list[ClassEntry]]:
-        """Return the classes of each name and synonym, by text in lower case; the first is that of the name."""
+        """Return the classes of each name and synonym, in lower case; the first is that of the name."""
         found: dict[str, list[ClassEntry]] = {}
         for entry in self.vocabulary:
             name = entry.name.casefold()
