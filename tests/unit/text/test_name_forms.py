@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from medrov_cli.core.text.name_forms import close_name, name_keys, plain_spelling, singular_forms
 
-KNOWN = ("polyp", "colon polyp", "pneumothorax", "left lung", "right lung")
+KNOWN = ("polyp", "colon polyp", "pneumothorax", "left lung", "right lung", "l5 vertebra")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ KNOWN = ("polyp", "colon polyp", "pneumothorax", "left lung", "right lung")
         ("grey matter", "gray matter"),
         ("optic disk", "optic disc"),
         ("tumours", "tumors"),
+        ("CD3+ cell", "CD3 positive cell"),
+        ("HER2-", "her2 negative"),
     ],
 )
 def test_spellings_of_one_name_share_a_key(one: str, other: str) -> None:
@@ -48,10 +50,11 @@ def test_other_names_have_other_keys(one: str, other: str) -> None:
     assert set(name_keys(one)).isdisjoint(name_keys(other))
 
 
-@given(st.text(max_size=30))
-def test_a_key_is_its_own_key(text: str) -> None:
+@given(st.text(max_size=30) | st.text("aeoutrbs'-_+ \u210c\u0130", max_size=12))
+def test_a_key_has_plain_words_and_no_case(text: str) -> None:
     key = plain_spelling(text)
-    assert plain_spelling(key) == key == " ".join(key.split())
+    assert key == " ".join(key.split()) == key.casefold()
+    assert plain_spelling(text.upper()) == plain_spelling(text.upper().lower())
     assert name_keys(text)[0] == key
 
 
@@ -85,6 +88,8 @@ def test_what_is_no_plural_has_no_singular(text: str) -> None:
         ("Pneumothrax", "pneumothorax"),
         ("left  lng", "left lung"),
         ("nodule", None),
+        ("l6 vertebra", None),
+        ("l5 vertbra", "l5 vertebra"),
         ("", None),
     ],
 )

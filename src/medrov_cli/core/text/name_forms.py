@@ -13,20 +13,29 @@ _PLURALS = (
 )
 """Endings of plurals in the names of the field, and of their singulars."""
 
-_SPELLINGS = (
-    *((r"ae|oe", "e"), (r"our(s?)\b", r"or\1"), (r"([bt])re(s?)\b", r"\1er\2")),
-    *(
+_SPELLINGS = tuple(
+    (re.compile(pattern), spelling)
+    for pattern, spelling in (
+        (r"[ao]+e", "e"),
+        (r"ou?r(s?)\b", r"or\1"),
+        (r"([bt])re(s?)\b", r"\1er\2"),
         (r"leuc", "leuk"),
         (r"sulph", "sulf"),
         (r"isation", "ization"),
         (r"\bgrey", "gray"),
         (r"\bdisk", "disc"),
-    ),
+    )
 )
 """Patterns of British (and other) spellings, and the spelling that stands for both."""
 
 _MARKS = re.compile(r"['\u2019]s?\b")
-_SEPARATORS = re.compile(r"[\W_]+")
+_POSITIVE, _NEGATIVE = re.compile(r"\+"), re.compile(r"(?<=\w)[-\u2212](?=\s|$)")
+"""Signs after a word, as in "CD3+" and "CD3- cell"."""
+
+_SEPARATORS = re.compile(r"(?:[^\w<>=\u2264\u2265%]|_)+")
+"""What may stand between words; signs that change the meaning of a number stay."""
+
+_NUMBERS = re.compile(r"\d+")
 
 CLOSE = 0.85
 """Lowest similarity of a name that a mistyped one may mean (`difflib.SequenceMatcher`)."""
@@ -42,11 +51,12 @@ def plain_spelling(text: str) -> str:
 
     It is a key, not a name: words that it changes wrongly, it changes always in the same way.
     """
-    letters = unicodedata.normalize("NFKD", text.casefold())
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    plain = _SEPARATORS.sub(" ", _MARKS.sub("", bare)).strip()
+    signed = _NEGATIVE.sub(" negative ", _POSITIVE.sub(" positive ", _MARKS.sub("", bare)))
+    plain = _SEPARATORS.sub(" ", signed).strip()
     for pattern, spelling in _SPELLINGS:
-        plain = re.sub(pattern, spelling, plain)
+        plain = pattern.sub(spelling, plain)
     return plain
 
 
@@ -75,5 +85,8 @@ def close_name(text: str, known: Collection[str]) -> str | None:
     known
         Known names, in lower case.
     """
-    found = difflib.get_close_matches(plain_name(text), known, n=1, cutoff=CLOSE)
+    plain = plain_name(text)
+    numbers = _NUMBERS.findall(plain)
+    like = [name for name in known if _NUMBERS.findall(name) == numbers]  # "l6 vertebra" is no "l5 vertebra"
+    found = difflib.get_close_matches(plain, like, n=1, cutoff=CLOSE)
     return found[0] if found else None
