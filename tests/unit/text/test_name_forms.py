@@ -29,6 +29,7 @@ KNOWN = ("polyp", "colon polyp", "pneumothorax", "left lung", "right lung", "l5 
         ("grey matter", "gray matter"),
         ("optic disk", "optic disc"),
         ("tumours", "tumors"),
+        ("h\u00e6morrhage", "hemorrhage"),
         ("CD3+ cell", "CD3 positive cell"),
         ("HER2-", "her2 negative"),
     ],

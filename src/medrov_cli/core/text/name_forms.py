@@ -16,7 +16,7 @@ _PLURALS = (
 _SPELLINGS = tuple(
     (re.compile(pattern), spelling)
     for pattern, spelling in (
-        (r"[ao]+e", "e"),
+        (r"[ao]+e|\u00e6|\u0153", "e"),
         (r"ou?r(s?)\b", r"or\1"),
         (r"([bt])re(s?)\b", r"\1er\2"),
         (r"leuc", "leuk"),
