@@ -45,6 +45,8 @@ def test_spellings_of_one_name_share_a_key(one: str, other: str) -> None:
         ("ilium", "ileum"),
         ("l1 vertebra", "l2 vertebra"),
         ("tooth 11", "tooth 12"),
+        ("CD3+ cell", "CD3- cell"),
+        ("nodule < 5 mm", "nodule > 5 mm"),
     ],
 )
 def test_other_names_have_other_keys(one: str, other: str) -> None:
