@@ -47,7 +47,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line, befor
 import numpy as np
 
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
-from medrov_cli.core.learning.class_fit import ClassTask, score_images
+from medrov_cli.core.learning.class_fit import ClassTask, score_images, with_box_map
 from medrov_cli.core.learning.example_squares import ExampleSquare
 from medrov_cli.core.learning.examples import ExampleImage, ExampleSet, examples_of_dataset
 from medrov_cli.core.learning.starts import starts_of, text_vectors
@@ -58,6 +58,7 @@ from medrov_cli.core.prediction.dataset_model import embed_names
 from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector
 from medrov_cli.core.prediction.model_file import WeightsFile
 from medrov_cli.core.prediction.open_predictor import guiding_classes
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.weights import container, resolution
 
@@ -206,10 +207,13 @@ def part_of(dataset: Dataset, source: str, names: Sequence[str], split: str) -> 
     return examples_of_dataset(replace(dataset, samples={split: tuple(chosen)}), split).restrict(names)  # type: ignore[arg-type,dict-item]
 
 
-def ap50_of(network: Network, shown: ViewSet, label: int, vectors: Sequence[Vector]) -> float:
+def ap50_of(
+    network: Network, shown: ViewSet, label: int, vectors: Sequence[Vector], box_map: BoxMap | None = None
+) -> float:
     """Return the AP50 of a class of views, found by vectors."""
     task = ClassTask("", label, vectors[0], shown, [], network.space, network.imgsz, folds=0, chooses=False)
-    return score_images([task.detect(view, vectors) for view in shown.plain])[0]
+    found = [with_box_map(task.detect(view, vectors), box_map, network.imgsz) for view in shown.plain]
+    return score_images(found)[0]
 
 
 def old_ap50(network: Network, dataset: Dataset) -> float:
@@ -262,8 +266,12 @@ def measure(
                 "examples"
             ]
             figures = {
-                method: {"ap50": ap50_of(network, own.shown, 0, found)}
-                for method, found in (("text", [own.text]), ("like", [like]), ("learn", vectors))
+                method: {"ap50": ap50_of(network, own.shown, 0, found, box_map)}
+                for method, found, box_map in (
+                    ("text", [own.text], None),
+                    ("like", [like], None),
+                    ("learn", vectors, record.calibration.box_map),
+                )
                 if method in methods
             }
             if "learn" in methods:
@@ -287,6 +295,7 @@ def measure(
                 "held_out": None if validation is None else round(validation.ap50, 4),
                 "start": record.start,
                 "vectors": record.vectors,
+                "box_map": record.calibration.box_map is not None,
             }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.weights.adapter import Adapter, AdapterInfo
 from medrov_cli.core.weights.container import load_tensors, read_metadata, sha256_of_tensors
@@ -48,6 +49,7 @@ def write_random_classes(
     vectors: int = 1,
     scale: float = 2.0,
     is_adapted: bool = False,
+    box_map: BoxMap | None = None,
 ) -> LearnedFile:
     """Write learned classes with random vectors, of which some are found on any image."""
     rng = np.random.default_rng(seed)
@@ -65,7 +67,9 @@ def write_random_classes(
                     negatives=0,
                     vectors=vectors,
                     start="text",
-                    calibration=ClassCalibration(name, threshold, 0.5, (0.0, 1.0), (0.0, 0.5)),
+                    calibration=ClassCalibration(
+                        name, threshold, 0.5, (0.0, 1.0), (0.0, 0.5), box_map=box_map
+                    ),
                 )
                 for name in names
             ),

@@ -21,6 +21,7 @@ from export_fixtures import CLASSES, IMAGES, Workshop, make_workshop
 from learned_fixtures import write_random_classes
 from medrov_cli.core.base.locks import folder_beside
 from medrov_cli.core.exporting.differences import LIMITS, ParityLimits
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.settings.choices import ExportPrecision
 from medrov_cli.core.weights.container import sha256_of
 from tolerances import BOX_ATOL_PX, SCORE_ATOL
@@ -530,7 +531,10 @@ def test_exported_model_has_learned_classes(
 ) -> None:
     path = tmp_path / "a.safetensors"
     names = ["fracture", "polyp"]
-    write_random_classes(path, workshop.weights, names, vectors=2, scale=0.5, is_adapted=is_adapted)
+    half = BoxMap((0.0, 0.0), (1.0, 1.0), (*(0.0,) * 10, -0.7, -0.7))
+    write_random_classes(
+        path, workshop.weights, names, vectors=2, scale=0.5, is_adapted=is_adapted, box_map=half
+    )
     done = export("--to", "onnx", "-o", tmp_path / "m.onnx", "--learned", path, *classes, "--json")
     assert done.exit_code == 0, done.stderr
     expected = detections(medrov, workshop.weights, images, "--learned", path, *classes)
@@ -544,6 +548,11 @@ def test_exported_model_has_learned_classes(
         assert any(scores), name
         for first, second in zip(scores[: len(expected)], scores[len(expected) :], strict=True):
             assert first == pytest.approx(second, abs=2e-3)
+    widths = [
+        [own["box_xyxy"][2] - own["box_xyxy"][0] for record in each for own in record["detections"]]
+        for each in (expected, found)
+    ]
+    assert sum(widths[0]) / len(widths[0]) == pytest.approx(sum(widths[1]) / len(widths[1]), rel=0.05)
 
 
 def test_learned_classes_do_not_fit_every_export(export: Any, workshop: Workshop, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from conftest import Medrov
 from detect_fixtures import write_eager_detector, write_images
 from learned_fixtures import write_random_classes
 from medrov_cli.core.learning.run import run_learning
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.learn import LearnSettings
 from medrov_cli.core.weights.learned_file import read_learned
@@ -68,6 +70,22 @@ def records(medrov: Medrov, *arguments: object) -> list[dict[str, Any]]:
 
 def of_text(found: list[dict[str, Any]], names: set[str]) -> list[list[Any]]:
     return [[own for own in record["detections"] if own["class"] in names] for record in found]
+
+
+def objects(found: list[dict[str, Any]], name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the detections of a class, each after its record."""
+    return [(record, own) for record in found for own in record["detections"] if own["class"] == name]
+
+
+def halves_of(own: dict[str, Any], record: dict[str, Any]) -> list[tuple[int, float, float]]:
+    """Return axis, start and end of the middle half of a box, where no edge of the image clips it."""
+    box, sizes = own["box_xyxy"], (record["width"], record["height"])
+    quarters = [(box[axis + 2] - box[axis]) / 4 for axis in (0, 1)]
+    return [
+        (axis, box[axis] + quarters[axis], box[axis + 2] - quarters[axis])
+        for axis in (0, 1)
+        if box[axis] > 0 and box[axis + 2] < sizes[axis]
+    ]
 
 
 # What is learned
@@ -151,6 +169,32 @@ def test_detect_finds_learned_classes_alone(
     assert names <= {"fracture", "pin", "cast"}
     again = records(medrov, images, "-w", weights, *options, "--raw-scores", "--engine", "onnx")
     assert {own["class"] for record in again for own in record["detections"]} == names
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])
+def test_box_map_changes_the_boxes_of_its_class_alone(
+    engine: str, medrov: Medrov, weights: Path, images: Path, tmp_path: Path
+) -> None:
+    half = BoxMap((0.0, 0.0), (1.0, 1.0), (*(0.0,) * 10, math.log(0.5), math.log(0.5)))
+    found = []
+    for name, box_map in (("plain", None), ("mapped", half)):
+        path = tmp_path / f"{name}.safetensors"
+        write_random_classes(path, weights, ["fracture"], threshold=0.05, box_map=box_map)
+        options = ("--classes", "polyp", "--learned", path, "--engine", engine, "--raw-scores")
+        found.append(records(medrov, images, "-w", weights, *options))
+    plain, mapped = found
+    assert any(of_text(plain, {"polyp"}))
+    assert of_text(mapped, {"polyp"}) == of_text(plain, {"polyp"})
+    after = [own for _, own in objects(mapped, "fracture")]
+    checked = 0
+    for record, own in objects(plain, "fracture"):
+        for axis, start, end in halves_of(own, record):
+            same = [other["box_xyxy"] for other in after if other["score"] == own["score"]]
+            assert any(box[axis::2] == pytest.approx([start, end], abs=0.02) for box in same)
+            checked += 1
+    assert checked
+    info = read_learned(tmp_path / "mapped.safetensors").info
+    assert info.classes[0].calibration.box_map == half
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])

@@ -13,14 +13,18 @@ from medrov_cli.core.records.regions import centres_of
 IMGSZ, CHANNELS = 64, 6
 
 
-def view_of(image: int, kinds: int = 1) -> ExampleView:
-    """Return a view with one box of 24 pixels, whose anchors have the class in the first channel."""
+def view_of(image: int, kinds: int = 1, grown: float = 0) -> ExampleView:
+    """Return a view with one box of 24 pixels, whose anchors have the class in the first channel.
+
+    The boxes of the network are larger by ``grown`` pixels on each side.
+    """
     rng = np.random.default_rng(image)
     centres = centres_of(IMGSZ)
     left, top = rng.integers(0, 36, 2)
     truth = np.array([[left, top, left + 24, top + 24]], dtype=np.float64)
     inside = ((centres > truth[:, :2] + 6) & (centres < truth[:, 2:] - 6)).all(1)
-    boxes = np.where(inside[:, None], truth, np.concatenate((centres - 5, centres + 5), 1))
+    own = truth + np.array([-grown, -grown, grown, grown])
+    boxes = np.where(inside[:, None], own, np.concatenate((centres - 5, centres + 5), 1))
     vectors = rng.normal(0, 0.3, (len(centres), CHANNELS))
     vectors[inside, 0] += 4 * (-1) ** (image % kinds)
     return ExampleView(
@@ -59,6 +63,19 @@ def test_fit_finds_the_class_on_held_out_images() -> None:
     assert record.validation.text_ap50 < 0.5
     assert record.calibration.f1 > 0.9
     assert not record.warnings
+
+
+def test_boxes_are_mapped_where_that_finds_more() -> None:
+    _, record = task([view_of(number) for number in range(6)]).fit()
+    assert record.calibration.box_map is None
+    _, record = task([view_of(number, grown=8) for number in range(6)]).fit()  # IoU 0.36
+    assert record.validation is not None
+    assert record.validation.ap50 > 0.9
+    assert record.calibration.box_map is not None
+    found = record.calibration.box_map.apply(np.array([[12.0, 12.0, 52.0, 52.0]]), IMGSZ)
+    np.testing.assert_allclose(found, [[20, 20, 44, 44]], atol=0.2)
+    _, record = task([view_of(number, grown=8) for number in range(6)], folds=0).fit()
+    assert record.calibration.box_map is None  # nothing shows that it is right
 
 
 def test_two_kinds_of_objects_get_several_vectors() -> None:

@@ -25,6 +25,7 @@ from medrov_cli.core.prediction.open_predictor import PredictorParts
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.pseudolabeling.search import search_samples
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.records.boxes import flip_boxes
 from medrov_cli.core.records.detections import Candidates, Detections
 from medrov_cli.core.runs.detection_journal import DetectionJournal
@@ -108,6 +109,19 @@ def test_a_mirror_image_exchanges_left_and_right(tmp_path: Path) -> None:
     assert (label, score) == ("right lung", 0.8)
     both = [view(white_square(by_side), 80, np.arange(4)), flipped]
     assert look(sample, both) == [([10.0, 5.0, 20.0, 15.0], "right lung", 0.9)]
+
+
+def test_a_box_map_is_that_of_the_image_that_the_network_saw(tmp_path: Path) -> None:
+    """The map of a column moves its boxes to the right by their width: in the mirror image, too."""
+    moved = BoxMap((0.0, 0.0), (1.0, 1.0), (*(0.0,) * 8, 1.0, 0.0, 0.0, 0.0))
+    own = replace(RAW, box_maps=(moved, moved, None, None))
+    mirror = mirror_rows(CLASSES)
+    sample = picture(tmp_path)
+    for side in (80, 320):
+        ((box, *_),) = look(sample, [view(white_square(by_side), side, np.arange(4), own)])
+        assert box == pytest.approx([20, 5, 30, 15], abs=1)
+        ((box, *_),) = look(sample, [view(white_square(by_side), side, mirror, own, is_mirrored=True)])
+        assert box == pytest.approx([0, 5, 10, 15], abs=1)
 
 
 def test_rectangles_change_nothing_but_the_input(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.prediction.scoring import Scoring
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.groups import DEFAULT_CONF
 from medrov_cli.core.weights.metadata import ClassEntry
@@ -24,6 +27,21 @@ NAMES = [("Lung Nodule",), ("spot", "NODULE"), ("red blood cell",), ("polyp",)]
 
 def scoring(conf: float | None = None, *, raw_scores: bool = False, weights: Any = WEIGHTS) -> Scoring:
     return Scoring.from_metadata(NAMES, weights, conf=conf, raw_scores=raw_scores)
+
+
+def test_boxes_are_mapped_by_the_map_of_their_class() -> None:
+    wider = BoxMap((0.0, 0.0), (1.0, 1.0), (*(0.0,) * 10, math.log(2), 0.0))
+    own = made_up_calibration()
+    first = replace(own.classes[0], box_map=wider)
+    weights = metadata(
+        vocabulary=WEIGHTS.vocabulary, calibration=replace(own, classes=(first, *own.classes[1:]))
+    )
+    boxes = np.array([[10.0, 0.0, 20.0, 8.0], [10.0, 0.0, 20.0, 8.0]])
+    for raw_scores in (False, True):
+        found = scoring(raw_scores=raw_scores, weights=weights).mapped(boxes, np.array([2, 0]), 32)
+        np.testing.assert_allclose(found, [boxes[0], [5, 0, 25, 8]])
+    assert boxes[1].tolist() == [10, 0, 20, 8]  # nothing changes its inputs
+    assert scoring().mapped(boxes, np.array([2, 0]), 32) is boxes
 
 
 def test_each_class_has_its_operating_point() -> None:

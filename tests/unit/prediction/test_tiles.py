@@ -17,6 +17,7 @@ from medrov_cli.core.prediction.open_predictor import PredictorParts
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.prediction.tile_rule import ClassScale
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.records.frame import Frame
 from medrov_cli.core.settings.groups import SelectionSettings
@@ -34,13 +35,14 @@ def predictor_of(
     batches: list[int] | None = None,
     scales: tuple[ClassScale, ...] = (),
     is_wide: bool = False,
+    box_map: BoxMap | None = None,
     **options: Any,
 ) -> Predictor:
     """Return a predictor of the exact engine with settings of tiles; if wide, it takes larger inputs."""
     parts = PredictorParts(
         exact_engine(imgsz, batches),
         ClassList.from_embeddings(NAMES),
-        Scoring(np.full(CLASSES, 0.25)),
+        Scoring(np.full(CLASSES, 0.25), box_maps=(box_map,) * CLASSES),
         SelectionSettings(max_det=1000),
         batch=batch,
         tiles=TileJob(settings=TileSettings(**options), shard=shard),
@@ -125,6 +127,22 @@ def test_larger_model_inputs_find_the_same_objects(data: st.DataObject, batch: i
         for number in range(1, count + 1)
     ]
     assert rows_of(*(part.predict([image])[0] for part in parts)) == expected(boxes)
+
+
+@given(data=st.data(), is_wide=st.booleans())
+@settings(max_examples=8)
+def test_box_maps_change_objects_once(data: st.DataObject, is_wide: bool) -> None:
+    """Every object gets sides of an eighth of a tile, however many tiles a model input shows."""
+    _, _, boxes = data.draw(scenes(6))
+    image = draw(420, 420, boxes)
+    one_size = BoxMap((np.log(1 / 8),) * 2, (1.0, 1.0), (0, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0))
+    options = {"tile": parse_tile("32"), "is_wide": is_wide}
+    (found,) = predictor_of(32, box_map=one_size, **options).predict([image])
+    (before,) = predictor_of(32, **options).predict([image])
+    assert len(found) == len(before) == len(boxes)
+    centres = (before.boxes_xyxy[:, :2] + before.boxes_xyxy[:, 2:]) / 2
+    wanted = np.clip(np.concatenate((centres - 2, centres + 2), 1), 0, 420)
+    np.testing.assert_allclose(found.boxes_xyxy, wanted, atol=1e-6)
 
 
 def test_an_image_with_few_tiles_keeps_the_model_input() -> None:

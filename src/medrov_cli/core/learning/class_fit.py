@@ -1,4 +1,4 @@
-"""Fit of one class: its start, number of vectors and steps are chosen on held-out examples."""
+"""Fit of one class: start, number of vectors, steps and box map are chosen on held-out examples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medrov_cli.core.engines.anchors import decode_learned
+from medrov_cli.core.learning.box_fit import fit_box_map
 from medrov_cli.core.learning.starts import as_arrays, starts_of
 from medrov_cli.core.learning.vector_fit import fit_vectors, rows_of_class
 from medrov_cli.core.learning.views import ExampleView, ViewSet
@@ -18,6 +19,7 @@ from medrov_cli.core.metrics.expected_f1 import threshold_of
 from medrov_cli.core.metrics.matching import IGNORED
 from medrov_cli.core.metrics.operating import ClassScores
 from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.regions import RegionColumns, Regions, levels_of
 from medrov_cli.core.records.score_maps import ClassCalibration
@@ -94,12 +96,15 @@ class ClassTask:
         boxes = [int((view.labels == self.label).sum()) for view in shown]
         choices = self._choices(sum(boxes))
         folds = self._folds(shown, boxes)
-        choice = choices[0]
+        choice, calibration = choices[0], _uncalibrated(self.name)
         validation: Validation | None = None
-        calibration = _uncalibrated(self.name)
+        images = {view.image for view in shown}
         if folds:
-            choice, validation, calibration = self._validate(choices, folds)
-        vectors = self._fitted(self.views, {view.image for view in shown}, [choice])[choice]
+            choice, is_mapped, validation, calibration = self._validate(choices, folds)
+            if is_mapped:
+                box_map = fit_box_map(self.views.of_images(images), self.label, self.imgsz)
+                calibration = replace(calibration, box_map=box_map)
+        vectors = self._fitted(self.views, images, [choice])[choice]
         record = LearnedClass(
             self.name,
             images=sum(count > 0 for count in boxes),
@@ -133,8 +138,7 @@ class ClassTask:
         self, views: ViewSet, images: set[int], choices: Sequence[Choice]
     ) -> dict[Choice, list[Vector]]:
         """Return the vectors of each choice, fitted to the views of some images."""
-        own = [view for view in (*views.plain, *views.others) if view.image in images]
-        rows = rows_of_class(own, self.label, self.imgsz)
+        rows = rows_of_class(views.of_images(images), self.label, self.imgsz)
         starts = starts_of(self.space, self.text, rows)
         return {
             (start, count, steps): fit_vectors(rows, starts[start], steps, count)
@@ -143,23 +147,34 @@ class ClassTask:
 
     def _validate(
         self, choices: Sequence[Choice], folds: Sequence[Fold]
-    ) -> tuple[Choice, Validation, ClassCalibration]:
-        """Return the choice with the best AP50 on held-out images, its figures and its calibration."""
+    ) -> tuple[Choice, bool, Validation, ClassCalibration]:
+        """Return the choice with the best AP50 on held-out images, and its figures and calibration.
+
+        Between them: whether box maps raise the AP50.
+        """
         found: dict[Choice, list[ImageResult]] = {choice: [] for choice in choices}
         by_text: list[ImageResult] = []
+        maps: list[BoxMap | None] = []
         images = set().union(*(held_out for held_out, _ in folds))
         for held_out, views in folds:
             fitted = self._fitted(views, images - held_out, choices)
+            box_map = fit_box_map(views.of_images(images - held_out), self.label, self.imgsz)
             for view in (own for own in views.plain if own.image in held_out):
+                maps.append(box_map)
                 by_text.append(self.detect(view, [self.text]))
                 for choice, vectors in fitted.items():
                     found[choice].append(self.detect(view, vectors))
         scores = {choice: score_images(results) for choice, results in found.items()}
         choice = max(choices, key=lambda own: round(scores[own][0], 6))  # the first of equal ones
         ap50, own = scores[choice]
+        pairs = zip(found[choice], maps, strict=True)
+        mapped_ap50, mapped = score_images([with_box_map(*pair, self.imgsz) for pair in pairs])
+        is_mapped = mapped_ap50 > ap50
+        if is_mapped:
+            ap50, own = mapped_ap50, mapped
         calibration = _calibrate(self.name, own)
         text_ap50, _ = score_images(by_text)
-        return choice, Validation(len(folds), ap50, calibration.f1, text_ap50), calibration
+        return choice, is_mapped, Validation(len(folds), ap50, calibration.f1, text_ap50), calibration
 
     def detect(self, view: ExampleView, vectors: Sequence[Vector]) -> ImageResult:
         """Return truth and detections of the class in a view, in model pixels."""
@@ -184,6 +199,14 @@ class ClassTask:
             crowd_xyxy=view.ignored_xyxy,
             crowd_labels=np.zeros(len(view.ignored_xyxy), dtype=np.int64),
         )
+
+
+def with_box_map(result: ImageResult, box_map: BoxMap | None, side: int) -> ImageResult:
+    """Return a result in model pixels with mapped boxes; ``side`` is that of the model input."""
+    if box_map is None:
+        return result
+    found = result.detections
+    return replace(result, detections=replace(found, boxes_xyxy=box_map.apply(found.boxes_xyxy, side)))
 
 
 def _parts(

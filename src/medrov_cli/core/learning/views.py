@@ -73,6 +73,10 @@ class ViewSet:
     others: tuple[ExampleView, ...]
     failures: tuple[tuple[str, MedrovError], ...]
 
+    def of_images(self, images: set[int]) -> list[ExampleView]:
+        """Return all views of some images."""
+        return [view for view in (*self.plain, *self.others) if view.image in images]
+
 
 Change = Callable[[UInt8Array], UInt8Array]
 

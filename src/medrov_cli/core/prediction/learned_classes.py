@@ -246,7 +246,7 @@ class JoinedClasses:
         )
 
     def scoring(self, text: Scoring, learned: LearnedClasses, selection: SelectionSettings) -> Scoring:
-        """Return thresholds and calibration; ``text`` has those of the texts."""
+        """Return thresholds, calibration and box maps; ``text`` has those of the texts."""
         thresholds = np.concatenate((text.thresholds, learned.thresholds(selection)))[self.columns]
         maps = None
         if text.maps is not None:
@@ -255,7 +255,10 @@ class JoinedClasses:
         warnings = text.warnings
         if self.replaced:
             warnings = (*warnings, f"learned, not searched by text: {list_names(self.replaced)}")
-        return Scoring(thresholds, maps, warnings, lowest=text.floor)
+        of_texts = text.box_maps or (None,) * len(text.thresholds)
+        by_column = (*of_texts, *(own.box_map for own in learned.calibrations))
+        box_maps = tuple(by_column[column] for column in self.columns.tolist())
+        return Scoring(thresholds, maps, warnings, lowest=text.floor, box_maps=box_maps)
 
 
 def _require_network(file: LearnedFile, network: LearnedNetwork) -> None:

@@ -1,4 +1,4 @@
-"""Thresholds and calibration by class: from scores of the network to scores of detections."""
+"""Thresholds, calibration and box maps of classes: from scores and boxes of a network to those shown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medrov_cli.core.prediction.classes import list_names
+from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.groups import DEFAULT_CONF
@@ -32,12 +33,15 @@ class Scoring:
         Sentence about the classes that the weights do not know, and so have no operating point of.
     lowest
         Lowest threshold of the texts of the engine; null: that of all classes.
+    box_maps
+        Map of the boxes of each class; null: none. They hold for raw scores, too.
     """
 
     thresholds: FloatArray
     maps: tuple[ClassCalibration, ...] | None = None
     warnings: tuple[str, ...] = ()
     lowest: float | None = None
+    box_maps: tuple[BoxMap | None, ...] | None = None
 
     @property
     def floor(self) -> float:
@@ -96,7 +100,8 @@ class Scoring:
             thresholds = [conf] * len(maps)
         else:
             thresholds = [one.raw_threshold(conf) for one in maps]
-        return cls(np.array(thresholds), None if raw_scores else maps, warnings)
+        shown = None if raw_scores else maps
+        return cls(np.array(thresholds), shown, warnings, box_maps=tuple(one.box_map for one in maps))
 
     def shown(self, scores: FloatArray, labels: IntArray) -> FloatArray:
         """Return the calibrated scores of detections, (n,), given their classes, (n,)."""
@@ -106,6 +111,26 @@ class Scoring:
         for label in np.unique(labels):
             own = labels == label
             values[own] = self.maps[label].apply(scores[own])
+        return values
+
+    def mapped(self, boxes_xyxy: FloatArray, labels: IntArray, sides: float | FloatArray) -> FloatArray:
+        """Return the boxes of detections, (n, 4), after the maps of their classes, (n,).
+
+        Parameters
+        ----------
+        boxes_xyxy, labels
+            Boxes and classes.
+        sides
+            Longest side of the image or tile in the pixels of the boxes; one number, or (n, 1).
+        """
+        if self.box_maps is None or not any(self.box_maps):
+            return boxes_xyxy
+        values = boxes_xyxy.copy()
+        by_box = np.broadcast_to(sides, (len(labels), 1))
+        for label in np.unique(labels):
+            own, known = labels == label, self.box_maps[label]
+            if known is not None:
+                values[own] = known.apply(boxes_xyxy[own], by_box[own])
         return values
 
 

@@ -41,7 +41,7 @@ def per_class(
     letterbox
         The transform from source to model pixels.
     scoring
-        Thresholds on raw scores, and calibration.
+        Thresholds on raw scores, calibration, and maps of boxes.
     columns
         int64, (k,): classes that are scored on the image; none: there are no detections.
     learned
@@ -70,6 +70,7 @@ def per_class(
     shown = scoring.shown(raw, labels)
     order = np.argsort(-shown, kind="stable")  # calibration can change the order of classes
     boxes, shown, labels = boxes[order], shown[order], labels[order]
+    boxes = scoring.mapped(boxes, labels, letterbox.size)
     boxes = clip_boxes(letterbox.to_source(boxes), *letterbox.source_hw)
     return Detections(boxes, shown, labels)
 
@@ -114,7 +115,7 @@ def one_per_object(
     letterbox
         The transform from source to model pixels.
     scoring
-        Thresholds on raw scores, and calibration.
+        Thresholds on raw scores, calibration, and maps of boxes.
     class_ids
         int64, (columns,): class of each column in the image; -1: none.
     is_mirrored
@@ -124,7 +125,10 @@ def one_per_object(
     """
     anchors, columns = np.nonzero(candidates.scores >= scoring.thresholds)
     shown = scoring.shown(candidates.scores[anchors, columns], columns)
-    boxes, labels = candidates.boxes_xyxy[anchors], class_ids[columns]
+    boxes, labels = (
+        scoring.mapped(candidates.boxes_xyxy[anchors], columns, letterbox.size),
+        class_ids[columns],
+    )
     if is_mirrored:
         boxes = flip_boxes(boxes, letterbox.input_hw[1])
     boxes = clip_boxes(letterbox.to_source(boxes), *letterbox.source_hw)

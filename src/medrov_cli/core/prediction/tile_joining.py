@@ -6,6 +6,9 @@ another tile. An object without a whole view is the union of its parts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from medrov_cli.core.prediction.tile_grid import TilePlan
@@ -22,7 +25,11 @@ MOSTLY_INSIDE = 0.5
 """Share of a part's area inside a whole object from which the part is dropped."""
 
 
-def join_views(views: TileViews, plan: TilePlan, iou: float) -> Detections:
+BoxMapping: TypeAlias = Callable[[FloatArray, IntArray, FloatArray], FloatArray]
+"""Function of boxes, (n, 4), classes, (n,), and source pixels of a model pixel, (n, 1), to mapped boxes."""
+
+
+def join_views(views: TileViews, plan: TilePlan, iou: float, map_boxes: BoxMapping) -> Detections:
     """Return the objects of an image from the views of its tiles, highest score first.
 
     Parameters
@@ -33,6 +40,8 @@ def join_views(views: TileViews, plan: TilePlan, iou: float) -> Detections:
         The tiles.
     iou
         A box with a larger IoU with a box of its class and of a higher score is removed.
+    map_boxes
+        Map of the boxes of objects; views agree by the boxes of the network.
     """
     objects = [
         _objects_of_level(views.subset(views.levels == level), plan, level)
@@ -43,8 +52,11 @@ def join_views(views: TileViews, plan: TilePlan, iou: float) -> Detections:
     centers = (found.boxes_xyxy[:, :2] + found.boxes_xyxy[:, 2:]) / 2
     kept = nms_by_grid(found.boxes_xyxy, found.scores, found.labels, iou)
     inside = np.asarray(((centers >= (left, top)) & (centers < (right, bottom))).all(1))
-    kept = kept[inside[kept]]
-    return Detections(found.boxes_xyxy[kept], found.scores[kept], found.labels[kept])
+    found = found.subset(kept[inside[kept]])
+    sides = (found.tiles_xyxy[:, 2:] - found.tiles_xyxy[:, :2]).max(1, initial=0)
+    inputs = np.array([grid.input_px for grid in plan.grids])[found.levels]
+    boxes = map_boxes(found.boxes_xyxy, found.labels, (sides / inputs)[:, None])
+    return Detections(boxes, found.scores, found.labels)
 
 
 def _objects_of_level(views: TileViews, plan: TilePlan, level: int) -> TileViews:

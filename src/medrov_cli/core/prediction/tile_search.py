@@ -18,7 +18,7 @@ import numpy as np
 
 from medrov_cli.core.prediction.prepared import PreparedTile, TiledFrame, prepare_tile
 from medrov_cli.core.prediction.tile_grid import Tile, TilePlan
-from medrov_cli.core.prediction.tile_joining import join_views
+from medrov_cli.core.prediction.tile_joining import BoxMapping, join_views
 from medrov_cli.core.prediction.tile_views import TileViews, views_of_tile
 from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.records.detections import AnyCandidates, Detections
@@ -87,6 +87,8 @@ class TileSteps:
         Function of the side of a model input to the number of tiles per forward pass.
     threads, parallel_calls
         Number of tiles that are read in parallel, and number of threads that may call ``infer`` at a time.
+    map_boxes
+        Map of the boxes of the objects.
     """
 
     infer: Callable[[UInt8Array], Sequence[AnyCandidates]]
@@ -94,7 +96,8 @@ class TileSteps:
     iou: float
     batch: Callable[[int], int]
     threads: int
-    parallel_calls: int = 1
+    parallel_calls: int
+    map_boxes: BoxMapping
 
 
 @dataclass(slots=True)
@@ -155,8 +158,9 @@ def search_tiles(item: TiledFrame, steps: TileSteps, journal: TileJournal | None
             if journal is not None:
                 journal.advance(stop, len(plan))
     elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
+    views = TileViews.join([views for own in blocks for views in own.views])
     return TileResults(
-        join_views(TileViews.join([views for own in blocks for views in own.views]), plan, steps.iou),
+        join_views(views, plan, steps.iou, steps.map_boxes),
         describe_tiling(plan),
         _mean_pooled(blocks),
         None if is_resumed else elapsed_ms,

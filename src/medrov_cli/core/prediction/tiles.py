@@ -14,6 +14,7 @@ from medrov_cli.core.prediction.selection import per_class
 from medrov_cli.core.prediction.tile_rule import ClassScale
 from medrov_cli.core.prediction.tile_search import TileJournal, TileSteps, search_tiles
 from medrov_cli.core.prediction.tile_windows import choose_plan
+from medrov_cli.core.records.boxes import FloatArray, IntArray, clip_boxes
 from medrov_cli.core.records.detections import Candidates, ClassCandidates, Detections
 from medrov_cli.core.records.frame import Frame, UInt8Array
 from medrov_cli.core.records.letterbox import Letterbox
@@ -74,16 +75,22 @@ class TileSearch:
         parts = self.parts
         selection, scoring = parts.selection, parts.scoring
         every = np.arange(len(parts.classes.names))
+        of_tile = replace(scoring, box_maps=None)  # an inner edge may cut a box: objects are mapped
 
         def select(candidates: Candidates | ClassCandidates, letterbox: Letterbox) -> Detections:
             learned, iou = parts.classes.learned, selection.iou
             most = round(selection.max_det * (letterbox.size / parts.engine.imgsz) ** 2)
-            return per_class(candidates, letterbox, scoring, every, learned, iou=iou, max_det=most)
+            return per_class(candidates, letterbox, of_tile, every, learned, iou=iou, max_det=most)
+
+        def map_boxes(boxes: FloatArray, labels: IntArray, scales: FloatArray) -> FloatArray:
+            mapped = scoring.mapped(boxes, labels, scales * parts.engine.imgsz)
+            return clip_boxes(mapped, item.frame.height, item.frame.width)
 
         def choose_batch(side: int) -> int:
             return parts.batch if side == parts.engine.imgsz else parts.wide_batch(side)
 
-        steps = TileSteps(self.infer, select, selection.iou, choose_batch, threads, self.parallel_calls)
+        calls = self.parallel_calls
+        steps = TileSteps(self.infer, select, selection.iou, choose_batch, threads, calls, map_boxes)
         results = search_tiles(item, steps, journal)
         square = Letterbox.fit((1, 1), parts.engine.imgsz)
         frame, kind, columns = self.kind_rule.apply(item.frame, square, results.pooled)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from medrov_cli.core.base.codec import Fields, Rule, read_record
+from medrov_cli.core.records.box_maps import BoxMap, read_box_map
 from medrov_cli.core.records.boxes import FloatArray
 
 METHODS = ("isotonic", "platt")
@@ -16,7 +17,7 @@ METHODS = ("isotonic", "platt")
 
 @dataclass(frozen=True, slots=True)
 class ClassCalibration:
-    """Score map and operating point of one class.
+    """Score map, operating point and box map of one class.
 
     Attributes
     ----------
@@ -30,6 +31,8 @@ class ClassCalibration:
         Knots of a piecewise linear, non-decreasing map, which is constant beyond its ends.
     free_threshold
         The threshold before a limit on false positives of absent classes raised it; null if none did.
+    box_map
+        Map of its boxes; null: they stay as they are.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ClassCalibration:
     raw: tuple[float, ...]
     calibrated: tuple[float, ...]
     free_threshold: Annotated[float | None, Rule(may_be_absent=True)] = None
+    box_map: Annotated[BoxMap | None, Rule(may_be_absent=True)] = None
 
     def apply(self, scores: FloatArray) -> FloatArray:
         """Return calibrated scores, float, in the shape of ``scores``."""
@@ -120,4 +124,6 @@ def read_class_calibration(fields: Fields, *, may_be_empty: bool = False) -> Cla
     fields.require(rising, "raw", "a list of rising numbers")
     level = len(calibrated) == len(raw) and all(np.diff(calibrated) >= 0)
     fields.require(level, "calibrated", "a list of as many numbers that never fall")
-    return read_record(ClassCalibration, fields, name=fields.text("name", may_be_empty=may_be_empty))
+    box_map = None if fields.data.get("box_map") is None else read_box_map(fields.child("box_map"))
+    name = fields.text("name", may_be_empty=may_be_empty)
+    return read_record(ClassCalibration, fields, name=name, box_map=box_map)
