@@ -176,7 +176,7 @@ def coco_input(folder: Path, boxes: list[list[float]], case: str | None = None) 
             "image_id": 5,
             "category_id": 1 + n % 2,
             "bbox": box,
-            "area": n + 0.5,
+            "area": n + 1000.5,  # of neither form of the box: an area can say that it has corners
             "iscrowd": n % 3 == 0,
         }
         for n, box in enumerate(boxes)
