@@ -113,6 +113,8 @@ def test_weights_without_ranges_are_refused(weights: Path, tmp_path: Path) -> No
         ({"int8", "bf16"}, 0.0011, "bf16"),
         ({"int8"}, 0.0011, "fp32"),
         ({"bf16"}, 0.0, "bf16"),
+        ({"int8", "bf16", "tiles"}, 0.0, "bf16"),
+        ({"int8", "tiles"}, 0.0, "int8"),
         (set(), 0.0, "fp32"),
     ],
 )
@@ -128,6 +130,7 @@ def test_auto_is_the_fastest_format_of_small_loss(
     monkeypatch.setattr(cpu_format, "read_formats", lambda _: dataclasses.replace(formats, losses=losses))
     monkeypatch.setattr(cpu_format, "multiplies_in_int8", lambda: "int8" in able)
     monkeypatch.setattr(cpu_format, "computes_in_bf16", lambda: "bf16" in able)
+    monkeypatch.setattr(cpu_format, "multiplies_bf16_in_tiles", lambda: "tiles" in able)
     assert cpu_format.choose_cpu_format(weights, Precision.AUTO)[0].value == name
     file = WeightsFile.read(weights)
     assert file.choose_precision(RuntimeSettings("cpu", precision=Precision.AUTO)).value == name

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medrov_cli.core.base.processor import cpu_precision
+from medrov_cli.core.base.processor import cpu_precision, multiplies_bf16_in_tiles
 from medrov_cli.core.model.precision import choose_precision
 
 
@@ -42,6 +42,28 @@ def test_a_limit_of_onednn_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert cpu_precision(tmp_path / "cpuinfo").name == "fp32"
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     assert cpu_precision(tmp_path / "cpuinfo").name == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "is_able"),
+    [
+        ("avx512_bf16 amx_bf16", None, True),
+        ("avx512_bf16 amx_bf16", "ALL", True),
+        ("avx512_bf16 amx_bf16", "avx512_core_amx", True),
+        ("avx512_bf16 amx_bf16", "AVX512_CORE_BF16", False),
+        ("avx512_bf16 amx_int8", None, False),
+    ],
+)
+def test_tiles_of_bf16_are_known(
+    flags: str, limit: str | None, is_able: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags : avx2 {flags}\n")
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    if limit is None:
+        monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    else:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert multiplies_bf16_in_tiles(tmp_path / "cpuinfo") is is_able
 
 
 def test_what_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,17 @@ _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 _INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
 """Flags of CPUs that add products of 8-bit integers without saturation: x86 and Arm."""
 
+_TILE_FLAG = "amx_bf16"
+"""Flag of CPUs that multiply bfloat16 in tiles."""
+
 _ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _ISA_WITHOUT_AVX512 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"})
 _ISA_WITHOUT_INT8 = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
 _ISA_WITHOUT_BF16 = _ISA_WITHOUT_AVX512 | {"AVX512_CORE", "AVX512_CORE_VNNI"}
 """Values of oneDNN's variable that disable instructions for bfloat16."""
+
+_NO_LIMIT = frozenset({"ALL", "DEFAULT"})
+"""Values of oneDNN's variable that disable nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,12 @@ def multiplies_in_int8(cpuinfo: Path = CPUINFO) -> bool:
     """Return whether the CPU has instructions for sums of products of 8-bit integers (VNNI, AMX, Arm dot)."""
     limited = _ISA_WITHOUT_INT8.intersection(_isa_limits().values())
     return not limited and not _INT8_FLAGS.isdisjoint(read_cpu(cpuinfo)[1])
+
+
+def multiplies_bf16_in_tiles(cpuinfo: Path = CPUINFO) -> bool:
+    """Return whether the CPU has AMX for bfloat16, so that bf16 is as fast as int8 or faster (measured)."""
+    limited = any("AMX" not in limit and limit not in _NO_LIMIT for limit in _isa_limits().values())
+    return not limited and _TILE_FLAG in read_cpu(cpuinfo)[1]
 
 
 def may_use_avx512() -> bool:

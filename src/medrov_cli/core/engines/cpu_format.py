@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medrov_cli.core.base.errors import usage_error
-from medrov_cli.core.base.processor import multiplies_in_int8
+from medrov_cli.core.base.processor import multiplies_bf16_in_tiles, multiplies_in_int8
 from medrov_cli.core.engines.openvino_streams import computes_in_bf16
 from medrov_cli.core.settings.choices import Precision
 from medrov_cli.core.weights.number_formats import NumberFormats, read_formats
@@ -17,8 +17,8 @@ AUTO_POINTS = 0.1
 def choose_cpu_format(weights: Path, requested: Precision) -> tuple[Precision, NumberFormats | None]:
     """Return the number format of a run, and for int8 the ranges.
 
-    ``auto`` is int8, bf16 or fp32: the first for which the CPU has instructions and of which the weights
-    state a loss of at most `AUTO_POINTS`.
+    ``auto`` is int8, bf16 or fp32 (with AMX bf16, int8 or fp32): the first for which the CPU has instructions
+    and of which the weights state a loss of at most `AUTO_POINTS`.
 
     Raises
     ------
@@ -39,7 +39,8 @@ def choose_cpu_format(weights: Path, requested: Precision) -> tuple[Precision, N
             )
         return Precision.INT8, formats
     losses = {} if formats is None else formats.losses
-    for name, is_able in ((Precision.INT8, multiplies_in_int8), (Precision.BF16, computes_in_bf16)):
+    order = [(Precision.INT8, multiplies_in_int8), (Precision.BF16, computes_in_bf16)]
+    for name, is_able in reversed(order) if multiplies_bf16_in_tiles() else order:
         if name in losses and losses[name].points <= AUTO_POINTS and is_able():
             return name, formats
     return Precision.FP32, None
