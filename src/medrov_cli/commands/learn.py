@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 
 def _render(result: LearnResult) -> RenderableType:
     info = result.file.info
-    table = console.table(
-        "class", "images", "boxes", "vectors", "AP50 held out", "AP50 by text", "threshold", "F1"
+    columns = (
+        "class",
+        "images",
+        "boxes",
+        "vectors",
+        "box map",
+        "AP50 held out",
+        "AP50 by text",
+        "threshold",
+        "F1",
     )
+    table = console.table(*columns)
     for column in table.columns[1:]:
         column.justify = "right"
     for own in info.classes:
@@ -31,6 +40,7 @@ def _render(result: LearnResult) -> RenderableType:
             str(own.images),
             str(own.boxes),
             str(own.vectors),
+            "no" if own.calibration.box_map is None else "yes",
             "-" if held_out is None else f"{held_out.ap50:.3f}",
             "-" if held_out is None else f"{held_out.text_ap50:.3f}",
             f"{own.calibration.threshold:.3f}",
