@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from medrov_cli.core.learning.run import run_learning
 from medrov_cli.core.records.box_maps import BoxMap
 from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.learn import LearnSettings
-from medrov_cli.core.weights.learned_file import read_learned
+from medrov_cli.core.weights.learned_file import read_learned, write_learned
 from training_data import make_source
 
 SIZE_LIMIT = 64 * 1024
@@ -169,6 +170,22 @@ def test_detect_finds_learned_classes_alone(
     assert names <= {"fracture", "pin", "cast"}
     again = records(medrov, images, "-w", weights, *options, "--raw-scores", "--engine", "onnx")
     assert {own["class"] for record in again for own in record["detections"]} == names
+
+
+def test_learned_classes_alone_are_searched_at_the_size_of_their_fit(
+    medrov: Medrov, weights: Path, images: Path, tmp_path: Path
+) -> None:
+    file = write_random_classes(tmp_path / "a.safetensors", weights, ["fracture"], threshold=0.05)
+    side = file.info.network.imgsz * 2
+    network = replace(file.info.network, imgsz=side)
+    write_learned(replace(file, info=replace(file.info, network=network)))
+    common = (images, "-w", weights, "--learned", file.path)
+    alone = records(medrov, *common)
+    assert alone == records(medrov, *common, "--imgsz", side)
+    assert not [text for text in alone[0]["warnings"] if "learned at" in text]
+    for options, size in ((("--classes", "polyp"), side // 2), (("--imgsz", 64), 64)):
+        (warning,) = (text for text in records(medrov, *common, *options)[0]["warnings"] if "px" in text)
+        assert warning == f"learned at {side} px, searched at {size} px: thresholds may not hold"
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])

@@ -83,14 +83,15 @@ def _export(
     progress: Progress,
 ) -> ExportResult:
     """Build the model in a temporary folder, compare it, and move it to the output."""
-    imgsz = config.imgsz or metadata.imgsz
     file = WeightsFile.read(path)
     learned = LearnedClasses.read(config.classes.learned, file)
     if learned is not None and learned.adapters:
         path = adapted_alone(file, learned, has_texts=bool(prompts))
         file = WeightsFile.read(path)
+    imgsz = config.imgsz or metadata.imgsz
     columns = None
     if learned is not None and not prompts:
+        imgsz = config.imgsz or learned.own_imgsz or metadata.imgsz
         classes, columns = learned_alone(file, learned)
     else:
         classes = _classes(config, prompts, path, metadata)

@@ -9,6 +9,7 @@ import numpy as np
 
 from medrov_cli.core.engines.anchors import decode_learned
 from medrov_cli.core.learning.box_fit import fit_box_map
+from medrov_cli.core.learning.class_warnings import warnings_of
 from medrov_cli.core.learning.starts import as_arrays, starts_of
 from medrov_cli.core.learning.vector_fit import fit_vectors, rows_of_class
 from medrov_cli.core.learning.views import ExampleView, ViewSet
@@ -41,9 +42,6 @@ MANY_CLASSES = 30
 
 FIXED = ("both", 1, STEPS[-1])
 """Start, number of vectors and steps where they are not chosen."""
-
-POOR_AP50 = 0.1
-"""AP50 on held-out examples below which the user is warned."""
 
 Choice = tuple[str, int, int]
 """Start, number of vectors, steps."""
@@ -115,7 +113,9 @@ class ClassTask:
             calibration=calibration,
             validation=validation,
         )
-        return vectors, replace(record, warnings=_warnings(record, validates=self.folds > 0))
+        examples = [view.truth_xyxy[view.labels == self.label] for view in shown]
+        warnings = warnings_of(record, np.concatenate(examples), self.imgsz, validates=self.folds > 0)
+        return vectors, replace(record, warnings=warnings)
 
     def _choices(self, boxes: int) -> list[Choice]:
         if not self.chooses:
@@ -253,19 +253,3 @@ def _calibrate(name: str, own: ClassScores) -> ClassCalibration:
 
 def _uncalibrated(name: str) -> ClassCalibration:
     return ClassCalibration(name, DEFAULT_CONF, 0.0, (0.0, 1.0), (0.0, 1.0))
-
-
-def _warnings(record: LearnedClass, *, validates: bool) -> tuple[str, ...]:
-    own = record.validation
-    if own is None:
-        if not validates:
-            return ()
-        return (f"all examples are in one image or patient: not validated, shown from {DEFAULT_CONF}",)
-    if own.ap50 < POOR_AP50:
-        sentence = f"hardly found on held-out examples (AP50 {own.ap50:.2f})"
-        return (f"{sentence}: give more examples, or expect false results",)
-    if own.text_ap50 > own.ap50:
-        return (
-            f"the name as text finds more on these images (AP50 {own.text_ap50:.2f}, learned {own.ap50:.2f})",
-        )
-    return ()

@@ -170,12 +170,16 @@ class LearnedClasses:
             return np.full(len(self.names), conf)
         return np.array([own.raw_threshold(conf) for own in self.calibrations])
 
+    @property
+    def own_imgsz(self) -> int | None:
+        """Return the side of the model input of all fits, in pixels; null if they differ."""
+        return self.imgsz[0] if len(self.imgsz) == 1 else None
+
     def warnings(self, imgsz: int) -> tuple[str, ...]:
         """Return a warning if the model input has another size than in the fit."""
         others = [str(size) for size in self.imgsz if size != imgsz]
-        if not others:
-            return ()
-        return (f"learned at {', '.join(others)} px, searched at {imgsz} px: thresholds may not hold",)
+        said = f"learned at {', '.join(others)} px, searched at {imgsz} px: thresholds may not hold"
+        return (said,) if others else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,13 +256,11 @@ class JoinedClasses:
         if text.maps is not None:
             every = (*text.maps, *learned.calibrations)
             maps = tuple(every[column] for column in self.columns.tolist())
-        warnings = text.warnings
-        if self.replaced:
-            warnings = (*warnings, f"learned, not searched by text: {list_names(self.replaced)}")
+        said = (f"learned, not searched by text: {list_names(self.replaced)}",) if self.replaced else ()
         of_texts = text.box_maps or (None,) * len(text.thresholds)
         by_column = (*of_texts, *(own.box_map for own in learned.calibrations))
         box_maps = tuple(by_column[column] for column in self.columns.tolist())
-        return Scoring(thresholds, maps, warnings, lowest=text.floor, box_maps=box_maps)
+        return Scoring(thresholds, maps, (*text.warnings, *said), lowest=text.floor, box_maps=box_maps)
 
 
 def _require_network(file: LearnedFile, network: LearnedNetwork) -> None:

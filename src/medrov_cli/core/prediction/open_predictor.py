@@ -114,16 +114,19 @@ def open_parts(
     many
         Whether several images are computed in parallel.
     learned
-        Learned classes, which follow the others; without ``classes`` they are alone.
+        Learned classes, which follow the others; without ``classes`` they are alone, and the model input has
+        by default the size of their fit.
 
     Raises
     ------
     MedrovError
         ``USAGE``, or a code of weights, exported models, engines and text encoders.
     """
+    alone = learned is not None and not isinstance(classes, ClassList) and not classes
+    if alone and learned is not None and runtime.imgsz is None:
+        runtime = replace(runtime, imgsz=learned.own_imgsz)
     runtime = with_input_shape(file, runtime)
     imgsz, streams = runtime.imgsz or file.imgsz, count_streams(many=many)
-    alone = learned is not None and not isinstance(classes, ClassList) and not classes
     found = guiding_classes(file) if alone else _class_list(file, classes, text_encoder, runtime.offline)
     embeddings = found.embeddings if file.classes is None else None
     named = name_columns(
