@@ -25,9 +25,6 @@ MAX_FOLDS = 3
 MAX_IMAGES = 2000
 """Largest number of images that an adapter is fitted to; more are drawn evenly."""
 
-MIN_BOXES = 50
-"""Number of examples below which a warning says that an adapter is meant for more."""
-
 MakeViews = Callable[[WeightsFile], ViewSet]
 """Function of a network to the views of all readable images."""
 

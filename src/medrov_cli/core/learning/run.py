@@ -113,7 +113,7 @@ def _adapt(
     progress: Progress,
 ) -> tuple[AdaptedFits | None, tuple[str, ...]]:
     """Return the fits with an adapter, null if they find less on held-out examples, and warnings."""
-    from medrov_cli.core.learning.adapted_fits import MIN_BOXES, fit_adapted
+    from medrov_cli.core.learning.adapted_fits import fit_adapted
 
     readable = [view.image for view in views.plain]
 
@@ -121,17 +121,15 @@ def _adapt(
         return _views(config, own, task.examples, progress)
 
     found = fit_adapted(task, network, plain, readable, make_views, progress)
-    boxes = sum(own.boxes for own in plain.records)
-    few = (f"--adapt is meant for {MIN_BOXES} boxes or more, here are {boxes}",) if boxes < MIN_BOXES else ()
     own, other = found.fits.mean_ap50, plain.mean_ap50
     if not found.is_finite:
-        return None, (*few, "the fit of the adapter diverged: the file has none")
+        return None, ("the fit of the adapter diverged: the file has none",)
     if own is None or other is None:
-        return found, (*few, "the adapter is not validated: no class has examples in two folds")
+        return found, ("the adapter is not validated: no class has examples in two folds",)
     if own <= other:
         sentence = f"the adapter finds less on held-out examples (AP50 {own:.2f}, without it {other:.2f})"
-        return None, (*few, f"{sentence}: the file has none")
-    return found, few
+        return None, (f"{sentence}: the file has none",)
+    return found, ()
 
 
 def _network(config: LearnSettings) -> WeightsFile:

@@ -90,7 +90,7 @@ class LearnSettings:
     adapt: bool = option(
         "--adapt",
         default=False,
-        help="Fit an adapter of neck and head, too (50 or more boxes; minutes; needs torch).",
+        help="Fit an adapter of neck and head, too: it mostly finds more (minutes; needs torch).",
         panel=CLASSES_PANEL,
     )
     weights: str = option_of(ModelSettings, "weights")
