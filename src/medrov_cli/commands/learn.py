@@ -19,18 +19,8 @@ if TYPE_CHECKING:
 
 def _render(result: LearnResult) -> RenderableType:
     info = result.file.info
-    columns = (
-        "class",
-        "images",
-        "boxes",
-        "vectors",
-        "box map",
-        "AP50 held out",
-        "AP50 by text",
-        "threshold",
-        "F1",
-    )
-    table = console.table(*columns)
+    fit = ("images", "boxes", "vectors", "box map")
+    table = console.table("class", *fit, "AP50 held out", "AP50 by text", "threshold", "F1")
     for column in table.columns[1:]:
         column.justify = "right"
     for own in info.classes:

@@ -48,6 +48,11 @@ def test_right_boxes_stay() -> None:
     np.testing.assert_allclose(own.apply(views[0].truth_xyxy, IMGSZ), views[0].truth_xyxy, atol=1e-4)
 
 
+def test_boxes_elsewhere_give_no_map() -> None:
+    """Nothing that the network drew touches an example: its nearest anchors stand for it."""
+    assert fit_box_map([view_of(0, np.array([200.0, 200.0, 201.0, 201.0]))], 0, IMGSZ) is None
+
+
 @pytest.mark.parametrize("labels", [(), (1, 1)])
 def test_class_without_an_example_has_no_map(labels: tuple[int, ...]) -> None:
     assert fit_box_map([view_of(0, np.array([0.0, 0.0, 1.0, 1.0]), labels)], 0, IMGSZ) is None

@@ -32,6 +32,10 @@ def test_small_examples_get_a_larger_model_input(side: float, imgsz: int, hint: 
         assert f"--imgsz {hint} " in found[0]
 
 
+def test_no_example_says_nothing_about_sizes() -> None:
+    assert warnings_of(record(Validation(2, 0.5, 0.5, 0.1)), np.zeros((0, 4)), 352, validates=True) == ()
+
+
 @pytest.mark.parametrize(
     ("validation", "validates", "said"),
     [

@@ -22,7 +22,7 @@ _CONSTANT = 1e-3  # penalty of the constants, in examples
 
 
 def fit_box_map(views: Sequence[ExampleView], label: int, imgsz: int) -> BoxMap | None:
-    """Return the map from the network's boxes of a class to its examples; null without an example.
+    """Return the map from the network's boxes of a class to its examples; null if none of them overlap.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ def fit_box_map(views: Sequence[ExampleView], label: int, imgsz: int) -> BoxMap 
         return None
     examples = sum(int((view.labels == label).sum()) for view in views)
     boxes, truth, weights = (np.concatenate(own) for own in zip(*parts, strict=True))
+    if not len(boxes):
+        return None
     centres, sides = centres_and_sides(boxes)
     sides = np.maximum(sides, 1e-3 * imgsz)
     true_centres, true_sides = centres_and_sides(truth)

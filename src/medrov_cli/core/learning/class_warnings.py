@@ -59,6 +59,8 @@ def _of_validation(record: LearnedClass, *, validates: bool) -> tuple[str, ...]:
 
 
 def _of_size(examples_xyxy: FloatArray, imgsz: int) -> tuple[str, ...]:
+    if not len(examples_xyxy):
+        return ()
     side = float(np.median(np.sqrt(box_areas(examples_xyxy))))
     if side >= SMALL_SIDE or imgsz >= LARGEST_HINT:
         return ()

@@ -125,10 +125,8 @@ def one_per_object(
     """
     anchors, columns = np.nonzero(candidates.scores >= scoring.thresholds)
     shown = scoring.shown(candidates.scores[anchors, columns], columns)
-    boxes, labels = (
-        scoring.mapped(candidates.boxes_xyxy[anchors], columns, letterbox.size),
-        class_ids[columns],
-    )
+    boxes, labels = candidates.boxes_xyxy[anchors], class_ids[columns]
+    boxes = scoring.mapped(boxes, columns, letterbox.size)
     if is_mirrored:
         boxes = flip_boxes(boxes, letterbox.input_hw[1])
     boxes = clip_boxes(letterbox.to_source(boxes), *letterbox.source_hw)

@@ -53,9 +53,8 @@ def join_views(views: TileViews, plan: TilePlan, iou: float, map_boxes: BoxMappi
     kept = nms_by_grid(found.boxes_xyxy, found.scores, found.labels, iou)
     inside = np.asarray(((centers >= (left, top)) & (centers < (right, bottom))).all(1))
     found = found.subset(kept[inside[kept]])
-    sides = (found.tiles_xyxy[:, 2:] - found.tiles_xyxy[:, :2]).max(1, initial=0)
-    inputs = np.array([grid.input_px for grid in plan.grids])[found.levels]
-    boxes = map_boxes(found.boxes_xyxy, found.labels, (sides / inputs)[:, None])
+    scales = np.array([grid.side / grid.input_px for grid in plan.grids])[found.levels]
+    boxes = map_boxes(found.boxes_xyxy, found.labels, scales[:, None])
     return Detections(boxes, found.scores, found.labels)
 
 

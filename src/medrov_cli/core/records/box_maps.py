@@ -2,7 +2,7 @@
 
 A network that has not seen a class gives it boxes by the habits of its training. People include the border of
 an organ or not, and mark a point by a square of one size. The map is linear in the logarithms of the sides,
-and holds for boxes of all networks, engines and sizes of the model input.
+and holds for all engines and sizes of the model input.
 """
 
 from __future__ import annotations
