@@ -41,6 +41,11 @@ def test_boxes_are_mapped_by_the_map_of_their_class() -> None:
         found = scoring(raw_scores=raw_scores, weights=weights).mapped(boxes, np.array([2, 0]), 32)
         np.testing.assert_allclose(found, [boxes[0], [5, 0, 25, 8]])
     assert boxes[1].tolist() == [10, 0, 20, 8]  # nothing changes its inputs
+    own = scoring(weights=weights)
+    near = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 9], [0, 0, 10, 4]], np.float64)
+    kept = own.distinct(near, np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([2, 0, 2, 0, 0]))
+    assert kept.tolist() == [0, 1, 2, 4]  # class 2 has no map
+    assert scoring().distinct(near, np.ones(5), np.zeros(5, np.int64)).tolist() == [0, 1, 2, 3, 4]
     assert scoring().mapped(boxes, np.array([2, 0]), 32) is boxes
 
 

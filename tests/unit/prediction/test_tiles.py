@@ -132,16 +132,16 @@ def test_larger_model_inputs_find_the_same_objects(data: st.DataObject, batch: i
 @given(data=st.data(), is_wide=st.booleans())
 @settings(max_examples=8)
 def test_box_maps_change_objects_once(data: st.DataObject, is_wide: bool) -> None:
-    """Every object gets sides of an eighth of a tile, however many tiles a model input shows."""
+    """Every object gets sides of a sixteenth of a tile, however many tiles a model input shows."""
     _, _, boxes = data.draw(scenes(6))
     image = draw(420, 420, boxes)
-    one_size = BoxMap((np.log(1 / 8),) * 2, (1.0, 1.0), (0, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0))
+    one_size = BoxMap((np.log(1 / 16),) * 2, (1.0, 1.0), (0, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0))
     options = {"tile": parse_tile("32"), "is_wide": is_wide}
     (found,) = predictor_of(32, box_map=one_size, **options).predict([image])
     (before,) = predictor_of(32, **options).predict([image])
     assert len(found) == len(before) == len(boxes)
     centres = (before.boxes_xyxy[:, :2] + before.boxes_xyxy[:, 2:]) / 2
-    wanted = np.clip(np.concatenate((centres - 2, centres + 2), 1), 0, 420)
+    wanted = np.clip(np.concatenate((centres - 1, centres + 1), 1), 0, 420)
     np.testing.assert_allclose(found.boxes_xyxy, wanted, atol=1e-6)
 
 

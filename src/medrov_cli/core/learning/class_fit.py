@@ -20,11 +20,11 @@ from medrov_cli.core.metrics.expected_f1 import threshold_of
 from medrov_cli.core.metrics.matching import IGNORED
 from medrov_cli.core.metrics.operating import ClassScores
 from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector
-from medrov_cli.core.records.box_maps import BoxMap
+from medrov_cli.core.records.box_maps import MAPPED_IOU, BoxMap
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.regions import RegionColumns, Regions, levels_of
 from medrov_cli.core.records.score_maps import ClassCalibration
-from medrov_cli.core.records.suppression import select
+from medrov_cli.core.records.suppression import nms, select
 from medrov_cli.core.settings.groups import COCO_SELECTION, DEFAULT_CONF
 from medrov_cli.core.weights.learned_file import LearnedClass, Validation
 
@@ -206,7 +206,9 @@ def with_box_map(result: ImageResult, box_map: BoxMap | None, side: int) -> Imag
     if box_map is None:
         return result
     found = result.detections
-    return replace(result, detections=replace(found, boxes_xyxy=box_map.apply(found.boxes_xyxy, side)))
+    found = replace(found, boxes_xyxy=box_map.apply(found.boxes_xyxy, side))
+    kept = nms(found.boxes_xyxy, found.scores, found.labels, MAPPED_IOU, len(found))
+    return replace(result, detections=found.subset(kept))
 
 
 def _parts(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from medrov_cli.core.prediction.classes import list_names
-from medrov_cli.core.records.box_maps import BoxMap
+from medrov_cli.core.records.box_maps import MAPPED_IOU, BoxMap
 from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.score_maps import ClassCalibration
+from medrov_cli.core.records.suppression import nms
 from medrov_cli.core.settings.groups import DEFAULT_CONF
 from medrov_cli.core.text.name_forms import close_name
 from medrov_cli.core.weights.metadata import WeightsMetadata
@@ -132,6 +133,16 @@ class Scoring:
             if known is not None:
                 values[own] = known.apply(boxes_xyxy[own], by_box[own])
         return values
+
+    def distinct(self, boxes_xyxy: FloatArray, scores: FloatArray, labels: IntArray) -> IntArray:
+        """Return the rows of detections, int64, in their order, that remain after their boxes were mapped.
+
+        Classes without a map keep all: the usual suppression is before the map, in every engine.
+        """
+        has_map = [] if self.box_maps is None else [row for row, own in enumerate(self.box_maps) if own]
+        mapped = np.flatnonzero(np.isin(labels, has_map))
+        kept = nms(boxes_xyxy[mapped], scores[mapped], labels[mapped], MAPPED_IOU, len(mapped))
+        return np.setdiff1d(np.arange(len(labels)), np.delete(mapped, kept))
 
 
 def _without_operating_point(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:

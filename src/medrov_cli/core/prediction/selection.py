@@ -71,8 +71,9 @@ def per_class(
     order = np.argsort(-shown, kind="stable")  # calibration can change the order of classes
     boxes, shown, labels = boxes[order], shown[order], labels[order]
     boxes = scoring.mapped(boxes, labels, letterbox.size)
-    boxes = clip_boxes(letterbox.to_source(boxes), *letterbox.source_hw)
-    return Detections(boxes, shown, labels)
+    kept = scoring.distinct(boxes, shown, labels)
+    boxes = clip_boxes(letterbox.to_source(boxes[kept]), *letterbox.source_hw)
+    return Detections(boxes, shown[kept], labels[kept])
 
 
 def _select_pairs(

@@ -94,7 +94,9 @@ class TileSearch:
         results = search_tiles(item, steps, journal)
         square = Letterbox.fit((1, 1), parts.engine.imgsz)
         frame, kind, columns = self.kind_rule.apply(item.frame, square, results.pooled)
-        found = results.objects.subset(np.isin(results.objects.labels, columns))
+        found = results.objects
+        found = found.subset(scoring.distinct(found.boxes_xyxy, found.scores, found.labels))
+        found = found.subset(np.isin(found.labels, columns))
         return replace(
             found,
             classes=parts.classes.names,

@@ -20,6 +20,10 @@ MOST_DEVIATIONS = 3.0
 MOST_CHANGE = 1.5
 """Largest change of the logarithm of a side, and of the centre in sides."""
 
+MAPPED_IOU = 0.5
+"""IoU of a suppression after the map, which draws boxes of one object together: a box with a larger IoU with
+one of a higher score is removed."""
+
 _LARGEST = 1e6
 _SIDES, _CHANGES, _ROWS = 2, 4, 3
 
