@@ -145,6 +145,18 @@ def test_box_maps_change_objects_once(data: st.DataObject, is_wide: bool) -> Non
     np.testing.assert_allclose(found.boxes_xyxy, wanted, atol=1e-6)
 
 
+def test_mapped_boxes_that_come_together_are_one_object() -> None:
+    """The first and the last shape are of one class, side by side; their boxes grow over each other."""
+    image = draw(90, 90, [(10, 10, 12, 12), (50, 50, 52, 52), (70, 20, 72, 22), (12, 10, 14, 12)])
+    one_size = BoxMap((np.log(1 / 4),) * 2, (1.0, 1.0), (0, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0))
+    (before,) = predictor_of(32, tile=parse_tile("32")).predict([image])
+    (found,) = predictor_of(32, tile=parse_tile("32"), box_map=one_size).predict([image])
+    assert rows_of(before) == expected(
+        [(10, 10, 12, 12), (50, 50, 52, 52), (70, 20, 72, 22), (12, 10, 14, 12)]
+    )
+    assert rows_of(found) == [(9, 7, 17, 15, 1), (47, 47, 55, 55, 2), (67, 17, 75, 25, 0)]
+
+
 def test_an_image_with_few_tiles_keeps_the_model_input() -> None:
     (found,) = predictor_of(32, tile=parse_tile("32"), is_wide=True).predict([draw(100, 100, [])])
     assert found.tiling is not None
