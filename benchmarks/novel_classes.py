@@ -4,7 +4,7 @@
 
     python benchmarks/novel_classes.py write examples/medrov-n.yaml runs/novel
     medrov train runs/novel/medrov-n.yaml --data-root DATA --output runs/novel/run --name novel \
-        --weights runs/coco.safetensors --model n --imgsz 256 --multi-scale 0.2 --epochs 5 --batch 16
+        --weights runs/coco.safetensors --model n --imgsz 256 --multi-scale 0.2 --epochs 7 --batch 16
     medrov eval runs/novel/medrov-n.yaml --data-root DATA --split test --output runs/novel/test \
         --weights runs/novel/run/best.safetensors
     python benchmarks/novel_classes.py report runs/novel/test/report.json

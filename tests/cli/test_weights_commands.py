@@ -130,6 +130,7 @@ def test_show_says_how_scores_are_calibrated(run: Run, tmp_path: Path) -> None:
         "raw": [0.2, 0.6],
         "calibrated": [0.0, 1.0],
         "free_threshold": None,
+        "box_map": None,
     }
     assert "raw; one threshold for all classes" in run("show", write_detector(tmp_path / "n.safetensors"))[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -46,6 +47,13 @@ class ClassCalibration:
     def apply(self, scores: FloatArray) -> FloatArray:
         """Return calibrated scores, float, in the shape of ``scores``."""
         return np.asarray(np.interp(scores, self.raw, self.calibrated), dtype=np.asarray(scores).dtype)
+
+    def short_record(self) -> dict[str, Any]:
+        """Return the fields, without a box map that is null: as before there were any."""
+        record = dataclasses.asdict(self)
+        if self.box_map is None:
+            del record["box_map"]
+        return record
 
     def raw_threshold(self, calibrated: float) -> float:
         """Return the smallest raw score that is shown as ``calibrated`` or more; above 1 if none is."""

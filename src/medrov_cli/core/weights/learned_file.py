@@ -173,7 +173,7 @@ class LearnedFile:
     def sha256(self) -> str:
         """Return the SHA-256 of names, vectors, calibrations and the adapter."""
         digest = hashlib.sha256(self.kernels.tobytes() + self.constants.tobytes() + self.classes.tobytes())
-        scores = [[own.name, _as_known(own.calibration)] for own in self.info.classes]
+        scores = [[own.name, own.calibration.short_record()] for own in self.info.classes]
         digest.update(json.dumps(scores, sort_keys=True).encode("ascii"))
         if self.adapter is not None:
             digest.update(self.adapter.sha256.encode("ascii"))
@@ -266,14 +266,6 @@ def _check(path: Path, info: LearnedInfo, arrays: dict[str, Any]) -> None:
         raise _corrupt(path, "a tensor has values that are not finite")
     if len({own.name.casefold() for own in info.classes}) < len(counts):
         raise _corrupt(path, "a class name occurs twice")
-
-
-def _as_known(calibration: ClassCalibration) -> dict[str, Any]:
-    """Return the record of a calibration; without a box map it is that of files before there were any."""
-    record = dataclasses.asdict(calibration)
-    if calibration.box_map is None:
-        del record["box_map"]
-    return record
 
 
 def _corrupt(path: Path, what: str) -> MedrovError:
