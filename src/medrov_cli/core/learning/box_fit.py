@@ -8,7 +8,7 @@ import numpy as np
 
 from medrov_cli.core.learning.views import ExampleView
 from medrov_cli.core.prediction.example_anchors import assign_anchors
-from medrov_cli.core.records.box_maps import BoxMap, centres_and_sides, log_sides
+from medrov_cli.core.records.box_maps import LEAST_SIDE, BoxMap, centres_and_sides, log_sides
 from medrov_cli.core.records.boxes import FloatArray, iou_matrix
 from medrov_cli.core.records.regions import centres_of
 
@@ -41,10 +41,11 @@ def fit_box_map(views: Sequence[ExampleView], label: int, imgsz: int) -> BoxMap 
     if not len(boxes):
         return None
     centres, sides = centres_and_sides(boxes)
-    sides = np.maximum(sides, 1e-3 * imgsz)
+    least = LEAST_SIDE * imgsz
+    sides = np.maximum(sides, least)
     true_centres, true_sides = centres_and_sides(truth)
     changes = np.concatenate(
-        ((true_centres - centres) / sides, np.log(np.maximum(true_sides, 1e-3 * imgsz) / sides)), axis=1
+        ((true_centres - centres) / sides, np.log(np.maximum(true_sides, least) / sides)), axis=1
     )
     inputs = log_sides(sides, imgsz)
     mean, deviation = inputs.mean(0), np.maximum(inputs.std(0), LEAST_DEVIATION)

@@ -102,7 +102,8 @@ class Scoring:
         else:
             thresholds = [one.raw_threshold(conf) for one in maps]
         shown = None if raw_scores else maps
-        return cls(np.array(thresholds), shown, warnings, box_maps=tuple(one.box_map for one in maps))
+        box_maps = tuple(one.box_map for one in maps)
+        return cls(np.array(thresholds), shown, warnings, box_maps=box_maps if any(box_maps) else None)
 
     def shown(self, scores: FloatArray, labels: IntArray) -> FloatArray:
         """Return the calibrated scores of detections, (n,), given their classes, (n,)."""
@@ -124,7 +125,7 @@ class Scoring:
         sides
             Longest side of the image or tile in the pixels of the boxes; one number, or (n, 1).
         """
-        if self.box_maps is None or not any(self.box_maps):
+        if self.box_maps is None:
             return boxes_xyxy
         values = boxes_xyxy.copy()
         by_box = np.broadcast_to(sides, (len(labels), 1))
@@ -139,7 +140,9 @@ class Scoring:
 
         Classes without a map keep all: the usual suppression is before the map, in every engine.
         """
-        has_map = [] if self.box_maps is None else [row for row, own in enumerate(self.box_maps) if own]
+        if self.box_maps is None:
+            return np.arange(len(labels))
+        has_map = [row for row, own in enumerate(self.box_maps) if own is not None]
         mapped = np.flatnonzero(np.isin(labels, has_map))
         kept = nms(boxes_xyxy[mapped], scores[mapped], labels[mapped], MAPPED_IOU, len(mapped))
         return np.setdiff1d(np.arange(len(labels)), np.delete(mapped, kept))

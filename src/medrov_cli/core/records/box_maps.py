@@ -24,6 +24,9 @@ MAPPED_IOU = 0.5
 """IoU of a suppression after the map, which draws boxes of one object together: a box with a larger IoU with
 one of a higher score is removed."""
 
+LEAST_SIDE = 1e-3
+"""Smallest side that counts, relative to the longest side of the image."""
+
 _LARGEST = 1e6
 _SIDES, _CHANGES, _ROWS = 2, 4, 3
 
@@ -75,8 +78,8 @@ def centres_and_sides(boxes_xyxy: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def log_sides(sides: FloatArray, image_side: float | FloatArray) -> FloatArray:
-    """Return the logarithms of sides relative to the longest side of the image, of 1/1000 at least."""
-    return np.asarray(np.log(np.maximum(sides / image_side, 1e-3)))
+    """Return the logarithms of sides relative to the longest side of the image, at least `LEAST_SIDE`."""
+    return np.asarray(np.log(np.maximum(sides / image_side, LEAST_SIDE)))
 
 
 def read_box_map(fields: Fields) -> BoxMap:
