@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 def _render(result: LearnResult) -> RenderableType:
     info = result.file.info
-    fit = ("images", "boxes", "vectors", "box map")
-    table = console.table("class", *fit, "AP50 held out", "AP50 by text", "threshold", "F1")
+    table = console.table(
+        "class", "images", "boxes", "vectors", "AP50 held out", "AP50 by text", "threshold", "F1"
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for own in info.classes:
@@ -30,7 +31,6 @@ def _render(result: LearnResult) -> RenderableType:
             str(own.images),
             str(own.boxes),
             str(own.vectors),
-            "no" if own.calibration.box_map is None else "yes",
             "-" if held_out is None else f"{held_out.ap50:.3f}",
             "-" if held_out is None else f"{held_out.text_ap50:.3f}",
             f"{own.calibration.threshold:.3f}",
@@ -38,6 +38,8 @@ def _render(result: LearnResult) -> RenderableType:
         )
     network = info.network
     line = f"network {network.name} ({network.imgsz} px), licence: {info.licence}, {result.size_bytes} bytes"
+    mapped = sum(own.calibration.box_map is not None for own in info.classes)
+    line += f"\nbox maps: {mapped} of {len(info.classes)} classes"
     if info.adapter is None:
         return Group(table, "", line)
     adapter = info.adapter
