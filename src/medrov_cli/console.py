@@ -125,17 +125,21 @@ def discard_output() -> None:
 
 
 def table(*headings: str, title: str | None = None) -> Table:
-    """Return an empty table: boxed on a terminal, plain aligned columns in a pipe or a file."""
+    """Return an empty table: boxed on a terminal, plain aligned columns in a pipe or a file.
+
+    A heading of two lines has one in a pipe.
+    """
+    terminal = sys.stdout.isatty()
     made = Table(
         title=title,
         title_justify="left",
         title_style="bold",
-        box=box.SIMPLE_HEAD if sys.stdout.isatty() else None,
+        box=box.SIMPLE_HEAD if terminal else None,
         show_edge=False,
         pad_edge=False,
     )
     for heading in headings:
-        made.add_column(heading, overflow="fold")
+        made.add_column(heading if terminal else heading.replace("\n", " "), overflow="fold")
     return made
 
 

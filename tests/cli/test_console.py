@@ -80,6 +80,23 @@ def test_a_pipe_gets_whole_lines_without_boxes() -> None:
     assert errors == "warning: low contrast\n"
 
 
+LEARNED = """
+from medrov_cli import console
+from medrov_cli.commands.learn import HEADINGS
+table = console.table(*HEADINGS)
+table.add_row("laparoscopic instrument", "10", "13", "1", "0.512", "0.001", "0.321", "0.700")
+console.stdout().print(table)
+"""
+
+
+def test_a_heading_of_two_lines_leaves_room_for_names_and_is_one_line_in_a_pipe() -> None:
+    shown = COLOUR.sub("", on_terminal(LEARNED, COLUMNS="80", NO_COLOR="1"))
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).split() for line in shown.splitlines()]
+    assert ["laparoscopic", "10", "13", "1", "0.512", "0.001", "0.321", "0.700"] in lines
+    first = in_pipe(LEARNED)[0].splitlines()[0]
+    assert re.split(r"  +", first.strip())[4:] == ["AP50 held out", "AP50 by text", "threshold", "F1"]
+
+
 def test_progress_on_a_terminal_is_a_bar_with_rate() -> None:
     shown = on_terminal(PROGRESS)
     assert "3/3" in shown

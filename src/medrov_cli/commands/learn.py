@@ -16,12 +16,13 @@ from medrov_cli.core.settings.learn import LearnSettings
 if TYPE_CHECKING:
     from medrov_cli.core.learning.run import LearnResult
 
+HEADINGS = ("class", "images", "boxes", "vectors", "AP50\nheld out", "AP50\nby text", "threshold", "F1")
+"""Columns of the table: with names of two words they fit on 80 columns."""
+
 
 def _render(result: LearnResult) -> RenderableType:
     info = result.file.info
-    table = console.table(
-        "class", "images", "boxes", "vectors", "AP50 held out", "AP50 by text", "threshold", "F1"
-    )
+    table = console.table(*HEADINGS)
     for column in table.columns[1:]:
         column.justify = "right"
     for own in info.classes:
