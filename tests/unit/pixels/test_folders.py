@@ -33,8 +33,8 @@ def image(path: Path, number: int = 1, pixels: np.ndarray[Any, Any] = PIXELS, **
 
 def report(path: Path, sop_class: str, modality: str | None) -> Path:
     """Write an object without pixels."""
-    dataset = dicom_dataset(PIXELS, Rows=None, Columns=None, Modality=modality or "OT")
-    del dataset.PixelData
+    dataset = dicom_dataset(PIXELS, Modality=modality or "OT")
+    del dataset[0x00280000:0x7FE10000]
     if modality is None:
         del dataset.Modality
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
@@ -62,6 +62,10 @@ def names(found: FoundInputs, folder: Path) -> tuple[list[str], list[str]]:
         ("1.2.840.10008.5.1.4.1.1.66.1", "REG"),
         ("1.2.840.10008.5.1.4.1.1.66", "MR"),
         ("1.2.840.10008.1.3.10", None),
+        ("1.2.840.10008.5.1.4.1.1.91.1", "ANN"),
+        ("1.2.840.10008.5.1.4.1.1.131", "OT"),
+        ("1.3.12.2.1107.5.9.1", "MR"),
+        ("1.3.46.670589.11.0.0.12.2", "MR"),
     ],
 )
 def test_an_object_that_is_no_image_is_skipped_below_a_folder_alone(
@@ -81,6 +85,15 @@ def test_segmentations_are_skipped_and_parametric_maps_are_not(tmp_path: Path) -
     image(tmp_path / "1.dcm", SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4", Modality="SEG")
     image(tmp_path / "2.dcm", 2, SOPClassUID="1.2.840.10008.5.1.4.1.1.30", Modality="MR")
     assert names(find_inputs([str(tmp_path)]), tmp_path) == (["2.dcm"], ["1.dcm"])
+
+
+def test_a_spectrum_has_rows_and_is_no_image(tmp_path: Path) -> None:
+    image(tmp_path / "1.dcm")
+    path = image(tmp_path / "2.dcm", 2, SOPClassUID="1.2.840.10008.5.1.4.1.1.4.2", Modality="MR")
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"\xe0\x7f\x10\x00")])
+    assert names(find_inputs([str(tmp_path)]), tmp_path) == (["1.dcm"], ["2.dcm"])
+    assert error_of(path).code is ErrorCode.NO_PIXELS
 
 
 def test_a_folder_of_reports_is_one_input_that_fails(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.uid import VLMicroscopicImageStorage, VLWholeSlideMicroscopyImageStorage
 
 from conftest import SHARED_DATA
 from drawn_shapes import draw
+from image_files import item, write_dicom
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.budget import limit_memory, reserved_bytes
@@ -104,9 +106,9 @@ def test_a_dicom_slide_is_one_image(tmp_path: Path, sparse: bool, parts: int) ->
     image = draw(100, 150, [(3, 5, 30, 40), (100, 60, 149, 99)])
     files = write_dicom_slide(tmp_path, image, sparse=sparse, parts=parts)
     found = find_inputs([str(tmp_path)])
-    (item,) = found.inputs
-    assert item.path in map(str, files)
-    frame = only_frame(item.path, series=item.series)
+    (slide,) = found.inputs
+    assert slide.path in map(str, files)
+    frame = only_frame(slide.path, series=slide.series)
     assert (frame.height, frame.width, frame.frame_count) == (100, 150, 1)
     assert frame.pixel_spacing_mm == (0.0005, 0.0005)
     np.testing.assert_array_equal(whole(frame), image)
@@ -124,6 +126,14 @@ def test_a_dicom_label_is_never_decoded(tmp_path: Path) -> None:
     with pytest.raises(MedrovError) as caught:
         only_frame(tmp_path / "label.dcm")
     assert caught.value.code is ErrorCode.NO_PIXELS
+
+
+def test_an_image_that_refers_to_a_slide_is_none(tmp_path: Path) -> None:
+    pixels = pattern(40, 50)
+    source = item(ReferencedSOPClassUID=VLWholeSlideMicroscopyImageStorage, ReferencedSOPInstanceUID="1.2.3")
+    photomicrograph = {"SOPClassUID": VLMicroscopicImageStorage, "SourceImageSequence": [source]}
+    path = write_dicom(tmp_path / "a.dcm", pixels, Modality="GM", **photomicrograph)
+    np.testing.assert_array_equal(only_frame(path).pixels_rgb, pixels)
 
 
 def test_a_truncated_dicom_slide_is_an_input_error(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
@@ -18,6 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     RLELossless,
 )
 
@@ -89,6 +92,34 @@ def deflated(tmp_path: Path) -> Path:
 
 def test_deflated(tmp_path: Path) -> None:
     assert read_one(deflated(tmp_path)).pixels_rgb.shape == (512, 512, 3)
+
+
+def test_deflated_without_a_group_length_or_in_zlib_format(tmp_path: Path) -> None:
+    path = deflated(tmp_path)
+    pixels, data = read_one(path).pixels_rgb, path.read_bytes()
+    end = 144 + int.from_bytes(data[140:144], "little")
+    wrapped = data[:end] + zlib.compress(zlib.decompress(data[end:], -15))
+    for content in (data[:132] + data[144:], wrapped):
+        path.write_bytes(content)
+        assert (read_one(path).pixels_rgb == pixels).all()
+
+
+def test_a_data_set_that_names_the_deflated_syntax_elsewhere_is_not_inflated(tmp_path: Path) -> None:
+    dataset = dicom_dataset(PIXELS)
+    dataset.AvailableTransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    assert read_one(tmp_path / "a.dcm").pixels_rgb.shape[:2] == PIXELS.shape
+
+
+@pytest.mark.parametrize("padding", [2, 100, 4096])
+def test_zeros_behind_a_jpeg_stream_are_padding(tmp_path: Path, padding: int) -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    dataset = dicom_dataset(pixels)
+    dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    dataset.PixelData = encapsulate([bytes(imagecodecs.ljpeg_encode(pixels)) + bytes(padding)])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    assert grey(read_one(tmp_path / "a.dcm")) == pixels.tolist()
 
 
 def test_a_deflated_bomb_is_stopped_while_it_inflates(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from image_files import dicom_dataset, grey, item, read_all, read_one, row, write_dicom
 from medrov_cli.core.records.frame import Window
@@ -107,7 +108,7 @@ def test_a_tag_that_is_missing_falls_back_with_a_sentence(tmp_path: Path) -> Non
     assert frame.window == Window(
         "percentile", None, 50, 99
     )  # the 0.5th and the 99.5th of 0, 50, 100: 0.5, 99.5
-    assert any("no window of that number" in warning for warning in frame.warnings)
+    assert any("no valid window of that number" in warning for warning in frame.warnings)
 
 
 def test_ct_without_a_window_gets_the_soft_tissue_preset(tmp_path: Path) -> None:
@@ -199,8 +200,58 @@ def test_an_invalid_window_is_left_out_with_a_sentence(tmp_path: Path) -> None:
     )
     frame = read_one(path)
     assert grey(frame) == [[1, 129, 255]]  # ((x - 49.5) / 100 + 0.5) * 255
-    assert frame.window == Window("tag", "tag:1", 50, 101)
+    assert frame.window == Window("tag", "tag:2", 50, 101)
     assert any("invalid" in warning for warning in frame.warnings)
+
+
+@pytest.mark.parametrize(
+    ("spec", "window"), [("tag", "tag:2"), ("tag:2", "tag:2"), ("tag:3", "tag:3"), ("tag:4", None)]
+)
+def test_windows_keep_their_number_in_the_file(tmp_path: Path, spec: str, window: str | None) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        row([0, 50, 100], "uint16"),
+        WindowCenter=[0, 50, 70],
+        WindowWidth=[0, 101, 11],
+        Modality="MR",
+    )
+    found = read_one(path, spec).window
+    assert found is not None
+    assert found.name == window
+
+
+def test_an_unknown_voi_function_is_said_and_its_window_used(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        row([0, 50, 100], "uint16"),
+        WindowCenter=50,
+        WindowWidth=101,
+        VOILUTFunction="LOG",
+    )
+    frame = read_one(path)
+    assert frame.window == Window("tag", "tag:1", 50, 101)
+    assert [("VOI LUT Function" in warning, "ignored" in warning) for warning in frame.warnings] == [
+        (True, False)
+    ]
+
+
+def test_a_secondary_capture_of_ct_is_not_taken_for_hu(tmp_path: Path) -> None:
+    attributes: dict[str, Any] = {"Modality": "CT", "RescaleSlope": 1, "RescaleIntercept": 0}
+    pixels = row([0, 64, 128, 252], "uint8")
+    captured = read_one(
+        write_dicom(tmp_path / "a.dcm", pixels, **attributes, SOPClassUID=SecondaryCaptureImageStorage)
+    )
+    assert grey(captured) == [[0, 64, 128, 252]]
+    original = read_one(write_dicom(tmp_path / "b.dcm", pixels, **attributes))
+    assert original.window is not None
+    assert original.window.name == "soft"
+
+
+def test_padding_of_an_unsigned_short_beside_signed_words_of_32_bits(tmp_path: Path) -> None:
+    dataset = dicom_dataset(row([-2000, 0, 50, 100], "int32"))
+    dataset.add_new("PixelPaddingValue", "US", 63536)
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    assert grey(read_one(tmp_path / "a.dcm")) == [[0, 0, 128, 255]]
 
 
 def test_an_invalid_rescale_is_left_out_with_a_sentence(tmp_path: Path) -> None:

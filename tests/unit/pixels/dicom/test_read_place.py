@@ -103,3 +103,36 @@ def test_inflated_stream_has_a_limit() -> None:
     stream = InflatedStream(io.BytesIO(deflate(bytes(4 << 20))), InputLimits(inflated_bytes=2 << 20))
     with pytest.raises(Exception, match="inflates to more than"):
         stream.seek(0, io.SEEK_END)
+
+
+def test_cosines_that_differ_by_rounding_are_one_stack(tmp_path: Path) -> None:
+    places = []
+    for number in range(8):
+        cosine = 0.995 + (1e-6 if number % 2 else -1e-6)
+        sine = (1 - cosine**2) ** 0.5
+        axes = [f"{value:.6f}" for value in (cosine, sine, 0, -sine, cosine, 0)]
+        dataset = dicom_dataset(
+            PIXELS, SeriesInstanceUID="1.2.3", ImageOrientationPatient=axes, InstanceNumber=8 - number
+        )
+        dataset.ImagePositionPatient = [300, -200, 3 * number]
+        dataset.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
+        places.append(read_place(str(tmp_path / f"{number}.dcm"), InputLimits()))
+    (stack,) = group_series(places[::-1])
+    assert [Path(place.path).stem for place in stack] == [str(number) for number in range(8)]
+
+
+def test_orientations_of_a_series_are_stacks_of_their_own(tmp_path: Path) -> None:
+    axes = [
+        [1, 0, 0, 0, 1, 0],
+        [1, 0, 0, 0, 0, -1],
+        [0, 1, 0, 0, 0, -1],
+        [0.999, 0.0447, 0, -0.0447, 0.999, 0],
+    ]
+    places = []
+    for number, own in enumerate(axes):
+        dataset = dicom_dataset(
+            PIXELS, SeriesInstanceUID="1.2.3", ImageOrientationPatient=own, ImagePositionPatient=[0, 0, 0]
+        )
+        dataset.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
+        places.append(read_place(str(tmp_path / f"{number}.dcm"), InputLimits()))
+    assert len(group_series(places)) == len(axes)

@@ -84,9 +84,27 @@ IMAGER = {"ImagerPixelSpacing": [0.3, 0.3]}
             "",
         ),
         ({**IMAGER, "PixelSpacing": [0.25, 0.25]}, 0.25, ""),
+        ({"NominalScannedPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.2, 0.2]}, 0.2, "scanner"),
+        (
+            {
+                "NominalScannedPixelSpacing": [0.2, 0.2],
+                "PixelSpacing": [0.2, 0.2],
+                "PixelSpacingCalibrationType": "FIDUCIAL",
+            },
+            0.2,
+            "",
+        ),
     ],
 )
 def test_detector_spacing(tmp_path: Path, attributes: dict[str, Any], spacing: float, word: str) -> None:
     frame = read_one(write_dicom(tmp_path / "a.dcm", PICTURE, **attributes))
     assert frame.pixel_spacing_mm == pytest.approx((spacing, spacing))
     assert (word in " ".join(frame.warnings), bool(frame.warnings)) == (True, bool(word))
+
+
+def test_a_curve_has_no_sizes_whatever_the_header_states(tmp_path: Path) -> None:
+    curve = region((0, 0, 127, 63), (0.01, 5.0), RegionSpatialFormat=3, PhysicalUnitsXDirection=4)
+    path = write_dicom(
+        tmp_path / "a.dcm", PICTURE, SequenceOfUltrasoundRegions=[curve], PixelSpacing=[0.3, 0.3]
+    )
+    assert read_one(path).pixel_spacing_mm is None

@@ -22,10 +22,15 @@ HEAD_BYTES = 1 << 16
 """Bytes at the start of a stream that contain its header, except for large application segments."""
 
 _LOSSY_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
-"""Start-of-frame markers of the DCT processes."""
+"""Start-of-frame markers of the processes by cosine transform."""
 
 _JPEG = b"\xff\xd8"
 _APP0, _APP14, _JPEG_LS = 0xE0, 0xEE, 0xF7
+
+_LOSSLESS_JPEG2000 = (
+    *(uid.JPEG2000Lossless, uid.JPEG2000MCLossless),
+    *(uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL),
+)
 
 _FAMILIES: dict[str, tuple[UID, ...]] = {
     "jpeg": (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit),
@@ -110,6 +115,7 @@ def read_stream_header(data: bytes) -> StreamHeader | None:
 def _jpeg_header(data: bytes) -> StreamHeader | None:
     adobe: int | None = None
     is_jfif = False
+    is_near = False
     frame: tuple[int, int, int, int, bytes] | None = None
     for marker, start, end in jpeg_segments(data):
         body = data[start + 4 : end]
@@ -120,13 +126,15 @@ def _jpeg_header(data: bytes) -> StreamHeader | None:
             adobe = body[11]
         elif marker == _APP0 and body[:5] == b"JFIF\0":
             is_jfif = True
+        elif marker == SCAN_MARKER and frame is not None and frame[0] == _JPEG_LS:
+            is_near = body[1 + 2 * body[0]] > 0  # NEAR (ITU-T T.87, C.2.3)
     if frame is None:
         return None
     marker, precision, height, width, ids = frame
-    lossy = marker in _LOSSY_MARKERS
-    kind = "jpeg" if lossy else "jpeg-ls" if marker == _JPEG_LS else "jpeg lossless"
-    is_rgb = _jpeg_is_rgb(ids, adobe, is_jfif and lossy) if len(ids) == 3 else None
-    return StreamHeader(kind, (height, width), precision, len(ids), lossy=lossy, is_rgb=is_rgb)
+    is_dct = marker in _LOSSY_MARKERS
+    kind = "jpeg" if is_dct else "jpeg-ls" if marker == _JPEG_LS else "jpeg lossless"
+    is_rgb = _jpeg_is_rgb(ids, adobe, is_jfif and is_dct) if len(ids) == 3 else None
+    return StreamHeader(kind, (height, width), precision, len(ids), lossy=is_dct or is_near, is_rgb=is_rgb)
 
 
 def _jpeg_is_rgb(ids: bytes, adobe: int | None, is_jfif: bool) -> bool | None:
@@ -158,6 +166,17 @@ def _j2k_header(data: bytes) -> StreamHeader:
         lossy=not reversible,
         is_rgb=True if transformed and count == 3 else None,
     )
+
+
+def may_overshoot(header: StreamHeader, syntax: UID, lossy_compression: object) -> bool:
+    """Return whether decoded samples can leave their range.
+
+    A JPEG 2000 stream of the lossless transform may be cut to a rate, unless its transfer syntax or the
+    header (Lossy Image Compression) says that it is not.
+    """
+    if header.kind != "jpeg 2000" or header.lossy:
+        return header.lossy
+    return syntax not in _LOSSLESS_JPEG2000 and lossy_compression != "00"
 
 
 def holds_pixels(data: bytes, header: StreamHeader) -> bool:

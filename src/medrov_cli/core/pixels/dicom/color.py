@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.pixels.processing import apply_color_lut
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError, contradiction
-from medrov_cli.core.pixels.dicom.elements import as_signed, numbers
 from medrov_cli.core.pixels.dicom.file import DicomFile
 from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.luts import SHORT_LUT_WARNING, Range, lookup_table, with_entries
@@ -77,8 +75,6 @@ def _palette(
     header: pydicom.Dataset, little_endian: bool, inputs: Range
 ) -> tuple[int, UInt8Array, tuple[str, ...]]:
     """Return the first mapped value, the table, uint8 (entries, 3), and warnings."""
-    if "SegmentedRedPaletteColorLookupTableData" in header:
-        return *_segmented_palette(header, inputs[0] < 0), ()
     found = [
         lookup_table(header, little_endian, inputs, f"{channel}PaletteColorLookupTable")
         for channel in _CHANNELS
@@ -93,13 +89,6 @@ def _palette(
         _to_8_bits(np.stack([table.entries for table in tables], axis=1)),
         warnings,
     )
-
-
-def _segmented_palette(header: pydicom.Dataset, signed: bool) -> tuple[int, UInt8Array]:
-    """Expand a segmented palette by pydicom, for all its entries at once."""
-    descriptor = [int(number) for number in numbers(header, "RedPaletteColorLookupTableDescriptor")]
-    count, first = descriptor[0] & 0xFFFF or 1 << 16, int(as_signed(descriptor[1], 16, signed))
-    return first, _to_8_bits(apply_color_lut(np.arange(first, first + count), header)[:, :3])
 
 
 def _to_8_bits(entries: npt.NDArray[np.unsignedinteger]) -> UInt8Array:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pydicom import uid
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
@@ -18,6 +16,7 @@ from medrov_cli.core.pixels.dicom.codec_plugins import PLUGIN
 from medrov_cli.core.pixels.dicom.codestream import (
     StreamHeader,
     holds_pixels,
+    may_overshoot,
     read_stream_header,
     without_color_markers,
 )
@@ -25,6 +24,7 @@ from medrov_cli.core.pixels.dicom.file import DicomFile
 from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.fragments import check_size_hw, read_frame
 from medrov_cli.core.pixels.dicom.frame_memory import frame_bytes
+from medrov_cli.core.pixels.dicom.native import native_frame, plain_words
 from medrov_cli.core.pixels.greyscale import Values
 from medrov_cli.core.pixels.isolation import IsolatedError, decode_isolated
 from medrov_cli.core.pixels.stream_size import too_short
@@ -59,7 +59,7 @@ _TWELVE_BIT_JPEG = ("pylibjpeg",)
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _TAIL_BYTES = 64
-"""Maximum distance of a JPEG end marker from the end of its last fragment, before padding."""
+"""Maximum distance of a JPEG end marker from the end of its last fragment, before padding with zeros."""
 
 _YBR = ("YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
@@ -103,55 +103,17 @@ def decoded_frames(file: DicomFile) -> Iterator[StoredFrame]:
 def decode_frame(file: DicomFile, index: int) -> StoredFrame:
     """Return the stored values of one frame, 0-based; see `decoded_frames`."""
     try:
-        return _compressed(file, index) if file.encoded else _native(file, index)
+        return _compressed(file, index) if file.encoded else StoredFrame(*native_frame(file, index))
     except (MemoryError, EOFError, MedrovError):
         raise
     except Exception as error:  # noqa: BLE001 - plug-ins raise any exception, with texts that quote the file
         raise _decode_failed(file, index, error) from None
 
 
-def _native(file: DicomFile, index: int) -> StoredFrame:
-    if file.options["bits_allocated"] == 1 and file.decoder.UID.is_little_endian:
-        return StoredFrame(_unpack_bits(file, index), str(file.options["photometric_interpretation"]))
-    options = dict(file.options)
-    if file.layout is not None:
-        options |= _plain_words(file.layout.allocated, signed=False)
-    values, properties = file.decoder.as_array(file.stream, index=index, raw=False, **options)
-    if file.layout is not None and file.layout.allocated > 1:
-        values = file.layout.extract(values)
-    return StoredFrame(values, str(properties["photometric_interpretation"]))
-
-
-def _unpack_bits(file: DicomFile, index: int) -> Values:
-    """Return a frame of packed bits, which follow the previous frame without a gap (PS3.5, 8.1.1).
-
-    pydicom 3.0 reads a frame that does not begin at a byte one byte short.
-    """
-    pixels = file.rows * file.columns * int(file.options["samples_per_pixel"])
-    first_bit = index * pixels
-    start = file.stream.tell()
-    file.stream.seek(start + first_bit // 8)
-    packed = file.stream.read(math.ceil((first_bit % 8 + pixels) / 8))
-    file.stream.seek(start)
-    bits = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")[first_bit % 8 :]
-    return bits[:pixels].reshape(file.rows, file.columns)
-
-
-def _plain_words(bits: int, *, signed: bool) -> dict[str, Any]:
-    """Return options with which pydicom returns words of ``bits`` bits unchanged."""
-    allocated = 1 if bits == 1 else 8 if bits <= 8 else 16 if bits <= 16 else 32 if bits <= 32 else 64
-    return {
-        "bits_allocated": allocated,
-        "bits_stored": bits,
-        "pixel_representation": int(signed),
-        "correct_unused_bits": False,
-    }
-
-
 def _compressed(file: DicomFile, index: int) -> StoredFrame:
     """Decode a frame as a one-frame image, which allows the choice of the plug-in."""
     data = read_frame(file.stream, file.encoded[index])
-    if data.startswith(_JPEG_START) and _JPEG_END not in data[-_TAIL_BYTES:]:
+    if data.startswith(_JPEG_START) and _JPEG_END not in data.rstrip(b"\0")[-_TAIL_BYTES:]:
         raise EOFError
     header = read_stream_header(data)
     if header is None and file.decoder.UID not in _RLE:
@@ -163,11 +125,11 @@ def _compressed(file: DicomFile, index: int) -> StoredFrame:
     if header is None:
         if options["photometric_interpretation"] == "YBR_FULL_422":
             options["photometric_interpretation"] = "YBR_FULL"  # RLE has no subsampling (PS3.5, 8.2.2)
-        options |= _plain_words(bits, signed=False)
+        options |= plain_words(bits, signed=False)
     else:
         _check_stream(file, data, header)
         bits = header.precision
-        options |= _plain_words(bits, signed=header.signed)
+        options |= plain_words(bits, signed=header.signed)
         options["planar_configuration"] = 0
         options["photometric_interpretation"], warnings = _photometric(file, header)
         if header.kind in ("jpeg", "jpeg lossless") and header.components == 3:
@@ -178,8 +140,15 @@ def _compressed(file: DicomFile, index: int) -> StoredFrame:
         values, properties = _decode(file, encapsulate([data]), options, header)
         photometric = str(properties["photometric_interpretation"])
     if file.layout is not None:
-        values = file.layout.extract(values, bits, lossy=header is not None and header.lossy)
+        lossy = header is not None and _may_overshoot(file, header)
+        values = file.layout.extract(values, bits, lossy=lossy)
     return StoredFrame(values, photometric, warnings)
+
+
+def _may_overshoot(file: DicomFile, header: StreamHeader) -> bool:
+    if header.signed and file.options["pixel_representation"] == 0:
+        return False
+    return may_overshoot(header, file.decoder.UID, file.header.get("LossyImageCompression"))
 
 
 def _decode_elsewhere(

@@ -24,7 +24,6 @@ from pydicom.uid import (
 )
 
 from medrov_cli.core.base.constants import InputLimits
-from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.inflated_stream import InflatedStream
 from medrov_cli.core.pixels.sniff import is_vr
@@ -164,7 +163,9 @@ def _data_set(file: BinaryIO, limits: InputLimits) -> tuple[BinaryIO, pydicom.da
     start = file.read(4096)
     file.seek(0)
     if str(DeflatedExplicitVRLittleEndian).encode() in start:
-        return _inflate(file, start, limits)
+        deflated = _inflate(file, start, limits)
+        if deflated is not None:
+            return deflated
     meta = read_partial(file, stop_when=lambda _tag, _vr, _length: True, force=True).file_meta
     return file, meta
 
@@ -217,24 +218,20 @@ def _pixel_syntax(
 
 def _inflate(
     file: BinaryIO, start: bytes, limits: InputLimits
-) -> tuple[BinaryIO, pydicom.dataset.FileMetaDataset]:
-    """Open a deflated data set (PS3.5, A.5), which is inflated as far as it is read."""
+) -> tuple[BinaryIO, pydicom.dataset.FileMetaDataset] | None:
+    """Open a deflated data set (PS3.5, A.5), which is inflated as far as it is read; null for another one."""
     at = 132 if start[128:132] == b"DICM" else 0
     data_at = _meta_end(start, at)
     meta = pydicom.dataset.FileMetaDataset(read_dataset(io.BytesIO(start[at:data_at]), False, True))
+    if str(meta.get("TransferSyntaxUID") or "").strip(" \0") != DeflatedExplicitVRLittleEndian:
+        return None
     file.seek(data_at)
     return cast(BinaryIO, io.BufferedReader(InflatedStream(file, limits), _INFLATED_BUFFER)), meta
 
 
 def _meta_end(start: bytes, at: int) -> int:
     """Return where the file meta information ends: at the first element of another group (PS3.10, 7.1)."""
-    if start[at : at + 8] != b"\x02\x00\x00\x00UL\x04\x00":
-        raise MedrovError(
-            ErrorCode.BAD_METADATA,
-            "The file meta header of a deflated DICOM file has no group length (0002,0000).",
-            "Export the file again.",
-        )
-    while start[at : at + 2] == b"\x02\x00":
+    while start[at : at + 2] == b"\x02\x00" and is_vr(start[at + 4 : at + 6]):
         is_long = start[at + 4 : at + 6] in (b"OB", b"UN", b"UT", b"OW", b"SQ")
         code, length_at = ("<I", at + 8) if is_long else ("<H", at + 6)
         size = struct.calcsize(code)

@@ -16,7 +16,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.pixels.dicom.codestream import HEAD_BYTES, stream_syntax
+from medrov_cli.core.pixels.dicom.codestream import HEAD_BYTES, read_stream_header, stream_syntax
 from medrov_cli.core.pixels.dicom.encoding import GE_PRIVATE, read_header
 from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.fragments import EncodedFrames, Fragment, find_frames
@@ -29,7 +29,7 @@ from medrov_cli.core.pixels.dicom.pixel_element import (
     read_pixel_element,
     stated_frames,
 )
-from medrov_cli.core.pixels.dicom.samples import SampleLayout, layout_of
+from medrov_cli.core.pixels.dicom.samples import WIDE_STREAM_WARNING, SampleLayout, layout_of, wide_layout
 
 NO_PREAMBLE_WARNING = "The DICOM file has no preamble."
 SYNTAX_WARNING = "The transfer syntax contradicts the pixel data; that of the pixel data was used."
@@ -121,10 +121,16 @@ def open_dicom(file: BinaryIO, limits: InputLimits) -> DicomFile:
     check_size(options, frames, limits)
     options |= {"transfer_syntax_uid": syntax, "number_of_frames": frames}
     if is_encapsulated:
-        real = stream_syntax(_head(stream, found), syntax)
+        head = _head(stream, found)
+        real = stream_syntax(head, syntax)
         if real != syntax:
             decoder, syntax_warnings = _decoder(real), (SYNTAX_WARNING,)
             options["transfer_syntax_uid"] = real
+        in_stream = read_stream_header(head)
+        if layout is not None and in_stream is not None and in_stream.precision > layout.allocated:
+            layout, layout_warnings = wide_layout(layout, in_stream.precision), (WIDE_STREAM_WARNING,)
+            options["bits_allocated"] = layout.allocated
+            check_size(options, frames, limits)
     stream.seek(start)
     return DicomFile(
         header,
@@ -225,13 +231,20 @@ def _native_frames(
 
 
 def _conform_subsampling(options: dict[str, Any], actual: int, frames: int) -> tuple[str, ...]:
-    """Choose YBR_FULL or YBR_FULL_422 by the length: 3 or 2 bytes a pixel (PS3.3, C.7.6.3.1.2)."""
+    """Choose YBR_FULL or YBR_FULL_422 by the length: 3 or 2 bytes a pixel (PS3.3, C.7.6.3.1.2).
+
+    Data of whole subsampled frames, more than stated, is subsampled as stated.
+    """
     stated = options.get("photometric_interpretation")
     if stated not in ("YBR_FULL", "YBR_FULL_422") or options["samples_per_pixel"] != 3:
         return ()
-    full = options["rows"] * options["columns"] * 3 * frames * options["bits_allocated"] // 8
-    half = full * 2 // 3
-    fits = "YBR_FULL" if actual >= full else "YBR_FULL_422" if half <= actual <= half + 1 else stated
+    one = options["rows"] * options["columns"] * 3 * options["bits_allocated"] // 8
+    full, half, one_half = one * frames, one * frames * 2 // 3, max(one * 2 // 3, 1)
+    if stated == "YBR_FULL":
+        fits = "YBR_FULL_422" if half <= actual <= half + 1 else stated
+    else:
+        is_whole = actual % one_half <= 1 and not full <= actual <= full + 1
+        fits = "YBR_FULL" if actual >= full and not is_whole else stated
     if fits == stated:
         return ()
     options["photometric_interpretation"] = fits

@@ -19,7 +19,7 @@ from medrov_cli.core.pixels.dicom.grey import ValueStatistics
 from medrov_cli.core.pixels.dicom.header import identifiers_of, modality_of
 from medrov_cli.core.pixels.dicom.scale import grey_scale
 from medrov_cli.core.pixels.dicom.series_values import series_statistics
-from medrov_cli.core.pixels.dicom.slide_class import HEAD_BYTES, is_slide_head
+from medrov_cli.core.pixels.dicom.slide_class import is_slide
 from medrov_cli.core.pixels.dicom.spacing import frame_spacing
 from medrov_cli.core.pixels.greyscale import to_rgb
 from medrov_cli.core.pixels.protocol import StudyReader
@@ -151,9 +151,7 @@ def _render(
 
 
 def _read_frames(path: str, file: BinaryIO, options: ReadSettings, series: Sequence[str]) -> Iterator[Frame]:
-    head = file.read(HEAD_BYTES)
-    file.seek(0)
-    if is_slide_head(head):
+    if is_slide(file, options.limits):
         return read_slide(path, file, options, series)
     return read_dicom(path, file, options.window, options.limits, patient=options.patient, series=series)
 

@@ -29,7 +29,7 @@ from medrov_cli.core.records.frame import UInt8Array, Window
 from medrov_cli.core.settings.window import DEFAULT_CT_PRESET, PRESETS, WindowKind, WindowSpec
 
 NO_HU_WARNING = "The window preset needs Hounsfield units, which this image does not have; 'auto' was used."
-NO_TAG_WARNING = "The file has no window of that number; 'auto' was used."
+NO_TAG_WARNING = "The file has no valid window of that number; 'auto' was used."
 HU_WARNING = "The values are in the range of Hounsfield units: the image was treated as CT."
 
 VOLUME_MODALITIES = frozenset({"CT", "MR", "PT", "NM"})
@@ -140,8 +140,9 @@ class GreyScale:
         if spec.kind is WindowKind.CUSTOM and spec.center is not None and spec.width is not None:
             pixels, window = self._through(stored, spec.center, spec.width, "custom", None)
             return pixels, window, ()
-        if spec.kind is WindowKind.TAG and spec.index < len(self.views):
-            pixels, window = self._tagged(stored, spec.index)
+        view = self._view(spec.index) if spec.kind is WindowKind.TAG else None
+        if view is not None:
+            pixels, window = self._tagged(stored, view)
             return pixels, window, ()
         is_hu, warnings = self._is_hu(stored, volume)
         if is_hu:
@@ -163,7 +164,7 @@ class GreyScale:
 
     def _auto(self, stored: Values, volume: ValueStatistics | None) -> tuple[UInt8Array, Window]:
         if self.views and not self.is_float and self.modality not in VOLUME_MODALITIES:
-            return self._tagged(stored, 0)
+            return self._tagged(stored, self.views[0])
         if self._is_plain and self.stored_bits == 8:
             return stored.astype(np.uint8), Window("none")
         source = "percentile"
@@ -181,9 +182,14 @@ class GreyScale:
         preset = PRESETS[name]
         return self._through(stored, preset.center_hu, preset.width_hu, "preset", name)
 
-    def _tagged(self, stored: Values, index: int) -> tuple[UInt8Array, Window]:
-        view = self.views[index]
-        name = f"tag:{index + 1}"
+    def _view(self, index: int) -> VoiView | None:
+        """Return the view of a number from 0; for 0 the first valid one; null if there is none."""
+        if index == 0:
+            return next(iter(self.views), None)
+        return next((view for view in self.views if view.number == index + 1), None)
+
+    def _tagged(self, stored: Values, view: VoiView) -> tuple[UInt8Array, Window]:
+        name = f"tag:{view.number}"
         if view.table is None:
             return self._through(stored, view.center, view.width, "tag", name, view.function)
         table, full = view.table, 2**view.table.bits - 1

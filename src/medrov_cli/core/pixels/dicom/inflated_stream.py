@@ -16,8 +16,13 @@ _MEMORY_BYTES = 64 << 20
 """Inflated bytes that are kept in memory; more are kept in a temporary file without a name."""
 
 
+def _is_zlib(head: bytes) -> bool:
+    """Return whether a stream begins with zlib's header of the largest window (RFC 1950)."""
+    return len(head) == 2 and head[0] == 0x78 and int.from_bytes(head, "big") % 31 == 0
+
+
 class InflatedStream(io.RawIOBase):
-    """Seekable content of a raw deflate stream (PS3.5, A.5).
+    """Seekable content of a raw deflate stream (PS3.5, A.5), or of one that a writer put into zlib's format.
 
     Parameters
     ----------
@@ -30,7 +35,9 @@ class InflatedStream(io.RawIOBase):
     def __init__(self, file: BinaryIO, limits: InputLimits) -> None:
         self._file = file
         self._limit = min(limits.inflated_bytes, memory_limit_bytes())
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        head = file.read(2)
+        file.seek(-len(head), io.SEEK_CUR)
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS if _is_zlib(head) else -zlib.MAX_WBITS)
         self._content = cast(BinaryIO, SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115 - closed below
         self._length = 0
         self._at = 0

@@ -11,9 +11,11 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 
 from medrov_cli.core.pixels.dicom.elements import as_signed, has_value, numbers, read_numbers
+from medrov_cli.core.pixels.dicom.segmented_tables import expand_segments
 from medrov_cli.core.pixels.greyscale import LookupTable, VoiFunction
 
 BAD_VOI_WARNING = "A window of the file is invalid and was ignored."
+VOI_FUNCTION_WARNING = "The VOI LUT Function of the file is unknown; its windows are taken for linear."
 LUT_BITS_WARNING = (
     "The descriptor of a lookup table contradicts its entries; their number of bits was computed from them."
 )
@@ -33,12 +35,15 @@ class VoiView:
 
     Attributes
     ----------
+    number
+        Its number in the file, from 1, tables first; invalid ones count.
     table
         Table of the VOI LUT Sequence; the other attributes are then not used.
     center, width, function
         Of the window, in the units after the modality LUT.
     """
 
+    number: int
     table: LookupTable | None = None
     center: float = 0.0
     width: float = 1.0
@@ -68,26 +73,27 @@ def views_of(
     views: list[VoiView] = []
     warnings: tuple[str, ...] = ()
     tables = list(dataset.get("VOILUTSequence") or ())
-    for item in tables:
+    for number, item in enumerate(tables, 1):
         try:
             found = lookup_table(item, little_endian, inputs)
         except _MALFORMED:
             continue
-        views.append(VoiView(table=found.table))
+        views.append(VoiView(number, table=found.table))
         warnings += found.warnings
     name = str(dataset.get("VOILUTFunction") or VoiFunction.LINEAR).strip(" \0").upper()
-    function = VoiFunction(name) if name in set(VoiFunction) else VoiFunction.LINEAR
+    is_known = name in set(VoiFunction)
+    function = VoiFunction(name) if is_known else VoiFunction.LINEAR
     centers = read_numbers(dataset, "WindowCenter").components
     pairs = list(zip(centers, read_numbers(dataset, "WindowWidth").components, strict=False))
     views.extend(
-        VoiView(center=center, width=width, function=function)
-        for center, width in pairs
+        VoiView(number, center=center, width=width, function=function)
+        for number, (center, width) in enumerate(pairs, len(tables) + 1)
         if center is not None and width is not None and width > 0
     )
     malformed = not pairs and (has_value(dataset, "WindowCenter") or has_value(dataset, "WindowWidth"))
-    if malformed or len(views) < len(tables) + len(pairs) or name not in set(VoiFunction):
+    if malformed or len(views) < len(tables) + len(pairs):
         warnings += (BAD_VOI_WARNING,)
-    return tuple(views), warnings
+    return tuple(views), warnings if is_known else (*warnings, VOI_FUNCTION_WARNING)
 
 
 def lookup_table(item: pydicom.Dataset, little_endian: bool, inputs: Range, prefix: str = "") -> ReadTable:
@@ -106,7 +112,8 @@ def lookup_table(item: pydicom.Dataset, little_endian: bool, inputs: Range, pref
     inputs
         Range of the values that the table is applied to.
     prefix
-        Of the keywords: empty for a LUT, ``RedPaletteColorLookupTable`` for the red palette.
+        Of the keywords: empty for a LUT, ``RedPaletteColorLookupTable`` for the red palette, which may be
+        segmented.
 
     Raises
     ------
@@ -118,7 +125,11 @@ def lookup_table(item: pydicom.Dataset, little_endian: bool, inputs: Range, pref
     count = descriptor[0] & 0xFFFF or 1 << 16
     first = min((descriptor[1], int(as_signed(descriptor[1], 16, descriptor[1] >= 0))),
                 key=lambda start: -_covered(start, count, inputs))  # fmt: skip
-    entries = _entries(item, names[1], count, descriptor[2], little_endian)
+    segmented = f"Segmented{names[1]}"
+    if prefix and segmented in item:
+        entries = expand_segments(*_data_of(item, segmented, little_endian)[:2], count, descriptor[2])
+    else:
+        entries = _entries(item, names[1], count, descriptor[2], little_endian)
     needed = int(entries.max()).bit_length() if entries.size else 0
     bits = descriptor[2]
     warnings: tuple[str, ...] = ()
@@ -143,14 +154,7 @@ def _entries(
 
     Two entries of 8 bits share a word, the first in its low byte.
     """
-    element: Any = item.get_item(keyword)
-    data: Any = element.value
-    vr = element.VR or "OW"
-    if not isinstance(element, RawDataElement) and not isinstance(data, bytes):
-        values = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
-        data, little_endian = values.astype("<u2").tobytes(), True
-    elif isinstance(element, RawDataElement):
-        little_endian = element.is_little_endian
+    data, little_endian, vr = _data_of(item, keyword, little_endian)
     words = np.frombuffer(data[: len(data) // 2 * 2], dtype="<u2" if little_endian else ">u2")
     has_bytes = len(data) in (count, count + 1) if 8 < bits < 17 else len(data) < 2 * count
     if not has_bytes or 8 < bits < 16 or (len(data) not in (count, count + 1) and words.max(initial=0) < 256):
@@ -158,6 +162,19 @@ def _entries(
     if not little_endian and vr != "OB":
         data = words.astype("<u2").tobytes()
     return np.frombuffer(data[:count], dtype=np.uint8).astype(np.uint16)
+
+
+def _data_of(item: pydicom.Dataset, keyword: str, little_endian: bool) -> tuple[bytes, bool, str]:
+    """Return the bytes of an element of words or bytes, their order, and its value representation."""
+    element: Any = item.get_item(keyword)
+    data: Any = element.value
+    vr = element.VR or "OW"
+    if isinstance(element, RawDataElement):
+        little_endian = element.is_little_endian
+    elif not isinstance(data, bytes):
+        values = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
+        data, little_endian = values.astype("<u2").tobytes(), True
+    return data, little_endian, vr
 
 
 def with_entries(table: LookupTable, count: int) -> LookupTable:

@@ -23,6 +23,17 @@ _EXTENDED_OFFSETS = {(0x7FE0, 0x0001): "ExtendedOffsetTable", (0x7FE0, 0x0002): 
 _GROUP_LENGTH = (0x7FE0, 0x0000)
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN")
 
+_NO_IMAGE_CLASSES = re.compile(
+    r"1\.2\.840\.10008\.(?:1\.3\.10"
+    r"|5\.1\.4\.1\.1\.(?:4\.2|(?:9|11|66|67|78|79|80|88|104|200|481)(?:\..*)?)"
+    r"|5\.1\.4\.(?:34|38|39|43|44|45)\..*)"
+    r"|1\.3\.12\.2\.1107\.5\.9\.1"
+)
+"""Storage classes of objects that are no images: spectra, presentation states, reports, waveforms, documents,
+raw data, registrations, segmentations, radiotherapy, protocols, and DICOMDIR (PS3.4, B.5); CSA data."""
+
+_RADIOTHERAPY_IMAGE = "1.2.840.10008.5.1.4.1.1.481.1"
+
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
 PLANAR_WARNING = "Planar Configuration is missing; colour by pixel was assumed."
@@ -92,7 +103,8 @@ def _vr_and_length(stream: BinaryIO, head: bytes, order: str, implicit: bool) ->
 
 
 def _no_pixels(header: pydicom.Dataset, is_cut: bool) -> MedrovError:
-    if is_cut or ("Rows" in header and "Columns" in header):
+    is_image = is_image_class(str(header.get("SOPClassUID") or "").strip(" \0")) is not False
+    if is_cut or (is_image and "Rows" in header and "Columns" in header):
         return MedrovError(
             ErrorCode.TRUNCATED,
             "The DICOM file ends within its header."
@@ -107,6 +119,13 @@ def _no_pixels(header: pydicom.Dataset, is_cut: bool) -> MedrovError:
         f"This is {what} without pixel data.",
         "Give the image files of the study: reports, waveforms, plans and DICOMDIR files contain no image.",
     )
+
+
+def is_image_class(sop_class: str) -> bool | None:
+    """Return whether a storage class is one of images; null if it is not known to be one of either."""
+    if sop_class == _RADIOTHERAPY_IMAGE:
+        return True
+    return False if _NO_IMAGE_CLASSES.fullmatch(sop_class) else None
 
 
 def modality_tag(header: pydicom.Dataset) -> str:

@@ -10,8 +10,12 @@ from medrov_cli.core.pixels.greyscale import Values
 
 HIGH_BIT_WARNING = "High Bit contradicts Bits Stored; Bits Stored - 1 was used."
 
-_OVERSHOOT = 1 / 16
-"""Part of the range by which lossy compression may exceed the largest sample; beyond it, a bit is set."""
+WIDE_STREAM_WARNING = (
+    "The compressed samples have more bits than Bits Allocated has room for; all of their bits were used."
+)
+
+_OVERSHOOT = 1 / 2
+"""Part of the range by which lossy compression may leave it; beyond it, an overlay or a flag is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class SampleLayout:
             Bits per sample in a compressed stream; null: words have `allocated` bits. A stream of fewer bits
             than `high_bit` needs contains the samples alone.
         lossy
-            Whether samples may exceed the range a little; they are then clipped.
+            Whether samples may leave the range a little, below or above; they are then clipped.
 
         Returns
         -------
@@ -66,17 +70,14 @@ class SampleLayout:
         width = words.dtype.itemsize * 8
         native = words.astype(words.dtype.newbyteorder("="), copy=False)
         unsigned = native.view(f"u{width // 8}")
-        mask = (1 << bits) - 1
-        if lossy and not self.signed and shift == 0 and _exceeds_slightly(unsigned, mask):
-            clipped: Values = np.minimum(unsigned, mask)
-            return clipped
+        if lossy and is_whole_word and not shift:
+            whole = _sign_extended(unsigned, size) if self.signed else unsigned
+            if _exceeds_slightly(whole, *self.range):
+                clipped: Values = np.clip(whole, *self.range)
+                return clipped
         if shift or bits < width:
-            unsigned = (unsigned >> shift) & mask
-        if not self.signed:
-            return unsigned
-        signed = unsigned.view(f"i{width // 8}")
-        up = width - bits
-        return (signed << up) >> up if up else signed
+            unsigned = (unsigned >> shift) & ((1 << bits) - 1)
+        return _sign_extended(unsigned, bits) if self.signed else unsigned
 
     def extract_one(self, value: float) -> float:
         """Return one whole word of the header, such as the padding value, as the sample that it becomes."""
@@ -87,9 +88,25 @@ class SampleLayout:
         return float(self.extract(word)[0])
 
 
-def _exceeds_slightly(unsigned: Values, full: int) -> bool:
-    largest = int(unsigned.max()) if unsigned.size else 0
-    return full < largest <= full + full * _OVERSHOOT
+def _sign_extended(unsigned: Values, bits: int) -> Values:
+    width = unsigned.dtype.itemsize * 8
+    signed = unsigned.view(f"i{width // 8}")
+    up = width - bits
+    return (signed << up) >> up if up > 0 else signed
+
+
+def _exceeds_slightly(values: Values, low: int, high: int) -> bool:
+    """Return whether values leave a range by little, and not all of them: those have a flag in common."""
+    if not values.size:
+        return False
+    smallest, largest = int(values.min()), int(values.max())
+    excess = max(low - smallest, largest - high)
+    return 0 < excess <= (high - low) * _OVERSHOOT and smallest <= high and low <= largest
+
+
+def wide_layout(layout: SampleLayout, precision: int) -> SampleLayout:
+    """Return the layout of a stream whose samples have more bits than the words of the header."""
+    return SampleLayout(16 if precision <= 16 else 32, precision, precision - 1, layout.signed)
 
 
 def layout_of(

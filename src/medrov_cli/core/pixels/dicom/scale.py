@@ -13,13 +13,15 @@ from medrov_cli.core.pixels.dicom.grey import GreyScale
 from medrov_cli.core.pixels.dicom.header import functional_group
 from medrov_cli.core.pixels.dicom.luts import SHORT_LUT_WARNING, ReadTable, lookup_table, views_of
 from medrov_cli.core.pixels.dicom.pixel_element import modality_tag
-from medrov_cli.core.pixels.dicom.samples import SampleLayout
 from medrov_cli.core.pixels.greyscale import IDENTITY
 
 BAD_RESCALE_WARNING = "The rescale slope or intercept is invalid; stored values were used."
 HALF_RESCALE_WARNING = (
     "One of rescale slope and intercept is missing or empty; slope 1 or intercept 0 was assumed."
 )
+
+_CT_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.2{part}" for part in ("", ".1", ".2"))
+"""CT Image, Enhanced CT Image and Legacy Converted Enhanced CT Image Storage (PS3.4, B.5)."""
 
 _FLOAT_RANGE = (-3.4e38, 3.4e38)
 
@@ -74,7 +76,7 @@ def grey_scale(file: DicomFile, frame: int) -> GreyScale:
         intercept=rescale.intercept,
         views=views,
         modality=modality,
-        is_hu=modality == "CT" and table is None and rescale.is_stated and _says_hu(group),
+        is_hu=modality == "CT" and table is None and rescale.is_stated and _says_hu(header, group),
         is_float=file.is_float,
         stored_bits=None if file.layout is None or file.layout.signed else file.layout.stored,
         padding=_padding(file),
@@ -84,9 +86,14 @@ def grey_scale(file: DicomFile, frame: int) -> GreyScale:
     )
 
 
-def _says_hu(rescale: pydicom.Dataset) -> bool:
-    """Return whether Rescale Type is HU; a missing one means HU in CT (PS3.3, C.8.2.1.1.2)."""
-    return str(rescale.get("RescaleType") or "HU").strip().upper() == "HU"
+def _says_hu(header: pydicom.Dataset, rescale: pydicom.Dataset) -> bool:
+    """Return whether Rescale Type is HU; a missing one means HU in CT images (PS3.3, C.8.2.1.1.2).
+
+    Secondary captures and private objects of modality CT have no such rule.
+    """
+    storage_class = str(header.get("SOPClassUID") or "").strip(" \0")
+    implied = "HU" if not storage_class or storage_class in _CT_CLASSES else ""
+    return str(rescale.get("RescaleType") or implied).strip().upper() == "HU"
 
 
 def _rescale_of(dataset: pydicom.Dataset) -> _Rescale:
@@ -110,15 +117,22 @@ def _padding(file: DicomFile) -> tuple[float, float] | None:
     for keywords in _PADDING[str(file.options["pixel_keyword"])]:
         found = [number(file.header, keyword) for keyword in keywords]
         if found[0] is not None:
-            ends = [_as_stored(end, file.layout) for end in found if end is not None]
+            ends = [
+                _as_stored(end, file, keyword)
+                for end, keyword in zip(found, keywords, strict=True)
+                if end is not None
+            ]
             return min(ends), max(ends)
     return None
 
 
-def _as_stored(value: float, layout: SampleLayout | None) -> float:
+def _as_stored(value: float, file: DicomFile, keyword: str) -> float:
+    """Return a padding value with the sign of the pixels; an unsigned short of signed pixels has 16 bits."""
+    layout = file.layout
     if layout is None:
         return value
-    return layout.extract_one(as_signed(value, layout.allocated, layout.signed))
+    is_short = layout.signed and file.header[keyword].VR == "US"
+    return layout.extract_one(as_signed(value, 16 if is_short else layout.allocated, layout.signed))
 
 
 def _first_table(

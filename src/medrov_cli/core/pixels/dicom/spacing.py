@@ -30,8 +30,10 @@ REGIONS_WARNING = (
 )
 
 _ULTRASOUND_2D = 1
+_CURVES = frozenset({2, 3, 4})
 _UNIT_CM = 3
-"""Region Spatial Format 2D and Physical Units cm (PS3.3, C.8.5.5.1.1 and C.8.5.5.1.15)."""
+"""Region Spatial Format 2D, those of M-mode, spectra and waveforms, and Physical Units cm (PS3.3, C.8.5.5.1.1
+and C.8.5.5.1.15)."""
 
 _EQUAL = 1e-4
 """Relative difference of spacings that are the same number, rounded differently."""
@@ -64,29 +66,43 @@ def frame_spacing(header: pydicom.Dataset, frame: int) -> FrameSpacing:
     The source is the first of: the calibrated regions of ultrasound (PS3.3, C.8.5.5), Pixel Spacing of the
     frame's functional group or of the header, Imager Pixel Spacing, Nominal Scanned Pixel Spacing (PS3.3,
     10.7.1.3). Imager Pixel Spacing, and a Pixel Spacing that is equal to it without a calibration type, are
-    those of the detector; they are divided by the magnification if the header has one.
+    those of the detector; they are divided by the magnification if the header has one. Likewise, a Pixel
+    Spacing that is equal to Nominal Scanned Pixel Spacing is that of the film scanner.
     """
-    regions = tuple(_region(item) for item in header.get("SequenceOfUltrasoundRegions") or ())
+    items = list(header.get("SequenceOfUltrasoundRegions") or ())
+    regions = tuple(_region(item) for item in items)
     if any(region.spacing_mm for region in regions):
         found = {region.spacing_mm for region in regions}
         return FrameSpacing(found.pop()) if _covers(header, regions) else _of_regions(regions)
+    if items and all(number(item, "RegionSpatialFormat") in _CURVES for item in items):
+        return FrameSpacing()  # a curve has no sizes
     detector = _detector_spacing(header, frame)
+    scanned = _spacing(header, "NominalScannedPixelSpacing")
     for dataset in (functional_group(header, "PixelMeasuresSequence", frame), header):
         spacing = _spacing(dataset, "PixelSpacing")
-        if spacing and detector and _is_equal(spacing, detector) and not _is_calibrated(header):
-            return _from_detector(header, spacing)
         if spacing:
-            return FrameSpacing(spacing)
+            return _of_pixels(header, spacing, detector, scanned)
     keywords = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
     bad = (BAD_SPACING_WARNING,) if has_value(header, "PixelSpacing") else ()
     if detector:
         found_spacing = _from_detector(header, detector)
         return FrameSpacing(found_spacing.spacing_mm, (), (*bad, *found_spacing.warnings))
-    scanned = _spacing(header, "NominalScannedPixelSpacing")
     if scanned:
         return FrameSpacing(scanned, (), (*bad, SCANNED_SPACING_WARNING))
     is_bad = any(has_value(header, keyword) for keyword in keywords)
     return FrameSpacing(warnings=(BAD_SPACING_WARNING,) if is_bad else ())
+
+
+def _of_pixels(
+    header: pydicom.Dataset, spacing: Spacing, detector: Spacing | None, scanned: Spacing | None
+) -> FrameSpacing:
+    """Return Pixel Spacing, or what it really is: that of the detector or of the film scanner."""
+    if not _is_calibrated(header):
+        if detector and _is_equal(spacing, detector):
+            return _from_detector(header, spacing)
+        if scanned and _is_equal(spacing, scanned):
+            return FrameSpacing(spacing, (), (SCANNED_SPACING_WARNING,))
+    return FrameSpacing(spacing)
 
 
 def _detector_spacing(header: pydicom.Dataset, frame: int) -> Spacing | None:

@@ -26,7 +26,7 @@ from medrov_cli.core.pixels.dicom.file import DicomFile, open_dicom
 from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.frame_memory import frame_bytes
 from medrov_cli.core.pixels.dicom.header import functional_group, identifiers_of, modality_of
-from medrov_cli.core.pixels.dicom.slide_class import HEAD_BYTES, is_slide_head, shows_label
+from medrov_cli.core.pixels.dicom.slide_class import is_slide, shows_label
 from medrov_cli.core.pixels.greyscale import to_rgb
 from medrov_cli.core.pixels.slides.pyramid import PyramidReader, plausible_mpp, whole_or_regions
 from medrov_cli.core.records.frame import Frame, UInt8Array
@@ -87,7 +87,7 @@ def _is_plain(path: str) -> bool:
     if not Path(path).is_file():
         return False
     with Path(path).open("rb") as file:
-        return is_slide_head(file.read(HEAD_BYTES))
+        return is_slide(file, InputLimits())
 
 
 @dataclass(frozen=True)
@@ -241,10 +241,9 @@ def _concatenation(path: str, header: pydicom.Dataset) -> list[str]:
     found = []
     for other in sorted(item for item in Path(path).parent.iterdir() if item.is_file()):
         with other.open("rb") as file:
-            if not is_slide_head(file.read(HEAD_BYTES)):
-                continue
-            file.seek(0)
             try:
+                if not is_slide(file, InputLimits()):
+                    continue
                 own = read_header(file, InputLimits()).dataset
             except (MedrovError, EOFError):
                 continue
