@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,19 @@ from medrov_cli.core.datasets.class_rules import umbrella_ids
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoError, CocoImage
 from medrov_cli.core.datasets.coco_values import is_box
+from medrov_cli.core.datasets.pixel_sizes import mpp_of_record
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
 from medrov_cli.core.datasets.readers.shared.coco_layout import CocoFile, coco_files
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
+from medrov_cli.core.datasets.sources import is_pseudo
 from medrov_cli.core.datasets.split_names import split_named
+from medrov_cli.core.datasets.volume_records import read_object_number, read_volume_slice
 from medrov_cli.core.datasets.writers.exported_images import safe_case
 from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.choices import Split
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -39,6 +43,7 @@ class _OpenFile:
     annotations: Mapping[Any, Sequence[CocoAnnotation]]
     class_of: Mapping[Any, str]
     umbrellas: tuple[str, ...]
+    annotated: frozenset[str]
     form: BoxForm
 
     def name_of(self, image: CocoImage) -> str:
@@ -49,7 +54,8 @@ class _OpenFile:
 def read(config: ReaderSettings) -> Reading:
     """List one unit for each image, in natural order of file names.
 
-    ``split``, ``iscrowd`` and ``area`` are kept; a ``case`` is hashed, unless it is a hash.
+    ``split``, ``iscrowd``, ``area``, ``mpp``, ``volume`` and the marks of a detector's boxes and classes are
+    kept; a ``case`` is hashed, unless it is a hash.
 
     Raises
     ------
@@ -81,7 +87,12 @@ def read(config: ReaderSettings) -> Reading:
             f"{listed(umbrellas)} has no boxes and is the supercategory of other classes: not a class"
         )
     class_names = dict.fromkeys(name for file in files for name in file.class_of.values())
-    return Reading(tuple(units), tuple(n for n in class_names if n not in umbrellas), tuple(warnings))
+    return Reading(
+        tuple(units),
+        tuple(n for n in class_names if n not in umbrellas),
+        tuple(warnings),
+        frozenset(class_names) - {name for file in files for name in file.annotated},
+    )
 
 
 def _umbrellas(files: Sequence[_OpenFile]) -> list[str]:
@@ -98,7 +109,8 @@ def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: Read
 
     def images_of() -> Iterator[AnnotatedImage]:
         size = image.stated_size
-        yield annotated_file(
+        volume, notes = _volume_of(image)
+        found = annotated_file(
             path,
             stem,
             lambda height, width: tuple(_annotation(a, file, height, width) for a in own),
@@ -107,9 +119,19 @@ def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: Read
             if config.case is not None
             else safe_case(image.fields.get("case"), config.source),
             split=_split(image, file.place),
+            notes=notes,
         )
+        yield replace(found, mpp=mpp_of_record(image.fields.get("mpp")), volume=volume)
 
     return Unit(name, images_of)
+
+
+def _volume_of(image: CocoImage) -> tuple[VolumeSlice | None, tuple[str, ...]]:
+    """Return the slice that an image is, and a note if its field has another form than ours."""
+    try:
+        return read_volume_slice(image), ()
+    except CocoError:
+        return None, ("a field 'volume' of another form was left out",)
 
 
 def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Iterator[str]:
@@ -147,6 +169,7 @@ def _open(place: CocoFile, prefix: str) -> _OpenFile:
         boxes,
         {category.id: category.name.strip() for category in document.categories},
         tuple(dict.fromkeys(own.name.strip() for own in document.categories if own.id in above)),
+        frozenset(own.name.strip() for own in document.categories if not is_pseudo(own)),
         form,
     )
 
@@ -213,8 +236,14 @@ def _annotation(own: CocoAnnotation, file: _OpenFile, height: int, width: int) -
         area = own.area
     except CocoError:
         raise _bad("has an annotation with an area that is not a number") from None
+    number = read_object_number(own.fields)
     return Annotation(
-        file.class_of[own.category_id], box, None if file.form.are_fractions else area, own.is_crowd
+        file.class_of[own.category_id],
+        box,
+        None if file.form.are_fractions else area,
+        own.is_crowd,
+        record=own.fields,
+        object_number=None if number < 0 else number,
     )
 
 

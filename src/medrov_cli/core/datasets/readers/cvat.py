@@ -37,6 +37,7 @@ from medrov_cli.core.settings.data_convert import ReaderSettings
 _HINT = "Export from CVAT as 'CVAT for images 1.1', and give annotations.xml or its folder."
 _IGNORED = frozenset({"tag"})
 _DIGITS = 4
+_AUTOMATIC = "shapes of a detector (source 'auto') were read as those of people"
 
 
 def read(config: ReaderSettings) -> Reading:
@@ -72,6 +73,7 @@ def read(config: ReaderSettings) -> Reading:
                 stems[place],
                 lambda _height, _width: _boxes(image),
                 AnnotatedGrid("its record", _size(image)),
+                notes=[_AUTOMATIC] if any(item.get("source") == "auto" for item in image) else [],
                 case=case_in_path(image.get("name") or "", config.case),
                 split=split_named(image.get("subset")),
             )

@@ -45,11 +45,14 @@ class Reading:
         Classes that the source names, in its order; those that turn up besides follow sorted.
     warnings
         Sentences for the user: what is left out, and what was assumed.
+    pseudo_names
+        Those of the classes that nobody annotated, but a detector.
     """
 
     units: tuple[Unit, ...]
     class_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    pseudo_names: frozenset[str] = frozenset()
 
 
 def failing_unit(path: str, error: MedrovError) -> Unit:
