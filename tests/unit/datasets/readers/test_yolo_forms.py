@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.image_names import fold_name
 from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading
+from medrov_cli.core.datasets.readers.shared import yolo_label_files
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -131,6 +133,17 @@ def test_a_label_file_without_an_image_fails(tmp_path: Path) -> None:
     text(tmp_path / "labels" / "classes.txt", "cell\nnucleus\n")
     text(tmp_path / "labels" / "val" / "c.txt", BOX)  # of a split that data.yaml does not name
     assert results(read(tmp_path)) == {"images/a.png": EXPECTED, "labels/b.txt": ErrorCode.NOT_FOUND}
+
+
+def test_label_files_are_found_in_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(yolo_label_files, "fold_name", lambda name: calls.append(name) or fold_name(name))
+    for number in range(40):
+        text(tmp_path / "labels" / f"{number}.TXT", BOX)
+    images = [tmp_path / "images" / f"{number}.png" for number in range(40)]
+    found = yolo_label_files.LabelFiles(images).by_image
+    assert list(found.values()) == [tmp_path / "labels" / f"{number}.TXT" for number in range(40)]
+    assert len(calls) < 5 * 40  # the suffix and the stem of each file, the stem of each image
 
 
 def test_images_without_labels_are_told(tmp_path: Path) -> None:
