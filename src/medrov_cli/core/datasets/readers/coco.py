@@ -15,8 +15,15 @@ from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoError, CocoImage
 from medrov_cli.core.datasets.coco_values import is_box
 from medrov_cli.core.datasets.pixel_sizes import mpp_of_record
-from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
-from medrov_cli.core.datasets.readers.shared.coco_layout import CocoFile, coco_files
+from medrov_cli.core.datasets.readers.protocol import (
+    Reader,
+    Reading,
+    Unit,
+    failing_unit,
+    listed,
+    several_splits,
+)
+from medrov_cli.core.datasets.readers.shared.coco_layout import CocoFile, coco_files, find_images
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
@@ -63,24 +70,32 @@ def read(config: ReaderSettings) -> Reading:
         ``not_found`` or ``dataset_invalid``.
     """
     places = coco_files(config.path, config.images)
-    files = [_open(place, _prefix(place, config.path) if len(places) > 1 else "") for place in places]
+    files = [_open(place, place.name_below(config.path) if len(places) > 1 else "") for place in places]
     names = [file.name_of(image) for file in files for image in file.images]
     stems = file_stems(names)
     if len(stems) != len(names):
         raise _invalid(files[0].place.path, "names one file for two images")
-    units: list[Unit] = []
-    warnings: list[str] = []
-    for file in files:
-        finder = ImageFinder(*file.place.folders, base=file.place.path.parent)
-        found = finder.find_each([_file_name(image) for image in file.images])
-        for image, path in zip(file.images, found, strict=True):
-            name = file.name_of(image)
-            units.append(
-                failing_unit(name, path)
-                if isinstance(path, MedrovError)
-                else _unit(file, image, path, stems[name], config)
-            )
-        warnings += _warnings(file, finder, [path for path in found if isinstance(path, Path)])
+    finders = [ImageFinder(*file.place.folders, base=file.place.path.parent) for file in files]
+    records = [(file, image) for file in files for image in file.images]
+    found, left = find_images(
+        finders,
+        [[_file_name(image) for image in file.images] for file in files],
+        [_split(image, file.place) for file, image in records],
+    )
+    units = [
+        failing_unit(name, path)
+        if isinstance(path, MedrovError)
+        else _unit(file, image, path, stems[name], config)
+        for number, ((file, image), name, path) in enumerate(zip(records, names, found, strict=True))
+        if number not in left
+    ]
+    warnings = [text for file in files for text in _warnings(file)]
+    warnings += several_splits([names[number] for number in sorted(left)])
+    whole = ImageFinder(*(folder for file in files for folder in file.place.folders))
+    unused = whole.unused(path for path in found if isinstance(path, Path))
+    if unused:
+        what = files[0].place.path.name if len(files) == 1 else "the COCO files"
+        warnings.append(f"{len(unused)} image file(s) are not in {what} and were left out: {listed(unused)}")
     umbrellas = _umbrellas(files)
     if umbrellas:
         warnings.append(
@@ -134,7 +149,7 @@ def _volume_of(image: CocoImage) -> tuple[VolumeSlice | None, tuple[str, ...]]:
         return None, ("a field 'volume' of another form was left out",)
 
 
-def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Iterator[str]:
+def _warnings(file: _OpenFile) -> Iterator[str]:
     path = file.place.path
     unknown = sorted(
         {str(s) for s in (i.fields.get("split") for i in file.images) if s and not split_named(s)}
@@ -143,9 +158,6 @@ def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Ite
         yield f"{path.name} names unknown splits, which were not used: {listed(unknown)}"
     if file.form.note:
         yield f"{path.name}: {file.form.note}"
-    left = finder.unused(used)
-    if left:
-        yield f"{len(left)} image file(s) are not in {path.name} and were left out: {listed(left)}"
 
 
 def _open(place: CocoFile, prefix: str) -> _OpenFile:
@@ -191,17 +203,6 @@ def _stated_boxes(document: CocoDocument) -> Iterator[StatedBox]:
             area if isinstance(area, int | float) else None,
             None if extent is None else extent.box_xywh,
         )
-
-
-def _prefix(place: CocoFile, root: Path) -> str:
-    """Return the folder of a file below the input, or its name where the folder is not its own."""
-    relative = place.path.relative_to(root)
-    own = (
-        relative.parent
-        if relative.parent.name and relative.name.startswith("_")
-        else relative.with_suffix("")
-    )
-    return f"{own.as_posix()}/"
 
 
 def _document(file: Path) -> CocoDocument:

@@ -27,7 +27,7 @@ from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
 from medrov_cli.core.datasets.readers.shared.shape_boxes import rounded_box
 from medrov_cli.core.datasets.segmentations import Extent, join_extents, polygon_extent
-from medrov_cli.core.datasets.split_names import split_named
+from medrov_cli.core.datasets.split_names import split_of_folders
 from medrov_cli.core.pixels.inputs import visible_files
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings
@@ -136,7 +136,7 @@ def _unit(folder: Path, file: str, image: Path | None, name: str, config: Reader
             lambda _height, _width: _annotations(document["shapes"]),
             AnnotatedGrid("its JSON file", _size(document)),
             case=case_in_path(file, config.case),
-            split=split_named(PurePosixPath(file).parent.name),
+            split=split_of_folders(PurePosixPath(file)),
         )
 
     def images_of() -> Iterator[AnnotatedImage]:

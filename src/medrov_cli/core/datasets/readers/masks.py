@@ -27,6 +27,7 @@ from medrov_cli.core.datasets.readers.shared.raster_images import (
     expect_size,
     nothing_in,
 )
+from medrov_cli.core.datasets.split_names import split_of_folders
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -115,6 +116,7 @@ def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], mask
                 ),
                 AnnotatedGrid("its mask", (values.shape[0], values.shape[1]), follows_exif=False),
                 case=case_in_path(image, config.case),
+                split=split_of_folders(PurePosixPath(image)),
             )
 
         return Unit(image, images_of)
@@ -155,6 +157,7 @@ def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks
                 lambda _height, _width: tuple(_objects(read, config)),
                 AnnotatedGrid("its mask", sizes[0] if sizes else None, follows_exif=False),
                 case=case_in_path(image, config.case),
+                split=split_of_folders(PurePosixPath(image)),
             )
 
         return Unit(image, images_of)

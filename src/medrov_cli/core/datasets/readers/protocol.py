@@ -70,6 +70,12 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_LISTED]) + (f", and {more} more" if more > 0 else "")
 
 
+def several_splits(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sentence about images that an input lists in several splits; nothing if there are none."""
+    what = f"{len(names)} image(s) are in several splits, and were read once, for test if it is one, else val"
+    return (f"{what}: {listed(names)}",) if names else ()
+
+
 Reader = Callable[[ReaderSettings], Reading]
 """Lists the units without reading pixels. Raises `MedrovError`: ``NO_INPUT`` or ``DATASET_INVALID`` where
 there is nothing to read, ``USAGE`` where an option is missing."""
