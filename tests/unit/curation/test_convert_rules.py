@@ -362,6 +362,32 @@ def test_voc_fractions_and_exchanged_corners(tmp_path: Path) -> None:
     assert [own.path for own in made.failures] == ["b.xml"]
 
 
+@pytest.mark.parametrize(
+    ("more", "left"), [((0.5, 0.5, 1.0001, 0.9), [30, 20, 30, 16]), ((0.5, 0.5, 0.5, 0.9), None)]
+)
+def test_voc_fractions_with_an_empty_or_rounded_box(tmp_path: Path, more: Any, left: Any) -> None:
+    folder = voc(tmp_path / "in", corners(0.1, 0.25, 0.3, 0.75), corners(*more))
+    picture(folder / "a.png")
+    made, document = run(folder, "voc")
+    expected = [[6, 10, 12, 20], *([] if left is None else [left])]
+    np.testing.assert_allclose([box[1:5] for box in boxes_in(document)], expected)
+    assert made.dropped == (left is None)
+
+
+def test_voc_fractions_with_exchanged_corners_are_an_error(tmp_path: Path) -> None:
+    folder = voc(tmp_path / "in", corners(0.1, 0.25, 0.3, 0.75), corners(0.6, 0.3, 0.2, 0.7))
+    picture(folder / "a.png")
+    assert [own.error.code.value for own in run(folder, "voc")[0].failures] == ["bad_metadata"]
+
+
+def test_voc_with_a_namespace_and_capitals_is_read(tmp_path: Path) -> None:
+    folder = voc(tmp_path / "in", corners(3, 2, 10, 6))
+    picture(folder / "a.png")
+    text = (folder / "a.xml").read_text().replace("<annotation>", '<annotation xmlns="http://x">')
+    (folder / "a.xml").write_text(text.replace("object>", "Object>"))
+    assert boxes_in(run(folder, "voc")[1]) == [("cell", 2, 1, 8, 5, 0)]
+
+
 # What is left out
 
 

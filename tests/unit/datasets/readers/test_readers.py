@@ -172,6 +172,8 @@ def test_voc_counts_from_one_and_holds_the_last_pixel(tmp_path: Path) -> None:
     "text",
     [
         "<annotation><object></annotation>",
+        "<annotations><annotation><filename>a.png</filename></annotation></annotations>",
+        "<boxes/>",
         "<annotation><object><name>x</name></object></annotation>",
         "<annotation><object><name>x</name><bndbox><xmin>nan</xmin></bndbox></object></annotation>",
         "<annotation><size><width>4</width><height>4</height></size></annotation>",

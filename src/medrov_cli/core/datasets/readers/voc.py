@@ -152,12 +152,18 @@ def read_list(path: Path) -> list[str]:
 
 
 def _parsed(path: Path) -> ET.Element:
+    """Return the root, with the names of elements in lower case and without their namespaces."""
     try:
-        return read_xml(path)
+        root = read_xml(path)
     except OSError as error:
         raise _bad(f"cannot be read: {error.strerror}") from None
     except DocumentError as error:
         raise _bad(str(error)) from None
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2].lower()
+    if root.tag != "annotation":
+        raise _bad("is not Pascal VOC: its root is no 'annotation'")
+    return root
 
 
 def _size(root: ET.Element) -> tuple[int, int] | None:
@@ -173,7 +179,7 @@ def _boxes(root: ET.Element, height: int, width: int, notes: list[str]) -> tuple
     items = root.findall("object")
     plain = [_corners(box) for item in items if (box := item.find("bndbox")) is not None]
     # A box in pixels starts at 1.
-    is_scaled = bool(plain) and are_fractions(plain) and all(x1 < x2 and y1 < y2 for x1, y1, x2, y2 in plain)
+    is_scaled = are_fractions(plain) and any(x1 < 1 and y1 < 1 for x1, y1, _, _ in plain)
     if is_scaled:
         notes.append(SCALED)
     return tuple(_annotation(item, (height, width) if is_scaled else None) for item in items)

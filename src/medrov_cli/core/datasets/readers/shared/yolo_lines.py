@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.box_forms import MAY_BE_CORNERS
+from medrov_cli.core.datasets.box_forms import EDGE_SLACK, MAY_BE_CORNERS
 from medrov_cli.core.datasets.segmentations import polygon_area
 from medrov_cli.core.records.annotations import Annotation
 
@@ -20,7 +20,6 @@ _DIGITS = 4  # in pixels: the six digits that YOLO files have are worth no more 
 _LOWEST, _HIGHEST = -0.5, 1.5
 """Coordinates beyond these are pixels or percents; nearer ones belong to a box that leaves the image."""
 _VISIBILITIES = frozenset({0.0, 1.0, 2.0})
-_INSIDE = 0.02
 _CONFIDENCE = "label files contain confidences of predictions, which were left out"
 _KEYPOINTS = "label files contain keypoints, which were left out"
 
@@ -140,7 +139,7 @@ def _has_visibilities(numbers: Sequence[float]) -> bool:
         return 2.0 in seen or len(numbers) % 2 == 1
     x, y, w, h = numbers[:4]
     points = [(px, py) for px, py, is_seen in zip(numbers[4::3], numbers[5::3], seen, strict=True) if is_seen]
-    if not all(abs(px - x) <= w / 2 + _INSIDE and abs(py - y) <= h / 2 + _INSIDE for px, py in points):
+    if not all(abs(px - x) <= w / 2 + EDGE_SLACK and abs(py - y) <= h / 2 + EDGE_SLACK for px, py in points):
         return False
     raise _bad("has a line that may be a polygon or a box with keypoints: state kpt_shape in data.yaml")
 
@@ -164,7 +163,7 @@ def _require_fractions(shape: _Shape) -> None:
 
 def _leaves(box: Sequence[float]) -> bool:
     x, y, w, h = box
-    return max(x + w / 2, y + h / 2) > 1 + _INSIDE or min(x - w / 2, y - h / 2) < -_INSIDE
+    return max(x + w / 2, y + h / 2) > 1 + EDGE_SLACK or min(x - w / 2, y - h / 2) < -EDGE_SLACK
 
 
 def _annotation(name: str, shape: _Shape, height: int, width: int) -> Annotation:
