@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.text_files import DocumentError, exists, is_file, is_folder, read_lines
+from medrov_cli.core.base.text_files import DocumentError, exists, is_file, is_folder, read_text
 from medrov_cli.core.datasets.image_names import fold_name
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder
 from medrov_cli.core.datasets.readers.shared.raster_files import raster_files
@@ -130,8 +130,12 @@ def _darknet(file: Path) -> dict[str, Any]:
 
 
 def _lines(file: Path) -> list[str]:
+    return [line.strip() for line in _text(file).splitlines() if line.strip()]
+
+
+def _text(file: Path) -> str:
     try:
-        return read_lines(file)
+        return read_text(file)
     except OSError:
         raise nothing_in(file, "no readable content", HINT) from None
     except DocumentError as error:
@@ -154,7 +158,8 @@ def _names(file: Path, root: Path, names: Any) -> dict[int, str]:
 
 
 def _names_of_file(file: Path) -> dict[int, str]:
-    names = dict(enumerate(_lines(file)))
+    lines = [line.strip() for line in _text(file).strip().splitlines()]
+    names = {number: name for number, name in enumerate(lines) if name}  # an empty line has a number, too
     if not names:
         raise invalid_set(file, "has no class names")
     return names
