@@ -192,6 +192,11 @@ def labelled(kind: str, **value: Any) -> dict[str, Any]:
             (12, 9, 6, 3),
             12,
         ),
+        (  # 10 x 10, of which two pixels of row 5 and two of row 6 are drawn
+            '<mask label="c" rle="55, 2, 8, 2, 33" left="10" top="10" width="10" height="10"></mask>',
+            (15, 15, 2, 2),
+            4,
+        ),
         ('<box label="c" xtl="10" ytl="10" xbr="30" ybr="20" rotation="90"></box>', (15, 5, 10, 20), 200),
     ],
 )

@@ -200,6 +200,13 @@ def test_darknet(tmp_path: Path) -> None:
     assert reading.class_names == ("cell", "nucleus")
 
 
+@pytest.mark.parametrize("names", ["[no, null, 010]", "{0: no, 1: null, 2: 010}"])
+def test_class_names_of_yaml_are_texts(tmp_path: Path, names: str) -> None:
+    dataset(tmp_path, BOX)
+    text(tmp_path / "data.yaml", f"train: images\nval:\nnames: {names}\n")
+    assert read(tmp_path).class_names == ("no", "null", "010")
+
+
 def test_classes_in_a_text_file(tmp_path: Path) -> None:
     text(tmp_path / "classes.txt", "nucleus\n\ncell\n\n")  # labelImg counts the empty line
     text(tmp_path / "notes.json", "{}")

@@ -113,14 +113,14 @@ def _description(path: Path) -> Path:
 
 def _yaml(file: Path) -> dict[str, Any]:
     try:
-        document = read_yaml(file)
+        document, texts = read_yaml(file), read_yaml(file, as_texts=True)
     except OSError:
         raise nothing_in(file, "no readable content", HINT) from None
     except DocumentError as error:
         raise invalid_set(file, str(error)) from None
     if not isinstance(document, dict):
         raise invalid_set(file, "is not a mapping")
-    return document
+    return {**document, "names": texts.get("names")}  # a class may be called 'no' or '010'
 
 
 def _darknet(file: Path) -> dict[str, Any]:
