@@ -452,7 +452,7 @@ def test_coco_image_in_files_of_two_splits_is_read_once_for_val(tmp_path: Path) 
     folder = two_coco_files(tmp_path / "in")
     picture(folder / "images" / "a.png")
     made, document = run(folder, "coco")
-    assert [own["split"] for own in document["images"]] == ["val"]
+    assert [(own["file_name"], own["split"]) for own in document["images"]] == [("a.png", "val")]
     assert boxes_in(document) == [("cell", 2, 5, 10, 12, 0)]
     (told,) = made.warnings
     assert told.startswith("1 image(s) are in several splits")

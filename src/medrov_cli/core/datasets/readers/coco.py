@@ -72,8 +72,7 @@ def read(config: ReaderSettings) -> Reading:
     places = coco_files(config.path, config.images)
     files = [_open(place, place.name_below(config.path) if len(places) > 1 else "") for place in places]
     names = [file.name_of(image) for file in files for image in file.images]
-    stems = file_stems(names)
-    if len(stems) != len(names):
+    if len(set(names)) != len(names):
         raise _invalid(files[0].place.path, "names one file for two images")
     finders = [ImageFinder(*file.place.folders, base=file.place.path.parent) for file in files]
     records = [(file, image) for file in files for image in file.images]
@@ -82,6 +81,7 @@ def read(config: ReaderSettings) -> Reading:
         [[_file_name(image) for image in file.images] for file in files],
         [_split(image, file.place) for file, image in records],
     )
+    stems = file_stems([name for number, name in enumerate(names) if number not in left])
     units = [
         failing_unit(name, path)
         if isinstance(path, MedrovError)
