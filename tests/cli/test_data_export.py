@@ -57,6 +57,7 @@ def test_the_document(medrov: Medrov, source: Path, tmp_path: Path) -> None:
         "images": 8,
         "boxes": 8,
         "classes": CLASSES,
+        "unmarked_pseudo": 0,
         "left_out": {"crowds": 0, "outside": 0},
         "failures": [],
     }
@@ -74,6 +75,7 @@ def test_addresses_of_images(medrov: Medrov, source: Path, tmp_path: Path) -> No
 def test_what_is_lost_is_said(medrov: Medrov, source: Path, tmp_path: Path) -> None:
     document = json.loads((source / "annotations.json").read_text())
     document["annotations"][0]["iscrowd"] = 1
+    document["annotations"][1]["source"] = "pseudo"
     (source / "annotations.json").write_text(json.dumps(document))
     (source / "images" / "5.png").unlink()
     done = medrov("data", "export", source, "--to", "yolo", "-o", tmp_path / "out", "--json")
@@ -84,6 +86,8 @@ def test_what_is_lost_is_said(medrov: Medrov, source: Path, tmp_path: Path) -> N
     assert (failure["path"], failure["error"]["code"]) == ("chest/5.png", "not_found")
     assert "chest/5.png" in done.stderr
     assert "1 boxes of crowds" in done.stderr
+    assert done.json["unmarked_pseudo"] == 1
+    assert "1 boxes of a detector" in done.stderr
 
 
 def test_a_folder_in_use_is_gone_on_with_only_if_asked(medrov: Medrov, source: Path, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class DatasetExportOutput:
             "images": self.result.images,
             "boxes": self.result.boxes,
             "classes": list(self.result.classes),
+            "unmarked_pseudo": self.result.written.unmarked,
             "left_out": {"crowds": self.result.written.crowds, "outside": self.result.written.outside},
             "failures": [{"path": path, "error": error.as_dict()} for path, error in self.result.failures],
         }
@@ -67,6 +68,11 @@ def export(settings: DataExportSettings) -> None:
         console.warn(
             f"omitted: {lost.crowds} boxes of crowds, which the format cannot mark, and {lost.outside} "
             "boxes outside of their images"
+        )
+    if lost.unmarked:
+        console.warn(
+            f"{lost.unmarked} boxes of a detector (source: pseudo) are written like those of people: the "
+            "format cannot mark them"
         )
     console.success(DatasetExportOutput(settings.to, result), _render, as_json=settings.as_json)
     if result.failures:

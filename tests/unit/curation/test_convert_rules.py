@@ -192,6 +192,11 @@ def labelled(kind: str, **value: Any) -> dict[str, Any]:
             (12, 9, 6, 3),
             12,
         ),
+        (  # 10 x 10, of which two pixels of row 5 and two of row 6 are drawn
+            '<mask label="c" rle="55, 2, 8, 2, 33" left="10" top="10" width="10" height="10"></mask>',
+            (15, 15, 2, 2),
+            4,
+        ),
         ('<box label="c" xtl="10" ytl="10" xbr="30" ybr="20" rotation="90"></box>', (15, 5, 10, 20), 200),
     ],
 )
@@ -362,6 +367,32 @@ def test_voc_fractions_and_exchanged_corners(tmp_path: Path) -> None:
     assert [own.path for own in made.failures] == ["b.xml"]
 
 
+@pytest.mark.parametrize(
+    ("more", "left"), [((0.5, 0.5, 1.0001, 0.9), [30, 20, 30, 16]), ((0.5, 0.5, 0.5, 0.9), None)]
+)
+def test_voc_fractions_with_an_empty_or_rounded_box(tmp_path: Path, more: Any, left: Any) -> None:
+    folder = voc(tmp_path / "in", corners(0.1, 0.25, 0.3, 0.75), corners(*more))
+    picture(folder / "a.png")
+    made, document = run(folder, "voc")
+    expected = [[6, 10, 12, 20], *([] if left is None else [left])]
+    np.testing.assert_allclose([box[1:5] for box in boxes_in(document)], expected)
+    assert made.dropped == (left is None)
+
+
+def test_voc_fractions_with_exchanged_corners_are_an_error(tmp_path: Path) -> None:
+    folder = voc(tmp_path / "in", corners(0.1, 0.25, 0.3, 0.75), corners(0.6, 0.3, 0.2, 0.7))
+    picture(folder / "a.png")
+    assert [own.error.code.value for own in run(folder, "voc")[0].failures] == ["bad_metadata"]
+
+
+def test_voc_with_a_namespace_and_capitals_is_read(tmp_path: Path) -> None:
+    folder = voc(tmp_path / "in", corners(3, 2, 10, 6))
+    picture(folder / "a.png")
+    text = (folder / "a.xml").read_text().replace("<annotation>", '<annotation xmlns="http://x">')
+    (folder / "a.xml").write_text(text.replace("object>", "Object>"))
+    assert boxes_in(run(folder, "voc")[1]) == [("cell", 2, 1, 8, 5, 0)]
+
+
 # What is left out
 
 
@@ -403,6 +434,97 @@ def test_lists_of_voc_name_files_with_blanks_and_marks(tmp_path: Path) -> None:
     }  # fmt: skip
     (told,) = made.warnings
     assert told.endswith(": d")
+
+
+# Splits
+
+
+def two_coco_files(folder: Path) -> Path:
+    """Write a record of a.png in the files of train (box at 1) and of val (box at 2)."""
+    (folder / "annotations").mkdir(parents=True)
+    for left, split in ((1, "train"), (2, "val")):
+        file = coco(folder, {"bbox": [left, 5, 10, 12]}) / "annotations.json"
+        file.rename(folder / "annotations" / f"instances_{split}.json")
+    return folder
+
+
+def test_coco_image_in_files_of_two_splits_is_read_once_for_val(tmp_path: Path) -> None:
+    folder = two_coco_files(tmp_path / "in")
+    picture(folder / "images" / "a.png")
+    made, document = run(folder, "coco")
+    assert [(own["file_name"], own["split"]) for own in document["images"]] == [("a.png", "val")]
+    assert boxes_in(document) == [("cell", 2, 5, 10, 12, 0)]
+    (told,) = made.warnings
+    assert told.startswith("1 image(s) are in several splits")
+    assert "instances_train/a.png" in told
+
+
+def test_coco_lost_image_of_val_is_not_that_of_train(tmp_path: Path) -> None:
+    folder = two_coco_files(tmp_path / "in")
+    picture(folder / "images" / "train" / "a.png")
+    picture(folder / "images" / "val" / "b.png")
+    made, document = run(folder, "coco")
+    assert [own["split"] for own in document["images"]] == ["train"]
+    assert boxes_in(document) == [("cell", 1, 5, 10, 12, 0)]
+    assert [own.path for own in made.failures] == ["annotations/instances_val/a.png"]
+    (told,) = made.warnings
+    assert told.endswith("not in the COCO files and were left out: val/b.png")
+
+
+def test_coco_two_records_of_one_split_for_an_image_are_an_error(tmp_path: Path) -> None:
+    folder = two_coco_files(tmp_path / "in")
+    picture(folder / "images" / "a.png")
+    file = folder / "annotations" / "instances_train.json"
+    file.rename(file.with_name("instances_val_b.json"))
+    made, _ = run(folder, "coco")
+    assert (made.images, len(made.failures)) == (0, 2)
+
+
+def yolo(folder: Path, document: str, *images: str) -> Path:
+    folder.mkdir()
+    (folder / "data.yaml").write_text(f"{document}\nnames: [cell]\n")
+    for image in images:
+        picture(folder / "images" / image)
+    return folder
+
+
+def test_yolo_image_in_two_splits_is_of_the_stronger_one(tmp_path: Path) -> None:
+    folder = yolo(tmp_path / "in", "train: train.txt\ntest: ../in/images/x", "a.png", "x/b.png")
+    (folder / "train.txt").write_text("images/a.png\nimages/x/b.png\n")
+    made, document = run(folder, "yolo")
+    assert {own["file_name"]: own["split"] for own in document["images"]} == {
+        "a.png": "train",
+        "b.png": "test",
+    }
+    assert any(text.endswith("else val: images/x/b.png") for text in made.warnings)
+
+
+def test_voc_image_in_two_lists_is_of_the_stronger_split(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    voc(folder / "Annotations")
+    picture(folder / "JPEGImages" / "a.png")
+    (folder / "ImageSets").mkdir()
+    for split in ("train", "test"):
+        (folder / "ImageSets" / f"{split}.txt").write_text("a\n")
+    made, document = run(folder, "voc")
+    assert [own["split"] for own in document["images"]] == ["test"]
+    assert any(text.endswith("else val: a.xml") for text in made.warnings)
+
+
+def test_folders_named_as_splits_state_them(tmp_path: Path) -> None:
+    names = {"train": "train", "valid": "val", "test": "test"}
+    for number, split in enumerate(names):
+        voc(tmp_path / "voc" / split, name=f"{number}.png")
+        for place in ("voc", "yolo/images", "masks/images"):
+            picture(tmp_path / place / split / f"{number}.png")
+        (tmp_path / "masks" / "masks" / "cell" / split).mkdir(parents=True)
+        mask = Image.fromarray(np.eye(HEIGHT, WIDTH, dtype=np.uint8))
+        mask.save(tmp_path / "masks" / "masks" / "cell" / split / f"{number}.png")
+    (tmp_path / "yolo" / "classes.txt").write_text("cell\n")
+    for form in ("voc", "yolo", "masks"):
+        _, document = run(tmp_path / form, form)
+        found = {own["file_name"]: own["split"] for own in document["images"]}
+        assert found == {f"{number}.png": split for number, split in enumerate(names.values())}
 
 
 # Layouts of COCO

@@ -19,12 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.curation.convert import convert
 from medrov_cli.core.curation.dataset_export import run_export
 from medrov_cli.core.datasets.cases import local_case
+from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.writers.exported_images import safe_case
 from medrov_cli.core.records.annotations import AnnotatedImage
-from medrov_cli.core.settings.data_convert import ReaderSettings
+from medrov_cli.core.settings.choices import Modality
+from medrov_cli.core.settings.data_convert import ConvertSettings, ReaderSettings
 from medrov_cli.core.settings.data_export import DataExportSettings
 
 FORMATS: tuple[str, ...] = ("coco", "yolo", "voc", "label-studio", "cvat")
@@ -323,3 +326,73 @@ def test_what_xml_cannot_hold_is_refused(tmp_path: Path, to: str) -> None:
     with pytest.raises(MedrovError, match="control character") as caught:
         run_export(DataExportSettings(source, to, tmp_path / "out"))
     assert caught.value.code is ErrorCode.DATASET_INVALID
+
+
+def proposals(folder: Path) -> Path:
+    """Write a slice of a volume: a class of people, and one of a detector alone, with a box of each."""
+    own = [("x", 1, 2, 3, 4), ("y", 5, 6, 7, 8)]
+    source = make(folder, [Item("a.png", "test", own, CASE)], ["x", "y"])
+    document = json.loads((source / "annotations.json").read_text())
+    document["info"] |= {"licence": "CC0", "source": "a hospital"}
+    document["categories"][1] |= {"source": "pseudo", "supercategory": "things"}
+    document["images"][0] |= {"mpp": 0.25, "volume": {"id": "v", "slice": 3}, "scanner": "A"}
+    document["annotations"][0]["object"] = 7
+    document["annotations"][1] |= {"source": "pseudo", "score": 0.93, "model": {"name": "n"}}
+    (source / "annotations.json").write_text(json.dumps(document))
+    return source
+
+
+def test_coco_export_keeps_all_and_converts_back_with_the_marks_of_a_detector(tmp_path: Path) -> None:
+    source = proposals(tmp_path / "s")
+    (before,) = load_dataset(yaml_of(source), pseudo=("test",)).samples["test"]
+    run_export(DataExportSettings(source, "coco", tmp_path / "out"))
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert document["info"] | {"licence": "CC0", "source": "a hospital"} == document["info"]
+    assert document["categories"][1] == {"id": 2, "name": "y", "source": "pseudo", "supercategory": "things"}
+    assert document["images"][0]["scanner"] == "A"
+    reader = ReaderSettings(tmp_path / "out")
+    convert(
+        ConvertSettings(
+            format="coco", reader=reader, output=tmp_path / "back", modality=Modality.CT, licence="CC0"
+        )
+    )
+    for folder in (tmp_path / "out", tmp_path / "back"):
+        dataset = load_dataset(yaml_of(folder), pseudo=("test",))
+        assert dataset.presence.tolist() == [[1, 0]]
+        (sample,) = dataset.samples["test"]
+        assert (sample.mpp, sample.volume, sample.case) == (0.25, before.volume, CASE)
+        assert sample.object_numbers is not None
+        assert sample.object_numbers.tolist() == [7, -1]
+        (human,) = load_dataset(yaml_of(folder), pseudo=()).samples["test"]
+        assert (human.labels.tolist(), sample.labels.tolist()) == ([0], [0, 1])
+    written = json.loads((tmp_path / "back" / "annotations.json").read_text())["annotations"][1]
+    assert (written["score"], written["model"]) == (0.93, {"name": "n"})
+
+
+def yaml_of(source: Path) -> Path:
+    path = source.with_suffix(".yaml")
+    path.write_text(f"sources: [{source.name}]\n")
+    return path
+
+
+def test_coco_export_of_two_sources_keeps_what_both_state(tmp_path: Path) -> None:
+    sources = [proposals(tmp_path / "one"), proposals(tmp_path / "two")]
+    document = json.loads((sources[1] / "annotations.json").read_text())
+    document["info"]["licence"] = "MIT"
+    del document["categories"][1]["source"]  # people annotated it there
+    (sources[1] / "annotations.json").write_text(json.dumps(document))
+    (tmp_path / "data.yaml").write_text("sources: [one, two]\n")
+    run_export(DataExportSettings(tmp_path / "data.yaml", "coco", tmp_path / "out"))
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert (document["info"]["source"], document["info"].get("licence")) == ("a hospital", None)
+    assert "source" not in document["categories"][1]
+
+
+@pytest.mark.parametrize(("to", "unmarked"), [("yolo", 1), ("voc", 1), ("label-studio", 1), ("cvat", 0)])
+def test_boxes_of_a_detector_are_counted_where_they_look_like_those_of_people(
+    tmp_path: Path, to: str, unmarked: int
+) -> None:
+    result = run_export(DataExportSettings(proposals(tmp_path / "s"), to, tmp_path / "out"))
+    assert (result.boxes, result.written.unmarked) == (2, unmarked)
+    (image,), _ = read_back(to, tmp_path / "out")
+    assert any("source 'auto'" in text for text in image.warnings) == (to == "cvat")

@@ -151,7 +151,7 @@ def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progr
     names = tuple(name for name in stated if name in named or is_object_name(name))
     if entries:
         info = {"modality": config.modality.value, "licence": config.licence, "source": config.source}
-        parts = source_parts(info, names, entries)
+        parts = source_parts(info, names, entries, reading.pseudo_names)
         folder.finish(lambda path: write_document(path, parts))
     return Converted(
         images=len(entries),

@@ -16,7 +16,7 @@ from medrov_cli.core.base.plugins import find_entry, load
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
 from medrov_cli.core.datasets.writers import registry
-from medrov_cli.core.datasets.writers.exported_images import ExportedImage, as_shown, classes_of, collect
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, as_shown, collect, head_of
 from medrov_cli.core.datasets.writers.label_studio import LOCAL_FILES
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
 from medrov_cli.core.runs.folder import RunFolder
@@ -100,13 +100,13 @@ def _export(
     progress(len(images), len(images), config.to)
     if not copied:
         raise MedrovError(ErrorCode.NO_INPUT, failures[-1][1].message, failures[-1][1].hint)
-    classes = classes_of(opened, config.sources)
-    written = writer.write(config.output, copied, classes, _image_url(config))
+    head = head_of(opened, config.sources)
+    written = writer.write(config.output, copied, head, _image_url(config))
     return DatasetExportResult(
         file=config.output / writer.main_file,
         images=len(copied),
         boxes=sum(len(image.boxes) for image in copied) - written.crowds - written.outside,
-        classes=classes,
+        classes=head.classes,
         written=written,
         failures=tuple(failures),
     )

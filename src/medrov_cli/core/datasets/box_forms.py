@@ -15,6 +15,8 @@ Box = tuple[float, float, float, float]
 
 SCALED = "boxes are fractions of the image and were scaled to pixels"
 CORNERS = "boxes are corners (left, top, right, bottom) and were read as such"
+EDGE_SLACK = 0.02
+"""How far fractions of an image may leave 0 to 1: a box that was rounded, or extends a little beyond it."""
 MAY_BE_CORNERS = (
     "boxes extend beyond the image, and would fit as corners (left, top, right, bottom): check the format"
 )
@@ -105,9 +107,10 @@ def as_box(numbers: Sequence[float]) -> Box:
 
 
 def are_fractions(boxes: Iterable[Box]) -> bool:
-    """Tell whether all numbers of some boxes are from 0 to 1, and not all of them whole."""
+    """Tell whether all numbers of some boxes are from 0 to 1, nearly, and not all of them whole."""
     numbers = [number for box in boxes for number in box]
-    return all(0 <= n <= 1 for n in numbers) and not all(float(n).is_integer() for n in numbers)
+    are_near = all(-EDGE_SLACK <= n <= 1 + EDGE_SLACK for n in numbers)
+    return are_near and not all(float(n).is_integer() for n in numbers)
 
 
 def require_upright(box_xywh: Box) -> None:

@@ -143,10 +143,10 @@ def _mask_extent(mask: Mapping[str, Any]) -> Extent | None:
         raise ValueError("its run lengths do not fill the mask")
     if size[0] * size[1] > _LARGEST:
         raise ValueError("its mask is too large")
-    return _runs_extent(np.asarray(runs, dtype=np.int64), size[0], size[1])
+    return runs_extent(np.asarray(runs, dtype=np.int64), size[0], size[1])
 
 
-def _runs_extent(runs: npt.NDArray[np.int64], height: int, width: int) -> Extent | None:
+def runs_extent(runs: npt.NDArray[np.int64], height: int, width: int) -> Extent | None:
     """Return the extent of the odd runs of a mask that is read column by column."""
     ends = np.cumsum(runs)
     first, last = (ends - runs)[1::2], ends[1::2] - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage, numbered_categories
+from medrov_cli.core.datasets.sources import PSEUDO, is_pseudo
 from medrov_cli.core.datasets.volume_records import OBJECT, VOLUME, volume_slice_to_json
 from medrov_cli.core.pixels.metadata_removal import without_metadata
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation, Pixels
@@ -24,6 +25,9 @@ _SLACK_PX = 0.01
 """A box that reaches out of its image by less was rounded, not misplaced: it is cut without a word."""
 
 _COMPRESSION = 6  # zlib's own default: OpenCV's makes files a third larger
+_PSEUDO_FIELDS = ("source", "score", "model", "models", "rule", "reviewed", "was")
+"""What `medrov pseudolabel` states about the box of a detector."""
+
 _SUFFIXES = {".jpeg": ".jpg", ".jpe": ".jpg"}
 
 
@@ -109,7 +113,7 @@ class Images:
         if self._drop_repeats:
             once: dict[tuple[object, ...], Annotation] = {}
             for box in boxes:
-                once.setdefault((box.class_name, box.crowd, box.box_xywh), box)
+                once.setdefault((box.class_name, box.crowd, box.box_xywh, bool(_pseudo_fields(box))), box)
             repeated = len(boxes) - len(once)
             boxes = tuple(once.values())
         name = None
@@ -143,7 +147,10 @@ class Images:
 
 
 def source_parts(
-    info: Mapping[str, str], class_names: Sequence[str], images: Sequence[WrittenImage]
+    info: Mapping[str, str],
+    class_names: Sequence[str],
+    images: Sequence[WrittenImage],
+    pseudo_names: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the parts of ``annotations.json``: ids count from 1, in the order of what is given.
 
@@ -155,6 +162,8 @@ def source_parts(
         The categories.
     images
         Images with a file.
+    pseudo_names
+        Those of the categories that nobody annotated, but a detector.
     """
     category_ids = {name: number for number, name in enumerate(class_names, 1)}
     boxes = ((image_id, box) for image_id, image in enumerate(images, 1) for box in image.boxes)
@@ -165,7 +174,10 @@ def source_parts(
             _annotation_record((number, image_id, category_ids[box.class_name]), box)
             for number, (image_id, box) in enumerate(boxes, 1)
         ),
-        "categories": numbered_categories(class_names),
+        "categories": [
+            own.replaced(source=PSEUDO) if own.name in pseudo_names else own
+            for own in numbered_categories(class_names)
+        ],
     }
 
 
@@ -182,7 +194,15 @@ def _annotation_record(ids: tuple[int, int, int], box: Annotation) -> CocoAnnota
     record = CocoAnnotation.make(
         ids, [_short(value) for value in box.box_xywh], _short(box.area or 0.0), is_crowd=box.crowd
     )
-    return record if box.object_number is None else record.replaced(**{OBJECT: box.object_number})
+    number = {} if box.object_number is None else {OBJECT: box.object_number}
+    return record.replaced(**number, **_pseudo_fields(box))
+
+
+def _pseudo_fields(box: Annotation) -> dict[str, Any]:
+    """Return what is stated about the box of a detector; nothing for a box of a person."""
+    if not is_pseudo(CocoAnnotation(box.record)):
+        return {}
+    return {key: box.record[key] for key in _PSEUDO_FIELDS if key in box.record}
 
 
 def _inside(image: AnnotatedImage) -> tuple[tuple[Annotation, ...], int, int]:

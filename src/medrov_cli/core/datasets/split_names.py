@@ -1,11 +1,12 @@
-"""Names of splits in files and folders of other programs."""
+"""Splits in files and folders of other programs: their names, and images that are in several."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePath
 
-from medrov_cli.core.settings.choices import Split
+from medrov_cli.core.settings.choices import SPLITS, Split
 
 _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -26,3 +27,13 @@ def split_in_file_name(path: PurePath) -> Split | None:
     words = re.split(r"[\W_]+", path.stem)
     stated = {split for split in map(split_named, words) if split is not None}
     return stated.pop() if len(stated) == 1 else split_named(path.parent.name)
+
+
+def split_of_folders(path: PurePath) -> Split | None:
+    """Return the split that the nearest of a relative path's folders with such a name states."""
+    return next(filter(None, (split_named(folder.name) for folder in path.parents)), None)
+
+
+def strongest_split(splits: Iterable[Split | None]) -> Split | None:
+    """Return the split of an image that is in several: test if it is there, else val, as `split --repair`."""
+    return max(splits, key=lambda split: -1 if split is None else SPLITS.index(split))

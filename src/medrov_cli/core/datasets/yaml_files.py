@@ -76,6 +76,7 @@ class _Builder:
     anchors: dict[str, _Known] = field(default_factory=dict)
     documents: int = 0
     total: int = 0
+    as_texts: bool = False
 
     def add_event(self, event: yaml.Event) -> None:
         """Add what an event tells."""
@@ -138,6 +139,8 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         tag = event.tag
+        if self.as_texts:
+            return event.value
         if tag is None or tag == "!":
             tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
         if tag in _TEXTS:
@@ -152,8 +155,15 @@ class _Builder:
             raise _error(event, f"has a text that is no {tag.removeprefix(_PREFIX)}") from None
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, *, as_texts: bool = False) -> Any:
     """Return the value of a YAML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    as_texts
+        Whether all keys and values are texts as they are written: ``no`` and ``010``, not False and 8.
 
     Raises
     ------
@@ -163,7 +173,7 @@ def read_yaml(path: Path) -> Any:
         It is not YAML within the limits.
     """
     text = read_text(path, YAML_BYTES)
-    builder = _Builder()
+    builder = _Builder(as_texts=as_texts)
     try:
         events: Iterable[yaml.Event] = yaml.parse(text, Loader=_LOADER)
         for event in events:

@@ -27,6 +27,7 @@ a,Pleural effusion,10,R9,1.0,2.0,4.5,3.0
 a,Aortic enlargement,0,R8,0,0,2,2
 a,Aortic enlargement,0,R9,0,0,2,2.5
 b,No finding,14,R9,,,,
+b,No finding,14,R8,0,0,1,1
 """
 
 
@@ -182,6 +183,7 @@ def test_an_image_that_is_not_there_is_named_by_its_line(tmp_path: Path) -> None
         ("a,1,2,0,4,1", "without an area"),
         ("a,1,2,inf,4,1", "without an area"),
         ("a,,,,,1", "is positive, but has no box"),
+        ("a,,,,,1.0", "is positive, but has no box"),
     ],
 )
 def test_a_bad_line_spoils_its_image_alone(tmp_path: Path, line: str, said: str) -> None:

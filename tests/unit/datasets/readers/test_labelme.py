@@ -68,7 +68,8 @@ def boxes(image: AnnotatedImage) -> list[tuple[Any, ...]]:
         (shape("c", None, (10, 8), (30, 8), (20, 34)), (10, 8, 20, 26)),
         (shape("c", "rotation", (20, 8), (30, 18), (20, 28), (10, 18)), (10, 8, 20, 20)),
         (shape("c", "circle", (30, 20), (36, 28)), (20, 10, 20, 20)),  # a radius of 10
-        (shape("c", "mask", (3, 4), (7, 9), mask="x"), (3, 4, 5, 6)),
+        (shape("c", "mask", (3, 4), (7, 9)), (3, 4, 5, 6)),
+        (shape("c", "oriented_rectangle", (20, 8), (30, 18), (20, 28), (10, 18)), (10, 8, 20, 20)),
     ],
 )
 def test_a_shape_becomes_the_box_around_it(
@@ -87,6 +88,7 @@ def test_a_shape_becomes_the_box_around_it(
         shape("c", "polygon", (1, 1), (2, 2)),
         shape("c", "circle", (1, 1)),
         shape("c", "rectangle", (1, float("nan")), (2, 2)),
+        shape("c", "mask", (3, 4), (7, 9), mask="x"),
         shape("", "rectangle", (1, 1), (2, 2)),
         "text",
     ],
@@ -97,6 +99,16 @@ def test_a_shape_without_an_area_fails_by_name(tmp_path: Path, own: Any) -> None
     with pytest.raises(MedrovError) as caught:
         image_of(tmp_path)
     assert caught.value.code is ErrorCode.BAD_METADATA
+
+
+def test_the_area_of_a_mask_is_its_number_of_pixels_and_0_is_a_label(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    pixels = np.zeros((6, 5), np.uint8)
+    pixels[1:3, 2:5] = pixels[4, 2] = 255
+    encoded = base64.b64encode(cv2.imencode(".png", pixels)[1].tobytes()).decode()
+    save(tmp_path / "a.json", {**shape("", "mask", (3, 4), (7, 9), mask=encoded), "label": 0})
+    (own,) = image_of(tmp_path).annotations
+    assert (own.class_name, own.box_xywh, own.area) == ("0", (5, 5, 3, 4), 7)
 
 
 def test_a_group_is_one_object_and_a_flag_a_crowd(tmp_path: Path) -> None:

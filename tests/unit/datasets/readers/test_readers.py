@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import hashed_case, local_case
@@ -130,6 +131,21 @@ def test_masks_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
     assert refusal("masks", tmp_path, labels=labels).code is ErrorCode.DATASET_INVALID
 
 
+def test_masks_of_two_images_with_one_stem_or_of_two_pages_are_an_error(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png", "b.jpg", "b.png", "c.png"):
+        picture(tmp_path / "images" / name)
+    mask(tmp_path / "masks" / "polyp" / "a.png", (slice(0, 2), slice(0, 2), 1))
+    tifffile.imwrite(tmp_path / "masks" / "polyp" / "c.tif", np.ones((2, HEIGHT, WIDTH), np.uint8))
+    found = read_all("masks", tmp_path)
+    assert (found["a.jpg"], found["a.png"]) == (ErrorCode.NOT_FOUND, ErrorCode.NOT_FOUND)
+    assert (boxes(found["b.jpg"]), boxes(found["b.png"])) == ([], [])  # no mask to be mistaken
+    assert found["c.png"] is ErrorCode.UNSUPPORTED_FORMAT
+    found = read_all(
+        "masks", tmp_path / "masks" / "polyp", images=tmp_path / "images", labels=LabelMap(binary="x")
+    )
+    assert found["a.jpg"] is found["a.png"] is ErrorCode.NOT_FOUND
+
+
 # Pascal VOC
 
 
@@ -172,6 +188,8 @@ def test_voc_counts_from_one_and_holds_the_last_pixel(tmp_path: Path) -> None:
     "text",
     [
         "<annotation><object></annotation>",
+        "<annotations><annotation><filename>a.png</filename></annotation></annotations>",
+        "<boxes/>",
         "<annotation><object><name>x</name></object></annotation>",
         "<annotation><object><name>x</name><bndbox><xmin>nan</xmin></bndbox></object></annotation>",
         "<annotation><size><width>4</width><height>4</height></size></annotation>",

@@ -152,6 +152,16 @@ def test_files_that_are_no_tasks(tmp_path: Path, text: str) -> None:
         find_reader("label-studio")(ReaderSettings(tmp_path))
 
 
+def test_an_address_may_have_another_key_than_image(tmp_path: Path) -> None:
+    image_file(tmp_path / "a b.png")
+    own = {"result": [region("cyst", 10, 20, 25, 50)]}
+    data = {"img": "/data/local-files/?d=set/a%20b.png", "note": "x"}
+    (image,) = read_tasks(tmp_path, {"data": data, "annotations": [own]})
+    assert boxes_of(image) == [("cyst", 20, 20, 50, 50)]
+    with fails(ErrorCode.DATASET_INVALID):  # which of two?
+        read_tasks(tmp_path, {"data": {**data, "mask": "b.png"}, "annotations": [own]})
+
+
 def test_cases_of_tasks(tmp_path: Path) -> None:
     image_file(tmp_path / "images" / "p12_1.png")
     tasks = task("images/p12_1.png", {"result": []}, case="patient", split="test")
@@ -200,6 +210,14 @@ def test_an_export_of_a_cvat_project(tmp_path: Path) -> None:
 def subsets(folder: Path, size_hw: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
     for subset in ("Train", "Validation"):
         image_file(folder / "images" / subset / "a.png", size_hw)
+
+
+def test_a_frame_of_a_video_in_cvat_is_found_by_its_stem(tmp_path: Path) -> None:
+    image_file(tmp_path / "images" / "frame_000000.PNG")
+    shape = '<box label="polyp" xtl="1" ytl="2" xbr="4" ybr="8"></box>'
+    frame = f'<image id="0" name="frame_000000" width="{WIDTH}" height="{HEIGHT}">{shape}</image>'
+    (image,) = read_cvat(tmp_path, f"<annotations>{frame}</annotations>")
+    assert (image.name, boxes_of(image)) == ("frame_000000", [("polyp", 1, 2, 3, 6)])
 
 
 def test_a_crowd_of_cvat(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.image_names import fold_name
 from medrov_cli.core.datasets.readers.find_reader import find_reader
 from medrov_cli.core.datasets.readers.protocol import Reading
+from medrov_cli.core.datasets.readers.shared import yolo_label_files
 from medrov_cli.core.records.annotations import AnnotatedImage
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -73,10 +75,21 @@ def only(folder: Path) -> list[tuple[Any, ...]] | ErrorCode:
         ("0 0.15 0.375 0.25 0.375 0.25 0.625 0.15 0.625", ""),
         ("0 0.15 0.375 0.25 0.375 0.25 0.625 0.15 0.625 0.87", ""),
         ("0 0.15 0.375 0.25 0.375 0.2 0.625", ""),
+        ("0 0.15 0.375 0.25 0.375 0.25 0.625 0.15 0.625 17", ""),
+        ("0 0.15 0.375 0.25 0.375 0.25 0.625 0.15 0.625 0.87 17", ""),
     ],
 )
 def test_a_line_is_read_in_the_form_that_fits(tmp_path: Path, line: str, more: str) -> None:
     assert only(dataset(tmp_path, line, more)) == EXPECTED
+
+
+def test_a_polygon_that_may_be_keypoints_is_one_if_no_edges_cross(tmp_path: Path) -> None:
+    # As centre and size, the first two corners are a box around all others.
+    corners = ((6, 5), (5.7, 5.7), (5, 6), (4.3, 5.7), (4, 5), (4.3, 4.3), (5, 4), (5.7, 4.3))
+    line = " ".join(f"{x / 10} {y / 10}" for x, y in corners)
+    assert only(dataset(tmp_path / "simple", f"0 {line}")) == [("cell", 40, 16, 20, 8)]
+    crossed = " ".join(f"{x / 10} {y / 10}" for x, y in (*corners[:2], *corners[7:1:-1]))
+    assert only(dataset(tmp_path / "crossed", f"0 {crossed}")) is ErrorCode.BAD_METADATA
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,9 @@ def test_a_line_is_read_in_the_form_that_fits(tmp_path: Path, line: str, more: s
         (f"{BOX} -3", ""),
         (f"{BOX} 0.1 0.2", "kpt_shape: [2, 3]"),
         (f"{BOX} 0.18 0.5 1 0.22 0.5 1", ""),  # a polygon of five corners, or two keypoints in the box
+        (BOX + " 0.19 0.48 0.9" * 4, ""),  # keypoints with confidences
+        ("0 0.5 0.5 0.4 0.4" + "".join(f" {0.4 + n / 100} {0.45 + n / 200} 0.9" for n in range(17)), ""),
+        ("0 0.15 0.375 0.25 0.375 0.25 0.625 0.15 0.625 0.87 1", ""),  # a corner, or confidence and track
     ],
 )
 def test_a_line_that_may_mean_something_else_is_refused(tmp_path: Path, line: str, more: str) -> None:
@@ -133,6 +149,17 @@ def test_a_label_file_without_an_image_fails(tmp_path: Path) -> None:
     assert results(read(tmp_path)) == {"images/a.png": EXPECTED, "labels/b.txt": ErrorCode.NOT_FOUND}
 
 
+def test_label_files_are_found_in_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(yolo_label_files, "fold_name", lambda name: calls.append(name) or fold_name(name))
+    for number in range(40):
+        text(tmp_path / "labels" / f"{number}.TXT", BOX)
+    images = [tmp_path / "images" / f"{number}.png" for number in range(40)]
+    found = yolo_label_files.LabelFiles(images).by_image
+    assert list(found.values()) == [tmp_path / "labels" / f"{number}.TXT" for number in range(40)]
+    assert len(calls) < 5 * 40  # the suffix and the stem of each file, the stem of each image
+
+
 def test_images_without_labels_are_told(tmp_path: Path) -> None:
     dataset(tmp_path, BOX)
     assert read(tmp_path).warnings == ()
@@ -173,12 +200,20 @@ def test_darknet(tmp_path: Path) -> None:
     assert reading.class_names == ("cell", "nucleus")
 
 
+@pytest.mark.parametrize("names", ["[no, null, 010]", "{0: no, 1: null, 2: 010}"])
+def test_class_names_of_yaml_are_texts(tmp_path: Path, names: str) -> None:
+    dataset(tmp_path, BOX)
+    text(tmp_path / "data.yaml", f"train: images\nval:\nnames: {names}\n")
+    assert read(tmp_path).class_names == ("no", "null", "010")
+
+
 def test_classes_in_a_text_file(tmp_path: Path) -> None:
-    text(tmp_path / "classes.txt", "cell\nnucleus\n")
+    text(tmp_path / "classes.txt", "nucleus\n\ncell\n\n")  # labelImg counts the empty line
     text(tmp_path / "notes.json", "{}")
     picture(tmp_path / "images" / "a.png")
-    text(tmp_path / "labels" / "a.txt", BOX)
+    text(tmp_path / "labels" / "a.txt", BOX.replace("0", "2", 1))
     assert results(read(tmp_path)) == {"images/a.png": EXPECTED}
+    assert read(tmp_path).class_names == ("nucleus", "cell")
 
 
 def test_fractions_are_of_the_turned_image(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,26 @@ from medrov_cli.core.datasets.class_rules import umbrella_ids
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoError, CocoImage
 from medrov_cli.core.datasets.coco_values import is_box
-from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
-from medrov_cli.core.datasets.readers.shared.coco_layout import CocoFile, coco_files
+from medrov_cli.core.datasets.pixel_sizes import mpp_of_record
+from medrov_cli.core.datasets.readers.protocol import (
+    Reader,
+    Reading,
+    Unit,
+    failing_unit,
+    listed,
+    several_splits,
+)
+from medrov_cli.core.datasets.readers.shared.coco_layout import CocoFile, coco_files, find_images
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
+from medrov_cli.core.datasets.sources import is_pseudo
 from medrov_cli.core.datasets.split_names import split_named
+from medrov_cli.core.datasets.volume_records import read_object_number, read_volume_slice
 from medrov_cli.core.datasets.writers.exported_images import safe_case
 from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
+from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.choices import Split
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -39,6 +50,7 @@ class _OpenFile:
     annotations: Mapping[Any, Sequence[CocoAnnotation]]
     class_of: Mapping[Any, str]
     umbrellas: tuple[str, ...]
+    annotated: frozenset[str]
     form: BoxForm
 
     def name_of(self, image: CocoImage) -> str:
@@ -49,7 +61,8 @@ class _OpenFile:
 def read(config: ReaderSettings) -> Reading:
     """List one unit for each image, in natural order of file names.
 
-    ``split``, ``iscrowd`` and ``area`` are kept; a ``case`` is hashed, unless it is a hash.
+    ``split``, ``iscrowd``, ``area``, ``mpp``, ``volume`` and the marks of a detector's boxes and classes are
+    kept; a ``case`` is hashed, unless it is a hash.
 
     Raises
     ------
@@ -57,31 +70,44 @@ def read(config: ReaderSettings) -> Reading:
         ``not_found`` or ``dataset_invalid``.
     """
     places = coco_files(config.path, config.images)
-    files = [_open(place, _prefix(place, config.path) if len(places) > 1 else "") for place in places]
+    files = [_open(place, place.name_below(config.path) if len(places) > 1 else "") for place in places]
     names = [file.name_of(image) for file in files for image in file.images]
-    stems = file_stems(names)
-    if len(stems) != len(names):
+    if len(set(names)) != len(names):
         raise _invalid(files[0].place.path, "names one file for two images")
-    units: list[Unit] = []
-    warnings: list[str] = []
-    for file in files:
-        finder = ImageFinder(*file.place.folders, base=file.place.path.parent)
-        found = finder.find_each([_file_name(image) for image in file.images])
-        for image, path in zip(file.images, found, strict=True):
-            name = file.name_of(image)
-            units.append(
-                failing_unit(name, path)
-                if isinstance(path, MedrovError)
-                else _unit(file, image, path, stems[name], config)
-            )
-        warnings += _warnings(file, finder, [path for path in found if isinstance(path, Path)])
+    finders = [ImageFinder(*file.place.folders, base=file.place.path.parent) for file in files]
+    records = [(file, image) for file in files for image in file.images]
+    found, left = find_images(
+        finders,
+        [[_file_name(image) for image in file.images] for file in files],
+        [_split(image, file.place) for file, image in records],
+    )
+    stems = file_stems([name for number, name in enumerate(names) if number not in left])
+    units = [
+        failing_unit(name, path)
+        if isinstance(path, MedrovError)
+        else _unit(file, image, path, stems[name], config)
+        for number, ((file, image), name, path) in enumerate(zip(records, names, found, strict=True))
+        if number not in left
+    ]
+    warnings = [text for file in files for text in _warnings(file)]
+    warnings += several_splits([names[number] for number in sorted(left)])
+    whole = ImageFinder(*(folder for file in files for folder in file.place.folders))
+    unused = whole.unused(path for path in found if isinstance(path, Path))
+    if unused:
+        what = files[0].place.path.name if len(files) == 1 else "the COCO files"
+        warnings.append(f"{len(unused)} image file(s) are not in {what} and were left out: {listed(unused)}")
     umbrellas = _umbrellas(files)
     if umbrellas:
         warnings.append(
             f"{listed(umbrellas)} has no boxes and is the supercategory of other classes: not a class"
         )
     class_names = dict.fromkeys(name for file in files for name in file.class_of.values())
-    return Reading(tuple(units), tuple(n for n in class_names if n not in umbrellas), tuple(warnings))
+    return Reading(
+        tuple(units),
+        tuple(n for n in class_names if n not in umbrellas),
+        tuple(warnings),
+        frozenset(class_names) - {name for file in files for name in file.annotated},
+    )
 
 
 def _umbrellas(files: Sequence[_OpenFile]) -> list[str]:
@@ -98,7 +124,8 @@ def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: Read
 
     def images_of() -> Iterator[AnnotatedImage]:
         size = image.stated_size
-        yield annotated_file(
+        volume, notes = _volume_of(image)
+        found = annotated_file(
             path,
             stem,
             lambda height, width: tuple(_annotation(a, file, height, width) for a in own),
@@ -107,12 +134,22 @@ def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: Read
             if config.case is not None
             else safe_case(image.fields.get("case"), config.source),
             split=_split(image, file.place),
+            notes=notes,
         )
+        yield replace(found, mpp=mpp_of_record(image.fields.get("mpp")), volume=volume)
 
     return Unit(name, images_of)
 
 
-def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Iterator[str]:
+def _volume_of(image: CocoImage) -> tuple[VolumeSlice | None, tuple[str, ...]]:
+    """Return the slice that an image is, and a note if its field has another form than ours."""
+    try:
+        return read_volume_slice(image), ()
+    except CocoError:
+        return None, ("a field 'volume' of another form was left out",)
+
+
+def _warnings(file: _OpenFile) -> Iterator[str]:
     path = file.place.path
     unknown = sorted(
         {str(s) for s in (i.fields.get("split") for i in file.images) if s and not split_named(s)}
@@ -121,9 +158,6 @@ def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Ite
         yield f"{path.name} names unknown splits, which were not used: {listed(unknown)}"
     if file.form.note:
         yield f"{path.name}: {file.form.note}"
-    left = finder.unused(used)
-    if left:
-        yield f"{len(left)} image file(s) are not in {path.name} and were left out: {listed(left)}"
 
 
 def _open(place: CocoFile, prefix: str) -> _OpenFile:
@@ -147,6 +181,7 @@ def _open(place: CocoFile, prefix: str) -> _OpenFile:
         boxes,
         {category.id: category.name.strip() for category in document.categories},
         tuple(dict.fromkeys(own.name.strip() for own in document.categories if own.id in above)),
+        frozenset(own.name.strip() for own in document.categories if not is_pseudo(own)),
         form,
     )
 
@@ -168,17 +203,6 @@ def _stated_boxes(document: CocoDocument) -> Iterator[StatedBox]:
             area if isinstance(area, int | float) else None,
             None if extent is None else extent.box_xywh,
         )
-
-
-def _prefix(place: CocoFile, root: Path) -> str:
-    """Return the folder of a file below the input, or its name where the folder is not its own."""
-    relative = place.path.relative_to(root)
-    own = (
-        relative.parent
-        if relative.parent.name and relative.name.startswith("_")
-        else relative.with_suffix("")
-    )
-    return f"{own.as_posix()}/"
 
 
 def _document(file: Path) -> CocoDocument:
@@ -213,8 +237,14 @@ def _annotation(own: CocoAnnotation, file: _OpenFile, height: int, width: int) -
         area = own.area
     except CocoError:
         raise _bad("has an annotation with an area that is not a number") from None
+    number = read_object_number(own.fields)
     return Annotation(
-        file.class_of[own.category_id], box, None if file.form.are_fractions else area, own.is_crowd
+        file.class_of[own.category_id],
+        box,
+        None if file.form.are_fractions else area,
+        own.is_crowd,
+        record=own.fields,
+        object_number=None if number < 0 else number,
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
+
+import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.datasets.cases import case_in_path
@@ -18,7 +20,7 @@ from medrov_cli.core.datasets.coco_records import CROWD_FLAGS
 from medrov_cli.core.datasets.coco_values import is_flag_set
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder, settle_claims
-from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
+from medrov_cli.core.datasets.readers.shared.raster_files import IMAGE_SUFFIXES, file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
 from medrov_cli.core.datasets.readers.shared.shape_boxes import (
     BoxXywh,
@@ -27,7 +29,7 @@ from medrov_cli.core.datasets.readers.shared.shape_boxes import (
     enclosing_box,
     rounded_box,
 )
-from medrov_cli.core.datasets.segmentations import polygon_extent
+from medrov_cli.core.datasets.segmentations import polygon_extent, runs_extent
 from medrov_cli.core.datasets.split_names import split_named
 from medrov_cli.core.datasets.xml_files import read_xml
 from medrov_cli.core.pixels.names import natural_key
@@ -37,6 +39,7 @@ from medrov_cli.core.settings.data_convert import ReaderSettings
 _HINT = "Export from CVAT as 'CVAT for images 1.1', and give annotations.xml or its folder."
 _IGNORED = frozenset({"tag"})
 _DIGITS = 4
+_AUTOMATIC = "shapes of a detector (source 'auto') were read as those of people"
 
 
 def read(config: ReaderSettings) -> Reading:
@@ -72,6 +75,7 @@ def read(config: ReaderSettings) -> Reading:
                 stems[place],
                 lambda _height, _width: _boxes(image),
                 AnnotatedGrid("its record", _size(image)),
+                notes=[_AUTOMATIC] if any(item.get("source") == "auto" for item in image) else [],
                 case=case_in_path(image.get("name") or "", config.case),
                 split=split_named(image.get("subset")),
             )
@@ -94,10 +98,17 @@ def _find_each(
     found: list[Path | MedrovError] = []
     for image, place in zip(images, places, strict=True):
         try:
-            found.append(finder.find(place, image.get("name") or ""))
+            found.append(_find(place, image.get("name") or "", finder))
         except MedrovError as error:
             found.append(error)
     return settle_claims(found, [[place] for place in places])
+
+
+def _find(place: str, name: str, finder: ImageFinder) -> Path:
+    """Return the file of an image; by its stem where the name has no suffix, as in a task of a video."""
+    if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+        return finder.find(place, name)
+    return finder.find_beside(f"{place}.xml", name)
 
 
 def _class_names(root: ET.Element) -> tuple[str, ...]:
@@ -156,15 +167,19 @@ def _polygon(item: ET.Element) -> tuple[BoxXywh, float | None]:
 
 
 def _mask(item: ET.Element) -> tuple[BoxXywh, float | None]:
-    """Return the box of a mask, and its area: every second run of its rows is of the object."""
-    x, y, w, h = (_number(item, key) for key in ("left", "top", "width", "height"))
+    """Return the box of a mask's pixels, and their number: every second run of its rows is of the object."""
+    x, y, w, h = (int(_number(item, key)) for key in ("left", "top", "width", "height"))
     try:
         runs = [int(text) for text in (item.get("rle") or "").split(",")]
     except ValueError:
         runs = []
     if min(runs, default=-1) < 0 or sum(runs) > w * h:
         raise _bad("has a mask whose run lengths do not fit", _HINT)
-    return (x, y, w, h), float(sum(runs[1::2]))
+    found = runs_extent(np.asarray(runs, dtype=np.int64), w, h)  # rows for columns
+    if found is None:
+        raise _bad("has a mask without pixels", "Delete it, or draw it.")
+    top, left, height, width = found.box_xywh
+    return (x + left, y + top, width, height), found.area
 
 
 _SHAPES: dict[str, Callable[[ET.Element], tuple[BoxXywh, float | None]]] = {

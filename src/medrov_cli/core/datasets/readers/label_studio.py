@@ -7,7 +7,7 @@ changed last; skipped ones do not. A task that nobody has annotated fails: it is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +18,7 @@ from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.image_names import address_readings
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder
-from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
+from medrov_cli.core.datasets.readers.shared.raster_files import IMAGE_SUFFIXES, file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
 from medrov_cli.core.datasets.readers.shared.studio_regions import (
     HINT,
@@ -94,7 +94,7 @@ def _tasks(file: Path) -> list[dict[str, Any]]:
         raise nothing_in(file, "no task", HINT)
     for task in tasks:
         data = task.get("data") if isinstance(task, dict) else None
-        is_task = isinstance(data, dict) and isinstance(data.get("image"), str)
+        is_task = isinstance(data, dict) and _image_key(data) is not None
         if not is_task or not isinstance(task.get("annotations", []), list):
             raise MedrovError(
                 ErrorCode.DATASET_INVALID, f"{file} has a task without data.image and annotations", HINT
@@ -111,7 +111,23 @@ def _class_names(file: Path) -> tuple[str, ...]:
 
 
 def _address(task: Mapping[str, Any]) -> str:
-    return str(task["data"]["image"])
+    return str(task["data"][_image_key(task["data"])])
+
+
+def _image_key(data: Mapping[str, Any]) -> str | None:
+    """Return the key of the image's address: ``image``, else the only one whose text has an image's suffix.
+
+    The labelling interface names it; exports do not contain the interface.
+    """
+    if isinstance(data.get("image"), str):
+        return "image"
+    texts = [(key, address_readings(text)) for key, text in data.items() if isinstance(text, str)]
+    keys = [
+        key
+        for key, paths in texts
+        if any(PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES for path in paths)
+    ]
+    return keys[0] if len(keys) == 1 else None
 
 
 def _places(tasks: Sequence[Mapping[str, Any]]) -> list[str]:

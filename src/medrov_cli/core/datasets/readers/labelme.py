@@ -23,11 +23,12 @@ from medrov_cli.core.datasets.coco_records import CROWD_FLAGS
 from medrov_cli.core.datasets.coco_values import is_flag_set
 from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder, settle_claims
-from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
+from medrov_cli.core.datasets.readers.shared.mask_boxes import objects_in
+from medrov_cli.core.datasets.readers.shared.raster_files import file_stems, read_mask
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
 from medrov_cli.core.datasets.readers.shared.shape_boxes import rounded_box
 from medrov_cli.core.datasets.segmentations import Extent, join_extents, polygon_extent
-from medrov_cli.core.datasets.split_names import split_named
+from medrov_cli.core.datasets.split_names import split_of_folders
 from medrov_cli.core.pixels.inputs import visible_files
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings
@@ -136,7 +137,7 @@ def _unit(folder: Path, file: str, image: Path | None, name: str, config: Reader
             lambda _height, _width: _annotations(document["shapes"]),
             AnnotatedGrid("its JSON file", _size(document)),
             case=case_in_path(file, config.case),
-            split=split_named(PurePosixPath(file).parent.name),
+            split=split_of_folders(PurePosixPath(file)),
         )
 
     def images_of() -> Iterator[AnnotatedImage]:
@@ -174,15 +175,16 @@ def _annotations(shapes: Sequence[Any]) -> tuple[Annotation, ...]:
     extents: dict[tuple[str, Any], list[Extent]] = {}
     crowds = set()
     for number, shape in enumerate(shapes):
-        label = str(shape.get("label") or "").strip() if isinstance(shape, dict) else ""
+        stated = shape.get("label") if isinstance(shape, dict) else None
+        label = "" if stated is None else str(stated).strip()
         if not label:
             raise _bad("has a shape without a label")
         group = shape.get("group_id")
         key = (label, ("shape", number) if group is None else ("group", str(group)))
         extents.setdefault(key, []).append(_extent(shape))
         flags = shape.get("flags")
-        stated = [shape, *([flags] if isinstance(flags, dict) else [])]
-        if any(is_flag_set(own.get(flag)) for own in stated for flag in CROWD_FLAGS):
+        marked = [shape, *([flags] if isinstance(flags, dict) else [])]
+        if any(is_flag_set(own.get(flag)) for own in marked for flag in CROWD_FLAGS):
             crowds.add(key)
     found = []
     for key, parts in extents.items():
@@ -199,9 +201,11 @@ def _extent(shape: Mapping[str, Any]) -> Extent:
         points = [(float(x), float(y)) for x, y in shape["points"]]
         if not all(math.isfinite(number) for point in points for number in point):
             raise ValueError
+        if kind == "mask" and shape.get("mask"):
+            return _drawn(points, shape["mask"])
         return _SHAPES[kind](points)
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise _bad(f"has a {kind} whose points cannot be read") from None
+        raise _bad(f"has a {kind} that cannot be read") from None
 
 
 def _around(points: Sequence[tuple[float, float]]) -> Extent:
@@ -224,16 +228,34 @@ def _circle(points: Sequence[tuple[float, float]]) -> Extent:
 
 
 def _mask(points: Sequence[tuple[float, float]]) -> Extent:
-    """Return the box of a mask, whose second corner is its last pixel."""
+    """Return the box that is stated of a mask, whose second corner is its last pixel."""
     (left, top), (right, bottom) = points
     width, height = right - left + 1, bottom - top + 1
     return Extent((left, top, width, height), width * height)
+
+
+def _drawn(points: Sequence[tuple[float, float]], mask: str) -> Extent:
+    """Return the extent of the pixels of a mask: base64 of an image of the size of its box."""
+    (left, top), (right, bottom) = ((int(x), int(y)) for x, y in points)
+    with scratch_folder() as scratch:
+        path = scratch / "mask"
+        path.write_bytes(base64.b64decode(mask, validate=True))
+        try:
+            values = read_mask(path)
+        except MedrovError as error:
+            raise ValueError(error.message) from None
+    found = objects_in(values != 0, components=False)
+    if not found or values.shape != (bottom - top + 1, right - left + 1):
+        raise ValueError("another size than the box, or no pixels")
+    own = found[0]
+    return Extent((left + own.left, top + own.top, own.width, own.height), own.area)
 
 
 _SHAPES: dict[str, Callable[[Sequence[tuple[float, float]]], Extent]] = {
     "polygon": _polygon,
     "rectangle": _around,
     "rotation": _polygon,
+    "oriented_rectangle": _polygon,
     "circle": _circle,
     "mask": _mask,
 }

@@ -7,7 +7,7 @@ whose values are classes. Without, each class of an image has a mask file of its
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,6 +27,7 @@ from medrov_cli.core.datasets.readers.shared.raster_images import (
     expect_size,
     nothing_in,
 )
+from medrov_cli.core.datasets.split_names import split_of_folders
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -98,6 +99,7 @@ def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], mask
     names = file_stems(images)
 
     own = _masks_of(images, mask_of)
+    twins = _twins(images)
 
     def unit(image: str) -> Unit:
         def images_of() -> Iterator[AnnotatedImage]:
@@ -106,6 +108,7 @@ def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], mask
                 raise _alone(
                     "The image has no mask.", "Add a mask; an image without objects needs an empty mask."
                 )
+            _require_one(image, twins)
             values = read_mask(folders.masks / mask)
             yield annotated_file(
                 folders.images / image,
@@ -115,6 +118,7 @@ def _by_value(config: ReaderSettings, folders: _Folders, images: list[str], mask
                 ),
                 AnnotatedGrid("its mask", (values.shape[0], values.shape[1]), follows_exif=False),
                 case=case_in_path(image, config.case),
+                split=split_of_folders(PurePosixPath(image)),
             )
 
         return Unit(image, images_of)
@@ -142,9 +146,12 @@ def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks
     """Pair images with the mask files of their classes."""
     of_image, orphans = _sort_by_image(images, masks)
     names = file_stems(images)
+    twins = _twins(images)
 
     def unit(image: str) -> Unit:
         def images_of() -> Iterator[AnnotatedImage]:
+            if of_image[image]:
+                _require_one(image, twins)
             read = [(name, read_mask(folders.masks / mask)) for name, mask in sorted(of_image[image])]
             sizes = [(values.shape[0], values.shape[1]) for _, values in read]
             for (name, _), size in zip(read, sizes, strict=True):
@@ -155,6 +162,7 @@ def _by_file(config: ReaderSettings, folders: _Folders, images: list[str], masks
                 lambda _height, _width: tuple(_objects(read, config)),
                 AnnotatedGrid("its mask", sizes[0] if sizes else None, follows_exif=False),
                 case=case_in_path(image, config.case),
+                split=split_of_folders(PurePosixPath(image)),
             )
 
         return Unit(image, images_of)
@@ -175,22 +183,38 @@ def _objects(masks: Sequence[tuple[str, npt.NDArray[Any]]], config: ReaderSettin
 
 def _sort_by_image(images: list[str], masks: list[str]) -> tuple[dict[str, list[tuple[str, str]]], list[str]]:
     """Return the (class, mask file) pairs of each image, and the masks that belong to none."""
-    by_stem = {_stem(image): image for image in images}
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        by_stem[_stem(image)].append(image)
     of_image: dict[str, list[tuple[str, str]]] = {image: [] for image in images}
     orphans = []
     for mask in masks:
         folder, _, rest = _stem(mask).partition("/")
         if rest in by_stem:
-            of_image[by_stem[rest]].append((folder, mask))
+            for image in by_stem[rest]:
+                of_image[image].append((folder, mask))
             continue
         # The longest stem wins: a_b_polyp belongs to a_b where there is an image a_b.
         whole = _stem(mask)
         cuts = [at for at in range(len(whole) - 2, 0, -1) if whole[at] == "_" and whole[:at] in by_stem]
         if cuts:
-            of_image[by_stem[whole[: cuts[0]]]].append((whole[cuts[0] + 1 :], mask))
+            for image in by_stem[whole[: cuts[0]]]:
+                of_image[image].append((whole[cuts[0] + 1 :], mask))
         else:
             orphans.append(mask)
     return of_image, orphans
+
+
+def _twins(images: Sequence[str]) -> frozenset[str]:
+    """Return the images that share their stem with another one."""
+    uses = Counter(map(_stem, images))
+    return frozenset(image for image in images if uses[_stem(image)] > 1)
+
+
+def _require_one(image: str, twins: frozenset[str]) -> None:
+    """Refuse an image whose mask may as well be that of another image."""
+    if image in twins:
+        raise _alone("Several images have the stem of the mask.", "Give each image its own stem, and a mask.")
 
 
 def _orphan(mask: str) -> Unit:

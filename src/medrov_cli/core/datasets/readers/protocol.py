@@ -45,11 +45,14 @@ class Reading:
         Classes that the source names, in its order; those that turn up besides follow sorted.
     warnings
         Sentences for the user: what is left out, and what was assumed.
+    pseudo_names
+        Those of the classes that nobody annotated, but a detector.
     """
 
     units: tuple[Unit, ...]
     class_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    pseudo_names: frozenset[str] = frozenset()
 
 
 def failing_unit(path: str, error: MedrovError) -> Unit:
@@ -65,6 +68,12 @@ def listed(names: Sequence[str]) -> str:
     """Return the first names of a list, and how many more there are, for a sentence."""
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f", and {more} more" if more > 0 else "")
+
+
+def several_splits(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sentence about images that an input lists in several splits; nothing if there are none."""
+    what = f"{len(names)} image(s) are in several splits, and were read once, for test if it is one, else val"
+    return (f"{what}: {listed(names)}",) if names else ()
 
 
 Reader = Callable[[ReaderSettings], Reading]

@@ -7,6 +7,7 @@ difficult object is a crowd: it counts neither as found nor as missed (VOC devel
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
@@ -18,12 +19,19 @@ from medrov_cli.core.datasets.box_forms import SCALED, are_fractions
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.coco_records import CROWD_FLAGS
 from medrov_cli.core.datasets.coco_values import is_flag_set
-from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
+from medrov_cli.core.datasets.readers.protocol import (
+    Reader,
+    Reading,
+    Unit,
+    failing_unit,
+    listed,
+    several_splits,
+)
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder, settle_claims
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
 from medrov_cli.core.datasets.readers.shared.shape_boxes import enclosing_box, rounded_box
-from medrov_cli.core.datasets.split_names import split_named
+from medrov_cli.core.datasets.split_names import split_named, split_of_folders, strongest_split
 from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.choices import SPLITS, Split
@@ -34,7 +42,7 @@ _MARKS = frozenset({"1", "-1", "0"})  # behind a name in the lists of one class
 
 
 def read(config: ReaderSettings) -> Reading:
-    """List one unit for each XML file; ``ImageSets`` states the splits, where it is there.
+    """List one unit for each XML file; ``ImageSets`` states the splits, else a folder that is named as one.
 
     Raises
     ------
@@ -64,7 +72,7 @@ def read(config: ReaderSettings) -> Reading:
                 lambda height, width: _boxes(root, height, width, notes),
                 AnnotatedGrid("its XML file", _size(root)),
                 case=case_in_path(finder.place_of(image), config.case),
-                split=splits.get(file),
+                split=strongest_split(splits[file]) if file in splits else split_of_folders(Path(file)),
                 notes=notes,
             )
 
@@ -79,6 +87,7 @@ def read(config: ReaderSettings) -> Reading:
         warnings.append(f"{len(left)} image(s) without an XML file were left out: {listed(left)}")
     if unknown:
         warnings.append(f"ImageSets lists {len(unknown)} name(s) without an XML file: {listed(unknown)}")
+    warnings += several_splits([file for file, own in splits.items() if len(own) > 1])
     return Reading(units, warnings=tuple(warnings))
 
 
@@ -93,13 +102,10 @@ def _images_of(folder: Path, files: Sequence[str], finder: ImageFinder) -> list[
     return settle_claims(found, [[PurePosixPath(file).with_suffix("").as_posix()] for file in files])
 
 
-def _splits(folder: Path, files: Sequence[str]) -> tuple[dict[str, Split], list[str]]:
-    """Return the split of each XML file, and the listed names without one.
-
-    What two lists name is in the first of train, val, test.
-    """
+def _splits(folder: Path, files: Sequence[str]) -> tuple[dict[str, set[Split]], list[str]]:
+    """Return the splits of each listed XML file, and the listed names without one."""
     by_name = _by_name(files)
-    found: dict[str, Split] = {}
+    found: dict[str, set[Split]] = defaultdict(set)
     unknown: dict[str, None] = {}
     lists = sorted(path for place in (folder / "Main", folder) for path in place.glob("*.[tT][xX][tT]"))
     for split in SPLITS:
@@ -109,8 +115,8 @@ def _splits(folder: Path, files: Sequence[str]) -> tuple[dict[str, Split], list[
                 if file is None:
                     unknown[line] = None
                 else:
-                    found.setdefault(file, split)
-    return found, list(unknown)
+                    found[file].add(split)
+    return dict(found), list(unknown)
 
 
 def _by_name(files: Sequence[str]) -> dict[str, str]:
@@ -146,12 +152,18 @@ def read_list(path: Path) -> list[str]:
 
 
 def _parsed(path: Path) -> ET.Element:
+    """Return the root, with the names of elements in lower case and without their namespaces."""
     try:
-        return read_xml(path)
+        root = read_xml(path)
     except OSError as error:
         raise _bad(f"cannot be read: {error.strerror}") from None
     except DocumentError as error:
         raise _bad(str(error)) from None
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2].lower()
+    if root.tag != "annotation":
+        raise _bad("is not Pascal VOC: its root is no 'annotation'")
+    return root
 
 
 def _size(root: ET.Element) -> tuple[int, int] | None:
@@ -167,7 +179,7 @@ def _boxes(root: ET.Element, height: int, width: int, notes: list[str]) -> tuple
     items = root.findall("object")
     plain = [_corners(box) for item in items if (box := item.find("bndbox")) is not None]
     # A box in pixels starts at 1.
-    is_scaled = bool(plain) and are_fractions(plain) and all(x1 < x2 and y1 < y2 for x1, y1, x2, y2 in plain)
+    is_scaled = are_fractions(plain) and any(x1 < 1 and y1 < 1 for x1, y1, _, _ in plain)
     if is_scaled:
         notes.append(SCALED)
     return tuple(_annotation(item, (height, width) if is_scaled else None) for item in items)

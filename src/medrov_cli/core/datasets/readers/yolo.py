@@ -7,13 +7,21 @@ orientation. An image without a text file has no objects.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.text_files import DocumentError, read_text
 from medrov_cli.core.datasets.cases import case_in_path
-from medrov_cli.core.datasets.readers.protocol import Reader, Reading, Unit, failing_unit, listed
+from medrov_cli.core.datasets.readers.protocol import (
+    Reader,
+    Reading,
+    Unit,
+    failing_unit,
+    listed,
+    several_splits,
+)
 from medrov_cli.core.datasets.readers.shared.raster_files import file_stems
 from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid, annotated_file, nothing_in
 from medrov_cli.core.datasets.readers.shared.yolo_label_files import LabelFiles
@@ -75,10 +83,11 @@ def _warnings(found: YoloSet, labels: LabelFiles, shown: dict[Path, str]) -> Ite
     elif without:
         what = f"{len(without)} image(s) have no label file and count as images without objects"
         yield f"{what}: {listed(without)}"
+    yield from several_splits([shown[path] for path in found.repeated])
 
 
 def _shown(path: Path, root: Path) -> str:
-    path, root = path.absolute(), root.absolute()
+    path, root = (Path(os.path.normpath(own.absolute())) for own in (path, root))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medrov_cli.core.datasets.coco import write_document
-from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage, numbered_categories
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoImage
 from medrov_cli.core.datasets.source_set import UNSPLIT
 from medrov_cli.core.datasets.sources import ANNOTATIONS
-from medrov_cli.core.datasets.writers.exported_images import ExportedImage
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, ExportHead
 from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
 
 
@@ -24,7 +24,7 @@ class CocoWriter:
         return images_folder(images)
 
     def write(
-        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+        self, folder: Path, images: Sequence[ExportedImage], head: ExportHead, image_url: str
     ) -> Written:
         """Write boxes to the last digit, with all other keys of the source; ids are numbered anew.
 
@@ -35,26 +35,28 @@ class CocoWriter:
         """
         del image_url  # file names, no addresses
         modalities = sorted({image.modality.value for image in images})
-        info = {"description": "medrov data export"}
+        info = {"description": "medrov data export", **head.info}
+        info.pop("modality", None)  # a dataset yaml may state another one
         if len(modalities) == 1:
             info["modality"] = modalities[0]
         parts = {
             "info": info,
-            "categories": numbered_categories(classes),
+            "categories": head.categories,
             "images": (_image(image, number) for number, image in enumerate(images, 1)),
-            "annotations": _annotations(images, classes),
+            "annotations": _annotations(images, head.classes),
         }
         write_document(folder / self.main_file, parts)
         return Written()
 
 
 def _image(image: ExportedImage, number: int) -> CocoImage:
-    more = {"source": image.source, "modality": image.modality.value}
+    stated = {"source": image.source, "modality": image.modality.value}
     if image.split != UNSPLIT:
-        more["split"] = image.split
+        stated["split"] = image.split
     if image.case is not None:
-        more["case"] = image.case
-    return CocoImage.make(number, image.name, image.width, image.height, **more)
+        stated["case"] = image.case
+    own = CocoImage.make(number, image.name, image.width, image.height, **stated).fields
+    return CocoImage({**own, **{k: v for k, v in image.record.items() if k not in {*own, "split", "case"}}})
 
 
 def _annotations(images: Sequence[ExportedImage], classes: Sequence[str]) -> Iterator[CocoAnnotation]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from medrov_cli.core.datasets.coco_records import CocoAnnotation
 from medrov_cli.core.datasets.source_set import UNSPLIT
-from medrov_cli.core.datasets.writers.exported_images import ExportedImage
-from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
+from medrov_cli.core.datasets.sources import is_pseudo
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, ExportHead
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, boxes_inside, images_folder
 from medrov_cli.core.datasets.xml_files import child, write_xml
 
 CROWD = "crowd"
@@ -26,7 +29,7 @@ class CvatWriter:
         return images_folder(images)
 
     def write(
-        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+        self, folder: Path, images: Sequence[ExportedImage], head: ExportHead, image_url: str
     ) -> Written:
         """Write all images with their boxes as corners in pixels, to the last digit.
 
@@ -45,9 +48,9 @@ class CvatWriter:
         child(task, "mode", "annotation")
         has_crowds = any(box.crowd for image in images for box in image.boxes)
         labels = child(task, "labels")
-        for name in classes:
+        for name in head.classes:
             _add_label(labels, name, has_crowds)
-        outside = 0
+        written = Written()
         for number, image in enumerate(images):
             item = child(
                 root,
@@ -58,9 +61,9 @@ class CvatWriter:
                 height=str(image.height),
                 **({} if image.split == UNSPLIT else {"subset": image.split}),
             )
-            outside += _add_boxes(item, image, has_crowds)
+            written += _add_boxes(item, image, has_crowds)
         write_xml(folder / self.main_file, root)
-        return Written(outside=outside)
+        return replace(written, unmarked=0)  # they are marked
 
 
 def _add_label(labels: ET.Element, name: str, has_crowds: bool) -> None:
@@ -76,20 +79,15 @@ def _add_label(labels: ET.Element, name: str, has_crowds: bool) -> None:
         child(attribute, "values", "false")
 
 
-def _add_boxes(item: ET.Element, image: ExportedImage, has_crowds: bool) -> int:
-    """Add the boxes of an image; return how many have no area inside it."""
-    outside = 0
-    for box in image.boxes:
-        inside = box.inside(image.height, image.width)
-        if inside is None:
-            outside += 1
-            continue
-        x, y, w, h = inside
+def _add_boxes(item: ET.Element, image: ExportedImage, has_crowds: bool) -> Written:
+    """Add the boxes of an image; return how many are left out."""
+    boxes, written = boxes_inside(image, with_crowds=True)
+    for box, (x, y, w, h) in boxes:
         made = child(
             item,
             "box",
             label=box.class_name,
-            source="auto" if box.record.get("source") == "pseudo" else "manual",
+            source="auto" if is_pseudo(CocoAnnotation(box.record)) else "manual",
             occluded="0",
             xtl=repr(x),
             ytl=repr(y),
@@ -99,7 +97,7 @@ def _add_boxes(item: ET.Element, image: ExportedImage, has_crowds: bool) -> int:
         )
         if has_crowds:
             child(made, "attribute", str(box.crowd).lower(), name=CROWD)
-    return outside
+    return written
 
 
 WRITER: DatasetWriter = CvatWriter()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medrov_cli.core.base.name_collisions import collision_key
 from medrov_cli.core.datasets.cases import local_case
+from medrov_cli.core.datasets.coco_records import CocoCategory
 from medrov_cli.core.datasets.source_set import OpenSource, SourceSet, split_of
-from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.datasets.sources import invalid, is_pseudo
 from medrov_cli.core.pixels.exif_orientation import read_orientation
 from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.records.orientation import UPRIGHT, box_to_shown, shown_size
@@ -41,6 +42,8 @@ class ExportedImage:
         One of ``train``, ``val``, ``test``, ``none``.
     case
         Hashed; null where unknown.
+    record
+        JSON object of the source; not compared.
     """
 
     name: str
@@ -52,11 +55,33 @@ class ExportedImage:
     modality: Modality
     split: str
     case: str | None
+    record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def label(self) -> str:
         """Return what the image is called in messages."""
         return f"{self.source}/{self.file.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportHead:
+    """Classes of an export, and what is stated about the whole.
+
+    Attributes
+    ----------
+    categories
+        With their other fields, numbered from 1 in order of first use.
+    info
+        What all sources state equally in ``info``.
+    """
+
+    categories: tuple[CocoCategory, ...]
+    info: Mapping[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the class names."""
+        return tuple(category.name for category in self.categories)
 
 
 def as_shown(image: ExportedImage) -> ExportedImage:
@@ -114,10 +139,25 @@ def collect(opened: SourceSet, *, splits: Sequence[str], sources: Sequence[str])
     return tuple(found)
 
 
-def classes_of(opened: SourceSet, sources: Sequence[str]) -> tuple[str, ...]:
-    """Return the classes of some sources, or of all, in order of first use."""
-    chosen = [source for source in opened.sources if not sources or source.name in sources]
-    return tuple(dict.fromkeys(name for source in chosen for name in source.classes))
+def head_of(opened: SourceSet, sources: Sequence[str]) -> ExportHead:
+    """Return the head of an export of some sources, or of all.
+
+    A category has the fields of the first one of its name; a class is one that nobody annotated only if that
+    holds in each of the sources that have it.
+    """
+    documents = [own.document for own in opened.sources if not sources or own.name in sources]
+    by_name: dict[str, list[CocoCategory]] = defaultdict(list)
+    for category in (category for document in documents for category in document.categories):
+        by_name[category.name].append(category)
+    categories = []
+    for number, (name, own) in enumerate(by_name.items(), 1):
+        fields = {"id": number, "name": name, **{k: v for k, v in own[0].fields.items() if k != "id"}}
+        if is_pseudo(own[0]) and not all(map(is_pseudo, own)):
+            del fields["source"]
+        categories.append(CocoCategory(fields))
+    first, *others = (document.info.fields for document in documents)
+    shared = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in others)}
+    return ExportHead(tuple(categories), shared)
 
 
 def _images_of(source: OpenSource, folder: str, splits: Sequence[str]) -> list[ExportedImage]:
@@ -136,6 +176,7 @@ def _images_of(source: OpenSource, folder: str, splits: Sequence[str]) -> list[E
             modality=source.modality,
             split=split_of(image),
             case=safe_case(image.fields.get("case"), source.name),
+            record=image.fields,
         )
         for image in source.images
         if not splits or split_of(image) in splits

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.source_set import UNSPLIT
-from medrov_cli.core.datasets.writers.exported_images import ExportedImage
-from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, images_folder
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, ExportHead
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, boxes_inside, images_folder
 from medrov_cli.core.datasets.xml_files import child, write_xml
 from medrov_cli.core.records.annotations import Annotation
 
@@ -35,7 +35,7 @@ class LabelStudioWriter:
         return images_folder(images)
 
     def write(
-        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+        self, folder: Path, images: Sequence[ExportedImage], head: ExportHead, image_url: str
     ) -> Written:
         """Write a task an image, with its boxes as an annotation that people go on with.
 
@@ -49,35 +49,32 @@ class LabelStudioWriter:
         view = ET.Element("View")
         child(view, "Image", name=_TO, value="$image", zoom="true")
         labels = child(view, "RectangleLabels", name=_FROM, toName=_TO)
-        for name in classes:
+        for name in head.classes:
             child(labels, "Label", value=name)
         write_xml(folder / CONFIG_FILE, view)
-        tasks, outside = [], 0
+        tasks, written = [], Written()
         for number, image in enumerate(images, start=1):
-            task, lost = _task(image, number, image_url)
+            task, own = _task(image, number, image_url)
             tasks.append(task)
-            outside += lost
+            written += own
         with whole_file(folder / MAIN_FILE) as temporary:
             text = json.dumps(tasks, ensure_ascii=False, indent=1)
             temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-        return Written(outside=outside)
+        return written
 
 
-def _task(image: ExportedImage, number: int, image_url: str) -> tuple[dict[str, Any], int]:
+def _task(image: ExportedImage, number: int, image_url: str) -> tuple[dict[str, Any], Written]:
     data = {"image": image_url + quote(f"images/{image.name}"), "source": image.source}
     data |= {"modality": image.modality.value}
     if image.split != UNSPLIT:
         data["split"] = image.split
     if image.case is not None:
         data["case"] = image.case
-    results, lost = [], 0
-    for row, box in enumerate(image.boxes, start=1):
-        inside = box.inside(image.height, image.width)
-        if inside is None:
-            lost += 1
-        else:
-            results.append(_result(box, inside, image, f"box{number}-{row}"))
-    return {"id": number, "data": data, "annotations": [{"id": number, "result": results}]}, lost
+    boxes, written = boxes_inside(image, with_crowds=True)
+    results = [
+        _result(box, inside, image, f"box{number}-{row}") for row, (box, inside) in enumerate(boxes, start=1)
+    ]
+    return {"id": number, "data": data, "annotations": [{"id": number, "result": results}]}, written
 
 
 def _result(

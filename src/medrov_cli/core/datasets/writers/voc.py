@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
 from medrov_cli.core.base.files import whole_file
-from medrov_cli.core.datasets.writers.exported_images import ExportedImage, flat_names
-from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, ExportHead, flat_names
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, boxes_inside
 from medrov_cli.core.datasets.xml_files import child, write_xml
 from medrov_cli.core.records.annotations import Annotation
 from medrov_cli.core.settings.choices import SPLITS
@@ -25,7 +25,7 @@ class VocWriter:
         return {name: f"JPEGImages/{file}" for name, file in _file_names(images).items()}
 
     def write(
-        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+        self, folder: Path, images: Sequence[ExportedImage], head: ExportHead, image_url: str
     ) -> Written:
         """Write an XML file an image, and the lists of stems last.
 
@@ -36,9 +36,9 @@ class VocWriter:
         MedrovError
             ``DATASET_INVALID``: a class name cannot stand in XML. ``OUTPUT_FAILED``.
         """
-        del classes, image_url  # VOC has no list of classes and no addresses
+        del head, image_url  # VOC has no list of classes and no addresses
         files = _file_names(images)
-        crowds = outside = 0
+        written = Written()
         for image in images:
             root = ET.Element("annotation")
             child(root, "folder", "JPEGImages")
@@ -46,18 +46,17 @@ class VocWriter:
             size = child(root, "size")
             for key, value in (("width", image.width), ("height", image.height), ("depth", 3)):
                 child(size, key, str(value))
-            for box in image.boxes:
-                inside = box.inside(image.height, image.width)
-                crowds, outside = crowds + box.crowd, outside + (inside is None and not box.crowd)
-                if inside is not None and not box.crowd:
-                    _add(root, box, inside)
+            boxes, own = boxes_inside(image, with_crowds=False)
+            written += own
+            for box, inside in boxes:
+                _add(root, box, inside)
             write_xml(folder / "Annotations" / f"{_stem(files[image.name])}.xml", root)
         for split in SPLITS:
             stems = [_stem(files[image.name]) for image in images if image.split == split]
             if stems:
                 _write_list(folder / "ImageSets" / "Main" / f"{split}.txt", stems)
         _write_list(folder / self.main_file, [_stem(files[image.name]) for image in images])
-        return Written(crowds=crowds, outside=outside)
+        return written
 
 
 def _file_names(images: Sequence[ExportedImage]) -> dict[str, str]:

@@ -9,8 +9,8 @@ import yaml
 
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.datasets.source_set import UNSPLIT
-from medrov_cli.core.datasets.writers.exported_images import ExportedImage, flat_names
-from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written
+from medrov_cli.core.datasets.writers.exported_images import ExportedImage, ExportHead, flat_names
+from medrov_cli.core.datasets.writers.protocol import DatasetWriter, Written, boxes_inside
 from medrov_cli.core.settings.choices import SPLITS
 
 
@@ -25,7 +25,7 @@ class YoloWriter:
         return {name: f"images/{place}" for name, place in _places(images).items()}
 
     def write(
-        self, folder: Path, images: Sequence[ExportedImage], classes: Sequence[str], image_url: str
+        self, folder: Path, images: Sequence[ExportedImage], head: ExportHead, image_url: str
     ) -> Written:
         """Write a text file an image, and the yaml last.
 
@@ -37,26 +37,23 @@ class YoloWriter:
             ``OUTPUT_FAILED``.
         """
         del image_url  # file names, no addresses
-        index_of = {name: index for index, name in enumerate(classes)}
+        index_of = {name: index for index, name in enumerate(head.classes)}
         places = _places(images)
-        crowds = outside = 0
+        written = Written()
         for image in images:
-            lines = []
-            for box in image.boxes:
-                inside = box.inside(image.height, image.width)
-                crowds, outside = crowds + box.crowd, outside + (inside is None and not box.crowd)
-                if inside is not None and not box.crowd:
-                    lines.append(_line(index_of[box.class_name], inside, image))
+            boxes, own = boxes_inside(image, with_crowds=False)
+            written += own
+            lines = [_line(index_of[box.class_name], inside, image) for box, inside in boxes]
             label = PurePosixPath(places[image.name]).with_suffix(".txt")
             with whole_file(folder / "labels" / label) as temporary:
                 temporary.write_text("".join(lines), encoding="ascii", newline="\n")
         present = {_folder(image) for image in images}
         document: dict[str, object] = {split: f"images/{split}" for split in SPLITS if split in present}
-        document["names"] = dict(enumerate(classes))
+        document["names"] = dict(enumerate(head.classes))
         text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=1000)
         with whole_file(folder / self.main_file) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
-        return Written(crowds=crowds, outside=outside)
+        return written
 
 
 def _places(images: Sequence[ExportedImage]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from medrov_cli.core.base.csv_files import read_table as read_csv
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.text_files import DocumentError
+from medrov_cli.core.datasets.coco_values import is_flag_set
 from medrov_cli.core.records.annotations import Annotation
 
 _RSNA_CLASS = "pneumonia"
@@ -18,6 +19,9 @@ _RSNA_CLASS = "pneumonia"
 
 _READER = "rad_id"
 """VinDr-CXR's column of who has drawn a box."""
+
+_NO_FINDING = "no finding"
+"""VinDr-CXR's class of images without objects; some tables give it a box of one pixel."""
 
 _TABLE_HINT = "Give the table with --csv TABLE.csv."
 _COLUMNS_HINT = (
@@ -134,8 +138,11 @@ def _form_of(columns: Sequence[str], path: Path) -> _Form:
 def _row(number: int, fields: Mapping[str, str], form: _Form, rsna_class: str) -> TableRow:
     texts = [fields[name] for name in form.box]
     if all(text.casefold() in ("", "nan") for text in texts):
-        is_positive = form.class_name is None and fields.get("target") == "1"
+        target = fields.get("target", "")
+        is_positive = form.class_name is None and target.casefold() != "nan" and is_flag_set(target)
         return TableRow(number, None, "is positive, but has no box" if is_positive else None)
+    if form.class_name and fields[form.class_name].casefold() == _NO_FINDING:
+        return TableRow(number, None)
     try:
         left, top, third, fourth = (float(text) for text in texts)
     except ValueError:

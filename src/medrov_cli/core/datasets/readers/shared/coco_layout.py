@@ -6,9 +6,13 @@ each split; FiftyOne's ``labels.json`` beside ``data/``; COCO's and CVAT's ``ann
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medrov_cli.core.base.errors import MedrovError
+from medrov_cli.core.datasets.image_names import address_readings
+from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder, settle_claims, weaker_claims
 from medrov_cli.core.datasets.sources import ANNOTATIONS
 from medrov_cli.core.datasets.split_names import split_in_file_name
 from medrov_cli.core.pixels.inputs import visible_files
@@ -37,6 +41,12 @@ class CocoFile:
     path: Path
     folders: tuple[Path, ...]
     split: Split | None
+
+    def name_below(self, root: Path) -> str:
+        """Return the folder of the file below an input, or its name where the folder is not its own."""
+        relative = self.path.relative_to(root)
+        has_own = relative.parent.name and relative.name.startswith("_")
+        return f"{(relative.parent if has_own else relative.with_suffix('')).as_posix()}/"
 
 
 def coco_files(path: Path, images: Path | None) -> tuple[CocoFile, ...]:
@@ -76,3 +86,39 @@ def _folders_of(file: Path) -> tuple[Path, ...]:
         if found:
             return found
     return (bases[-1],)
+
+
+def find_images(
+    finders: Sequence[ImageFinder], names: Sequence[Sequence[str]], splits: Sequence[Split | None]
+) -> tuple[list[Path | MedrovError], set[int]]:
+    """Return the image of each record of some COCO files, each image for one record at most.
+
+    The files may share a folder of images. An image belongs to the record of the folder that it is in, else
+    to the record of the strongest split.
+
+    Parameters
+    ----------
+    finders, names
+        For each COCO file, the finder of its images, and the file names of its records.
+    splits
+        Split of each record, in the order of all names.
+
+    Returns
+    -------
+    found, left
+        The image of each record, or why there is none; the records whose image one of a stronger split has.
+    """
+    found: list[Path | MedrovError] = []
+    places: list[list[str]] = []
+    for finder, own in zip(finders, names, strict=True):
+        found += finder.find_each(own)
+        folders = [folder.absolute().name for folder in finder.folders]
+        for name in own:
+            paths = address_readings(name)[:1]
+            places.append([*paths, *(f"{folder}/{path}" for folder in folders for path in paths)])
+    left = weaker_claims(found, places, splits)
+    kept = [number for number in range(len(found)) if number not in left]
+    settled = settle_claims([found[number] for number in kept], [places[number] for number in kept])
+    for number, path in zip(kept, settled, strict=True):
+        found[number] = path
+    return found, left

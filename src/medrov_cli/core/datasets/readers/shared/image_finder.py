@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +19,9 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.text_files import is_file, is_folder
 from medrov_cli.core.datasets.image_names import address_readings, fold_name, leaves_folder
 from medrov_cli.core.datasets.readers.shared.raster_files import raster_files
+from medrov_cli.core.datasets.split_names import strongest_split
 from medrov_cli.core.pixels.names import natural_key
+from medrov_cli.core.settings.choices import Split
 
 _HINT = "Give --images, the folder with the file names of the annotations."
 
@@ -195,6 +197,37 @@ def settle_claims(
         agrees with the most last parts of its path keeps it; the others get ``NOT_FOUND``.
     """
     settled = list(found)
+    for numbers, best in _claims(found, places):
+        for number in set(numbers) - (set(best) if len(best) == 1 else set()):
+            settled[number] = MedrovError(
+                ErrorCode.NOT_FOUND, "Another record has the only file of this name.", _HINT
+            )
+    return settled
+
+
+def weaker_claims(
+    found: Sequence[Path | MedrovError], places: Sequence[Sequence[str]], splits: Sequence[Split | None]
+) -> set[int]:
+    """Return the records whose file belongs to a record of a stronger split, which agrees with it as much.
+
+    Parameters
+    ----------
+    found, places
+        See `settle_claims`.
+    splits
+        Split of each record.
+    """
+    weaker: set[int] = set()
+    for _, best in _claims(found, places):
+        strongest = strongest_split(splits[number] for number in best)
+        weaker.update(number for number in best if splits[number] != strongest)
+    return weaker
+
+
+def _claims(
+    found: Sequence[Path | MedrovError], places: Sequence[Sequence[str]]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the records of each file, and those of them that agree the most with its path."""
     claims: dict[Path, list[int]] = defaultdict(list)
     for number, path in enumerate(found):
         if isinstance(path, Path):
@@ -204,12 +237,7 @@ def settle_claims(
             number: max((_agreement(path, own) for own in places[number]), default=(False, 0))
             for number in numbers
         }
-        best = [number for number, rank in ranks.items() if rank == max(ranks.values())]
-        for number in set(numbers) - (set(best) if len(best) == 1 else set()):
-            settled[number] = MedrovError(
-                ErrorCode.NOT_FOUND, "Another record has the only file of this name.", _HINT
-            )
-    return settled
+        yield numbers, [number for number, rank in ranks.items() if rank == max(ranks.values())]
 
 
 def _agreement(path: Path, place: str) -> tuple[bool, int]:

@@ -69,3 +69,20 @@ def _along(starts: FloatArray, ends: FloatArray, row: int) -> list[tuple[float, 
     lines = np.sort(np.stack([starts[flat, 0], ends[flat, 0]], axis=-1), axis=-1).tolist()
     corners = starts[starts[:, 1] == row, 0].tolist()
     return [*((low, high) for low, high in lines), *((at, at) for at in corners)]
+
+
+def crosses_itself(xs: Sequence[float], ys: Sequence[float]) -> bool:
+    """Tell whether two edges of a closed polygon cross; those that only touch do not."""
+    points = np.column_stack([xs, ys])
+    starts, ends = points, np.roll(points, -1, axis=0)
+    for start, end in zip(starts, ends, strict=True):
+        sides = _side(start, end, starts) * _side(start, end, ends)
+        if ((sides < 0) & (_side(starts, ends, start) * _side(starts, ends, end) < 0)).any():
+            return True
+    return False
+
+
+def _side(start: FloatArray, end: FloatArray, point: FloatArray) -> FloatArray:
+    """Return on which side of the lines from start to end the points are: above 0, below 0, or 0."""
+    along, toward = end - start, point - start
+    return np.asarray(along[..., 0] * toward[..., 1] - along[..., 1] * toward[..., 0])

@@ -21,6 +21,7 @@ from medrov_cli.core.pixels.png import SIGNATURE, needed_chunks
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.pixels.sniff import SUFFIXES, Kind, sniff
 from medrov_cli.core.records.annotations import Pixels
+from medrov_cli.core.records.frame import Frame
 
 _RASTER = frozenset(
     {
@@ -94,20 +95,26 @@ def read_raster_image(path: Path) -> RasterImage:
         An input code: see :func:`medrov_cli.core.pixels.read.read_frames`; ``unsupported_format`` for
         formats that are not raster images, and for files of several pictures.
     """
-    frames = list(islice(read_frames(str(path)), 2))
-    kind = sniff(str(path))
-    if kind not in _RASTER or len(frames) != 1:
-        what = "contains several images" if kind in _RASTER else "is not a raster image"
-        raise MedrovError(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            f"The file {what}.",
-            "Save each image as PNG, or use the --from of volumes or DICOM.",
-        )
+    frame, kind = _only_frame(path, "file")
     deep = _deep_grey(path, kind)
     if deep is not None:
         return RasterImage(deep, None)
     is_kept = kind is Kind.JPEG or (kind is Kind.PNG and _png_header(path)[0] <= 8)
-    return RasterImage(frames[0].pixels_rgb, path if is_kept else None)
+    return RasterImage(frame.pixels_rgb, path if is_kept else None)
+
+
+def _only_frame(path: Path, what: str) -> tuple[Frame, Kind]:
+    """Return the only image of a file, and the format; ``what`` names the file in messages."""
+    frames = list(islice(read_frames(str(path)), 2))
+    kind = sniff(str(path))
+    if kind is None or kind not in _RASTER or len(frames) != 1:
+        fault = "contains several images" if kind in _RASTER else "is not a raster image"
+        raise MedrovError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"The {what} {fault}.",
+            "Save each image as PNG, or use the --from of volumes or DICOM.",
+        )
+    return frames[0], kind
 
 
 def read_mask(path: Path) -> npt.NDArray[Any]:
@@ -118,10 +125,10 @@ def read_mask(path: Path) -> npt.NDArray[Any]:
     Raises
     ------
     MedrovError
-        An input code; ``unsupported_format`` if the mask has colours or is not of integers.
+        An input code; ``unsupported_format`` if the mask has colours, is not of integers, or has several
+        pages.
     """
-    next(iter(read_frames(str(path))))  # whole, within the limits, and decodable; or it says why not
-    kind = sniff(str(path))
+    _, kind = _only_frame(path, "mask")  # whole, within the limits, and decodable; or it says why not
     if kind is Kind.TIFF:
         values = _tiff_values(path)
     elif kind in (Kind.NETPBM, Kind.JPEG2000):

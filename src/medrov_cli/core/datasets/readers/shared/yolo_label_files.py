@@ -28,6 +28,7 @@ class LabelFiles:
 
     def __init__(self, images: Sequence[Path]) -> None:
         self._listed: dict[Path, dict[str, list[Path]]] = {}
+        self._by_stem: dict[Path, dict[str, list[Path]]] = {}
         self._folders = {
             folder: self._label_folders(folder) for folder in dict.fromkeys(i.parent for i in images)
         }
@@ -56,7 +57,7 @@ class LabelFiles:
     def _label_of(self, image: Path) -> Path | None:
         """Return the label file of an image; None if there is none."""
         for folder in self._folders[image.parent]:
-            fitting = [file for file in self._texts(folder) if fold_name(file.stem) == fold_name(image.stem)]
+            fitting = self._texts_by_stem(folder).get(fold_name(image.stem), [])
             exact = [file for file in fitting if file.stem == image.stem]
             if fitting:
                 return min(exact or fitting, key=lambda file: file.suffix != _SUFFIX)
@@ -75,6 +76,15 @@ class LabelFiles:
 
     def _texts(self, folder: Path) -> list[Path]:
         return self._by_suffix(folder).get(_SUFFIX, [])
+
+    def _texts_by_stem(self, folder: Path) -> dict[str, list[Path]]:
+        """Return the text files of a folder by their stem as it is compared."""
+        if folder not in self._by_stem:
+            found: dict[str, list[Path]] = {}
+            for path in self._texts(folder):
+                found.setdefault(fold_name(path.stem), []).append(path)
+            self._by_stem[folder] = found
+        return self._by_stem[folder]
 
     def _image_stems(self, folder: Path) -> set[str]:
         files = self._by_suffix(folder).items()

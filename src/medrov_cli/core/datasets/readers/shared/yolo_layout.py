@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.base.text_files import DocumentError, exists, is_file, is_folder, read_lines
+from medrov_cli.core.base.text_files import DocumentError, exists, is_file, is_folder, read_text
 from medrov_cli.core.datasets.image_names import fold_name
 from medrov_cli.core.datasets.readers.shared.image_finder import ImageFinder
 from medrov_cli.core.datasets.readers.shared.raster_files import raster_files
 from medrov_cli.core.datasets.readers.shared.raster_images import nothing_in
 from medrov_cli.core.datasets.readers.shared.yolo_lines import LabelForm
+from medrov_cli.core.datasets.split_names import split_of_folders, strongest_split
 from medrov_cli.core.datasets.yaml_files import read_yaml
 from medrov_cli.core.settings.choices import SPLITS, Split
 
@@ -37,9 +40,11 @@ class YoloSet:
     form
         Classes and keypoints.
     images
-        Split by image, in order; None where none is stated.
+        Split by image, as absolute path, in order; None where none is stated.
     missing
         Image paths of lists that lead to no file, with the reason.
+    repeated
+        Images that are in several splits.
     """
 
     file: Path
@@ -47,6 +52,7 @@ class YoloSet:
     form: LabelForm
     images: Mapping[Path, Split | None]
     missing: Mapping[str, MedrovError] = field(default_factory=dict)
+    repeated: Sequence[Path] = ()
 
 
 def read_yolo_set(path: Path, images: Path | None) -> YoloSet:
@@ -61,8 +67,8 @@ def read_yolo_set(path: Path, images: Path | None) -> YoloSet:
     if file.name.casefold() in _NAME_FILES:
         root = file.parent
         folder = images or root
-        unsplit = dict.fromkeys(folder / name for name in raster_files(folder))
-        return YoloSet(file, root, LabelForm(_names_of_file(file)), unsplit)
+        splits = {_normal(folder / name): split_of_folders(Path(name)) for name in raster_files(folder)}
+        return YoloSet(file, root, LabelForm(_names_of_file(file)), splits)
     document = _darknet(file) if file.suffix.casefold() == ".data" else _yaml(file)
     named = file.parent / str(document.get("path") or ".").replace("\\", "/")
     root = (
@@ -70,16 +76,23 @@ def read_yolo_set(path: Path, images: Path | None) -> YoloSet:
     )  # the yaml's own folder where its path is of another machine
     form = LabelForm(_names(file, root, document.get("names")), _keypoints(file, document.get("kpt_shape")))
     finder = ImageFinder(*([] if images is None else [images]), root, base=file.parent)
-    found: dict[Path, Split | None] = {}
+    found: dict[Path, list[Split]] = defaultdict(list)
     missing: dict[str, MedrovError] = {}
     for split in SPLITS:
         for entry in _entries(document, split):
             for own in _images_of(file, root, entry, split, finder):
                 if isinstance(own, Path):
-                    found.setdefault(own, split)
+                    found[_normal(own)].append(split)
                 else:
                     missing.setdefault(*own)
-    return YoloSet(file, root, form, found, missing)
+    chosen = {path: strongest_split(splits) for path, splits in found.items()}
+    repeated = [path for path, splits in found.items() if len(set(splits)) > 1]
+    return YoloSet(file, root, form, chosen, missing, repeated)
+
+
+def _normal(path: Path) -> Path:
+    """Return the one absolute spelling of a path, so that an image of two splits is one image."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _description(path: Path) -> Path:
@@ -100,14 +113,14 @@ def _description(path: Path) -> Path:
 
 def _yaml(file: Path) -> dict[str, Any]:
     try:
-        document = read_yaml(file)
+        document, texts = read_yaml(file), read_yaml(file, as_texts=True)
     except OSError:
         raise nothing_in(file, "no readable content", HINT) from None
     except DocumentError as error:
         raise invalid_set(file, str(error)) from None
     if not isinstance(document, dict):
         raise invalid_set(file, "is not a mapping")
-    return document
+    return {**document, "names": texts.get("names")}  # a class may be called 'no' or '010'
 
 
 def _darknet(file: Path) -> dict[str, Any]:
@@ -117,8 +130,12 @@ def _darknet(file: Path) -> dict[str, Any]:
 
 
 def _lines(file: Path) -> list[str]:
+    return [line.strip() for line in _text(file).splitlines() if line.strip()]
+
+
+def _text(file: Path) -> str:
     try:
-        return read_lines(file)
+        return read_text(file)
     except OSError:
         raise nothing_in(file, "no readable content", HINT) from None
     except DocumentError as error:
@@ -141,7 +158,8 @@ def _names(file: Path, root: Path, names: Any) -> dict[int, str]:
 
 
 def _names_of_file(file: Path) -> dict[int, str]:
-    names = dict(enumerate(_lines(file)))
+    lines = [line.strip() for line in _text(file).strip().splitlines()]
+    names = {number: name for number, name in enumerate(lines) if name}  # an empty line has a number, too
     if not names:
         raise invalid_set(file, "has no class names")
     return names

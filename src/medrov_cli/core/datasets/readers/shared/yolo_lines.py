@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.box_forms import MAY_BE_CORNERS
+from medrov_cli.core.datasets.box_forms import EDGE_SLACK, MAY_BE_CORNERS
+from medrov_cli.core.datasets.readers.shared.polygons import crosses_itself
 from medrov_cli.core.datasets.segmentations import polygon_area
 from medrov_cli.core.records.annotations import Annotation
 
@@ -20,7 +21,8 @@ _DIGITS = 4  # in pixels: the six digits that YOLO files have are worth no more 
 _LOWEST, _HIGHEST = -0.5, 1.5
 """Coordinates beyond these are pixels or percents; nearer ones belong to a box that leaves the image."""
 _VISIBILITIES = frozenset({0.0, 1.0, 2.0})
-_INSIDE = 0.02
+_MOST_INSIDE = 0.8
+"""Share of the keypoints of a box that are inside of it, at least."""
 _CONFIDENCE = "label files contain confidences of predictions, which were left out"
 _KEYPOINTS = "label files contain keypoints, which were left out"
 
@@ -112,10 +114,32 @@ def _shape(numbers: Sequence[float], form: LabelForm) -> _Shape:
         return _Shape(numbers[:4], is_box=True, note=_KEYPOINTS)
     if _has_visibilities(numbers):
         return _Shape(numbers[:4], is_box=True, note=_KEYPOINTS)
-    is_odd = count % 2 == 1
-    if count < 6 or (is_odd and not _is_share(numbers[-1])):
+    more = _numbers_behind(numbers)
+    if count - more < 6:
         raise _bad("has a line that is neither a box nor a polygon")
-    return _Shape(numbers[: count - is_odd], is_box=False, note=_CONFIDENCE if is_odd else "")
+    return _Shape(numbers[: count - more], is_box=False, note=_CONFIDENCE if more else "")
+
+
+def _numbers_behind(numbers: Sequence[float]) -> int:
+    """Return how many numbers follow the corners of a polygon: a confidence, the number of a track, or both.
+
+    Raises
+    ------
+    MedrovError
+        ``bad_metadata``: an odd number of other values; or the last two may as well be a corner.
+    """
+    *before, last = numbers
+    if len(numbers) % 2:
+        if not _is_share(last) and not _is_identifier(last):
+            raise _bad("has a line that is neither a box nor a polygon")
+        return 1
+    if len(numbers) < 8 or not _is_share(before[-1]) or not _is_identifier(last):
+        return 0
+    xs, ys = before[:-1:2], before[1::2]
+    is_far = not (min(xs) - EDGE_SLACK <= before[-1] <= max(xs) + EDGE_SLACK and last <= max(ys) + EDGE_SLACK)
+    if last == 1 and is_far:
+        raise _bad("has a line that ends in a corner at the lower edge, or in a confidence and a track")
+    return 2 if last > 1 else 0
 
 
 def _is_prediction(numbers: Sequence[float]) -> bool:
@@ -134,13 +158,21 @@ def _has_visibilities(numbers: Sequence[float]) -> bool:
         ``bad_metadata``: they may as well be a polygon.
     """
     seen = numbers[6::3]
-    if len(numbers) < 7 or (len(numbers) - 4) % 3 or not _VISIBILITIES.issuperset(seen):
+    if len(numbers) < 7 or (len(numbers) - 4) % 3:
         return False
-    if 2.0 in seen or not any(seen):
+    are_visibilities = _VISIBILITIES.issuperset(seen)
+    if are_visibilities and (2.0 in seen or not any(seen)):
         return 2.0 in seen or len(numbers) % 2 == 1
     x, y, w, h = numbers[:4]
     points = [(px, py) for px, py, is_seen in zip(numbers[4::3], numbers[5::3], seen, strict=True) if is_seen]
-    if not all(abs(px - x) <= w / 2 + _INSIDE and abs(py - y) <= h / 2 + _INSIDE for px, py in points):
+    inside = [abs(px - x) <= w / 2 + EDGE_SLACK and abs(py - y) <= h / 2 + EDGE_SLACK for px, py in points]
+    if are_visibilities:
+        is_polygon = not all(inside)
+    else:  # confidences of keypoints; read as corners, the edges cross
+        is_polygon = not all(map(_is_share, seen)) or sum(inside) < _MOST_INSIDE * len(inside)
+        end = len(numbers) - len(numbers) % 2
+        is_polygon = is_polygon or not crosses_itself(numbers[:end:2], numbers[1:end:2])
+    if is_polygon:
         return False
     raise _bad("has a line that may be a polygon or a box with keypoints: state kpt_shape in data.yaml")
 
@@ -164,7 +196,7 @@ def _require_fractions(shape: _Shape) -> None:
 
 def _leaves(box: Sequence[float]) -> bool:
     x, y, w, h = box
-    return max(x + w / 2, y + h / 2) > 1 + _INSIDE or min(x - w / 2, y - h / 2) < -_INSIDE
+    return max(x + w / 2, y + h / 2) > 1 + EDGE_SLACK or min(x - w / 2, y - h / 2) < -EDGE_SLACK
 
 
 def _annotation(name: str, shape: _Shape, height: int, width: int) -> Annotation:
