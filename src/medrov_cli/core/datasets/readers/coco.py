@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.box_forms import BoxForm, StatedBox, as_box, judge_form
+from medrov_cli.core.datasets.box_forms import BoxForm, judge_form, stated_boxes
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.class_rules import umbrella_ids
 from medrov_cli.core.datasets.coco import read_document
@@ -129,8 +129,9 @@ def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Ite
 def _open(place: CocoFile, prefix: str) -> _OpenFile:
     document = _document(place.path)
     try:
+        size_of = {image.id: image.stated_size for image in document.images}
         images = sorted(document.images, key=lambda image: natural_key(_file_name(image)))
-        form = judge_form(list(_stated_boxes(document)))
+        form = judge_form(list(stated_boxes(document.annotations, size_of)))
     except ValueError as error:
         raise _invalid(place.path, f"is not a usable COCO file: {error}") from None
     if not images:
@@ -149,25 +150,6 @@ def _open(place: CocoFile, prefix: str) -> _OpenFile:
         tuple(dict.fromkeys(own.name.strip() for own in document.categories if own.id in above)),
         form,
     )
-
-
-def _stated_boxes(document: CocoDocument) -> Iterator[StatedBox]:
-    """Yield the boxes that are stated, with the evidence of their form."""
-    size_of = {image.id: image.stated_size for image in document.images}
-    for own in document.annotations:
-        box, area = own.fields.get("bbox"), own.fields.get("area")
-        if not is_box(box) or box[2] == 0 or box[3] == 0:
-            continue
-        try:
-            extent = own.extent
-        except CocoError:
-            extent = None
-        yield StatedBox(
-            as_box(box),
-            size_of[own.image_id],
-            area if isinstance(area, int | float) else None,
-            None if extent is None else extent.box_xywh,
-        )
 
 
 def _prefix(place: CocoFile, root: Path) -> str:
