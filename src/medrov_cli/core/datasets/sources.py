@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from medrov_cli.core.datasets.annotation_arrays import annotation_arrays, object
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
+    CocoCategory,
     CocoDocument,
     CocoError,
     CocoImage,
@@ -167,13 +168,11 @@ def read_source(
     try:
         document = read_document(file)
         modality = modality_of(document, settings.get("modality"))
-        category_rows, annotated = {}, set()
+        category_rows = {}
         for category in document.categories:
             if category.name not in classes:
                 classes.append(category.name)
             category_rows[category.id] = classes.index(category.name)
-            if not is_pseudo(category):
-                annotated.add(category_rows[category.id])
         samples = _read_samples(images, document, source_id, category_rows, pseudo)
     except OSError as error:
         raise invalid(
@@ -189,7 +188,7 @@ def read_source(
         folder=folder,
         images=images,
         modality=modality,
-        class_ids=tuple(sorted(annotated)),
+        class_ids=tuple(sorted(map(classes.index, annotated_names(document.categories)))),
         category_rows=category_rows,
         licence=licence_of(document),
         mpp=mpp_of_entry(str(settings.get("name") or folder.name), settings.get("mpp")),
@@ -216,6 +215,11 @@ def licence_of(document: CocoDocument) -> str:
 def is_pseudo(record: CocoRecord) -> bool:
     """Tell whether a detector added an annotation, or a category that nobody annotated."""
     return record.fields.get("source") == PSEUDO
+
+
+def annotated_names(categories: Iterable[CocoCategory]) -> tuple[str, ...]:
+    """Return the class names that people annotated, each once: not those that only a detector labelled."""
+    return tuple(dict.fromkeys(own.name for own in categories if not is_pseudo(own)))
 
 
 def _read_samples(
