@@ -26,13 +26,8 @@ from medrov_cli.core.curation.presence_writing import write_presence
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoCategory, CocoDocument
 from medrov_cli.core.datasets.source_kinds import stated_kinds
-from medrov_cli.core.datasets.source_set import (
-    UNSPLIT,
-    OpenSource,
-    open_source,
-    split_of,
-)
-from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, annotated_names, invalid, is_pseudo
+from medrov_cli.core.datasets.source_set import UNSPLIT, OpenSource, annotated_names, open_source, split_of
+from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid, is_pseudo
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.kind import RunKind

@@ -11,8 +11,7 @@ from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import open_text, require_absent, whole_file
 from medrov_cli.core.curation.presence_generation import GeneratedPresence, SourceFacts, generate_presence
 from medrov_cli.core.datasets.presence import presence_csv
-from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
-from medrov_cli.core.datasets.sources import annotated_names
+from medrov_cli.core.datasets.source_set import SourceSet, annotated_names, open_inputs
 from medrov_cli.core.settings.data import PresenceSettings
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from medrov_cli.core.datasets.annotation_arrays import annotation_arrays, object
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
-    CocoCategory,
     CocoDocument,
     CocoError,
     CocoImage,
@@ -22,9 +21,9 @@ from medrov_cli.core.datasets.coco_records import (
 from medrov_cli.core.datasets.pixel_sizes import mpp_of_entry, mpp_of_record
 from medrov_cli.core.datasets.volume_records import read_volume_slice
 from medrov_cli.core.pixels.stored import stored_pixels
-from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.records.boxes import Float64Array, IntArray
 from medrov_cli.core.records.detections import Detections
-from medrov_cli.core.records.frame import Float32Array, Frame, UInt8Array
+from medrov_cli.core.records.frame import Frame, UInt8Array
 from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.choices import SPLITS, Modality, Split
 
@@ -79,19 +78,19 @@ class Sample:
     source_id
         Row of the dataset's sources.
     image_id
-        The id in the source's COCO file.
+        The id in the source's COCO file, a number or a text.
     image_path
         The file.
     height, width
         Pixels, as stored.
     boxes_xyxy
-        float32, (n, 4), in pixels of the stored image.
+        float64, (n, 4), in pixels of the stored image.
     labels
         int64, (n,), rows of the dataset's classes.
     case
         Patient or volume; null where unknown.
     areas
-        float32, (n,): each object's area in square pixels, of its mask where the source has one.
+        float64, (n,): each object's area in square pixels, of its mask where the source has one.
     crowd_xyxy, crowd_labels
         Boxes of many objects that are not told apart (COCO's ``iscrowd``), (k, 4) and (k,).
     left_out
@@ -105,15 +104,15 @@ class Sample:
     """
 
     source_id: int
-    image_id: int
+    image_id: Any
     image_path: Path
     height: int
     width: int
-    boxes_xyxy: Float32Array
+    boxes_xyxy: Float64Array
     labels: IntArray
     case: str | None
-    areas: Float32Array
-    crowd_xyxy: Float32Array
+    areas: Float64Array
+    crowd_xyxy: Float64Array
     crowd_labels: IntArray
     left_out: int = 0
     mpp: float | None = None
@@ -160,7 +159,7 @@ def read_source(
 ) -> tuple[Source, dict[Split, list[Sample]]]:
     """Return one source and its samples by split; append its new classes to ``classes``.
 
-    Samples of the splits in ``pseudo`` have the boxes that a detector added, too.
+    Samples are in the order of their ids. Those of the splits in ``pseudo`` have a detector's boxes, too.
     """
     folder = base / str(settings.get("path", ""))
     images = base / str(settings["images"]) if "images" in settings else folder / IMAGES
@@ -168,11 +167,13 @@ def read_source(
     try:
         document = read_document(file)
         modality = modality_of(document, settings.get("modality"))
-        category_rows = {}
+        category_rows, annotated = {}, set()
         for category in document.categories:
             if category.name not in classes:
                 classes.append(category.name)
             category_rows[category.id] = classes.index(category.name)
+            if not is_pseudo(category):
+                annotated.add(category_rows[category.id])
         samples = _read_samples(images, document, source_id, category_rows, pseudo)
     except OSError as error:
         raise invalid(
@@ -188,7 +189,7 @@ def read_source(
         folder=folder,
         images=images,
         modality=modality,
-        class_ids=tuple(sorted(map(classes.index, annotated_names(document.categories)))),
+        class_ids=tuple(sorted(annotated)),
         category_rows=category_rows,
         licence=licence_of(document),
         mpp=mpp_of_entry(str(settings.get("name") or folder.name), settings.get("mpp")),
@@ -217,11 +218,6 @@ def is_pseudo(record: CocoRecord) -> bool:
     return record.fields.get("source") == PSEUDO
 
 
-def annotated_names(categories: Iterable[CocoCategory]) -> tuple[str, ...]:
-    """Return the class names that people annotated, each once: not those that only a detector labelled."""
-    return tuple(dict.fromkeys(own.name for own in categories if not is_pseudo(own)))
-
-
 def _read_samples(
     images: Path,
     document: CocoDocument,
@@ -233,7 +229,7 @@ def _read_samples(
     for annotation in document.annotations:
         by_image[annotation.image_id].append(annotation)
     samples: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
-    for image in document.images:
+    for image in sorted(document.images, key=lambda own: (isinstance(own.id, str), own.id)):
         split = image.require("split")
         if split not in SPLITS:
             raise CocoError(f"image {image.id} has the unknown split {split!r}")
@@ -257,7 +253,7 @@ def _read_sample(
     crowd_xyxy, crowd_labels, _ = annotation_arrays(crowds, size_hw, category_rows)
     return Sample(
         source_id=source_id,
-        image_id=int(image.id),
+        image_id=image.id,
         image_path=images / image.file_name,
         height=image.height,
         width=image.width,

@@ -188,7 +188,7 @@ def _sample(objects: SlideObjects, labels: np.ndarray, outline: Rings, frame: Fr
     boxes = objects.boxes_xyxy
     inside = are_inside((boxes[:, :2] + boxes[:, 2:]) / 2, outline)
     reaches = ((boxes[:, :2] < high) & (boxes[:, 2:] > low)).all(1) & ~inside
-    local = (boxes - np.tile(low, 2)).astype(np.float32)
+    local = (boxes - np.tile(low, 2)).astype(np.float64)
     return RegionSample(
         source_id=0,
         image_id=0,
@@ -198,7 +198,7 @@ def _sample(objects: SlideObjects, labels: np.ndarray, outline: Rings, frame: Fr
         boxes_xyxy=local[inside],
         labels=labels[inside],
         case=None,
-        areas=box_areas(local[inside]).astype(np.float32),
+        areas=box_areas(local[inside]).astype(np.float64),
         crowd_xyxy=local[reaches],
         crowd_labels=labels[reaches],
         place_xyxy=(int(low[0]), int(low[1]), int(high[0]), int(high[1])),
