@@ -217,21 +217,20 @@ def _vote(own: StatedBox) -> str:
         is_larger = not _is_inside(own.extent_xywh, (a, b, c - a, d - b))
         can_be_sizes = _is_inside(own.extent_xywh, (a, b, c, d))
     elif own.area:
-        # Corners may include their last pixel.
-        least, most = (c - a) * (d - b) - _slack(own.area), (c - a + 1) * (d - b + 1) + _slack(own.area)
-        as_corners = least <= own.area <= most
-        as_sizes = abs(own.area - c * d) <= _slack(own.area)
-        is_larger = own.area > most
-        can_be_sizes = own.area <= c * d + _slack(own.area)
+        slack = _AREA_SLACK * own.area
+        between, inclusive = (
+            (c - a) * (d - b),
+            (c - a + 1) * (d - b + 1),
+        )  # corners may include their last pixel
+        as_corners = min(abs(own.area - between), abs(own.area - inclusive)) <= slack
+        as_sizes = abs(own.area - c * d) <= slack
+        is_larger = own.area > inclusive + slack
+        can_be_sizes = own.area <= c * d + slack
     else:
         return ""
     if as_corners:
         return "" if as_sizes else "corners"
     return "sizes" if is_larger and can_be_sizes else "neither"
-
-
-def _slack(area: float) -> float:
-    return _AREA_SLACK * area
 
 
 def _is_near(first: Box, second: Box) -> bool:

@@ -72,7 +72,7 @@ def read(config: ReaderSettings) -> Reading:
             units.append(
                 failing_unit(name, path)
                 if isinstance(path, MedrovError)
-                else _unit(file, image, path, stems[name], config)
+                else _unit(file, image, path, stems[name], config, finder.place_of(path))
             )
         warnings += _warnings(file, finder, [path for path in found if isinstance(path, Path)])
     umbrellas = _umbrellas(files)
@@ -92,8 +92,10 @@ def _umbrellas(files: Sequence[_OpenFile]) -> list[str]:
     ]
 
 
-def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: ReaderSettings) -> Unit:
-    name = file.name_of(image)
+def _unit(
+    file: _OpenFile, image: CocoImage, path: Path, stem: str, config: ReaderSettings, place: str
+) -> Unit:
+    """Return the unit of an image; ``place`` is the path of its file below the folder of images."""
     own = file.annotations[image.id]
 
     def images_of() -> Iterator[AnnotatedImage]:
@@ -103,13 +105,13 @@ def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: Read
             stem,
             lambda height, width: tuple(_annotation(a, file, height, width) for a in own),
             AnnotatedGrid("its COCO record", size, follows_exif=False),
-            case=case_in_path(name, config.case)
+            case=case_in_path(place, config.case)
             if config.case is not None
             else safe_case(image.fields.get("case"), config.source),
             split=_split(image, file.place),
         )
 
-    return Unit(name, images_of)
+    return Unit(file.name_of(image), images_of)
 
 
 def _warnings(file: _OpenFile, finder: ImageFinder, used: Sequence[Path]) -> Iterator[str]:
