@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 
 _DIGITS = 16
@@ -37,6 +38,12 @@ def local_case(source: str, name: str) -> str:
         Such as the stem of a volume.
     """
     return hashed_case(source, name)
+
+
+def stated_case(value: object) -> str | None:
+    """Return the case that a record states, without blanks around it; None for null, NaN and blank texts."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return None if value is None or is_nan else str(value).strip() or None
 
 
 def case_in_path(path: str, pattern: re.Pattern[str] | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.text_files import escaped
 from medrov_cli.core.datasets.annotation_arrays import annotation_arrays, object_numbers
+from medrov_cli.core.datasets.cases import stated_case
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
@@ -246,7 +247,6 @@ def _read_sample(
     category_rows: Mapping[Any, int],
 ) -> Sample:
     size_hw = (image.height, image.width)
-    case = image.fields.get("case")
     objects = [a for a in annotations if not a.is_crowd]
     boxes, labels, areas = annotation_arrays(objects, size_hw, category_rows)
     crowds = [a for a in annotations if a.is_crowd]
@@ -259,7 +259,7 @@ def _read_sample(
         width=image.width,
         boxes_xyxy=boxes,
         labels=labels,
-        case=None if case is None else str(case),
+        case=stated_case(image.fields.get("case")),
         areas=areas,
         crowd_xyxy=crowd_xyxy,
         crowd_labels=crowd_labels,
