@@ -306,6 +306,78 @@ def test_a_single_source_keeps_its_own_ids(medrov: Any, tmp_path: Path) -> None:
     assert done.json["coco"]["presence"]["macro"]["ap"] == pytest.approx(1)
 
 
+def evaluate_results(
+    medrov: Any, folder: Path, source: tuple[list[Any], list[Any], list[str]], results: Any
+) -> Any:
+    """Return the COCO figures of ``eval --predictions`` on one source of 300 x 300 pixels."""
+    ids, annotations, classes = source
+    images = [{"id": own, "file_name": f"{own}.png", "width": 300, "height": 300} for own in ids]
+    document = {
+        "info": {"modality": "ct"},
+        "images": [own | {"split": "val"} for own in images],
+        "annotations": [own | {"id": number} for number, own in enumerate(annotations)],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
+    }
+    (folder / "ct").mkdir(exist_ok=True)
+    write(folder / "ct" / "annotations.json", document)
+    (folder / "data.yaml").write_text("sources: [ct]\n")
+    file = write(folder / "p.json", results)
+    return medrov("eval", folder / "data.yaml", "--predictions", file, *QUICK, "--bootstrap", 0, "--json")
+
+
+def box(image: Any, bbox: list[float], label: int = 1, **more: Any) -> dict[str, Any]:
+    return {"image_id": image, "category_id": label, "bbox": bbox, **more}
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "ap50", "ap75"),
+    [
+        ([280, 280, 40, 40], [280, 280, 40, 40], 1, 1),  # both leave the image
+        ([280, 280, 40, 40], [280, 280, 20, 20], 1, 1),
+        ([10.1, 20.3, 40, 10], [10.1, 20.3, 40, 5], 1, 0),  # an IoU of exactly 0.5
+    ],
+)
+def test_boxes_are_cut_and_compared_in_double_precision(
+    medrov: Any, tmp_path: Path, truth: list[float], prediction: list[float], ap50: float, ap75: float
+) -> None:
+    source = ([1], [box(1, truth)], ["polyp"])
+    done = evaluate_results(medrov, tmp_path, source, [box(1, prediction, score=0.9)])
+    found = done.json["coco"]["presence"]["macro"]
+    assert (found["ap50"], found["ap75"]) == (pytest.approx(ap50), pytest.approx(ap75))
+
+
+def test_the_size_of_an_object_is_exact(medrov: Any, tmp_path: Path) -> None:
+    own = box(1, [0, 0, 31.999999, 32], area=1023.99998)
+    done = evaluate_results(medrov, tmp_path, ([1], [own], ["polyp"]), [])
+    found = done.json["coco"]["presence"]["macro"]
+    assert (found["ap_small"], found["ap_medium"]) == (0, None)
+
+
+@pytest.mark.parametrize("ids", [[2, 1], ["img_b", "img_a"], [1.7, 1.2]])
+def test_equal_scores_rank_by_the_id_of_their_image(medrov: Any, tmp_path: Path, ids: list[Any]) -> None:
+    """As in pycocotools: the detection of the first id is right, and the AP is 1."""
+    right = box(ids[1], [10, 10, 20, 20])
+    results = [box(ids[0], [200, 200, 20, 20], score=0.5), right | {"score": 0.5}]
+    done = evaluate_results(medrov, tmp_path, (ids, [right], ["polyp"]), results)
+    assert done.exit_code == 0, done.stderr
+    assert done.json["coco"]["presence"]["macro"]["ap"] == pytest.approx(1)
+
+
+def test_classes_that_differ_in_letter_case_alone(medrov: Any, tmp_path: Path) -> None:
+    truths = [box(1, [10, 10, 20, 20], 1), box(1, [100, 100, 20, 20], 2), box(1, [200, 10, 20, 20], 3)]
+    source = ([1], truths, ["Polyp", "polyp", "Ulcer"])
+    images = [{"id": 1, "file_name": "1.png"}]
+    categories = [{"id": number, "name": name} for number, name in enumerate(("Polyp", "polyp", "ULCER"), 1)]
+    found = [own | {"score": 0.9} for own in truths]
+    document = {"images": images, "categories": categories, "annotations": found}
+    done = evaluate_results(medrov, tmp_path, source, document)
+    assert done.json["coco"]["presence"]["macro"]["ap"] == pytest.approx(1)
+    categories[0]["name"] = "POLYP"
+    done = evaluate_results(medrov, tmp_path, source, document)
+    assert (done.exit_code, done.json["error"]["code"]) == (4, "predictions_invalid")
+    assert "'Polyp' or 'polyp'" in done.json["error"]["message"]
+
+
 @pytest.mark.parametrize("predictions", [[], {"images": [], "categories": [], "annotations": []}])
 def test_no_prediction_at_all(medrov: Any, dataset: Path, tmp_path: Path, predictions: Any) -> None:
     file = write(tmp_path / "p.json", predictions)

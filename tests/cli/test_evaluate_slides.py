@@ -86,6 +86,7 @@ def dataset(tmp_path: Path) -> Path:
         *objects,
         feature("Region*", corners((0, 0, 147, 100))),  # its right edge cuts two objects behind their centre
         feature("region*", [(180, 100), (400, 100), (180, 320)]),
+        feature("Ignore*", corners((5, 5, 15, 15))),  # no class
     ]
     (tmp_path / "cases" / "a.geojson").write_text(
         json.dumps({"type": "FeatureCollection", "features": features})

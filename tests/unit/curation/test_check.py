@@ -270,8 +270,10 @@ def test_boxes_that_are_fractions_or_corners(chest: Path) -> None:
     def corners(document) -> None:
         for own in document["annotations"]:
             left, top, width, height = own["bbox"]
-            own["area"] = width * height
-            own["bbox"] = [left, top, left + width, top + height]
+            right, bottom = left + width, top + height
+            own["area"] = width * height / 2  # of the segmentation, which alone states the form
+            own["segmentation"] = [[left, top, right, top, left, bottom]]
+            own["bbox"] = [left, top, right, bottom]
 
     assert Code.BOX_FORM not in codes(chest)
     edit(chest, corners)

@@ -261,6 +261,13 @@ def test_a_case_is_never_written_as_it_is(tmp_path: Path) -> None:
     assert len(json.loads(text)["images"][0]["case"]) == 16
 
 
+@pytest.mark.parametrize("case", ["", "  "])
+def test_an_empty_case_is_none(tmp_path: Path, case: str) -> None:
+    convert(config_of(coco_input(tmp_path / "in", [], case=case), tmp_path / "out", "coco"))
+    (image,) = json.loads((tmp_path / "out" / "annotations.json").read_text())["images"]
+    assert image.get("case") is None
+
+
 def _image(name: str, height: int = 4) -> AnnotatedImage:
     boxes = (Annotation("a", (0, 0, 1, 1)),)
     return AnnotatedImage(name, 4, 4, boxes, lambda: np.zeros((height, 4, 3), np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 
 from medrov_cli.core.curation.convert import Converted, convert
 from medrov_cli.core.curation.dataset_export import run_export
+from medrov_cli.core.datasets.cases import hashed_case
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.data_convert import ConvertSettings, ReaderSettings
 from medrov_cli.core.settings.data_export import DataExportSettings
@@ -576,3 +578,24 @@ def test_a_turned_image_goes_out_and_comes_back(tmp_path: Path, form: str, orien
     _, document = run(tmp_path / "x" / "there", form)
     np.testing.assert_allclose(boxes_in(document)[0][1:5], (10, 23, 20, 12), atol=1e-3)
     assert (document["images"][0]["width"], document["images"][0]["height"]) == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("form", ["yolo", "coco"])
+@pytest.mark.parametrize("names", ["p{}_0.png", "p{}/0.png"])
+def test_the_case_is_found_below_the_folder_of_images(tmp_path: Path, form: str, names: str) -> None:
+    folder = tmp_path / "in"
+    paths = [f"images/train/{names.format(number)}" for number in (1, 2)] + ["images/train/other.png"]
+    for path in paths:
+        picture(folder / path)
+    (folder / "data.yaml").write_text("names: [polyp]\ntrain: images/train\n")
+    images = [
+        {"id": n, "file_name": str(folder / path), "width": WIDTH, "height": HEIGHT}
+        for n, path in enumerate(paths)
+    ]
+    document = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "polyp"}]}
+    (folder / "annotations.json").write_text(json.dumps(document))
+    made, document = run(folder, form, case=re.compile(r"^(p\d)[_/]"))
+    assert [own.get("case") for own in document["images"]] == [None, hashed_case("p1"), hashed_case("p2")]
+    (warning,) = (text for text in made.warnings if "--case" in text)
+    assert warning.startswith("--case matches 2 of 3 image(s)")
+    assert warning.endswith("images/train/other.png")

@@ -12,7 +12,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.curation.merge import merge_sources
 from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.settings.data import MergeSettings
-from source_folders import Picture, read_coco, write_source
+from source_folders import Picture, read_coco, write_coco, write_source
 
 
 @pytest.fixture
@@ -199,3 +199,29 @@ def test_class_names_with_commas_survive(tmp_path: Path) -> None:
     assert load_dataset(tmp_path / "out" / "dataset.yaml").classes == ('cyst, "large"',)
     with (tmp_path / "out" / "presence.csv").open(newline="") as stream:
         assert list(csv.reader(stream)) == [["dataset", 'cyst, "large"'], ["a", "1"]]
+
+
+def test_a_class_that_only_a_detector_labelled_is_not_annotated(tmp_path: Path) -> None:
+    folder = write_source(
+        tmp_path / "gut",
+        [Picture("train", [("ulcer", 1, 2, 9, 9), ("Ulcer", 30, 2, 9, 9), ("polyp", 1, 20, 9, 9)])],
+        ["ulcer", "Ulcer", "polyp"],
+        "endoscopy",
+    )
+    document = read_coco(folder)
+    document["categories"][0]["source"] = document["annotations"][0]["source"] = "pseudo"
+    write_coco(folder, document)
+    merge_sources(MergeSettings((folder,), tmp_path / "out"))
+    dataset = load_dataset(tmp_path / "out" / "dataset.yaml")
+    assert dict(zip(dataset.classes, dataset.presence[0].tolist(), strict=True)) == {
+        "Ulcer": 1,
+        "polyp": 1,
+        "ulcer": 0,
+    }
+    # Joined with a class that people annotated, it is annotated; its boxes stay marked.
+    chosen = class_map(tmp_path, "rename: {Ulcer: ulcer}")
+    merge_sources(MergeSettings((folder,), tmp_path / "joined", class_map=chosen))
+    dataset = load_dataset(tmp_path / "joined" / "dataset.yaml")
+    assert (dataset.classes, dataset.presence.tolist()) == (("ulcer", "polyp"), [[1, 1]])
+    joined = read_coco(tmp_path / "joined" / "gut")
+    assert [own.get("source") for own in joined["annotations"]] == ["pseudo", None, None]

@@ -17,7 +17,7 @@ from medrov_cli.core.datasets.omnis import omnis_presence
 from medrov_cli.core.datasets.presence import presence_from_annotations, read_presence
 from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.data import PresenceSettings
-from source_folders import Picture, write_source
+from source_folders import Picture, read_coco, write_coco, write_source
 
 
 def cells(
@@ -173,6 +173,14 @@ def test_the_draft_of_a_yaml_is_what_the_yaml_takes(dataset: Path) -> None:
         ("us", "liver", "0", "lexicon"),
         ("us", "kidney", "1", "annotated"),
     ]
+
+
+def test_a_class_that_only_a_detector_labelled_is_possible(dataset: Path) -> None:
+    document = read_coco(dataset.parent / "ct")
+    document["categories"].append({"id": 2, "name": "kidney", "source": "pseudo"})
+    write_coco(dataset.parent / "ct", document)
+    generate_for_dataset(PresenceSettings(dataset))
+    assert load_dataset(dataset).presence.tolist() == [[1, 0], [0, 1]]
 
 
 def test_a_table_edited_by_hand_is_not_replaced_unasked(dataset: Path) -> None:

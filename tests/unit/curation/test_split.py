@@ -147,4 +147,7 @@ def test_an_image_without_a_case_is_its_own() -> None:
         return case_key(CocoImage(fields))
 
     assert key(file_name="a.png", case=None) != key(file_name="b.png")
+    for empty in ("", " ", float("nan")):
+        assert key(file_name="a.png", case=empty) != key(file_name="b.png", case=empty)
+    assert key(file_name="a.png", case=" 7") == key(file_name="b.png", case="7")
     assert key(file_name="a.png", case=7) == key(file_name="b.png", case="7")

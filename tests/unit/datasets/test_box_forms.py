@@ -47,6 +47,20 @@ def test_areas_and_segmentations_tell_corners() -> None:
     assert judge_form(stated((10, 8, 30, 34), area=300)) == BoxForm()  # of a mask: tells neither
 
 
+def test_areas_of_masks_that_fit_corners_by_chance_are_no_evidence() -> None:
+    by_chance = stated((10, 8, 30, 20), area=20 * 12)  # of a mask in a box of 30 x 20
+    masks = [StatedBox((10, 8, 30, 20), SIZE, area) for area in (200, 150, 100)]
+    assert judge_form(by_chance * 9 + masks) == BoxForm()
+    # More than fits into the corners' box: a mask in a box of 30 x 20.
+    assert judge_form(by_chance + stated((10, 8, 30, 20), area=400)) == BoxForm()
+    assert judge_form(by_chance + stated((10, 8, 30, 20), extent_xywh=(12, 8, 26, 17))) == BoxForm()
+    # One wrong area among many does not hide corners, and boxes at the origin are both forms.
+    wrong, origin = stated((10, 8, 30, 20), area=500), stated((0, 0, 30, 20), area=600)
+    assert judge_form(by_chance * 9 + wrong + origin * 5).are_corners
+    # Corners that include their last pixel.
+    assert judge_form(stated((10, 8, 30, 20), area=21 * 13)).are_corners
+
+
 def test_boxes_that_leave_the_image_are_told() -> None:
     assert judge_form(stated((30, 20, 50, 40))) == BoxForm(note=MAY_BE_CORNERS)
     # One box cannot be corners: its right side would be left of its left side.

@@ -26,6 +26,8 @@ def test_a_pattern_finds_the_case_in_a_path() -> None:
     pattern = parse_case_pattern(r"^p(\d+)/")
     assert case_in_path("p12/slice_3.png", pattern) == case_in_path("p12/slice_4.png", pattern)
     assert case_in_path("p12/slice_3.png", pattern) == hashed_case("12")
+    assert case_in_path("images/train/p12/slice_3.png", pattern) == hashed_case("12")
+    assert case_in_path("xp12/slice_3.png", pattern) is None
     assert case_in_path("x.png", pattern) is None
     assert case_in_path("p12/a.png", parse_case_pattern("^[^/]+")) == hashed_case("p12")
     assert case_in_path("p12/a.png", parse_case_pattern(None)) is None

@@ -79,6 +79,21 @@ def test_tiles_have_the_boxes_that_lie_in_them(medrov: Medrov, folder: Path) -> 
     assert pixels.shape == (64, 64, 3)
 
 
+def test_large_objects_and_regions(medrov: Medrov, folder: Path) -> None:
+    """On tiles of 32 pixels a side: one object over all 24, and one of a sixth on each of its tiles."""
+    boxes = [(0, 0, 192, 128), (0, 60, 192, 61)]
+    features = [feature(boxes[0], "tumor"), feature(boxes[1], "vessel"), feature(boxes[0], "Region*")]
+    features.append(feature((0, 0, 20, 20), "Ignore*"))
+    (folder / "notes" / "a.geojson").write_text(json.dumps(features))
+    found, report = convert(medrov, folder, "--tile", "32")
+    assert found.exit_code == 0
+    document = json.loads((folder / "out" / "annotations.json").read_text())
+    assert [own["name"] for own in document["categories"]] == ["tumor"]
+    assert [own["bbox"] for own in document["annotations"]] == [[0, 0, 32, 32]] * 24
+    assert any(text.startswith("1 object(s) count on no tile") for text in report["warnings"])
+    assert sum("'Region*'" in text or "'Ignore*'" in text for text in report["warnings"]) == 2
+
+
 def test_tiles_without_objects_can_be_left_out(medrov: Medrov, folder: Path) -> None:
     convert(medrov, folder, "--skip-empty")
     assert len(json.loads((folder / "out" / "annotations.json").read_text())["images"]) == 4

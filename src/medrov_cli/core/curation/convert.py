@@ -20,6 +20,7 @@ from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.base.text_files import escaped, is_encodable
 from medrov_cli.core.curation.convert_warnings import (
     OUTSIDE,
+    case_warnings,
     class_warnings,
     image_warnings,
     keep_objects,
@@ -162,7 +163,12 @@ def _convert(config: ConvertSettings, reading: Reading, folder: RunFolder, progr
         dropped=sum(entry.dropped for entry in (*entries, *skipped)),
         repeated=sum(entry.repeated for entry in entries),
         failures=tuple(failures),
-        warnings=(*reading.warnings, *class_warnings(stated, names), *image_warnings(paths_by_text)),
+        warnings=(
+            *reading.warnings,
+            *class_warnings(stated, names),
+            *(case_warnings([own.case for own in entries], origins) if config.reader.case else ()),
+            *image_warnings(paths_by_text),
+        ),
     )
 
 

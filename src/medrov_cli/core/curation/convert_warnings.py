@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from medrov_cli.core.datasets.class_rules import is_object_name, names_apart_by_case
@@ -47,6 +47,13 @@ def image_warnings(paths_by_text: Mapping[str, list[str]]) -> list[str]:
         f"{text} ({len(dict.fromkeys(paths))} image(s)): {listed(list(dict.fromkeys(paths)))}"
         for text, paths in paths_by_text.items()
     ]
+
+
+def case_warnings(cases: Sequence[str | None], names: Sequence[str]) -> list[str]:
+    """Return in how many images, by their names, ``--case`` found no patient."""
+    without = [name for case, name in zip(cases, names, strict=True) if case is None]
+    what = f"--case matches {len(cases) - len(without)} of {len(cases)} image(s)"
+    return [f"{what}; without a patient: {listed(list(dict.fromkeys(without)))}"] if without else []
 
 
 def class_warnings(stated: Iterable[str], kept: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from medrov_cli.core.curation.issues import Code, DatasetIssue
-from medrov_cli.core.datasets.box_forms import StatedBox, judge_form
+from medrov_cli.core.datasets.box_forms import judge_form, stated_boxes
 from medrov_cli.core.datasets.class_rules import is_object_name, names_apart_by_case
 from medrov_cli.core.datasets.source_set import OpenSource
 
@@ -24,11 +24,7 @@ def check_class_names(sources: Sequence[OpenSource]) -> Iterator[DatasetIssue]:
 def check_form(source: OpenSource) -> Iterator[DatasetIssue]:
     """Yield the form of a source's boxes if it is not left, top, width, height in pixels."""
     size_of = {image.id: image.stated_size for image in source.images}
-    boxes = [
-        StatedBox(own.box_xywh, size_of[own.image_id], own.area)
-        for own in source.annotations
-        if own.box_xywh[2] > 0 and own.box_xywh[3] > 0
-    ]
+    boxes = list(stated_boxes(source.annotations, size_of))
     try:
         note = judge_form(boxes).note
     except ValueError as error:

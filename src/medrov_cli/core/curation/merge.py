@@ -24,15 +24,10 @@ from medrov_cli.core.curation.class_map import ClassMap, read_class_map
 from medrov_cli.core.curation.presence_generation import SourceFacts, generate_presence
 from medrov_cli.core.curation.presence_writing import write_presence
 from medrov_cli.core.datasets.coco import write_document
-from medrov_cli.core.datasets.coco_records import CocoDocument
+from medrov_cli.core.datasets.coco_records import CocoCategory, CocoDocument
 from medrov_cli.core.datasets.source_kinds import stated_kinds
-from medrov_cli.core.datasets.source_set import (
-    UNSPLIT,
-    OpenSource,
-    open_source,
-    split_of,
-)
-from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid
+from medrov_cli.core.datasets.source_set import UNSPLIT, OpenSource, annotated_names, open_source, split_of
+from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid, is_pseudo
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.kind import RunKind
@@ -165,8 +160,8 @@ def _write(
     classes = tuple(dict.fromkeys(c for own in merged for c in own.classes))
     result = Merged(settings.name or output.resolve().name, classes, tuple(merged))
     facts = [
-        SourceFacts(own.name, source.modality, own.classes)
-        for own, source in zip(merged, sources, strict=True)
+        SourceFacts(source.name, source.modality, annotated_names((document or source.document).categories))
+        for source, document in zip(sources, mapped, strict=True)
     ]
     write_presence(output / PRESENCE, generate_presence(facts, classes, chosen.synonyms))
     with whole_file(output / RECORD) as temporary:
@@ -198,25 +193,27 @@ def _check_sources(sources: Sequence[OpenSource]) -> None:
 
 
 def _mapped(source: OpenSource, chosen: ClassMap) -> CocoDocument | None:
-    """Return the source's document with its new classes, or null if they do not change."""
+    """Return the source's document with its new classes, or null if they do not change.
+
+    A class that is joined of several is annotated if one of them is; it has the record of the first of these.
+    """
     new = {old: chosen.new_name(source.name, old) for old in source.classes}
     if all(old == name for old, name in new.items()):
         return None
-    first: dict[str, Any] = {}
-    id_of: dict[Any, Any] = {}
-    categories = []
+    joined: dict[str, CocoCategory] = {}
     for category in source.document.categories:
         name = new[category.name]
-        if name is None:
-            continue
-        if name not in first:
-            first[name] = category.id
-            categories.append(category.replaced(name=name))
-        id_of[category.id] = first[name]
+        if name is not None and (name not in joined or is_pseudo(joined[name]) > is_pseudo(category)):
+            joined[name] = category.replaced(name=name)
+    id_of = {
+        category.id: joined[name].id
+        for category in source.document.categories
+        if (name := new[category.name]) is not None
+    }
     annotations = tuple(
         own.with_category(id_of[own.category_id]) for own in source.annotations if own.category_id in id_of
     )
-    return replace(source.document, categories=tuple(categories), annotations=annotations)
+    return replace(source.document, categories=tuple(joined.values()), annotations=annotations)
 
 
 def _write_source(folder: Path, source: OpenSource, document: CocoDocument) -> None:

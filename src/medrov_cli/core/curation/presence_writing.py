@@ -11,7 +11,7 @@ from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import open_text, require_absent, whole_file
 from medrov_cli.core.curation.presence_generation import GeneratedPresence, SourceFacts, generate_presence
 from medrov_cli.core.datasets.presence import presence_csv
-from medrov_cli.core.datasets.source_set import SourceSet, open_inputs
+from medrov_cli.core.datasets.source_set import SourceSet, annotated_names, open_inputs
 from medrov_cli.core.settings.data import PresenceSettings
 
 
@@ -41,7 +41,10 @@ def generate_for_dataset(settings: PresenceSettings) -> PresenceResult:
         raise usage_error(f"{yaml_path} is not a dataset yaml", "Give a dataset yaml.")
     if opened.failures:
         raise opened.failures[0][1]
-    facts = [SourceFacts(s.name, s.modality, s.classes) for s in opened.sources]
+    facts = [
+        SourceFacts(own.name, own.modality, annotated_names(own.document.categories))
+        for own in opened.sources
+    ]
     generated = generate_presence(facts, opened.classes, opened.synonyms)
     write_presence(target, generated)
     if settings.reasons is not None:

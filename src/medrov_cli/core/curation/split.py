@@ -16,6 +16,7 @@ from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.curation.near_copies import Failure, Joined, join_near_copies
 from medrov_cli.core.curation.split_assignment import IMAGES, SHOWS, Case, assign_splits
 from medrov_cli.core.curation.split_repair import Moved, movements, repaired
+from medrov_cli.core.datasets.cases import stated_case
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoImage
 from medrov_cli.core.datasets.source_set import (
@@ -98,8 +99,8 @@ def split_source(settings: SplitSettings, progress: Progress = no_progress) -> S
 
 def case_key(image: CocoImage) -> Case:
     """Return the key of a case: the patient, or the image itself if the patient is unknown."""
-    case = image.fields.get("case")
-    return ("image", image.file_name) if case in (None, "") else ("case", str(case))
+    case = stated_case(image.fields.get("case"))
+    return ("image", image.file_name) if case is None else ("case", case)
 
 
 def _present_splits(source: OpenSource) -> list[Split]:

@@ -6,10 +6,13 @@ they leave the image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoError
+from medrov_cli.core.datasets.coco_values import is_box, is_number
 
 Box = tuple[float, float, float, float]
 
@@ -26,6 +29,9 @@ _AREA_SLACK = 0.01
 _EXTENT_SLACK_PX = 1.5
 _CLEAR_BOXES, _CLEAR_SHARE = 3, 1 / 3
 """So many boxes that all fit as corners, with this share outside the image otherwise, leave no doubt."""
+
+_CORNER_SHARE = 0.9
+"""Least share of corners among the boxes with evidence: areas of masks fit corners now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,34 @@ class BoxForm:
         return (a * width, b * height, c * width, d * height) if self.are_fractions else (a, b, c, d)
 
 
+def stated_boxes(
+    annotations: Iterable[CocoAnnotation], size_of: Mapping[Any, tuple[int, int] | None]
+) -> Iterator[StatedBox]:
+    """Yield the boxes that COCO annotations state, with the evidence of their form.
+
+    Parameters
+    ----------
+    annotations
+        Those without a box of four numbers, or with a side of zero, are left out.
+    size_of
+        Height and width of the image of each image id.
+    """
+    for own in annotations:
+        box, area = own.fields.get("bbox"), own.fields.get("area")
+        if not is_box(box) or box[2] == 0 or box[3] == 0:
+            continue
+        try:
+            extent = own.extent
+        except CocoError:
+            extent = None
+        yield StatedBox(
+            as_box(box),
+            size_of[own.image_id],
+            area if is_number(area) else None,
+            None if extent is None else extent.box_xywh,
+        )
+
+
 def judge_form(boxes: Sequence[StatedBox]) -> BoxForm:
     """Return the form of the boxes of a file in which left, top, width, height in pixels are expected.
 
@@ -87,8 +121,8 @@ def judge_form(boxes: Sequence[StatedBox]) -> BoxForm:
     note = SCALED if fractions else ""
     if not scaled or not all(_fits_as_corners(own) for own in scaled):
         return BoxForm(fractions, False, note)
-    votes = [_vote(own) for own in scaled]
-    if "corners" in votes and "sizes" not in votes:
+    votes = [vote for vote in map(_vote, scaled) if vote]
+    if votes and votes.count("corners") >= _CORNER_SHARE * len(votes):
         return BoxForm(fractions, True, "; ".join(filter(None, (note, CORNERS))))
     leaving = sum(_leaves_as_sizes(own) for own in scaled)
     if not leaving or "sizes" in votes:
@@ -171,20 +205,43 @@ def _leaves_as_sizes(own: StatedBox) -> bool:
 
 
 def _vote(own: StatedBox) -> str:
-    """Return the form that the segmentation or the area of a box states; an empty text if neither does."""
+    """Return the form that the segmentation or the area of a box states.
+
+    Returns
+    -------
+    str
+        ``corners``; ``sizes``, also where the object is too large for corners; ``neither`` if the object
+        is smaller than both; an empty text without evidence, or if it fits both.
+    """
     a, b, c, d = own.numbers
     if own.extent_xywh is not None:
         as_corners = _is_near(own.extent_xywh, (a, b, c - a, d - b))
         as_sizes = _is_near(own.extent_xywh, (a, b, c, d))
+        is_larger = not _is_inside(own.extent_xywh, (a, b, c - a, d - b))
+        can_be_sizes = _is_inside(own.extent_xywh, (a, b, c, d))
     elif own.area:
-        as_corners = abs(own.area - (c - a) * (d - b)) <= _AREA_SLACK * own.area
-        as_sizes = abs(own.area - c * d) <= _AREA_SLACK * own.area
+        slack = _AREA_SLACK * own.area
+        between, inclusive = (
+            (c - a) * (d - b),
+            (c - a + 1) * (d - b + 1),
+        )  # corners may include their last pixel
+        as_corners = min(abs(own.area - between), abs(own.area - inclusive)) <= slack
+        as_sizes = abs(own.area - c * d) <= slack
+        is_larger = own.area > inclusive + slack
+        can_be_sizes = own.area <= c * d + slack
     else:
         return ""
-    if as_corners == as_sizes:
-        return ""
-    return "corners" if as_corners else "sizes"
+    if as_corners:
+        return "" if as_sizes else "corners"
+    return "sizes" if is_larger and can_be_sizes else "neither"
 
 
 def _is_near(first: Box, second: Box) -> bool:
     return all(abs(one - other) <= _EXTENT_SLACK_PX for one, other in zip(first, second, strict=True))
+
+
+def _is_inside(inner: Box, outer: Box) -> bool:
+    """Tell whether a box (left, top, width, height) lies in another one."""
+    (a, b, c, d), (left, top, width, height) = inner, outer
+    beyond = (left - a, top - b, a + c - left - width, b + d - top - height)
+    return max(beyond) <= _EXTENT_SLACK_PX

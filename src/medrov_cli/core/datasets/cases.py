@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 
 _DIGITS = 16
@@ -39,10 +40,22 @@ def local_case(source: str, name: str) -> str:
     return hashed_case(source, name)
 
 
+def stated_case(value: object) -> str | None:
+    """Return the case that a record states, without blanks around it; None for null, NaN and blank texts."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return None if value is None or is_nan else str(value).strip() or None
+
+
 def case_in_path(path: str, pattern: re.Pattern[str] | None) -> str | None:
-    """Return the hashed case that a pattern finds in a relative path: its first group, or all of it."""
-    found = pattern.search(path) if pattern is not None else None
-    if found is None:
-        return None
-    text = found[1] if found.re.groups else found[0]
-    return hashed_case(text) if text else None
+    """Return the hashed case that a pattern finds in a relative path: its first group, or all of it.
+
+    The pattern is searched in the whole path, then without its first folder, and so on to the file's name:
+    ``^`` matches before the name in ``images/train/p1_2.png``, too.
+    """
+    parts = path.split("/") if pattern is not None else []
+    for start in range(len(parts)):
+        found = pattern.search("/".join(parts[start:])) if pattern is not None else None
+        if found is not None:
+            text = found[1] if found.re.groups else found[0]
+            return hashed_case(text) if text else None
+    return None

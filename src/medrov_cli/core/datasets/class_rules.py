@@ -16,9 +16,12 @@ _NO_OBJECT = frozenset(
 
 
 def is_object_name(name: str) -> bool:
-    """Tell whether a class name is that of an object, and not of the background or of regions to ignore."""
+    """Tell whether a class name is that of an object, and not of the background or of regions.
+
+    QuPath marks classes of regions by a final ``*``: ``Region*``, ``Ignore*``.
+    """
     plain = re.sub(r"[\s_-]+", " ", name).strip().casefold()
-    return bool(plain) and plain not in _NO_OBJECT
+    return bool(plain) and plain not in _NO_OBJECT and not plain.endswith("*")
 
 
 def umbrella_ids(categories: Iterable[CocoCategory], used: Collection[Any]) -> set[Any]:

@@ -2,7 +2,8 @@
 
 An image is named ``SOURCE/images/FILE``; ids count from 1 in the order of the split's images and of
 the dataset's classes. A file of predictions is a list of results, or a document with ``annotations``
-(then its ``images`` are matched by ``file_name`` and its ``categories`` by name).
+(then its ``images`` are matched by ``file_name`` and its ``categories`` by name). Boxes are cut to their
+image, as those of the truth are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from medrov_cli.core.datasets.prediction_images import (
     shown_orientations,
 )
 from medrov_cli.core.datasets.sources import Sample
-from medrov_cli.core.records.boxes import xywh_to_xyxy, xyxy_to_xywh
+from medrov_cli.core.records.boxes import clip_boxes, xywh_to_xyxy, xyxy_to_xywh
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.orientation import box_to_stored
 from medrov_cli.core.settings.choices import SPLITS, Split
@@ -136,7 +137,8 @@ def read_predictions(path: Path, dataset: Dataset, split: Split) -> tuple[list[D
                     box = box_to_stored(box, orientations[position], (sample.height, sample.width))
                 by_position[position].append((box, result.score, label))
         _check_form(by_position, dataset.samples[split])
-    return [_found(rows) for rows in by_position], elsewhere
+    samples = dataset.samples[split]
+    return [_found(rows, own) for rows, own in zip(by_position, samples, strict=True)], elsewhere
 
 
 def _check_form(
@@ -157,10 +159,11 @@ def _check_form(
         raise CocoError("all boxes lie inside the first pixel: they are fractions of the image, not pixels")
 
 
-def _found(rows: list[tuple[Sequence[float], float, int]]) -> Detections:
+def _found(rows: list[tuple[Sequence[float], float, int]], sample: Sample) -> Detections:
     rows = sorted(rows, key=lambda row: -row[1])
+    boxes = xywh_to_xyxy(np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4))
     return Detections(
-        xywh_to_xyxy(np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4)),
+        clip_boxes(boxes, sample.height, sample.width),
         np.array([row[1] for row in rows], dtype=np.float64),
         np.array([row[2] for row in rows], dtype=np.int64),
     )
@@ -184,15 +187,24 @@ def _by_id(dataset: Dataset, split: Split) -> tuple[Position, Callable[[Any], in
 
 
 def _by_category_name(categories: Sequence[CocoCategory], dataset: Dataset) -> Callable[[Any], int]:
-    rows = {name.casefold(): row for row, name in enumerate(dataset.classes)}
+    """Return the row of a category's class, by the exact name, else without letter case."""
     names = {category.id: category.name for category in categories}
+    folded: dict[str, list[str]] = {}
+    for own in dataset.classes:
+        folded.setdefault(own.casefold(), []).append(own)
 
     def row_of(category_id: Any) -> int:
-        name = names.get(category_id, category_id)
-        row = rows.get(name.casefold()) if category_id in names else None
-        if row is None:
+        if category_id not in names:
+            raise CocoError(f"the dataset has no class {category_id!r}")
+        name = names[category_id]
+        alike = [name] if name in dataset.classes else folded.get(name.casefold(), [])
+        if len(alike) > 1:
+            raise CocoError(
+                f"the category {name!r} may be {' or '.join(map(repr, alike))}; write one of them"
+            )
+        if not alike:
             raise CocoError(f"the dataset has no class {name!r}")
-        return row
+        return dataset.classes.index(alike[0])
 
     return row_of
 

@@ -24,7 +24,7 @@ QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the scores of a class, for people who look for a threshold."""
 
 
-ImageLabels = tuple[int, Detections]
+ImageLabels = tuple[Any, Detections]
 """The id of an image in its source's COCO file, and the labels that a detector made in it, with names."""
 
 
@@ -108,7 +108,7 @@ def counts_of(labels: Sequence[ImageLabels], asked: Sequence[str]) -> dict[str, 
     return counts
 
 
-def _rows(labels: Iterable[ImageLabels]) -> Iterator[tuple[int, str, list[float], float]]:
+def _rows(labels: Iterable[ImageLabels]) -> Iterator[tuple[Any, str, list[float], float]]:
     """Yield the image, the class, the corners and the score of each label."""
     for image_id, found in labels:
         for name, box, score in zip(

@@ -6,7 +6,7 @@ that fits; what is opened here may still lack both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.base.text_files import escaped
 from medrov_cli.core.datasets.coco import read_document
-from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoDocument, CocoImage
+from medrov_cli.core.datasets.coco_records import CocoAnnotation, CocoCategory, CocoDocument, CocoImage
 from medrov_cli.core.datasets.dataset import read_dataset_yaml
-from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid, modality_of
+from medrov_cli.core.datasets.sources import ANNOTATIONS, IMAGES, invalid, is_pseudo, modality_of
 from medrov_cli.core.settings.choices import SPLITS, Modality
 
 UNSPLIT = "none"
@@ -107,6 +107,11 @@ class SourceSet:
     def classes(self) -> tuple[str, ...]:
         """Return all class names in order of first use."""
         return tuple(dict.fromkeys(name for source in self.sources for name in source.classes))
+
+
+def annotated_names(categories: Iterable[CocoCategory]) -> tuple[str, ...]:
+    """Return the class names that people annotated, each once: not those that only a detector labelled."""
+    return tuple(dict.fromkeys(own.name for own in categories if not is_pseudo(own)))
 
 
 def split_of(image: CocoImage) -> str:

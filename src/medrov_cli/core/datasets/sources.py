@@ -10,6 +10,7 @@ from typing import Any
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.text_files import escaped
 from medrov_cli.core.datasets.annotation_arrays import annotation_arrays, object_numbers
+from medrov_cli.core.datasets.cases import stated_case
 from medrov_cli.core.datasets.coco import read_document
 from medrov_cli.core.datasets.coco_records import (
     CocoAnnotation,
@@ -21,9 +22,9 @@ from medrov_cli.core.datasets.coco_records import (
 from medrov_cli.core.datasets.pixel_sizes import mpp_of_entry, mpp_of_record
 from medrov_cli.core.datasets.volume_records import read_volume_slice
 from medrov_cli.core.pixels.stored import stored_pixels
-from medrov_cli.core.records.boxes import IntArray
+from medrov_cli.core.records.boxes import Float64Array, IntArray
 from medrov_cli.core.records.detections import Detections
-from medrov_cli.core.records.frame import Float32Array, Frame, UInt8Array
+from medrov_cli.core.records.frame import Frame, UInt8Array
 from medrov_cli.core.records.volume_slice import VolumeSlice
 from medrov_cli.core.settings.choices import SPLITS, Modality, Split
 
@@ -78,19 +79,19 @@ class Sample:
     source_id
         Row of the dataset's sources.
     image_id
-        The id in the source's COCO file.
+        The id in the source's COCO file, a number or a text.
     image_path
         The file.
     height, width
         Pixels, as stored.
     boxes_xyxy
-        float32, (n, 4), in pixels of the stored image.
+        float64, (n, 4), in pixels of the stored image.
     labels
         int64, (n,), rows of the dataset's classes.
     case
         Patient or volume; null where unknown.
     areas
-        float32, (n,): each object's area in square pixels, of its mask where the source has one.
+        float64, (n,): each object's area in square pixels, of its mask where the source has one.
     crowd_xyxy, crowd_labels
         Boxes of many objects that are not told apart (COCO's ``iscrowd``), (k, 4) and (k,).
     left_out
@@ -104,15 +105,15 @@ class Sample:
     """
 
     source_id: int
-    image_id: int
+    image_id: Any
     image_path: Path
     height: int
     width: int
-    boxes_xyxy: Float32Array
+    boxes_xyxy: Float64Array
     labels: IntArray
     case: str | None
-    areas: Float32Array
-    crowd_xyxy: Float32Array
+    areas: Float64Array
+    crowd_xyxy: Float64Array
     crowd_labels: IntArray
     left_out: int = 0
     mpp: float | None = None
@@ -159,7 +160,7 @@ def read_source(
 ) -> tuple[Source, dict[Split, list[Sample]]]:
     """Return one source and its samples by split; append its new classes to ``classes``.
 
-    Samples of the splits in ``pseudo`` have the boxes that a detector added, too.
+    Samples are in the order of their ids. Those of the splits in ``pseudo`` have a detector's boxes, too.
     """
     folder = base / str(settings.get("path", ""))
     images = base / str(settings["images"]) if "images" in settings else folder / IMAGES
@@ -229,7 +230,7 @@ def _read_samples(
     for annotation in document.annotations:
         by_image[annotation.image_id].append(annotation)
     samples: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
-    for image in document.images:
+    for image in sorted(document.images, key=lambda own: (isinstance(own.id, str), own.id)):
         split = image.require("split")
         if split not in SPLITS:
             raise CocoError(f"image {image.id} has the unknown split {split!r}")
@@ -246,20 +247,19 @@ def _read_sample(
     category_rows: Mapping[Any, int],
 ) -> Sample:
     size_hw = (image.height, image.width)
-    case = image.fields.get("case")
     objects = [a for a in annotations if not a.is_crowd]
     boxes, labels, areas = annotation_arrays(objects, size_hw, category_rows)
     crowds = [a for a in annotations if a.is_crowd]
     crowd_xyxy, crowd_labels, _ = annotation_arrays(crowds, size_hw, category_rows)
     return Sample(
         source_id=source_id,
-        image_id=int(image.id),
+        image_id=image.id,
         image_path=images / image.file_name,
         height=image.height,
         width=image.width,
         boxes_xyxy=boxes,
         labels=labels,
-        case=None if case is None else str(case),
+        case=stated_case(image.fields.get("case")),
         areas=areas,
         crowd_xyxy=crowd_xyxy,
         crowd_labels=crowd_labels,

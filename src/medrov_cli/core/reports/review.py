@@ -122,7 +122,7 @@ def _pictures(folder: LabelledFolder) -> Iterator[_Picture]:
                 "image": image.file_name,
                 "split": image.require("split"),
             }
-            sample = samples[row, int(annotation.image_id)]
+            sample = samples[row, annotation.image_id]
             others = truth.get(annotation.image_id, [])
             yield _Picture(facts, sample, _corners(annotation.box_xywh), others)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,15 +70,37 @@ def test_mosaic_keeps_what_is_seen(seed: int) -> None:
         assert inside.size == 0 or inside.mean() > 180, "a kept box holds its object"
 
 
-def test_names_mirrored() -> None:
-    assert mirrored_name("left lung") == "right lung"
-    assert mirrored_name("Right kidney") == "Left kidney"
-    assert mirrored_name("leftover") == "leftover"
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("left lung", "right lung"),
+        ("Left kidney", "Right kidney"),
+        ("LEFT_LUNG", "RIGHT_LUNG"),
+        ("kidney_left", "kidney_right"),
+        ("rib-left-4", "rib-right-4"),
+        ("rib_left4", "rib_right4"),
+        ("LeftLung", "RightLung"),
+        ("lungLeftUpper", "lungRightUpper"),
+        ("kidney_l", "kidney_r"),
+        ("Lt. kidney", "Rt. kidney"),
+        ("kidney (L)", "kidney (R)"),
+    ],
+)
+def test_names_mirrored(left: str, right: str) -> None:
+    assert (mirrored_name(left), mirrored_name(right)) == (right, left)
+    assert mirror_rows((left, "liver", right)).tolist() == [2, 1, 0]
+    assert mirror_rows((right, "liver")).tolist() == [-1, 1]
 
 
-def test_mirror_rows_by_hand() -> None:
-    classes = ("left lung", "liver", "right lung", "left kidney", "left ventricle", "right ventricle")
-    assert mirror_rows(classes).tolist() == [2, 1, 0, -1, -1, -1]
+@pytest.mark.parametrize("name", ["leftover", "Upright", "cleft_lip", "vertebra_L1", "vertebra L 1", "heart"])
+def test_names_without_a_side_are_not_mirrored(name: str) -> None:
+    assert mirrored_name(name) == name
+
+
+def test_mirror_rows_of_heart_chambers_are_no_mirror_images() -> None:
+    for left, right in (("left ventricle", "right ventricle"), ("heart_atrium_left", "heart_atrium_right")):
+        assert mirror_rows((left, right)).tolist() == [-1, -1]
+    assert mirror_rows(("LeftVentricle", "RightVentricle")).tolist() == [-1, -1]
 
 
 def test_flip_exchanges_the_patients_sides() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.datasets.box_forms import BoxForm, StatedBox, as_box, judge_form
+from medrov_cli.core.datasets.box_forms import BoxForm, judge_form, stated_boxes
 from medrov_cli.core.datasets.cases import case_in_path
 from medrov_cli.core.datasets.class_rules import umbrella_ids
 from medrov_cli.core.datasets.coco import read_document
@@ -75,18 +75,20 @@ def read(config: ReaderSettings) -> Reading:
     if len(set(names)) != len(names):
         raise _invalid(files[0].place.path, "names one file for two images")
     finders = [ImageFinder(*file.place.folders, base=file.place.path.parent) for file in files]
-    records = [(file, image) for file in files for image in file.images]
+    records = [
+        (file, image, finder) for file, finder in zip(files, finders, strict=True) for image in file.images
+    ]
     found, left = find_images(
         finders,
         [[_file_name(image) for image in file.images] for file in files],
-        [_split(image, file.place) for file, image in records],
+        [_split(image, file.place) for file, image, _ in records],
     )
     stems = file_stems([name for number, name in enumerate(names) if number not in left])
     units = [
         failing_unit(name, path)
         if isinstance(path, MedrovError)
-        else _unit(file, image, path, stems[name], config)
-        for number, ((file, image), name, path) in enumerate(zip(records, names, found, strict=True))
+        else _unit(file, image, path, stems[name], config, finder.place_of(path))
+        for number, ((file, image, finder), name, path) in enumerate(zip(records, names, found, strict=True))
         if number not in left
     ]
     warnings = [text for file in files for text in _warnings(file)]
@@ -118,8 +120,10 @@ def _umbrellas(files: Sequence[_OpenFile]) -> list[str]:
     ]
 
 
-def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: ReaderSettings) -> Unit:
-    name = file.name_of(image)
+def _unit(
+    file: _OpenFile, image: CocoImage, path: Path, stem: str, config: ReaderSettings, place: str
+) -> Unit:
+    """Return the unit of an image; ``place`` is the path of its file below the folder of images."""
     own = file.annotations[image.id]
 
     def images_of() -> Iterator[AnnotatedImage]:
@@ -130,7 +134,7 @@ def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: Read
             stem,
             lambda height, width: tuple(_annotation(a, file, height, width) for a in own),
             AnnotatedGrid("its COCO record", size, follows_exif=False),
-            case=case_in_path(name, config.case)
+            case=case_in_path(place, config.case)
             if config.case is not None
             else safe_case(image.fields.get("case"), config.source),
             split=_split(image, file.place),
@@ -138,7 +142,7 @@ def _unit(file: _OpenFile, image: CocoImage, path: Path, stem: str, config: Read
         )
         yield replace(found, mpp=mpp_of_record(image.fields.get("mpp")), volume=volume)
 
-    return Unit(name, images_of)
+    return Unit(file.name_of(image), images_of)
 
 
 def _volume_of(image: CocoImage) -> tuple[VolumeSlice | None, tuple[str, ...]]:
@@ -163,8 +167,9 @@ def _warnings(file: _OpenFile) -> Iterator[str]:
 def _open(place: CocoFile, prefix: str) -> _OpenFile:
     document = _document(place.path)
     try:
+        size_of = {image.id: image.stated_size for image in document.images}
         images = sorted(document.images, key=lambda image: natural_key(_file_name(image)))
-        form = judge_form(list(_stated_boxes(document)))
+        form = judge_form(list(stated_boxes(document.annotations, size_of)))
     except ValueError as error:
         raise _invalid(place.path, f"is not a usable COCO file: {error}") from None
     if not images:
@@ -184,25 +189,6 @@ def _open(place: CocoFile, prefix: str) -> _OpenFile:
         frozenset(own.name.strip() for own in document.categories if not is_pseudo(own)),
         form,
     )
-
-
-def _stated_boxes(document: CocoDocument) -> Iterator[StatedBox]:
-    """Yield the boxes that are stated, with the evidence of their form."""
-    size_of = {image.id: image.stated_size for image in document.images}
-    for own in document.annotations:
-        box, area = own.fields.get("bbox"), own.fields.get("area")
-        if not is_box(box) or box[2] == 0 or box[3] == 0:
-            continue
-        try:
-            extent = own.extent
-        except CocoError:
-            extent = None
-        yield StatedBox(
-            as_box(box),
-            size_of[own.image_id],
-            area if isinstance(area, int | float) else None,
-            None if extent is None else extent.box_xywh,
-        )
 
 
 def _document(file: Path) -> CocoDocument:

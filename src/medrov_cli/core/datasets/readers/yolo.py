@@ -27,6 +27,7 @@ from medrov_cli.core.datasets.readers.shared.raster_images import AnnotatedGrid,
 from medrov_cli.core.datasets.readers.shared.yolo_label_files import LabelFiles
 from medrov_cli.core.datasets.readers.shared.yolo_layout import HINT, YoloSet, read_yolo_set
 from medrov_cli.core.datasets.readers.shared.yolo_lines import LabelForm, parse_labels
+from medrov_cli.core.datasets.split_names import split_named
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.settings.data_convert import ReaderSettings
 
@@ -59,7 +60,7 @@ def read(config: ReaderSettings) -> Reading:
                 stems[shown[path]],
                 lambda height, width: _boxes(labels.by_image[path], found.form, (height, width), notes),
                 _GRID,
-                case=case_in_path(shown[path], config.case),
+                case=case_in_path(_below_images(shown[path]), config.case),
                 split=found.images[path],
                 notes=notes,
             )
@@ -89,6 +90,14 @@ def _warnings(found: YoloSet, labels: LabelFiles, shown: dict[Path, str]) -> Ite
 def _shown(path: Path, root: Path) -> str:
     path, root = (Path(os.path.normpath(own.absolute())) for own in (path, root))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _below_images(shown: str) -> str:
+    """Return the path of an image without its first folders ``images`` and those of a split."""
+    parts = shown.split("/")
+    while len(parts) > 1 and (parts[0].casefold() == "images" or split_named(parts[0])):
+        del parts[0]
+    return "/".join(parts)
 
 
 def _boxes(

@@ -16,6 +16,7 @@ import numpy as np
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.text_files import escaped
 from medrov_cli.core.datasets.cases import local_case
+from medrov_cli.core.datasets.class_rules import is_object_name
 from medrov_cli.core.datasets.pixel_sizes import mpp_of_entry
 from medrov_cli.core.datasets.slides.objects import Rings, SlideObjects, are_inside, box_ring
 from medrov_cli.core.datasets.slides.pairs import PAIRS, AnnotatedSlide
@@ -165,14 +166,16 @@ def _list(folder: Path, images: Path, reader: Any) -> tuple[AnnotatedSlide, ...]
 
 
 def _read(annotated: AnnotatedSlide, region_names: set[str]) -> tuple[SlideObjects, Frame]:
-    """Return the objects of a slide, and the slide."""
+    """Return the objects of a slide without those of other regions, and the slide."""
     try:
         objects = annotated.read(region_names)
         frame = _open(annotated.slide or Path())
         objects.require_inside(frame.width, frame.height)
     except MedrovError as error:
         raise invalid(f"{annotated.file}: {error.message}", error.hint) from error
-    return objects, frame
+    rows = [row for row, name in enumerate(objects.names) if is_object_name(name)]
+    kept = tuple(objects.names[row] for row in rows)
+    return replace(objects, boxes_xyxy=objects.boxes_xyxy[rows], names=kept), frame
 
 
 def _open(slide: Path) -> Frame:
@@ -188,7 +191,7 @@ def _sample(objects: SlideObjects, labels: np.ndarray, outline: Rings, frame: Fr
     boxes = objects.boxes_xyxy
     inside = are_inside((boxes[:, :2] + boxes[:, 2:]) / 2, outline)
     reaches = ((boxes[:, :2] < high) & (boxes[:, 2:] > low)).all(1) & ~inside
-    local = (boxes - np.tile(low, 2)).astype(np.float32)
+    local = (boxes - np.tile(low, 2)).astype(np.float64)
     return RegionSample(
         source_id=0,
         image_id=0,
@@ -198,7 +201,7 @@ def _sample(objects: SlideObjects, labels: np.ndarray, outline: Rings, frame: Fr
         boxes_xyxy=local[inside],
         labels=labels[inside],
         case=None,
-        areas=box_areas(local[inside]).astype(np.float32),
+        areas=box_areas(local[inside]).astype(np.float64),
         crowd_xyxy=local[reaches],
         crowd_labels=labels[reaches],
         place_xyxy=(int(low[0]), int(low[1]), int(high[0]), int(high[1])),

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medrov_cli.core.base.name_collisions import collision_key
-from medrov_cli.core.datasets.cases import local_case
+from medrov_cli.core.datasets.cases import local_case, stated_case
 from medrov_cli.core.datasets.coco_records import CocoCategory
 from medrov_cli.core.datasets.source_set import OpenSource, SourceSet, split_of
 from medrov_cli.core.datasets.sources import invalid, is_pseudo
@@ -103,13 +103,14 @@ def safe_case(case: Any, source: str) -> str | None:
     Parameters
     ----------
     case
-        As it is if it is hashed already; else a name, of which only the source knows whom it means.
+        As it is if it is hashed already; else a name, of which only the source knows whom it means. An empty
+        one is none.
     source
         What the source is called.
     """
-    if case is None:
+    text = stated_case(case)
+    if text is None:
         return None
-    text = str(case)
     return text if _HASHED.fullmatch(text) else local_case(source, text)
 
 

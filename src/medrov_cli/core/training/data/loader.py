@@ -219,7 +219,7 @@ class BatchSource(TorchDataset[Batch]):
         sample, image = self._samples[index], self._store[index]
         modality = self._modalities[sample.source_id]
         scale = np.array([image.shape[1] / sample.width, image.shape[0] / sample.height], dtype=np.float32)
-        tile = TrainingTile(image, sample.boxes_xyxy * np.tile(scale, 2), sample.labels)
+        tile = TrainingTile(image, sample.boxes_xyxy.astype(np.float32) * np.tile(scale, 2), sample.labels)
         augmentation = self._config.augmentation
         tile = turn_and_flip(tile, modality, self._mirror, augmentation, rng, keep_shape=keep_shape)
         return TrainingTile(
