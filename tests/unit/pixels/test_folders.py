@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
@@ -176,18 +181,105 @@ def test_the_images_of_an_archive_are_read(tmp_path: Path, members: dict[str, by
     assert sorted(folder.iterdir()) == [path]
 
 
-def test_a_compressed_slice_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "in" / "slice.dcm.gz"
-    path.parent.mkdir()
-    path.write_bytes(gzip.compress(image(tmp_path / "s.dcm").read_bytes()))
-    for argument in (path, path.parent):
+COMPRESSIONS = [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
+"""Pixels that no compression makes smaller than the head of a file."""
+
+
+@pytest.mark.parametrize(
+    ("end", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
+)
+@pytest.mark.parametrize("kind", ["dcm", "png", "tar", "nii"])
+def test_compressed_files_are_read(
+    tmp_path: Path, end: str, compress: Callable[[bytes], bytes], kind: str
+) -> None:
+    """As named files, below a folder, and as members of an archive."""
+    png = cv2.imencode(".png", NOISE)[1].tobytes()
+    content = {
+        "dcm": image(tmp_path / "s.dcm", pixels=NOISE).read_bytes(),
+        "png": png,
+        "tar": pack(tmp_path / "a.tar", {"x.png": png}).read_bytes(),
+        "nii": nib.Nifti1Image(NOISE[..., None], np.eye(4)).to_bytes(),
+    }[kind]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = folder / f"x.{kind}.{end}"
+    path.write_bytes(compress(content))
+    inside = "/x.png" if kind == "tar" else ""
+    packed = pack(tmp_path / "b.zip", {path.name: path.read_bytes()})
+    for argument, place in ((path, folder), (folder, folder), (packed, packed)):
         (found,) = find_inputs([str(argument)]).inputs
-        assert (found.path, grey(read_one(found.path))) == (str(path), PIXELS.tolist())
+        assert found.path == f"{place}/{path.name}{inside}"
+        assert np.ptp(read_one(found.path).pixels_rgb) > 200
+
+
+def test_a_tar_file_of_the_old_format_is_read(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.tar", {"x.png": cv2.imencode(".png", NOISE)[1].tobytes()})
+    data = bytearray(path.read_bytes())
+    data[257:265] = bytes(8)  # "ustar", and its version
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    path.write_bytes(data)
+    (found,) = find_inputs([str(path)]).inputs
+    assert grey(read_one(found.path)) == NOISE.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_the_last_member_of_a_name_is_read(tmp_path: Path, name: str) -> None:
+    old, new = (cv2.imencode(".png", values)[1].tobytes() for values in (PIXELS, PIXELS[::-1]))
+    path = pack(tmp_path / name, {"x.png": old, "y.png": old})
+    if name == "a.zip":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("x.png", new)
+    else:
+        with tarfile.open(path, "a") as tar:
+            info = tarfile.TarInfo("x.png")
+            info.size = len(new)
+            tar.addfile(info, io.BytesIO(new))
+    found = find_inputs([str(path)]).inputs
+    assert [one.path for one in found] == [f"{path}/x.png", f"{path}/y.png"]
+    assert grey(read_one(found[0].path)) == PIXELS[::-1].tolist()
+
+
+LINKS = {"b/soft.png": "../a/x.png", "b/chain.png": "soft.png", "b/folder": "../a", "all": "."}
+BROKEN_LINKS = {
+    "b/gone.png": "x.png",
+    "b/out.png": "../../a/x.png",
+    "b/one.png": "two.png",
+    "b/two.png": "one.png",
+}
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_links_in_an_archive_are_followed_and_broken_ones_are_skipped(tmp_path: Path, name: str) -> None:
+    png = cv2.imencode(".png", PIXELS)[1].tobytes()
+    path = pack(tmp_path / name, {"a/x.png": png})
+    links = {**LINKS, **BROKEN_LINKS}
+    expected = ["a/x.png", "b/chain.png", "b/soft.png"]
+    if name == "a.zip":
+        with zipfile.ZipFile(path, "a") as archive:
+            for link, target in links.items():
+                member = zipfile.ZipInfo(link)
+                member.external_attr = 0o120777 << 16
+                archive.writestr(member, target)
+    else:
+        expected.insert(2, "b/hard.png")
+        with tarfile.open(path, "a") as tar:
+            for link, target in {**links, "b/hard.png": "a/x.png"}.items():
+                info = tarfile.TarInfo(link)
+                info.type = tarfile.LNKTYPE if link == "b/hard.png" else tarfile.SYMTYPE
+                info.linkname = target
+                tar.addfile(info)
+    found = find_inputs([str(path)])
+    assert names(found, path) == (expected, sorted(BROKEN_LINKS))
+    assert all(grey(read_one(one.path)) == PIXELS.tolist() for one in found.inputs)
+    with pytest.raises(MedrovError, match="by its links"):
+        open_archive(str(path), InputLimits(archive_bytes=2 * len(png)))
 
 
 def test_images_of_other_formats_are_read_from_archives(tmp_path: Path) -> None:
-    import cv2
-
     png = cv2.imencode(".png", PIXELS)[1].tobytes()
     (found,) = find_inputs([str(pack(tmp_path / "a.zip", {"x/1.png": png}))]).inputs
     frame = read_one(found.path)

@@ -25,7 +25,14 @@ from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.store_addresses import is_address, split_address
 from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_zip
-from medrov_cli.core.pixels.compression import Compression, compression_of
+from medrov_cli.core.pixels.archive_links import (
+    ArchiveMember,
+    folders_of,
+    follow_links,
+    tar_link_target,
+    zip_link_target,
+)
+from medrov_cli.core.pixels.compression import Compression, compression_of, read_start
 from medrov_cli.core.pixels.object_store import ObjectStore, open_store
 from medrov_cli.core.pixels.remote_members import remote_member
 
@@ -50,8 +57,10 @@ class Archive:
     Attributes
     ----------
     names
-        Names of the regular files in it, in their order, each once. Names that leave the archive are not
-        among them.
+        Names of the regular files in it, and of links to them, in their order, each once. Names that leave
+        the archive are not among them. Of members with one name the last is read: it replaces the others.
+    broken_links
+        Names of links to what is neither a member nor a folder.
 
     Raises
     ------
@@ -62,35 +71,43 @@ class Archive:
     def __init__(self, file: BinaryIO, limits: InputLimits) -> None:
         self._file = file
         self._limits = limits
-        self._members: dict[str, zipfile.ZipInfo | tarfile.TarInfo] = {}
         self._zip: zipfile.ZipFile | None = None
         self._tar: tarfile.TarFile | None = None
+        entries: dict[str, ArchiveMember | str] = {}
         total = 0
         try:
-            for name, size, member in self._list(file):
-                total += size
+            for name, entry in self._list(file):
+                total += _size_of(entry)
                 if total > limits.archive_bytes:
                     raise _too_large(f"contains more than {limits.archive_bytes} bytes")
                 if is_safe(name):
-                    self._members.setdefault(name, member)
-                if len(self._members) > limits.archive_members:
+                    entries[name] = entry
+                if len(entries) > limits.archive_members:
                     raise _too_large(f"has more than {limits.archive_members} members")
         except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError):
             raise _damaged() from None
+        found = {name: follow_links(name, entries) for name in entries}
+        self._members = {name: entry for name, entry in found.items() if not isinstance(entry, str)}
+        if sum(map(_size_of, self._members.values())) > limits.archive_bytes:
+            raise _too_large(f"contains more than {limits.archive_bytes} bytes by its links")
         self.names = tuple(self._members)
+        folders = folders_of(entries)
+        self.broken_links = tuple(n for n, e in found.items() if isinstance(e, str) and e not in folders)
 
-    def _list(self, file: BinaryIO) -> Iterator[tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]]:
+    def _list(self, file: BinaryIO) -> Iterator[tuple[str, ArchiveMember | str]]:
+        """Yield the name of each file, and the member, or the name to which a link leads."""
         if is_zip(file.read(4)):
             self._zip = zipfile.ZipFile(file)
             for info in self._zip.infolist():
                 if not info.is_dir():
-                    yield info.filename.replace("\\", "/"), info.file_size, info
+                    yield info.filename.replace("\\", "/"), zip_link_target(self._zip, info) or info
             return
         file.seek(0)
         self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - stays open with the archive
         for member in self._tar:
-            if member.isreg():
-                yield member.name.removeprefix("./"), member.size, member
+            target = tar_link_target(member)
+            if target is not None or member.isreg():
+                yield member.name.removeprefix("./"), target or member
 
     def __del__(self) -> None:
         """Close the file when the archive is no longer among the open ones."""
@@ -128,6 +145,13 @@ class Archive:
             return _copy(cast(BinaryIO, member), self._limits)
 
 
+def _size_of(entry: ArchiveMember | str) -> int:
+    """Return the size of the content of a member; 0 for a link."""
+    if isinstance(entry, str):
+        return 0
+    return entry.file_size if isinstance(entry, zipfile.ZipInfo) else entry.size
+
+
 def is_safe(name: str) -> bool:
     """Return whether the name of a member stays below its archive."""
     parts = name.split("/")
@@ -145,7 +169,7 @@ def inflated(file: BinaryIO, kind: Compression, limits: InputLimits) -> BinaryIO
     file.seek(0)
     reader: IO[bytes]
     if kind is Compression.GZIP:
-        reader = cast(IO[bytes], gzip.GzipFile(fileobj=file))
+        reader = cast(IO[bytes], gzip.GzipFile(fileobj=file, mode="rb"))
     else:
         reader = bz2.BZ2File(file) if kind is Compression.BZIP2 else lzma.LZMAFile(file)  # noqa: SIM115 - `_copy` reads it
     try:
@@ -213,8 +237,7 @@ def split_member(path: str) -> tuple[str, str] | None:
 
 def _is_archive_file(path: str) -> bool:
     with open(path, "rb") as file:  # noqa: PTH123
-        head = file.read(_HEAD_BYTES)
-    return is_archive_head(head)
+        return is_archive_head(read_start(file, _HEAD_BYTES))
 
 
 def open_archive(path: str, limits: InputLimits, depth: int = 1) -> Archive | ObjectStore:

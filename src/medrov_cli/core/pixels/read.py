@@ -13,7 +13,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.plugins import Entry, load
 from medrov_cli.core.pixels.archive_kinds import is_archive_head
 from medrov_cli.core.pixels.archives import open_archive, split_member
-from medrov_cli.core.pixels.compression import Compression, compression_of
+from medrov_cli.core.pixels.compression import Compression, compression_of, read_start
 from medrov_cli.core.pixels.input_errors import input_errors
 from medrov_cli.core.pixels.protocol import ImageReader, StudyReader
 from medrov_cli.core.pixels.registry import RASTER, READERS
@@ -135,7 +135,7 @@ def _require_file(path: str) -> None:
 
 
 def _kind_of(path: str, source: SourceBytes, limits: InputLimits) -> Kind:
-    head = source.file.read(HEAD_BYTES)
+    head = read_start(source.file, HEAD_BYTES)
     source.file.seek(0)
     if not head:
         raise MedrovError(ErrorCode.TRUNCATED, "The file is empty (0 bytes).", "Copy or export it again.")

@@ -14,7 +14,7 @@ from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.scratch import scratch_file
 from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_tar
 from medrov_cli.core.pixels.archives import inflated, open_archive, open_member, split_member
-from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head
+from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head, read_start
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
 
 
@@ -47,7 +47,7 @@ def open_source(path: str, limits: InputLimits) -> Iterator[SourceBytes]:
     place = split_member(path)
     file = open_member(*place, limits) if place else cast(BinaryIO, open(path, "rb"))  # noqa: PTH123, SIM115
     with file:
-        head = file.read(HEAD_BYTES)
+        head = read_start(file, HEAD_BYTES)
         file.seek(0)
         kind = compression_of(head)
         if (
@@ -89,10 +89,10 @@ def read_head(path: str, limits: InputLimits) -> bytes:
     place = split_member(path)
     if place is None:
         with open(path, "rb") as file:  # noqa: PTH123 - a path may contain undecodable bytes
-            head = file.read(HEAD_BYTES)
+            head = read_start(file, HEAD_BYTES)
     else:
         with _peek(*place, limits) as member:
-            head = member.read(HEAD_BYTES)
+            head = read_start(member, HEAD_BYTES)
     if compression_of(head) is Compression.NONE or sniff_head(head) is Kind.NIFTI:
         return head
     content = inflate_head(head, HEAD_BYTES)
