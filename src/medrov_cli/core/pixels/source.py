@@ -13,8 +13,9 @@ from typing import IO, BinaryIO, NamedTuple, cast
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.scratch import scratch_file
 from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_tar
-from medrov_cli.core.pixels.archives import inflated, open_archive, open_member, split_member
+from medrov_cli.core.pixels.archives import open_archive, open_member, split_member
 from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head, read_start
+from medrov_cli.core.pixels.inflation import inflated
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
 
 
