@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from conftest import SHARED_DATA
 from drawn_shapes import draw
@@ -219,6 +220,27 @@ def test_large_images_by_regions_equal_whole_ones(
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels, **{"rowsperstrip": 8} | options)
     by_regions, decoded = (list(read_frames(tmp_path / "a.tif", own)) for own in (REGIONS, ReadSettings()))
+    assert [frame.warnings for frame in by_regions] == [frame.warnings for frame in decoded]
+    for one, other in zip(by_regions, decoded, strict=True):
+        np.testing.assert_array_equal(whole(one), other.pixels_rgb)
+
+
+@pytest.mark.parametrize(
+    "kind", ["plain", "alpha", "grey alpha", "transparent", "turned", "deep", "animated"]
+)
+def test_large_png_images_by_regions_equal_whole_ones(tmp_path: Path, kind: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    options = {"transparent": {"transparency": (1, 2, 3)}, "turned": {"exif": exif}}.get(kind, {})
+    image = Image.fromarray(WIDE)
+    if kind == "deep":
+        imagecodecs.imwrite(tmp_path / "a.png", WIDE.astype(np.uint16) * 200)
+    elif kind == "animated":
+        image.save(tmp_path / "a.png", save_all=True, append_images=[Image.fromarray(WIDE[::-1])])
+    else:
+        mode = {"alpha": "RGBA", "grey alpha": "LA"}.get(kind, "RGB")
+        image.convert(mode).save(tmp_path / "a.png", **options)
+    by_regions, decoded = (list(read_frames(tmp_path / "a.png", own)) for own in (REGIONS, ReadSettings()))
     assert [frame.warnings for frame in by_regions] == [frame.warnings for frame in decoded]
     for one, other in zip(by_regions, decoded, strict=True):
         np.testing.assert_array_equal(whole(one), other.pixels_rgb)
