@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
-from image_files import dicom_dataset, error_of, grey, read_one, write_dicom
+from image_files import dicom_dataset, error_of, grey, read_all, read_one, write_dicom
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.archives import open_archive
@@ -45,6 +45,14 @@ def report(path: Path, sop_class: str, modality: str | None) -> Path:
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def nifti_pair(values: np.ndarray[Any, Any]) -> tuple[bytes, bytes]:
+    """Return the header and the voxels of a pair of files, (z, y, x)."""
+    written = nib.Nifti1Pair(values.transpose(2, 1, 0), np.eye(4))
+    files = written.make_file_map({"header": io.BytesIO(), "image": io.BytesIO()})
+    written.to_file_map(files)
+    return files["header"].fileobj.getvalue(), files["image"].fileobj.getvalue()
 
 
 def names(found: FoundInputs, folder: Path) -> tuple[list[str], list[str]]:
@@ -344,3 +352,46 @@ def test_documents_that_are_zip_files_are_no_archives_below_a_folder(tmp_path: P
     pack(tmp_path / "a.zip", {"1.dcm": b"x"}).rename(tmp_path / "table.xlsx")
     (tmp_path / "b.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
     assert names(find_inputs([str(tmp_path)]), tmp_path) == (["1.dcm"], ["b.7z"])
+
+
+VOXELS = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+NRRD = "NRRD0005\ntype: uchar\ndimension: 3\nsizes: 4 3 2\nencoding: raw\ndata file: "
+META = "NDims = 3\nDimSize = 4 3 2\nElementType = MET_UCHAR\nElementDataFile = "
+PAIR = {"a." + end: data for end, data in zip(("hdr", "img"), nifti_pair(VOXELS), strict=True)}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        PAIR,
+        {"a.hdr": PAIR["a.hdr"], "A.IMG.gz": gzip.compress(PAIR["a.img"])},
+        {"a.nhdr": f"{NRRD}b.raw\n".encode(), "b.raw": VOXELS.tobytes()},
+        {
+            "a.nhdr": f"{NRRD}x%d.raw 1 2 1\n".encode(),
+            "x1.raw": VOXELS[0].tobytes(),
+            "x2.raw": VOXELS[1].tobytes(),
+        },
+        {"a.mhd": f"{META}deep/b.raw\n".encode(), "deep/b.raw": VOXELS.tobytes()},
+        {"a.mhd": f"{META}LIST\n1.z\n2.z\n".encode(), "1.z": VOXELS[0].tobytes(), "2.z": VOXELS[1].tobytes()},
+    ],
+    ids=["pair", "compressed", "nrrd", "pattern", "metaimage", "list"],
+)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_headers_in_archives_have_their_data_files(
+    tmp_path: Path, files: dict[str, bytes], depth: int
+) -> None:
+    for name, data in files.items():
+        path = tmp_path / "in" / "s" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    packed = pack(tmp_path / "a.zip", {f"s/{name}": data for name, data in files.items()} | {"b.raw": b"x"})
+    if depth == 2:
+        packed = pack(tmp_path / "b.tar", {"a.zip": packed.read_bytes()})
+    (found,) = find_inputs([str(packed)]).inputs
+    (beside,) = find_inputs([str(tmp_path / "in")]).inputs
+    frames = read_all(found.path)
+    assert {frame.path for frame in frames} == {found.path}
+    assert [grey(frame) for frame in frames] == [grey(frame) for frame in read_all(beside.path)]
+    assert len(frames) == 2
+    missing = pack(tmp_path / "c.zip", {f"s/{name}": data for name, data in list(files.items())[:1]})
+    assert error_of(find_inputs([str(missing)]).inputs[0].path).code is ErrorCode.NOT_FOUND

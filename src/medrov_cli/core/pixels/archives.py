@@ -212,12 +212,24 @@ def _open_archive(path: str, limits: InputLimits, depth: int, _signature: tuple[
     return Archive(content, limits)
 
 
-def open_member(base: str, rest: str, limits: InputLimits, depth: int = 1) -> BinaryIO:
+def open_member(base: str, rest: str, limits: InputLimits) -> BinaryIO:
     """Return a copy of a member, at its start: of the archive, or of an archive in it."""
+    archive, name = find_archive(base, rest, limits)
+    return archive.copy(name)
+
+
+def find_archive(
+    base: str, rest: str, limits: InputLimits, depth: int = 1
+) -> tuple[Archive | ObjectStore, str]:
+    """Return the innermost archive of a member, and the name in it, which it may not have.
+
+    Raises
+    ------
+    MedrovError
+        See `open_archive`.
+    """
     archive = open_archive(base, limits, depth)
-    if rest in archive.names:
-        return archive.copy(rest)
     inner = max((name for name in archive.names if rest.startswith(f"{name}/")), key=len, default=None)
-    if inner is None:
-        return archive.copy(rest)  # raises
-    return open_member(f"{base}/{inner}", rest[len(inner) + 1 :], limits, depth + 1)
+    if rest in archive.names or inner is None:
+        return archive, rest
+    return find_archive(f"{base}/{inner}", rest[len(inner) + 1 :], limits, depth + 1)

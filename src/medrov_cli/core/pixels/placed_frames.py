@@ -71,12 +71,12 @@ def read_placed_frames(path: str, frames: int, axis: Axis, limits: InputLimits) 
         if kind is Kind.DICOM:
             return _dicom_frames(source.file, frames, limits)
         if kind in _VOLUMES:
-            with local_path(source, path) as local:
+            with local_path(source, path, limits) as local:
                 return _volume_frames(_open_header(local, kind, limits), frames, axis)
         if kind is Kind.VIDEO:
             from medrov_cli.core.pixels.video import video_frame_seconds
 
-            with local_path(source, path) as local:
+            with local_path(source, path, limits) as local:
                 return PlacedFrames(VolumeKind.VIDEO, frame_seconds=video_frame_seconds(local))
     return None
 

@@ -94,7 +94,7 @@ def _frames(path: str, options: ReadSettings, series: Sequence[str]) -> Iterator
             study_reader: StudyReader = load(_entry_of(kind))
             yield from study_reader(path, source.file, options, series)
             return
-        with local_path(source, path) as local:
+        with local_path(source, path, options.limits) as local:
             for frame in _frames_of_file(local, kind, options):
                 yield frame if local == path else replace(frame, path=path)
 

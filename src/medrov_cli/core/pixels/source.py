@@ -15,7 +15,9 @@ from medrov_cli.core.base.scratch import scratch_file
 from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_tar
 from medrov_cli.core.pixels.archives import open_archive, open_member, split_member
 from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head, read_start
+from medrov_cli.core.pixels.detached import is_detached_header
 from medrov_cli.core.pixels.inflation import inflated
+from medrov_cli.core.pixels.packed_headers import unpack_header
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
 
 
@@ -63,10 +65,18 @@ def open_source(path: str, limits: InputLimits) -> Iterator[SourceBytes]:
 
 
 @contextmanager
-def local_path(source: SourceBytes, name: str) -> Iterator[str]:
-    """Return the path of a file with the bytes of a source, temporary if there is none."""
+def local_path(source: SourceBytes, name: str, limits: InputLimits) -> Iterator[str]:
+    """Return the path of a file with the bytes of a source, temporary if there is none.
+
+    That of a header in an archive has its data files beside it.
+    """
     if source.path is not None:
         yield source.path
+        return
+    place = split_member(name)
+    if place is not None and is_detached_header(name):
+        with unpack_header(source.file, *place, limits) as header:
+            yield header
         return
     suffix = "".join(PurePath(name.removesuffix(".gz")).suffixes[-1:])
     with scratch_file(suffix if re.fullmatch(r"\.\w{1,8}", suffix) else "") as (target, path):
