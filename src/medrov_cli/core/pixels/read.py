@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +28,9 @@ _FORMATS_HINT = (
     "Give DICOM, NIfTI, NRRD, MetaImage, Analyze, PNG, JPEG, JPEG 2000, TIFF, PGM, PPM, WebP, AVIF, BMP, "
     "GIF, or a video (mp4, avi, mkv, mov, ...)."
 )
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""Start of an address (RFC 3986, 3.1); stores that are read are members (`archives.split_member`)."""
 
 _VOXEL_SUFFIXES = (".img", ".raw", ".zraw", ".img.gz", ".raw.gz")
 
@@ -119,6 +123,13 @@ def _require_file(path: str) -> None:
         )
     if split_member(path) is not None:
         return
+    scheme = _SCHEME.match(path)
+    if scheme is not None and not os.path.lexists(path):
+        raise MedrovError(
+            ErrorCode.NOT_FOUND,
+            f"Addresses of {scheme[0]} are not read.",
+            "Download the file and give its path; addresses of s3://, gs:// and dicomweb: are read.",
+        )
     mode = os.stat(path).st_mode  # noqa: PTH116 - the path is used unchanged
     if stat.S_ISDIR(mode):
         raise MedrovError(
