@@ -32,7 +32,7 @@ def inflated(file: BinaryIO, kind: Compression, limits: InputLimits) -> BinaryIO
     if kind is Compression.GZIP:
         reader = cast(IO[bytes], gzip.GzipFile(fileobj=file, mode="rb"))
     else:
-        reader = bz2.BZ2File(file) if kind is Compression.BZIP2 else lzma.LZMAFile(file)  # noqa: SIM115 - `copy_stream` reads it
+        reader = bz2.BZ2File(file) if kind is Compression.BZIP2 else lzma.LZMAFile(file)  # noqa: SIM115 - read at once
     try:
         return copy_stream(cast(BinaryIO, reader), limits)
     except (lzma.LZMAError, zlib.error, gzip.BadGzipFile):

@@ -2,8 +2,8 @@
 
 Pixels are read as stored, so that boxes refer to the pixel grid of the file: an EXIF orientation is not
 applied, with a warning. An alpha channel is removed. Eight-bit images keep their values; 16-bit PNGs are
-scaled between percentiles of their values. Of an animation of 16 bits the first
-frame is read, with a warning.
+scaled between percentiles of their values. Of an animation of 16 bits the first frame
+is read, with a warning.
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def local_path(source: SourceBytes, name: str, limits: InputLimits) -> Iterator[
 def read_head(path: str, limits: InputLimits) -> bytes:
     """Return the first bytes of an input, up to `HEAD_BYTES`; of a compressed one, of its content.
 
-    The head of compressed NIfTI stays compressed, and that of an archive is its own.
+    The head of compressed NIfTI stays compressed, and that of an archive is its own; see also
+    `compression.read_start`.
 
     Raises
     ------
