@@ -113,7 +113,7 @@ def _frames(path: str, options: ReadSettings) -> Iterator[Frame]:
             count = len(images)
             frame = _frame(path, tiff, images[index], index, count)
             if others:
-                unread = f"{others} further pages of the pyramid or tiled file were not read."
+                unread = f"Further pages of the pyramid or tiled file were not read ({others})."
                 frame = replace(frame, warnings=(*frame.warnings, unread))
         except BaseException:
             tiff.close()
