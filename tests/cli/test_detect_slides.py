@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,19 @@ def test_the_formats_of_slides(medrov: Medrov, slide: Path) -> None:
     assert picture[80, 20].tolist() == picture[80, 30].tolist() != picture[80, 35].tolist()  # a box
     assert (picture[5, 590] > 240).all()  # the key is at the top left, and no box has a label
     assert b"DOE" not in b"".join(folder_bytes(Path("out")).values())
+
+
+def test_geojson_has_identifiers_for_names_of_any_bytes(medrov: Medrov) -> None:
+    paths = Path("a.png"), Path(os.fsdecode(b"\xff.png"))
+    for one in paths:
+        one.write_bytes(cv2.imencode(".png", draw(400, 600, BOXES)[..., ::-1])[1].tobytes())
+    formats = "jsonl,csv,coco,counts,geojson,yolo,png,html"
+    assert medrov("detect", *paths, "--tile", 64, "-o", "out", "--format", formats).exit_code == 0
+    first, second = (json.loads(file.read_text()) for file in sorted(Path("out/geojson").iterdir()))
+    space = uuid.uuid5(uuid.NAMESPACE_URL, "a.png#0")
+    expected = [str(uuid.uuid5(space, str(number))) for number in range(len(BOXES))]
+    assert [found["id"] for found in first["features"]] == expected
+    assert not {found["id"] for found in second["features"]} & set(expected)
 
 
 def test_geojson_is_read_back_as_it_was_written(medrov: Medrov, slide: Path) -> None:

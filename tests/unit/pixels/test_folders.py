@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
-from image_files import dicom_dataset, error_of, grey, read_one, write_dicom
+from image_files import dicom_dataset, error_of, grey, read_all, read_one, write_dicom
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.pixels.archives import open_archive
@@ -40,6 +45,14 @@ def report(path: Path, sop_class: str, modality: str | None) -> Path:
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def nifti_pair(values: np.ndarray[Any, Any]) -> tuple[bytes, bytes]:
+    """Return the header and the voxels of a pair of files, (z, y, x)."""
+    written = nib.Nifti1Pair(values.transpose(2, 1, 0), np.eye(4))
+    files = written.make_file_map({"header": io.BytesIO(), "image": io.BytesIO()})
+    written.to_file_map(files)
+    return files["header"].fileobj.getvalue(), files["image"].fileobj.getvalue()
 
 
 def names(found: FoundInputs, folder: Path) -> tuple[list[str], list[str]]:
@@ -189,18 +202,105 @@ def test_the_images_of_an_archive_are_read(tmp_path: Path, members: dict[str, by
     assert sorted(folder.iterdir()) == [path]
 
 
-def test_a_compressed_slice_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "in" / "slice.dcm.gz"
-    path.parent.mkdir()
-    path.write_bytes(gzip.compress(image(tmp_path / "s.dcm").read_bytes()))
-    for argument in (path, path.parent):
+COMPRESSIONS = [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
+"""Pixels that no compression makes smaller than the head of a file."""
+
+
+@pytest.mark.parametrize(
+    ("end", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
+)
+@pytest.mark.parametrize("kind", ["dcm", "png", "tar", "nii"])
+def test_compressed_files_are_read(
+    tmp_path: Path, end: str, compress: Callable[[bytes], bytes], kind: str
+) -> None:
+    """As named files, below a folder, and as members of an archive."""
+    png = cv2.imencode(".png", NOISE)[1].tobytes()
+    content = {
+        "dcm": image(tmp_path / "s.dcm", pixels=NOISE).read_bytes(),
+        "png": png,
+        "tar": pack(tmp_path / "a.tar", {"x.png": png}).read_bytes(),
+        "nii": nib.Nifti1Image(NOISE[..., None], np.eye(4)).to_bytes(),
+    }[kind]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = folder / f"x.{kind}.{end}"
+    path.write_bytes(compress(content))
+    inside = "/x.png" if kind == "tar" else ""
+    packed = pack(tmp_path / "b.zip", {path.name: path.read_bytes()})
+    for argument, place in ((path, folder), (folder, folder), (packed, packed)):
         (found,) = find_inputs([str(argument)]).inputs
-        assert (found.path, grey(read_one(found.path))) == (str(path), PIXELS.tolist())
+        assert found.path == f"{place}/{path.name}{inside}"
+        assert np.ptp(read_one(found.path).pixels_rgb) > 200
+
+
+def test_a_tar_file_of_the_old_format_is_read(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.tar", {"x.png": cv2.imencode(".png", NOISE)[1].tobytes()})
+    data = bytearray(path.read_bytes())
+    data[257:265] = bytes(8)  # "ustar", and its version
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    path.write_bytes(data)
+    (found,) = find_inputs([str(path)]).inputs
+    assert grey(read_one(found.path)) == NOISE.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_the_last_member_of_a_name_is_read(tmp_path: Path, name: str) -> None:
+    old, new = (cv2.imencode(".png", values)[1].tobytes() for values in (PIXELS, PIXELS[::-1]))
+    path = pack(tmp_path / name, {"x.png": old, "y.png": old})
+    if name == "a.zip":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("x.png", new)
+    else:
+        with tarfile.open(path, "a") as tar:
+            info = tarfile.TarInfo("x.png")
+            info.size = len(new)
+            tar.addfile(info, io.BytesIO(new))
+    found = find_inputs([str(path)]).inputs
+    assert [one.path for one in found] == [f"{path}/x.png", f"{path}/y.png"]
+    assert grey(read_one(found[0].path)) == PIXELS[::-1].tolist()
+
+
+LINKS = {"b/soft.png": "../a/x.png", "b/chain.png": "soft.png", "b/folder": "../a", "all": "."}
+BROKEN_LINKS = {
+    "b/gone.png": "x.png",
+    "b/out.png": "../../a/x.png",
+    "b/one.png": "two.png",
+    "b/two.png": "one.png",
+}
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_links_in_an_archive_are_followed_and_broken_ones_are_skipped(tmp_path: Path, name: str) -> None:
+    png = cv2.imencode(".png", PIXELS)[1].tobytes()
+    path = pack(tmp_path / name, {"a/x.png": png})
+    links = {**LINKS, **BROKEN_LINKS}
+    expected = ["a/x.png", "b/chain.png", "b/soft.png"]
+    if name == "a.zip":
+        with zipfile.ZipFile(path, "a") as archive:
+            for link, target in links.items():
+                member = zipfile.ZipInfo(link)
+                member.external_attr = 0o120777 << 16
+                archive.writestr(member, target)
+    else:
+        expected.insert(2, "b/hard.png")
+        with tarfile.open(path, "a") as tar:
+            for link, target in {**links, "b/hard.png": "a/x.png"}.items():
+                info = tarfile.TarInfo(link)
+                info.type = tarfile.LNKTYPE if link == "b/hard.png" else tarfile.SYMTYPE
+                info.linkname = target
+                tar.addfile(info)
+    found = find_inputs([str(path)])
+    assert names(found, path) == (expected, sorted(BROKEN_LINKS))
+    assert all(grey(read_one(one.path)) == PIXELS.tolist() for one in found.inputs)
+    with pytest.raises(MedrovError, match="by its links"):
+        open_archive(str(path), InputLimits(archive_bytes=2 * len(png)))
 
 
 def test_images_of_other_formats_are_read_from_archives(tmp_path: Path) -> None:
-    import cv2
-
     png = cv2.imencode(".png", PIXELS)[1].tobytes()
     (found,) = find_inputs([str(pack(tmp_path / "a.zip", {"x/1.png": png}))]).inputs
     frame = read_one(found.path)
@@ -265,3 +365,46 @@ def test_documents_that_are_zip_files_are_no_archives_below_a_folder(tmp_path: P
     pack(tmp_path / "a.zip", {"1.dcm": b"x"}).rename(tmp_path / "table.xlsx")
     (tmp_path / "b.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
     assert names(find_inputs([str(tmp_path)]), tmp_path) == (["1.dcm"], ["b.7z"])
+
+
+VOXELS = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+NRRD = "NRRD0005\ntype: uchar\ndimension: 3\nsizes: 4 3 2\nencoding: raw\ndata file: "
+META = "NDims = 3\nDimSize = 4 3 2\nElementType = MET_UCHAR\nElementDataFile = "
+PAIR = {"a." + end: data for end, data in zip(("hdr", "img"), nifti_pair(VOXELS), strict=True)}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        PAIR,
+        {"a.hdr": PAIR["a.hdr"], "A.IMG.gz": gzip.compress(PAIR["a.img"])},
+        {"a.nhdr": f"{NRRD}b.raw\n".encode(), "b.raw": VOXELS.tobytes()},
+        {
+            "a.nhdr": f"{NRRD}x%d.raw 1 2 1\n".encode(),
+            "x1.raw": VOXELS[0].tobytes(),
+            "x2.raw": VOXELS[1].tobytes(),
+        },
+        {"a.mhd": f"{META}deep/b.raw\n".encode(), "deep/b.raw": VOXELS.tobytes()},
+        {"a.mhd": f"{META}LIST\n1.z\n2.z\n".encode(), "1.z": VOXELS[0].tobytes(), "2.z": VOXELS[1].tobytes()},
+    ],
+    ids=["pair", "compressed", "nrrd", "pattern", "metaimage", "list"],
+)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_headers_in_archives_have_their_data_files(
+    tmp_path: Path, files: dict[str, bytes], depth: int
+) -> None:
+    for name, data in files.items():
+        path = tmp_path / "in" / "s" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    packed = pack(tmp_path / "a.zip", {f"s/{name}": data for name, data in files.items()} | {"b.raw": b"x"})
+    if depth == 2:
+        packed = pack(tmp_path / "b.tar", {"a.zip": packed.read_bytes()})
+    (found,) = find_inputs([str(packed)]).inputs
+    (beside,) = find_inputs([str(tmp_path / "in")]).inputs
+    frames = read_all(found.path)
+    assert {frame.path for frame in frames} == {found.path}
+    assert [grey(frame) for frame in frames] == [grey(frame) for frame in read_all(beside.path)]
+    assert len(frames) == 2
+    missing = pack(tmp_path / "c.zip", {f"s/{name}": data for name, data in list(files.items())[:1]})
+    assert error_of(find_inputs([str(missing)]).inputs[0].path).code is ErrorCode.NOT_FOUND

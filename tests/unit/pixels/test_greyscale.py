@@ -69,6 +69,12 @@ def test_a_table_gives_what_the_pixels_give(
     assert (map_values(image, chain) == chain(image)).all()
 
 
+def test_unsigned_integers_of_64_bits_are_mapped() -> None:
+    image = np.arange(4000, dtype=np.uint64) % np.uint64(200) + np.uint64(2**63)
+    chain = lambda part: (part % np.uint64(256)).astype(np.uint8)  # noqa: E731
+    assert (map_values(image, chain) == chain(image)).all()
+
+
 @given(st.integers(-1000, 1000), st.integers(1, 5000))
 def test_ends_of_a_range_are_black_and_white(low: int, extent: int) -> None:
     assert apply_range(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,12 @@ def test_objects_patterns_and_absent_objects(
     none = medrov("detect", "memory://bucket/none.png", *options)
     assert none.exit_code == 4
     assert none.lines[0]["error"]["code"] == "not_found"
+
+
+def test_compressed_objects_are_read(images: Path, store: fsspec.AbstractFileSystem, medrov: Medrov) -> None:
+    store.pipe("/bucket/a.png.gz", gzip.compress((images / "001.png").read_bytes()))
+    done = medrov("detect", "memory://bucket/a.png.gz", *SMALL, "--format", "jsonl")
+    assert (done.exit_code, done.lines[0]["path"]) == (0, "memory://bucket/a.png.gz")
 
 
 def test_the_network_is_refused_while_offline(medrov: Medrov) -> None:

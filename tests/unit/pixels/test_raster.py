@@ -129,12 +129,38 @@ def test_animations_give_frames(tmp_path: Path, name: str, options: dict[str, bo
     assert error_of(tmp_path / name, frames=2).code is ErrorCode.TOO_LARGE
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def turned_exif() -> bytes:
+    """Return EXIF data with an orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "word"),
+    [
+        (b"eXIf", turned_exif(), "EXIF orientation"),
+        (b"eXIf", b"MM\0*\0", "EXIF data are damaged"),
+        (b"acTL", struct.pack(">II", 2, 0), "first frame"),
+        (b"acTL", struct.pack(">II", 1, 0), None),
+    ],
+)
+def test_what_is_not_applied_to_sixteen_bits_is_a_warning(
+    tmp_path: Path, kind: bytes, data: bytes, word: str | None
+) -> None:
+    written = cv2.imencode(".png", row([0, 100, 60_000], "uint16"))[1].tobytes()
+    (tmp_path / "a.png").write_bytes(written[:33] + chunk(kind, data) + written[33:])
+    warnings = read_one(tmp_path / "a.png").warnings
+    assert len(warnings) == (word is not None)
+    assert word is None or word in warnings[0]
+
+
 def png(width: int, height: int, depth: int = 8) -> bytes:
     """Return a PNG that declares a size and holds a kilobyte of compressed zeros."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"

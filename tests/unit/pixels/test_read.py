@@ -15,6 +15,7 @@ from PIL import Image
 
 from image_files import PATIENT, PATIENT_ID, dicom_dataset, error_of, read_one, row, write_dicom
 from medrov_cli.core.base.errors import INPUT_ERRORS, ErrorCode
+from medrov_cli.core.pixels.inputs import find_inputs
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.pixels.sniff import Kind, kind_of_name, sniff_head
 
@@ -83,6 +84,13 @@ def test_no_such_file(tmp_path: Path) -> None:
     Path(tmp_path / "a.png").write_bytes(b"x")
     assert error_of(tmp_path / "a.png" / "b.png").code is ErrorCode.NOT_FOUND
     assert error_of("a\0b.png").code is ErrorCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("address", ["http://host/a.png", "https://host/a.dcm?x=[1]", "ftp://host/a.png"])
+def test_addresses_that_are_not_read_are_named(address: str) -> None:
+    (found,) = find_inputs([address]).inputs
+    error = error_of(found.path)
+    assert (error.code, f"{address.partition('//')[0]}//" in error.message) == (ErrorCode.NOT_FOUND, True)
 
 
 def test_a_folder(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydicom.uid import VLMicroscopicImageStorage, VLWholeSlideMicroscopyImageStorage
 
 from conftest import SHARED_DATA
@@ -191,6 +193,133 @@ def test_a_large_file_is_read_by_regions(tmp_path: Path, write: object) -> None:
     path.write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(MedrovError):
         whole(only_frame(path))
+
+
+WIDE = pattern(40, 8200)
+GREY = WIDE[..., 1]
+COLORMAP = np.stack([np.arange(256)[::-1], np.arange(256), np.full(256, 7)]).astype(np.uint16) * 257
+TURNED = (274, 3, 1, 6, True)  # Orientation 6, as a tag that tifffile writes
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options"),
+    [
+        (GREY, {"photometric": "palette", "colormap": COLORMAP, "tile": (16, 64)}),
+        (GREY, {"photometric": "miniswhite", "compression": "zlib"}),
+        (GREY > 40, {"photometric": "minisblack"}),
+        (GREY.astype(np.uint16) * 200, {"photometric": "minisblack"}),
+        (GREY.astype(np.float32), {"photometric": "minisblack"}),
+        (GREY.astype(np.int8), {"photometric": "minisblack"}),
+        (GREY // 16, {"photometric": "minisblack", "bitspersample": 4}),
+        (np.dstack([WIDE, GREY // 2]), {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+        (np.dstack([WIDE, GREY // 2]), {"photometric": "rgb", "extrasamples": ["unspecified"]}),
+        (np.dstack([WIDE, GREY]), {"photometric": "minisblack", "planarconfig": "contig"}),
+        (np.moveaxis(WIDE, -1, 0), {"photometric": "rgb", "planarconfig": "separate"}),
+        (WIDE, {"photometric": "rgb", "extratags": [TURNED]}),
+        (np.stack([WIDE, WIDE[::-1]]), {"photometric": "rgb"}),
+        (np.stack([GREY, GREY[::-1]]), {"photometric": "minisblack", "imagej": True}),
+        (np.stack([GREY, GREY[::-1]]), {"photometric": "minisblack", "metadata": None}),
+    ],
+    ids=[
+        "palette", "miniswhite", "bilevel", "16 bit", "float", "signed", "4 bit", "alpha", "extra",
+        "channels", "planes", "turned", "stack", "imagej", "pages",
+    ],
+)  # fmt: skip
+def test_large_images_by_regions_equal_whole_ones(
+    tmp_path: Path, pixels: np.ndarray, options: dict[str, Any]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **{"rowsperstrip": 8} | options)
+    by_regions, decoded = (list(read_frames(tmp_path / "a.tif", own)) for own in (REGIONS, ReadSettings()))
+    assert [frame.warnings for frame in by_regions] == [frame.warnings for frame in decoded]
+    for one, other in zip(by_regions, decoded, strict=True):
+        np.testing.assert_array_equal(whole(one), other.pixels_rgb)
+
+
+@pytest.mark.parametrize(
+    "kind", ["plain", "alpha", "grey alpha", "transparent", "turned", "deep", "animated"]
+)
+def test_large_png_images_by_regions_equal_whole_ones(tmp_path: Path, kind: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    options = {"transparent": {"transparency": (1, 2, 3)}, "turned": {"exif": exif}}.get(kind, {})
+    image = Image.fromarray(WIDE)
+    if kind == "deep":
+        imagecodecs.imwrite(tmp_path / "a.png", WIDE.astype(np.uint16) * 200)
+    elif kind == "animated":
+        image.save(tmp_path / "a.png", save_all=True, append_images=[Image.fromarray(WIDE[::-1])])
+    else:
+        mode = {"alpha": "RGBA", "grey alpha": "LA"}.get(kind, "RGB")
+        image.convert(mode).save(tmp_path / "a.png", **options)
+    by_regions, decoded = (list(read_frames(tmp_path / "a.png", own)) for own in (REGIONS, ReadSettings()))
+    assert [frame.warnings for frame in by_regions] == [frame.warnings for frame in decoded]
+    for one, other in zip(by_regions, decoded, strict=True):
+        np.testing.assert_array_equal(whole(one), other.pixels_rgb)
+
+
+@pytest.mark.parametrize("photometric", ["separated", "cielab"])
+def test_colour_spaces_that_are_not_read_are_refused_at_every_size(tmp_path: Path, photometric: str) -> None:
+    channels = 4 if photometric == "separated" else 3
+    tifffile.imwrite(tmp_path / "a.tif", np.dstack([GREY] * channels), photometric=photometric)
+    for options in (REGIONS, ReadSettings(by_region=True, limits=InputLimits(pixels_per_frame=10_000))):
+        with pytest.raises(MedrovError) as caught:
+            only_frame(tmp_path / "a.tif", options)
+        assert caught.value.is_input_error
+
+
+def test_pages_of_other_sizes_are_read_beside_large_ones(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for page in (WIDE, WIDE[:, :50], WIDE[:20]):
+            tiff.write(np.ascontiguousarray(page), photometric="rgb", rowsperstrip=8)
+    frames = list(read_frames(tmp_path / "a.tif", REGIONS))
+    assert [(frame.width, frame.height) for frame in frames] == [(8200, 40), (50, 40), (8200, 20)]
+
+
+def test_further_images_of_a_tiled_file_are_named(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for page in (WIDE, WIDE[:20, :60]):
+            tiff.write(np.ascontiguousarray(page), photometric="rgb", tile=(16, 64))
+    assert "Further pages of the pyramid or tiled file were not read (1)." in " ".join(
+        only_frame(tmp_path / "a.tif").warnings
+    )
+
+
+def test_uncompressed_strips_of_any_size_are_read_by_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medrov_cli.core.pixels.slides.tiff_regions._SEGMENT_BYTES", 100_000)
+    tifffile.imwrite(tmp_path / "a.tif", WIDE, photometric="rgb")
+    small = ReadSettings(by_region=True, limits=InputLimits(pixels_per_frame=10_000))
+    np.testing.assert_array_equal(whole(only_frame(tmp_path / "a.tif", small)), WIDE)
+    tifffile.imwrite(tmp_path / "b.tif", WIDE, photometric="rgb", compression="zlib", rowsperstrip=40)
+    np.testing.assert_array_equal(only_frame(tmp_path / "b.tif").pixels_rgb, WIDE)
+    with pytest.raises(MedrovError, match="strips of the TIFF image are too large"):
+        only_frame(tmp_path / "b.tif", small)
+
+
+OME = (
+    '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:0">'
+    '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" SizeX="8200" SizeY="40" SizeC="2" '
+    'SizeZ="1" SizeT="1" Type="uint8"><Channel ID="C:0" SamplesPerPixel="1"/><Channel ID="C:1" '
+    'SamplesPerPixel="1"/><TiffData FirstC="0" IFD="0" PlaneCount="1"><UUID FileName="a.ome.tif">urn:uuid:0'
+    '</UUID></TiffData><TiffData FirstC="1" IFD="0" PlaneCount="1"><UUID FileName="b.ome.tif">urn:uuid:1'
+    "</UUID></TiffData></Pixels></Image></OME>"
+)
+
+
+@pytest.mark.parametrize("options", [{"rowsperstrip": 8}, {"tile": (16, 64)}])
+@pytest.mark.parametrize(
+    "change", [("", ""), ("XYCZT", "ABCDE"), ('SizeX="8200"', ""), ('SizeX="8200"', 'SizeX="x"')]
+)
+def test_files_of_an_ome_set_are_read_alone_whatever_their_metadata(
+    tmp_path: Path, options: dict[str, Any], change: tuple[str, str]
+) -> None:
+    text = OME.replace(*change)
+    for name, pixels in (("a.ome.tif", GREY), ("b.ome.tif", GREY[::-1])):
+        tifffile.imwrite(
+            tmp_path / name, pixels, description=text, metadata=None, photometric="minisblack", **options
+        )
+    for name, pixels in (("a.ome.tif", GREY), ("b.ome.tif", GREY[::-1])):
+        np.testing.assert_array_equal(whole(only_frame(tmp_path / name))[..., 0], pixels)
 
 
 class _Array:

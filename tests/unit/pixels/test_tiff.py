@@ -134,3 +134,35 @@ def test_pages_in_a_circle(tmp_path: Path) -> None:
     path.write_bytes(data)
     error = error_of(path)
     assert (error.code, "circle" in error.message) == (ErrorCode.TOO_LARGE, True)
+
+
+@pytest.mark.parametrize(
+    ("description", "behind"),
+    [
+        ("ImageJ=1.53\nimages=10\nslices=10\n", b""),
+        ('{"shape": [5, 20, 50]}', b""),
+        ("ImageJ=1.53\nimages=x\n", bytes(9999)),
+        ('{"shape": "x"}', bytes(9999)),
+    ],
+)
+def test_descriptions_of_another_image_are_ignored(tmp_path: Path, description: str, behind: bytes) -> None:
+    """As a program leaves them that copies the tags of a stack to one of its planes, or of other text."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, DEEP, description=description, metadata=None, photometric="minisblack")
+    path.write_bytes(path.read_bytes() + behind)
+    assert (read_one(path).frame_count, read_one(path).height) == (1, 20)
+
+
+def test_a_stack_that_ends_within_a_plane_is_truncated(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([DEEP] * 3), imagej=True)
+    data = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(data[: -DEEP.nbytes * 3 // 2])
+    assert error_of(tmp_path / "a.tif").code is ErrorCode.TRUNCATED
+
+
+def test_an_orientation_is_not_applied_with_a_warning(tmp_path: Path) -> None:
+    for value in (1, 6):
+        Image.fromarray(RGB).save(tmp_path / "a.tif", tiffinfo={274: value})
+        frame = read_one(tmp_path / "a.tif")
+        assert (frame.pixels_rgb == RGB).all()
+        assert ["orientation" in warning for warning in frame.warnings] == [True] * (value != 1)

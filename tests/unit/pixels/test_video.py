@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def test_frames_come_in_order_and_in_rgb(tmp_path: Path, name: str, codec: str) 
     assert np.abs(red - LEVELS).max() < 12
     assert blue.max() < 12
     assert frames[0].window == Window("none")
+
+
+def test_names_of_any_bytes_are_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.avi")
+    path.write_bytes(write(tmp_path / "a.avi", "MJPG").read_bytes())
+    assert len(read_all(path)) == len(LEVELS)
 
 
 def test_frames_are_decoded_when_they_are_asked_for(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import PurePath
 
 from medrov_cli.core.pixels.compression import inflate_head
@@ -19,13 +20,19 @@ def is_zip(head: bytes) -> bool:
 
 
 def is_tar(head: bytes) -> bool:
-    """Return whether bytes are the start of a tar file."""
-    return head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar"
+    """Return whether bytes are the start of a tar file; the old format (v7) has a checksum alone."""
+    if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+        return True
+    try:
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def is_archive_head(head: bytes) -> bool:
     """Return whether bytes are the start of a zip or a tar file, compressed or not."""
-    return is_zip(head) or is_tar(inflate_head(head, _TAR_MAGIC_AT + 5))
+    return is_zip(head) or is_tar(inflate_head(head, tarfile.BLOCKSIZE))
 
 
 def is_unreadable_archive(head: bytes) -> bool:

@@ -1,23 +1,18 @@
 """Archives of images: zip, tar (plain, gzip, bzip2, xz) and single gzip files, with limits before reading.
 
 A member has the path of its archive, a slash and its name. Members are copied one by one to a temporary file
-without a name, or in memory up to `_MEMORY_BYTES`; nothing is unpacked to a folder. They are opened by hand
+without a name, or in memory (see `inflation`); nothing is unpacked to a folder. They are opened by hand
 because the unpacking of `shutil` has no limits.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import os
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import PurePosixPath
-from tempfile import SpooledTemporaryFile
 from threading import RLock
 from typing import IO, BinaryIO, cast
 
@@ -25,12 +20,18 @@ from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.store_addresses import is_address, split_address
 from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_zip
-from medrov_cli.core.pixels.compression import Compression, compression_of
+from medrov_cli.core.pixels.archive_links import (
+    ArchiveMember,
+    folders_of,
+    follow_links,
+    tar_link_target,
+    zip_link_target,
+)
+from medrov_cli.core.pixels.compression import Compression, compression_of, read_start
+from medrov_cli.core.pixels.inflation import archive_damaged, archive_too_large, copy_stream, inflated
 from medrov_cli.core.pixels.object_store import ObjectStore, open_store
 from medrov_cli.core.pixels.remote_members import remote_member
 
-_MEMORY_BYTES = 64 * 1024**2
-_CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
 _OPEN_ARCHIVES = 8
 
@@ -50,8 +51,10 @@ class Archive:
     Attributes
     ----------
     names
-        Names of the regular files in it, in their order, each once. Names that leave the archive are not
-        among them.
+        Names of the regular files in it, and of links to them, in their order, each once. Names that leave
+        the archive are not among them. Of members with one name the last is read: it replaces the others.
+    broken_links
+        Names of links to what is neither a member nor a folder.
 
     Raises
     ------
@@ -62,35 +65,43 @@ class Archive:
     def __init__(self, file: BinaryIO, limits: InputLimits) -> None:
         self._file = file
         self._limits = limits
-        self._members: dict[str, zipfile.ZipInfo | tarfile.TarInfo] = {}
         self._zip: zipfile.ZipFile | None = None
         self._tar: tarfile.TarFile | None = None
+        entries: dict[str, ArchiveMember | str] = {}
         total = 0
         try:
-            for name, size, member in self._list(file):
-                total += size
+            for name, entry in self._list(file):
+                total += _size_of(entry)
                 if total > limits.archive_bytes:
-                    raise _too_large(f"contains more than {limits.archive_bytes} bytes")
+                    raise archive_too_large(f"contains more than {limits.archive_bytes} bytes")
                 if is_safe(name):
-                    self._members.setdefault(name, member)
-                if len(self._members) > limits.archive_members:
-                    raise _too_large(f"has more than {limits.archive_members} members")
+                    entries[name] = entry
+                if len(entries) > limits.archive_members:
+                    raise archive_too_large(f"has more than {limits.archive_members} members")
         except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError):
-            raise _damaged() from None
+            raise archive_damaged() from None
+        found = {name: follow_links(name, entries) for name in entries}
+        self._members = {name: entry for name, entry in found.items() if not isinstance(entry, str)}
+        if sum(map(_size_of, self._members.values())) > limits.archive_bytes:
+            raise archive_too_large(f"contains more than {limits.archive_bytes} bytes by its links")
         self.names = tuple(self._members)
+        folders = folders_of(entries)
+        self.broken_links = tuple(n for n, e in found.items() if isinstance(e, str) and e not in folders)
 
-    def _list(self, file: BinaryIO) -> Iterator[tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]]:
+    def _list(self, file: BinaryIO) -> Iterator[tuple[str, ArchiveMember | str]]:
+        """Yield the name of each file, and the member, or the name to which a link leads."""
         if is_zip(file.read(4)):
             self._zip = zipfile.ZipFile(file)
             for info in self._zip.infolist():
                 if not info.is_dir():
-                    yield info.filename.replace("\\", "/"), info.file_size, info
+                    yield info.filename.replace("\\", "/"), zip_link_target(self._zip, info) or info
             return
         file.seek(0)
         self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - stays open with the archive
         for member in self._tar:
-            if member.isreg():
-                yield member.name.removeprefix("./"), member.size, member
+            target = tar_link_target(member)
+            if target is not None or member.isreg():
+                yield member.name.removeprefix("./"), target or member
 
     def __del__(self) -> None:
         """Close the file when the archive is no longer among the open ones."""
@@ -112,7 +123,7 @@ class Archive:
         try:
             if isinstance(member, zipfile.ZipInfo):
                 if member.file_size > self._limits.inflated_bytes:
-                    raise _too_large(f"has a member of more than {self._limits.inflated_bytes} bytes")
+                    raise archive_too_large(f"has a member of more than {self._limits.inflated_bytes} bytes")
                 return cast(zipfile.ZipFile, self._zip).open(member)
             return cast(IO[bytes], cast(tarfile.TarFile, self._tar).extractfile(member))
         except RuntimeError:
@@ -120,75 +131,25 @@ class Archive:
                 ErrorCode.UNREADABLE, "The member of the archive is encrypted.", "Unpack the archive."
             ) from None
         except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError):
-            raise _damaged() from None
+            raise archive_damaged() from None
 
     def copy(self, name: str) -> BinaryIO:
         """Return a copy of a member, at its start."""
         with _lock, self.open(name) as member:
-            return _copy(cast(BinaryIO, member), self._limits)
+            return copy_stream(cast(BinaryIO, member), self._limits)
+
+
+def _size_of(entry: ArchiveMember | str) -> int:
+    """Return the size of the content of a member; 0 for a link."""
+    if isinstance(entry, str):
+        return 0
+    return entry.file_size if isinstance(entry, zipfile.ZipInfo) else entry.size
 
 
 def is_safe(name: str) -> bool:
     """Return whether the name of a member stays below its archive."""
     parts = name.split("/")
     return bool(name) and not name.startswith("/") and "\0" not in name and not {"", ".", ".."} & set(parts)
-
-
-def inflated(file: BinaryIO, kind: Compression, limits: InputLimits) -> BinaryIO:
-    """Return the content of a compressed file, at its start, up to `InputLimits.inflated_bytes`.
-
-    Raises
-    ------
-    MedrovError
-        ``too_large``.
-    """
-    file.seek(0)
-    reader: IO[bytes]
-    if kind is Compression.GZIP:
-        reader = cast(IO[bytes], gzip.GzipFile(fileobj=file))
-    else:
-        reader = bz2.BZ2File(file) if kind is Compression.BZIP2 else lzma.LZMAFile(file)  # noqa: SIM115 - `_copy` reads it
-    try:
-        return _copy(cast(BinaryIO, reader), limits)
-    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile):
-        raise _damaged() from None
-
-
-def _copy(source: BinaryIO, limits: InputLimits) -> BinaryIO:
-    target = cast(BinaryIO, SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115 - returned open
-    try:
-        while chunk := _read(source):
-            if target.tell() + len(chunk) > limits.inflated_bytes:
-                raise _too_large(f"inflates to more than {limits.inflated_bytes} bytes")
-            target.write(chunk)
-    except BaseException:
-        target.close()
-        raise
-    target.seek(0)
-    return target
-
-
-def _read(source: BinaryIO) -> bytes:
-    try:
-        return source.read(_CHUNK_BYTES)
-    except (zipfile.BadZipFile, tarfile.TarError):
-        raise _damaged() from None
-    except EOFError:
-        raise MedrovError(
-            ErrorCode.TRUNCATED, "The archive or compressed file is truncated.", "Copy it again."
-        ) from None
-
-
-def _too_large(what: str) -> MedrovError:
-    return MedrovError(ErrorCode.TOO_LARGE, f"The archive {what}.", "Unpack it, and give the folder.")
-
-
-def _damaged() -> MedrovError:
-    return MedrovError(
-        ErrorCode.DECODE_FAILED,
-        "The archive is damaged or of an unknown kind.",
-        "Copy it again, or unpack it.",
-    )
 
 
 def split_member(path: str) -> tuple[str, str] | None:
@@ -213,8 +174,7 @@ def split_member(path: str) -> tuple[str, str] | None:
 
 def _is_archive_file(path: str) -> bool:
     with open(path, "rb") as file:  # noqa: PTH123
-        head = file.read(_HEAD_BYTES)
-    return is_archive_head(head)
+        return is_archive_head(read_start(file, _HEAD_BYTES))
 
 
 def open_archive(path: str, limits: InputLimits, depth: int = 1) -> Archive | ObjectStore:
@@ -237,7 +197,7 @@ def open_archive(path: str, limits: InputLimits, depth: int = 1) -> Archive | Ob
 @lru_cache(maxsize=_OPEN_ARCHIVES)
 def _open_archive(path: str, limits: InputLimits, depth: int, _signature: tuple[int, int]) -> Archive:
     if depth > limits.archive_depth:
-        raise _too_large(f"contains archives in archives beyond {limits.archive_depth} levels")
+        raise archive_too_large(f"contains archives in archives beyond {limits.archive_depth} levels")
     place = split_member(path)
     if place is None:
         file: BinaryIO = open(path, "rb")  # noqa: PTH123, SIM115 - stays open with the archive
@@ -252,12 +212,24 @@ def _open_archive(path: str, limits: InputLimits, depth: int, _signature: tuple[
     return Archive(content, limits)
 
 
-def open_member(base: str, rest: str, limits: InputLimits, depth: int = 1) -> BinaryIO:
+def open_member(base: str, rest: str, limits: InputLimits) -> BinaryIO:
     """Return a copy of a member, at its start: of the archive, or of an archive in it."""
+    archive, name = find_archive(base, rest, limits)
+    return archive.copy(name)
+
+
+def find_archive(
+    base: str, rest: str, limits: InputLimits, depth: int = 1
+) -> tuple[Archive | ObjectStore, str]:
+    """Return the innermost archive of a member, and the name in it, which it may not have.
+
+    Raises
+    ------
+    MedrovError
+        See `open_archive`.
+    """
     archive = open_archive(base, limits, depth)
-    if rest in archive.names:
-        return archive.copy(rest)
     inner = max((name for name in archive.names if rest.startswith(f"{name}/")), key=len, default=None)
-    if inner is None:
-        return archive.copy(rest)  # raises
-    return open_member(f"{base}/{inner}", rest[len(inner) + 1 :], limits, depth + 1)
+    if rest in archive.names or inner is None:
+        return archive, rest
+    return find_archive(f"{base}/{inner}", rest[len(inner) + 1 :], limits, depth + 1)

@@ -7,9 +7,13 @@ import lzma
 import zlib
 from collections.abc import Callable
 from enum import StrEnum
+from typing import IO
 
 COMPRESSION_BYTES = 6
 """Bytes of a file that `compression_of` needs."""
+
+_BZIP2_BYTES = 2_000_000
+"""Bytes of a bzip2 file that hold its first block, before which nothing is decompressed."""
 
 
 class Compression(StrEnum):
@@ -28,6 +32,15 @@ _MAGIC = ((b"\x1f\x8b", Compression.GZIP), (b"BZh", Compression.BZIP2), (b"\xfd7
 def compression_of(head: bytes) -> Compression:
     """Return the compression of a file by its first bytes."""
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), Compression.NONE)
+
+
+def read_start(file: IO[bytes], count: int) -> bytes:
+    """Return the first bytes of a file, from its present position: `count`, and of bzip2 its first block.
+
+    Fewer bytes if the file is shorter. Thus `inflate_head` finds content in files of each compression.
+    """
+    head = file.read(count)
+    return head + file.read(_BZIP2_BYTES) if compression_of(head) is Compression.BZIP2 else head
 
 
 def inflate_head(head: bytes, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -112,9 +113,14 @@ class FolderSearch:
         """Yield the image files in an archive; the archive itself if there are none or it cannot be read."""
         empty = True
         try:
-            names = open_archive(path, self._limits).names
+            archive = open_archive(path, self._limits)
+            names, broken = archive.names, archive.broken_links
         except (OSError, MedrovError):
-            names = ()
+            names = broken = ()
+        self.skipped += [
+            SkippedFile(f"{path}/{name}", "a link to a file that is not in the archive")
+            for name in itertools.chain.from_iterable(_by_folder(broken))
+        ]
         for folder in _by_folder(names):
             for found in self._ordered([f"{path}/{name}" for name in folder]):
                 empty = False

@@ -195,7 +195,7 @@ def map_values(stored: Values, chain: Callable[[Values], UInt8Array]) -> UInt8Ar
     if not stored.size or not np.issubdtype(stored.dtype, np.integer):
         return chain(stored)
     low, high = int(stored.min()), int(stored.max())
-    if high - low >= min(_TABLE_ENTRIES, stored.size):
+    if high - low >= min(_TABLE_ENTRIES, stored.size) or high > np.iinfo(np.int64).max:
         return chain(stored)
     table = chain(np.arange(low, high + 1))
     return table[np.subtract(stored, low, dtype=np.int64)]

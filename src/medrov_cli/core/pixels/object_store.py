@@ -47,6 +47,7 @@ class ObjectStore:
 
     def __init__(self, scheme: str, limits: InputLimits) -> None:
         self.names: tuple[str, ...] = _AllNames()
+        self.broken_links: tuple[str, ...] = ()
         self._limits = limits
         self._system = open_file_system(f"{scheme}://")
 

@@ -13,6 +13,7 @@ from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
+    Image,
     JpegImagePlugin,
     PngImagePlugin,
     WebPImagePlugin,
@@ -98,15 +99,26 @@ def decode_frame(image: ImageFile, index: int) -> UInt8Array:
 
 def image_warnings(image: ImageFile) -> tuple[str, ...]:
     """Return the warnings about an image: EXIF orientation, damaged EXIF data, a removed alpha channel."""
-    warnings = []
+    has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    return (*_orientation_warnings(image.getexif), *((ALPHA_WARNING,) if has_alpha else ()))
+
+
+def exif_warnings(data: bytes) -> tuple[str, ...]:
+    """Return the warnings about the content of an EXIF chunk; none if it is empty."""
+    exif = Image.Exif()
+
+    def load() -> Image.Exif:
+        exif.load(data)
+        return exif
+
+    return _orientation_warnings(load) if data else ()
+
+
+def _orientation_warnings(load: Callable[[], Image.Exif]) -> tuple[str, ...]:
     try:
-        if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-            warnings.append(EXIF_WARNING)
+        return () if load().get(_EXIF_ORIENTATION, 1) == 1 else (EXIF_WARNING,)
     except (SyntaxError, struct.error, ValueError, KeyError, IndexError):
-        warnings.append(DAMAGED_EXIF_WARNING)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        warnings.append(ALPHA_WARNING)
-    return tuple(warnings)
+        return (DAMAGED_EXIF_WARNING,)
 
 
 def decode_image(data: bytes, options: Mapping[str, Any]) -> tuple[UInt8Array, Mapping[str, Any]]:

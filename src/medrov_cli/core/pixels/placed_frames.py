@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from medrov_cli.core.base.constants import InputLimits
+from medrov_cli.core.pixels.compression import read_start
 from medrov_cli.core.pixels.input_errors import input_errors
 from medrov_cli.core.pixels.open_volume import open_volume
 from medrov_cli.core.pixels.quiet import silence_python
@@ -65,17 +66,17 @@ def read_placed_frames(path: str, frames: int, axis: Axis, limits: InputLimits) 
         An input code, as for reading the frames.
     """
     with input_errors(), open_source(path, limits) as source:
-        kind = sniff_head(source.file.read(HEAD_BYTES))
+        kind = sniff_head(read_start(source.file, HEAD_BYTES))
         source.file.seek(0)
         if kind is Kind.DICOM:
             return _dicom_frames(source.file, frames, limits)
         if kind in _VOLUMES:
-            with local_path(source, path) as local:
+            with local_path(source, path, limits) as local:
                 return _volume_frames(_open_header(local, kind, limits), frames, axis)
         if kind is Kind.VIDEO:
             from medrov_cli.core.pixels.video import video_frame_seconds
 
-            with local_path(source, path) as local:
+            with local_path(source, path, limits) as local:
                 return PlacedFrames(VolumeKind.VIDEO, frame_seconds=video_frame_seconds(local))
     return None
 

@@ -8,12 +8,33 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Container, Mapping
+from typing import BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DAMAGED_WARNING = "The PNG file has damaged chunks that the pixels do not need; they were left out."
 
 _NEEDED = frozenset({b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})
+_CHUNK_BYTES = 1 << 16
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+
+
+def read_chunks(file: BinaryIO, kinds: Container[bytes]) -> dict[bytes, bytes]:
+    """Return the content of the first chunk of some kinds in a PNG file, each up to 64 KiB."""
+    found: dict[bytes, bytes] = {}
+    file.seek(len(SIGNATURE))
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        following = file.tell() + length + 4
+        if kind in kinds and kind not in found:
+            found[kind] = file.read(min(length, _CHUNK_BYTES))
+        file.seek(following)
+    return found
+
+
+def is_animated(chunks: Mapping[bytes, bytes]) -> bool:
+    """Return whether the chunk ``acTL`` states several frames."""
+    return int.from_bytes(chunks.get(b"acTL", b"")[:4], "big") > 1
 
 
 def needed_chunks(data: bytes) -> tuple[bytes, tuple[str, ...]]:

@@ -2,7 +2,8 @@
 
 Pixels are read as stored, so that boxes refer to the pixel grid of the file: an EXIF orientation is not
 applied, with a warning. An alpha channel is removed. Eight-bit images keep their values; 16-bit PNGs are
-scaled between percentiles of their values.
+scaled between percentiles of their values. Of an animation of 16 bits the first frame
+is read, with a warning.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import BytesIO
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -21,8 +23,8 @@ from medrov_cli.core.pixels.image_size import check_size, check_total
 from medrov_cli.core.pixels.isolated_stream import open_stream
 from medrov_cli.core.pixels.isolation import decode_isolated
 from medrov_cli.core.pixels.jpeg import decode_whole
-from medrov_cli.core.pixels.pillow_images import decode_frame, image_warnings, open_image
-from medrov_cli.core.pixels.png import needed_chunks
+from medrov_cli.core.pixels.pillow_images import decode_frame, exif_warnings, image_warnings, open_image
+from medrov_cli.core.pixels.png import is_animated, needed_chunks, read_chunks
 from medrov_cli.core.pixels.protocol import ImageReader
 from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
@@ -30,6 +32,8 @@ from medrov_cli.core.pixels.webp_header import WebpHeader, read_webp_header
 from medrov_cli.core.records.frame import Frame, Window
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import WindowKind, WindowSpec
+
+ANIMATION_WARNING = "Only the first frame of the animation was read, because it has 16 bits per channel."
 
 _ONE_BYTE_MODES = frozenset({"1", "L", "P"})
 _GREY_MODES = frozenset({"1", "L"})
@@ -62,6 +66,7 @@ def read_raster(path: str, options: ReadSettings) -> Iterator[Frame]:
         data, notes = needed_chunks(data)
     deep = deep_size(kind, data, options.limits)
     if deep is not None:
+        notes += _png_notes(data) if kind is Kind.PNG else ()
         require_plausible(deep.height * deep.width, file_bytes)
         with reserve(deep.need_bytes):
             values = decode_deep(kind, data)
@@ -84,6 +89,12 @@ def read_raster(path: str, options: ReadSettings) -> Iterator[Frame]:
                 yield Frame(
                     pixels, path, index, count, window=Window("none"), warnings=warnings, is_grey=is_grey
                 )
+
+
+def _png_notes(data: bytes) -> tuple[str, ...]:
+    """Return warnings about what is not applied to a PNG file of 16 bits: its orientation, its animation."""
+    chunks = read_chunks(BytesIO(data), (b"eXIf", b"acTL"))
+    return (*exif_warnings(chunks.get(b"eXIf", b"")), *((ANIMATION_WARNING,) if is_animated(chunks) else ()))
 
 
 def _is_plain_jpeg(kind: Kind, mode: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.plugins import Entry, load
 from medrov_cli.core.pixels.archive_kinds import is_archive_head
 from medrov_cli.core.pixels.archives import open_archive, split_member
-from medrov_cli.core.pixels.compression import Compression, compression_of
+from medrov_cli.core.pixels.compression import Compression, compression_of, read_start
 from medrov_cli.core.pixels.input_errors import input_errors
 from medrov_cli.core.pixels.protocol import ImageReader, StudyReader
 from medrov_cli.core.pixels.registry import RASTER, READERS
@@ -27,6 +28,9 @@ _FORMATS_HINT = (
     "Give DICOM, NIfTI, NRRD, MetaImage, Analyze, PNG, JPEG, JPEG 2000, TIFF, PGM, PPM, WebP, AVIF, BMP, "
     "GIF, or a video (mp4, avi, mkv, mov, ...)."
 )
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""Start of an address (RFC 3986, 3.1); stores that are read are members (`archives.split_member`)."""
 
 _VOXEL_SUFFIXES = (".img", ".raw", ".zraw", ".img.gz", ".raw.gz")
 
@@ -94,7 +98,7 @@ def _frames(path: str, options: ReadSettings, series: Sequence[str]) -> Iterator
             study_reader: StudyReader = load(_entry_of(kind))
             yield from study_reader(path, source.file, options, series)
             return
-        with local_path(source, path) as local:
+        with local_path(source, path, options.limits) as local:
             for frame in _frames_of_file(local, kind, options):
                 yield frame if local == path else replace(frame, path=path)
 
@@ -119,6 +123,13 @@ def _require_file(path: str) -> None:
         )
     if split_member(path) is not None:
         return
+    scheme = _SCHEME.match(path)
+    if scheme is not None and not os.path.lexists(path):
+        raise MedrovError(
+            ErrorCode.NOT_FOUND,
+            f"Addresses of {scheme[0]} are not read.",
+            "Download the file and give its path; addresses of s3://, gs:// and dicomweb: are read.",
+        )
     mode = os.stat(path).st_mode  # noqa: PTH116 - the path is used unchanged
     if stat.S_ISDIR(mode):
         raise MedrovError(
@@ -135,7 +146,7 @@ def _require_file(path: str) -> None:
 
 
 def _kind_of(path: str, source: SourceBytes, limits: InputLimits) -> Kind:
-    head = source.file.read(HEAD_BYTES)
+    head = read_start(source.file, HEAD_BYTES)
     source.file.seek(0)
     if not head:
         raise MedrovError(ErrorCode.TRUNCATED, "The file is empty (0 bytes).", "Copy or export it again.")

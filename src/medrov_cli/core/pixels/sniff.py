@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from medrov_cli.core.pixels.companions import header_of
-from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head
+from medrov_cli.core.pixels.compression import inflate_head, read_start
 from medrov_cli.core.pixels.nifti.recognition import nifti_version
 
 HEAD_BYTES = 1024
@@ -98,8 +98,6 @@ _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 """ISO base media brands of still images, which are not videos."""
 
 _COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
-_BZIP2_BYTES = 2_000_000
-"""Bytes of a bzip2 file that hold its first block, before which nothing is decompressed."""
 
 _VR_CODES = "AEASATCSDADSDTFDFLISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV"
 _DICOM_VRS = frozenset(_VR_CODES[at : at + 2] for at in range(0, len(_VR_CODES), 2))
@@ -118,10 +116,7 @@ def sniff(path: str) -> Kind | None:
     if header is not None and sniff(header) is Kind.NIFTI:
         return Kind.NIFTI
     with open(path, "rb") as file:  # noqa: PTH123 - a path may contain undecodable bytes
-        head = file.read(HEAD_BYTES)
-        if compression_of(head) is Compression.BZIP2:
-            head += file.read(_BZIP2_BYTES)
-    return sniff_head(head)
+        return sniff_head(read_start(file, HEAD_BYTES))
 
 
 def kind_of_name(path: str | os.PathLike[str]) -> Kind | None:
@@ -139,7 +134,7 @@ def sniff_head(head: bytes) -> Kind | None:
     Parameters
     ----------
     head
-        The first `HEAD_BYTES` bytes, or the whole file if it is shorter.
+        The first `HEAD_BYTES` bytes, or the whole file if it is shorter; see `compression.read_start`.
     """
     if head[128:132] == b"DICM":
         return Kind.DICOM

@@ -13,8 +13,11 @@ from typing import IO, BinaryIO, NamedTuple, cast
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.scratch import scratch_file
 from medrov_cli.core.pixels.archive_kinds import is_archive_head, is_tar
-from medrov_cli.core.pixels.archives import inflated, open_archive, open_member, split_member
-from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head
+from medrov_cli.core.pixels.archives import open_archive, open_member, split_member
+from medrov_cli.core.pixels.compression import Compression, compression_of, inflate_head, read_start
+from medrov_cli.core.pixels.detached import is_detached_header
+from medrov_cli.core.pixels.inflation import inflated
+from medrov_cli.core.pixels.packed_headers import unpack_header
 from medrov_cli.core.pixels.sniff import HEAD_BYTES, Kind, sniff_head
 
 
@@ -47,7 +50,7 @@ def open_source(path: str, limits: InputLimits) -> Iterator[SourceBytes]:
     place = split_member(path)
     file = open_member(*place, limits) if place else cast(BinaryIO, open(path, "rb"))  # noqa: PTH123, SIM115
     with file:
-        head = file.read(HEAD_BYTES)
+        head = read_start(file, HEAD_BYTES)
         file.seek(0)
         kind = compression_of(head)
         if (
@@ -62,10 +65,18 @@ def open_source(path: str, limits: InputLimits) -> Iterator[SourceBytes]:
 
 
 @contextmanager
-def local_path(source: SourceBytes, name: str) -> Iterator[str]:
-    """Return the path of a file with the bytes of a source, temporary if there is none."""
+def local_path(source: SourceBytes, name: str, limits: InputLimits) -> Iterator[str]:
+    """Return the path of a file with the bytes of a source, temporary if there is none.
+
+    That of a header in an archive has its data files beside it.
+    """
     if source.path is not None:
         yield source.path
+        return
+    place = split_member(name)
+    if place is not None and is_detached_header(name):
+        with unpack_header(source.file, *place, limits) as header:
+            yield header
         return
     suffix = "".join(PurePath(name.removesuffix(".gz")).suffixes[-1:])
     with scratch_file(suffix if re.fullmatch(r"\.\w{1,8}", suffix) else "") as (target, path):
@@ -77,7 +88,8 @@ def local_path(source: SourceBytes, name: str) -> Iterator[str]:
 def read_head(path: str, limits: InputLimits) -> bytes:
     """Return the first bytes of an input, up to `HEAD_BYTES`; of a compressed one, of its content.
 
-    The head of compressed NIfTI stays compressed, and that of an archive is its own.
+    The head of compressed NIfTI stays compressed, and that of an archive is its own; see also
+    `compression.read_start`.
 
     Raises
     ------
@@ -89,10 +101,10 @@ def read_head(path: str, limits: InputLimits) -> bytes:
     place = split_member(path)
     if place is None:
         with open(path, "rb") as file:  # noqa: PTH123 - a path may contain undecodable bytes
-            head = file.read(HEAD_BYTES)
+            head = read_start(file, HEAD_BYTES)
     else:
         with _peek(*place, limits) as member:
-            head = member.read(HEAD_BYTES)
+            head = read_start(member, HEAD_BYTES)
     if compression_of(head) is Compression.NONE or sniff_head(head) is Kind.NIFTI:
         return head
     content = inflate_head(head, HEAD_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,8 @@ from medrov_cli.core.records.frame import UInt8Array
 def decode_video(path: str) -> Iterator[tuple[UInt8Array, Mapping[str, Any]]]:
     """Yield an empty array with what the header states, then each frame, uint8, (height, width, 3)."""
     silence_opencv()
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+    descriptor = None if _is_utf8(path) else os.open(path, os.O_RDONLY)
+    capture = cv2.VideoCapture(path if descriptor is None else f"/dev/fd/{descriptor}", cv2.CAP_FFMPEG)
     try:
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         stated = {
@@ -33,3 +35,14 @@ def decode_video(path: str) -> Iterator[tuple[UInt8Array, Mapping[str, Any]]]:
             yield np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8), {}
     finally:
         capture.release()
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _is_utf8(path: str) -> bool:
+    """Return whether a path is UTF-8: OpenCV ends the process for other names, which only POSIX has."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

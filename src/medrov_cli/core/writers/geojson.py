@@ -6,6 +6,7 @@ name and colour, and ``measurements`` by name. Coordinates are pixels of the fin
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Sequence
@@ -54,12 +55,12 @@ def write_geojson(path: Path, record: JsonRecord, classes: Sequence[str]) -> Non
 
 def _features(record: JsonRecord, classes: Sequence[str]) -> Iterator[dict[str, Any]]:
     colors = {name: list(class_color(name)) for name in classes}
-    space = uuid.uuid5(uuid.NAMESPACE_URL, f"{record['path']}#{record['frame']}")
+    space = _identifier(uuid.NAMESPACE_URL, f"{record['path']}#{record['frame']}")
     for number, found in enumerate(record["detections"]):
         x1, y1, x2, y2 = found["box_xyxy"]
         yield {
             "type": "Feature",
-            "id": str(uuid.uuid5(space, str(number))),
+            "id": str(_identifier(space, str(number))),
             "geometry": {
                 "type": "Polygon",
                 "coordinates": [[[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]]],
@@ -70,6 +71,12 @@ def _features(record: JsonRecord, classes: Sequence[str]) -> Iterator[dict[str, 
                 "measurements": {"Score": found["score"], **_size(found)},
             },
         }
+
+
+def _identifier(space: uuid.UUID, name: str) -> uuid.UUID:
+    """Return ``uuid.uuid5`` of any path: that of a name that is no UTF-8 has the bytes of the name."""
+    digest = hashlib.sha1(space.bytes + name.encode(errors="surrogateescape"), usedforsecurity=False).digest()
+    return uuid.UUID(bytes=digest[:16], version=5)
 
 
 def _size(found: JsonRecord) -> dict[str, float]:

@@ -16,14 +16,17 @@ import imagecodecs
 import numpy as np
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.pixels.channels import ALPHA_WARNING
+from medrov_cli.core.pixels.pillow_images import exif_warnings
+from medrov_cli.core.pixels.png import SIGNATURE, is_animated, read_chunks
 from medrov_cli.core.pixels.slides.pyramid import SLIDE_SIDE_PX, whole_or_regions
 from medrov_cli.core.pixels.slides.scratch_pyramid import BAND_ROWS, build_pyramid
 from medrov_cli.core.records.frame import Frame, UInt8Array
 from medrov_cli.core.settings.io_groups import ReadSettings
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 """Channels by colour type: grey, RGB, and both with transparency."""
+_WITH_ALPHA = frozenset({4, 6})
 
 _READ_BYTES = 1 << 20
 
@@ -48,7 +51,8 @@ def large_png_frames(path: str, options: ReadSettings) -> Iterator[Frame] | None
     Raises
     ------
     MedrovError
-        ``UNSUPPORTED_FORMAT`` for images of that size that are interlaced, or not 8-bit grey or RGB.
+        ``UNSUPPORTED_FORMAT`` for images of that size that are interlaced, animated, or not 8-bit grey or
+        RGB.
     """
     with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
         head = file.read(33)
@@ -58,25 +62,29 @@ def large_png_frames(path: str, options: ReadSettings) -> Iterator[Frame] | None
     limits = options.limits
     if max(width, height) <= SLIDE_SIDE_PX and width * height <= limits.pixels_per_frame:
         return None
-    if depth != 8 or color not in _CHANNELS or interlace:
+    with open(path, "rb") as file:  # noqa: PTH123 - as above
+        chunks = read_chunks(file, (b"acTL", b"eXIf", b"tRNS"))
+    if depth != 8 or color not in _CHANNELS or interlace or is_animated(chunks):
         if width * height <= limits.pixels_per_frame:
             return None
         raise MedrovError(
             ErrorCode.UNSUPPORTED_FORMAT,
-            "A PNG image of this size is read as 8-bit grey or RGB without interlacing alone.",
+            "A PNG image of this size is read as 8-bit grey or RGB without interlacing and animation alone.",
             "Export it as a tiled TIFF.",
         )
-    return _frames(path, _Header(width, height, color), options)
+    has_alpha = color in _WITH_ALPHA or b"tRNS" in chunks
+    warnings = (*exif_warnings(chunks.get(b"eXIf", b"")), *((ALPHA_WARNING,) if has_alpha else ()))
+    return _frames(path, _Header(width, height, color), warnings, options)
 
 
-def _frames(path: str, header: _Header, options: ReadSettings) -> Iterator[Frame]:
+def _frames(path: str, header: _Header, warnings: tuple[str, ...], options: ReadSettings) -> Iterator[Frame]:
     frame = Frame.of_size(header.height, header.width, path, index=0, frame_count=1)
     if header.width * header.height > options.limits.pixels_per_slide:
         raise MedrovError(
             ErrorCode.TOO_LARGE, f"The image has {header.height} x {header.width} pixels.", "Divide it."
         )
     reader = build_pyramid(_bands(path, header), header.height, header.width)
-    yield whole_or_regions(replace(frame, regions=reader), options)
+    yield whole_or_regions(replace(frame, regions=reader, warnings=warnings), options)
 
 
 def _bands(path: str, header: _Header) -> Iterator[UInt8Array]:
@@ -106,7 +114,7 @@ def _rows(path: str, header: _Header) -> Iterator[bytes]:
     inflater = zlib.decompressobj()
     waiting = bytearray()
     with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
-        file.seek(len(_SIGNATURE))
+        file.seek(len(SIGNATURE))
         for data in _image_data(file):
             rest = data
             while rest:
@@ -138,7 +146,7 @@ def _decode(header: _Header, filtered: bytes, rows: int) -> UInt8Array:
     """Return the values of filtered rows, uint8, (rows, width, channels)."""
     size = struct.pack(">IIBBBBB", header.width, rows, 8, header.color, 0, 0, 0)
     parts = ((b"IHDR", size), (b"IDAT", zlib.compress(filtered, 0)), (b"IEND", b""))
-    data = _SIGNATURE + b"".join(
+    data = SIGNATURE + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in parts
     )

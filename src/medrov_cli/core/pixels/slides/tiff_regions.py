@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tifffile
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
-from medrov_cli.core.pixels.budget import reserve
+from medrov_cli.core.pixels.channels import split_channels
 from medrov_cli.core.pixels.quiet import silence_python
 from medrov_cli.core.pixels.slides.pyramid import (
     SLIDE_SIDE_PX,
@@ -20,53 +20,101 @@ from medrov_cli.core.pixels.slides.pyramid import (
     whole_or_regions,
 )
 from medrov_cli.core.pixels.slides.scratch_pyramid import BAND_ROWS, build_pyramid
-from medrov_cli.core.records.frame import Frame, UInt8Array
+from medrov_cli.core.pixels.slides.tiff_level import PageLevel, segment_bytes
+from medrov_cli.core.pixels.tiff_pages import (
+    check_chain,
+    count_colors,
+    count_planes,
+    find_alpha,
+    full_pages,
+    orientation_warnings,
+)
+from medrov_cli.core.records.frame import Frame
 from medrov_cli.core.settings.io_groups import ReadSettings
 
 _SEGMENT_BYTES = 256 * 1024**2
 """Largest decoded tile or strip."""
-
-_DECODING_COPIES = 2
 
 _UM_PER_UNIT = {"um": 1.0, "µm": 1.0, "\u03bcm": 1.0, "nm": 0.001, "mm": 1000.0, "cm": 10_000.0}
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}
 
 
 def large_tiff_frames(path: str, options: ReadSettings) -> Iterator[Frame] | None:
-    """Return the frames of a TIFF file whose images are too large to be decoded whole; null for others.
+    """Return the frames of a TIFF file with images that are read by regions; null for others.
 
-    Each image of the finest level is a frame: 8-bit grey or RGB.
+    A frame is an 8-bit grey, palette or RGB image of more than `SLIDE_SIDE_PX` a side. Other images of that
+    size are left to the reader of whole images if they are within its limit.
 
     Raises
     ------
     MedrovError
-        ``UNSUPPORTED_FORMAT`` for other images of that size, ``TOO_LARGE``, ``TRUNCATED``.
+        ``UNSUPPORTED_FORMAT`` or ``TOO_LARGE`` for other images beyond that limit, ``TRUNCATED``.
     """
     silence_python()
     try:
-        tiff = tifffile.TiffFile(path)
+        with _open(path) as tiff:
+            is_large = any(_is_large(series.keyframe, options) for series in _image_series(tiff))
+            images = _images(tiff)[0] if is_large else []
+            if images:
+                check_chain(tiff, options.limits, tiff.filehandle.size)
+            is_stack = bool(images) and count_planes(tiff, full_pages(tiff), options.limits) > 1
     except Exception:  # noqa: BLE001 - the reader of all TIFF files says what is wrong
         return None
-    with_pages = tiff.series[0] if tiff.series else None
-    page = None if with_pages is None else with_pages.levels[0].keyframe
-    is_large = page is not None and _is_large(page, options)
-    tiff.close()
-    return _frames(path, options) if is_large else None
+    error = (
+        _unsupported() if is_stack else next(filter(None, (_error_of(image[0]) for image in images)), None)
+    )
+    if error is None:
+        return _frames(path, options) if images else None
+    if any(_pixels(image[0]) > options.limits.pixels_per_frame for image in images):
+        raise error
+    return None
+
+
+def _open(path: str) -> tifffile.TiffFile:
+    """Open a file; other files of an OME-TIFF set are inputs of their own."""
+    return tifffile.TiffFile(path, _multifile=False)
+
+
+def _is_slide(tiff: Any) -> bool:
+    """Return whether a file is a pyramid, or has tiles: its other images may be labels and coarser levels."""
+    return any(len(series.levels) > 1 for series in tiff.series) or bool(tiff.series[0].keyframe.is_tiled)
+
+
+def _image_series(tiff: Any) -> Sequence[Any]:
+    return [] if not tiff.series else tiff.series[:1] if _is_slide(tiff) else tiff.series
+
+
+def _images(tiff: Any) -> tuple[list[list[Any]], int]:
+    """Return the pages of each image, finest first, and the number of pages that are no part of them."""
+    pages = full_pages(tiff)
+    if not _is_slide(tiff):
+        return [[page] for page in pages], 0
+    levels = [[page.aspage() for page in level.pages if page is not None] for level in tiff.series[0].levels]
+    images = [[level[at] for level in levels if len(level) > at] for at in range(len(levels[0]))]
+    used = {page.offset for level in levels for page in level}
+    return images, sum(page.offset not in used for page in pages)
+
+
+def _pixels(page: Any) -> int:
+    return int(page.imagelength) * int(page.imagewidth)
 
 
 def _is_large(page: Any, options: ReadSettings) -> bool:
-    height, width = int(page.imagelength), int(page.imagewidth)
-    return max(height, width) > SLIDE_SIDE_PX or height * width > options.limits.pixels_per_frame
+    is_long = max(page.imagelength, page.imagewidth) > SLIDE_SIDE_PX
+    return is_long or _pixels(page) > options.limits.pixels_per_frame
 
 
 def _frames(path: str, options: ReadSettings) -> Iterator[Frame]:
     index, count = 0, 1
     while index < count:
-        tiff = tifffile.TiffFile(path)  # one for each image: it is closed with its reader
+        tiff = _open(path)  # one for each image: it is closed with its reader
         try:
-            images = [page for page in tiff.series[0].levels[0].pages if page is not None]
+            images, others = _images(tiff)
             count = len(images)
-            frame = _frame(path, tiff, images[index].aspage(), index, count)
+            frame = _frame(path, tiff, images[index], index, count)
+            if others:
+                unread = f"Further pages of the pyramid or tiled file were not read ({others})."
+                frame = replace(frame, warnings=(*frame.warnings, unread))
         except BaseException:
             tiff.close()
             raise
@@ -74,15 +122,21 @@ def _frames(path: str, options: ReadSettings) -> Iterator[Frame]:
         index += 1
 
 
-def _frame(path: str, tiff: Any, finest: Any, index: int, count: int) -> Frame:
+def _frame(path: str, tiff: Any, pages: Sequence[Any], index: int, count: int) -> Frame:
     """Return one image of a file as a frame that is read by regions."""
-    _check(finest, tiff.filehandle.size)
-    coarser = [level.pages for level in tiff.series[0].levels[1:]]
-    pages = [finest, *(own[index].aspage() for own in coarser if len(own) > index)]
-    spacing_mm, warnings = _spacing(tiff)
+    finest = pages[0]
+    _require_whole(finest, tiff.filehandle.size)
+    spacing_mm, warnings = _spacing(tiff, finest)
     frame = Frame.of_size(finest.imagelength, finest.imagewidth, path, index=index, frame_count=count)
-    reader = _reader(tiff, pages)
+    reader = _reader(tiff, [finest, *(page for page in pages[1:] if _error_of(page) is None)])
+    _, channel_warnings = split_channels(np.empty((0, 0, finest.samplesperpixel)), *_channels(finest))
+    warnings = (*orientation_warnings(finest), *channel_warnings, *warnings)
     return replace(frame, regions=reader, pixel_spacing_mm=spacing_mm, warnings=warnings)
+
+
+def _channels(page: Any) -> tuple[int, list[bool]]:
+    """Return the number of colours of a page, and of each further channel whether it is transparency."""
+    return count_colors(page) or 0, find_alpha(page)
 
 
 def _reader(tiff: Any, pages: Sequence[Any]) -> PyramidReader:
@@ -90,8 +144,8 @@ def _reader(tiff: Any, pages: Sequence[Any]) -> PyramidReader:
     lock = threading.Lock()
     finest = pages[0]
     if finest.is_tiled or len(pages) > 1:
-        return PyramidReader([_PageLevel(page, lock) for page in pages], files=(tiff,))
-    level = _PageLevel(finest, lock)
+        return PyramidReader([PageLevel(page, lock) for page in pages], files=(tiff,))
+    level = PageLevel(finest, lock)
     bands = (
         level.read(0, top, finest.imagewidth, min(BAND_ROWS, finest.imagelength - top))
         for top in range(0, finest.imagelength, BAND_ROWS)
@@ -101,120 +155,49 @@ def _reader(tiff: Any, pages: Sequence[Any]) -> PyramidReader:
     return reader
 
 
-def _check(page: Any, end: int) -> None:
-    """Check that a page can be read by regions, and that its segments lie in the file."""
+def _error_of(page: Any) -> MedrovError | None:
+    """Return why a page cannot be read by regions; null if it can."""
+    colors, alpha = _channels(page)
     is_plain = page.planarconfig == 1 or page.samplesperpixel == 1
-    if (
-        page.dtype != np.uint8
-        or page.samplesperpixel not in (1, 3, 4)
-        or not is_plain
-        or page.imagedepth != 1
-    ):
-        raise MedrovError(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            "A TIFF image of this size is read as 8-bit grey or RGB alone.",
-            "Export it as an 8-bit RGB pyramid.",
-        )
+    is_byte = page.dtype == np.uint8 and page.bitspersample == 8
+    is_shown = page.samplesperpixel == 1 if colors == 1 else colors == 3 and len(alpha) <= 1
+    if not (is_byte and is_shown and is_plain and page.imagedepth == 1):
+        return _unsupported()
     if segment_bytes(page) > _SEGMENT_BYTES:
-        raise MedrovError(
+        return MedrovError(
             ErrorCode.TOO_LARGE, "The strips of the TIFF image are too large.", "Export it in tiles."
         )
-    last = max(
-        (
-            offset + count
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
-            if count
-        ),
-        default=0,
+    return None
+
+
+def _unsupported() -> MedrovError:
+    return MedrovError(
+        ErrorCode.UNSUPPORTED_FORMAT,
+        "A TIFF image of this size is read as 8-bit grey, palette or RGB alone.",
+        "Export it as an 8-bit RGB pyramid.",
     )
+
+
+def _require_whole(page: Any, end: int) -> None:
+    """Check that the segments of a page lie in the file.
+
+    Raises
+    ------
+    EOFError
+        A segment lies beyond the end of the file.
+    """
+    segments = zip(page.dataoffsets, page.databytecounts, strict=False)
+    last = max((offset + count for offset, count in segments if count), default=0)
     if last > end or not page.dataoffsets:
         raise EOFError
 
 
-def segment_bytes(page: Any) -> int:
-    """Return the bytes of a decoded tile or strip of 8 bits."""
-    rows, columns = (
-        (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-    )
-    return int(min(rows, page.imagelength) * columns * page.samplesperpixel)
-
-
-@dataclass(frozen=True)
-class _PageLevel:
-    """Page of a TIFF file as a level; segments are decoded on request."""
-
-    page: Any
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    kept: dict[int, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def size_hw(self) -> tuple[int, int]:
-        """Return height and width."""
-        return self.page.imagelength, self.page.imagewidth
-
-    def read(self, left: int, top: int, width: int, height: int) -> UInt8Array:
-        """Return a region; segments without data are white."""
-        page = self.page
-        rows, columns = (
-            (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-        )
-        rows = min(rows, page.imagelength)
-        across = -(-page.imagewidth // columns)
-        found = np.full((height, width, page.samplesperpixel), 255, dtype=np.uint8)
-        for row in range(top // rows, (top + height - 1) // rows + 1):
-            for column in range(left // columns, (left + width - 1) // columns + 1):
-                segment = self._kept_segment(row * across + column)
-                if segment is None:
-                    continue
-                y, x = row * rows, column * columns
-                y1, x1 = max(y, top), max(x, left)
-                y2 = min(y + segment.shape[0], top + height)
-                x2 = min(x + segment.shape[1], left + width)
-                found[y1 - top : y2 - top, x1 - left : x2 - left] = segment[y1 - y : y2 - y, x1 - x : x2 - x]
-        return _as_rgb(page, found)
-
-    def _kept_segment(self, number: int) -> np.ndarray | None:
-        """Return a segment; the last strip is kept, because a strip can have more rows than a band."""
-        if self.page.is_tiled:
-            return self._segment(number)
-        if number not in self.kept:
-            found = self._segment(number)
-            self.kept.clear()
-            if found is None:
-                return None
-            self.kept[number] = found
-        return self.kept[number]
-
-    def _segment(self, number: int) -> np.ndarray | None:
-        page = self.page
-        offset, count = page.dataoffsets[number], page.databytecounts[number]
-        if not count:
-            return None
-        with self.lock:
-            file = page.parent.filehandle
-            file.seek(offset)
-            data = file.read(count)
-        if len(data) < count:
-            raise EOFError
-        with reserve(count + _DECODING_COPIES * segment_bytes(page), waits=False):
-            decoded = page.decode(data, number, jpegtables=page.jpegtables)[0]
-        return None if decoded is None else np.asarray(decoded[0])
-
-
-def _as_rgb(page: Any, values: np.ndarray) -> UInt8Array:
-    if values.shape[2] >= 3:
-        return np.ascontiguousarray(values[..., :3])
-    grey = 255 - values if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else values
-    return np.ascontiguousarray(np.broadcast_to(grey, (*grey.shape[:2], 3)))
-
-
-def _spacing(tiff: Any) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
-    """Return the pixel spacing of OME metadata, else of the resolution tags."""
+def _spacing(tiff: Any, page: Any) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+    """Return the pixel spacing of OME metadata, else of the resolution tags of a page."""
     if tiff.is_ome:
         pixels = _ome_pixels(tiff.ome_metadata)
         if pixels is not None:
             return plausible_mpp(*pixels)
-    page = tiff.series[0].levels[0].keyframe
     unit = _UM_PER_RESOLUTION_UNIT.get(int(page.resolutionunit))
     if unit is None or not all(page.resolution):
         return None, ()

@@ -52,7 +52,7 @@ class _ZlibStream(io.RawIOBase):
 def open_stream(file: BinaryIO, compression: Compression) -> BinaryIO:
     """Return the decompressed bytes of a file from its present position on."""
     if compression is Compression.GZIP:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
     if compression is Compression.BZIP2:
         return cast(BinaryIO, bz2.BZ2File(file))
     if compression is Compression.XZ:
