@@ -33,10 +33,10 @@ from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.text.lexicon import BROADER_NAMES, lexicon
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
-from medrov_cli.core.writers.dicom.box_segmentation import MULTI_FRAME, SAME_PLANES
 from medrov_cli.core.writers.dicom.class_codes import CODES, code_of_class
 from medrov_cli.core.writers.dicom.plain_items import image_item, region_item
 from medrov_cli.core.writers.dicom.report_groups import IMAGE_REGION, SOURCE_IMAGE
+from medrov_cli.core.writers.dicom.segment_sources import MULTI_FRAME, SAME_PLANES
 from medrov_cli.core.writers.dicom.source_studies import read_studies
 from medrov_cli.core.writers.protocol import RunFacts
 

@@ -40,7 +40,7 @@ IMAGE_ELEMENTS = (
     *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelSpacing"),
     *("ImagerPixelSpacing", "PixelAspectRatio", "ImagePositionPatient", "ImageOrientationPatient"),
     *("SliceThickness", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
-    *("VOILUTFunction", "VOILUTSequence"),
+    *("VOILUTFunction", "VOILUTSequence", "SpacingBetweenSlices"),
     *("PositionReferenceIndicator", "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"),
 )
 """Elements that describe the image and say nothing about the patient."""
