@@ -168,12 +168,24 @@ def test_a_single_slice_is_judged_by_the_recall_of_its_class() -> None:
     assert find(small, {"liver": ClassRule(0, 0.2, 0.8)})[0].score == pytest.approx(0.8)
 
 
+def test_missing_slices_are_no_evidence_and_separate_objects() -> None:
+    """Slices at 0, 3, 6, 60 and 63 mm: an object of 30 x 40 mm crosses no slice 54 mm away."""
+    whole = placed(22)
+    slices = [whole[number] for number in (0, 1, 2, 20, 21)]
+    box = slice_of((10, 10, 30, 30))
+    found = find([box] * 5, {"liver": ClassRule(0)}, slices)
+    assert sorted((one.first_slice, one.last_slice) for one in found) == [(0, 2), (3, 4)]
+    single = [slice_of(), slice_of(), box, slice_of(), slice_of()]
+    (one,) = find(single, {"liver": ClassRule(0, 0.1, 0.8)}, slices)
+    assert one.score == pytest.approx(0.8 / 1.8)  # one neighbour at 3 mm
+
+
 def test_scores_of_members_are_combined() -> None:
     assert combine_scores(np.array([0.2, 0.9, 0.7])) == pytest.approx(0.8)
     assert combine_scores(np.array([0.4])) == pytest.approx(0.4)
-    assert expected_neighbours(10, 4, 2) == 2
-    assert expected_neighbours(10, 5, 2) == 0
-    assert expected_neighbours(10, None, 2) == 0
+    assert expected_neighbours(10, [4, 4]) == 2
+    assert expected_neighbours(10, [4, 5]) == 1
+    assert expected_neighbours(10, []) == 0
     assert single_slice_score(1.0, 1, 0.5) == pytest.approx(1, abs=1e-5)
     assert 0 <= single_slice_score(0.0, 2, 1.0) < 1e-5
 

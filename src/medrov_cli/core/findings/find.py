@@ -138,7 +138,7 @@ def _finding(
     numbers, boxes, scores = own.slices[rows], boxes_uv[rows], own.scores[rows]
     score = combine_scores(scores)
     if len(rows) == 1:
-        score = _single_score(score, int(numbers[0]), boxes[0], len(volume.slices), rule, stack)
+        score = _single_score(score, int(numbers[0]), boxes[0], rule, stack)
         if score < min(rule.threshold, float(scores[0])):
             return None
     areas = box_areas(boxes)
@@ -232,13 +232,14 @@ def _patient_box(boxes_uv: FloatArray, bounds_w: FloatArray, frame: FloatArray) 
 
 
 def _single_score(
-    score: float, number: int, box_uv: FloatArray, slices: int, rule: ClassRule, stack: SliceStack | None
+    score: float, number: int, box_uv: FloatArray, rule: ClassRule, stack: SliceStack | None
 ) -> float:
     if stack is None:
         return score
-    neighbours = (number > 0) + (number < slices - 1)
+    positions = stack.offsets_uvw_mm[max(number - 1, 0) : number + 2, 2]
     side_mm = float((box_uv[2:] - box_uv[:2]).min())
-    return single_slice_score(score, expected_neighbours(side_mm, stack.step_mm, neighbours), rule.recall)
+    neighbours = expected_neighbours(side_mm, np.abs(np.diff(positions)).tolist())
+    return single_slice_score(score, neighbours, rule.recall)
 
 
 def _seconds(volume: VolumeIdentity, first: int, last: int) -> tuple[float, float] | None:
