@@ -6,7 +6,7 @@ The offset of each slice along u and v counts, so that the shear of a tilted gan
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,8 +36,10 @@ REFUSAL_WARNINGS = {
 _PARALLEL = 0.999
 """Least cosine between the directions of two slices of a volume: 2.6 degrees, beyond rounded cosines."""
 _PERPENDICULAR = 0.01
-_SAME_PLACE_MM = 1e-3
-"""Slices that are closer are at one position: positions are decimals of micrometres."""
+_SAME_PLACE_MM = (2e-6, 1e-3)
+_SAME_PLACE_SHARE = 0.01
+"""Slices that are closer than this part of their mean distance, within the limits, are at one position:
+positions are decimals of micrometres, and steps of electron microscopes are some nanometres."""
 SAME_STEP = 0.05
 """Relative difference of steps that are one number, rounded or measured."""
 MISSING_STEP = 1.5
@@ -149,11 +151,14 @@ def _frame(planes: Sequence[SlicePlane]) -> FloatVector:
 
 def _points_in_time(slices: Sequence[PlacedSlice], w_mm: FloatVector) -> tuple[list[list[int]], int]:
     """Return the slices of each point in time, by ascending w, and the number of slices left out."""
-    by_place: dict[int, list[int]] = defaultdict(list)
     numbers = [float("inf") if one.number is None else one.number for one in slices]
-    for index in range(len(slices)):
-        by_place[round(float(w_mm[index]) / _SAME_PLACE_MM)].append(index)
-    places = [sorted(by_place[key], key=lambda index: (numbers[index], index)) for key in sorted(by_place)]
+    order = np.argsort(w_mm, kind="stable")
+    steps = np.diff(w_mm[order])
+    is_next = steps > np.clip(_SAME_PLACE_SHARE * np.ptp(w_mm) / max(len(steps), 1), *_SAME_PLACE_MM)
+    places = [
+        sorted(place.tolist(), key=lambda index: (numbers[index], index))
+        for place in np.split(order, np.flatnonzero(is_next) + 1)
+    ]
     counts = Counter(map(len, places))
     points = next(iter(counts)) if len(counts) == 1 else 1
     groups = [[place[point] for place in places] for point in range(points)]
