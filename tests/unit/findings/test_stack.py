@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medrov_cli.core.findings.regular_grid import regular_grid
 from medrov_cli.core.findings.stack import (
     DUPLICATE_WARNING,
     LOCALIZER_WARNING,
@@ -17,6 +18,8 @@ from medrov_cli.core.findings.stack import (
     arrange_slices,
 )
 from medrov_cli.core.records.finding import LinkRefusal
+from medrov_cli.core.records.plane_cut import VoxelGrid
+from medrov_cli.core.records.plane_votes import PlanesRefusal
 from medrov_cli.core.records.slice_plane import PlacedSlice, SlicePlane
 
 
@@ -140,6 +143,16 @@ def test_what_cannot_be_linked_is_refused_by_name(change: dict[str, object], ref
     found = arrange_slices(slices)
     assert (found.stacks, found.refusal) == ((), refusal)
     assert "not linked" in found.warnings[-1]
+
+
+@pytest.mark.parametrize(("turn", "is_regular"), [(0.0, True), (1e-3, True), (0.02, False)])
+def test_slices_that_are_turned_are_no_grid(turn: float, is_regular: bool) -> None:
+    slices = axial(0, 2, 4)
+    assert slices[1].plane is not None
+    plane = replace(slices[1].plane, right=(1.0, turn, 0.0), down=(-turn, 1.0, 0.0))
+    (stack,) = arrange_slices([slices[0], replace(slices[1], plane=plane), slices[2]]).stacks
+    found = regular_grid(stack, (64, 80))
+    assert found is PlanesRefusal.TILTED_GANTRY if not is_regular else isinstance(found, VoxelGrid)
 
 
 def test_one_position_is_no_volume() -> None:
