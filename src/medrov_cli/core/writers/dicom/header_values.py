@@ -214,7 +214,7 @@ def _valid(element: DataElement) -> DataElement | None:
 
 
 def _plain(value: object, vr: str) -> object:
-    """Return a text without its encoding, which is another one in the result, and a number of valid length."""
+    """Return a text without its encoding, which is another one in the result, and a number of valid size."""
     if isinstance(value, (PersonName, str)):
         return str(value)
     if isinstance(value, (DSfloat, IS)):
