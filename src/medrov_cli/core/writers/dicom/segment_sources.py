@@ -84,11 +84,9 @@ class SegmentPlace:
     def has(self, instance: SourceInstance, plane: SlicePlane) -> bool:
         """Return whether an image with one frame has this place."""
         keywords = ("SeriesInstanceUID", "Rows", "Columns", "FrameOfReferenceUID")
-        return (
-            all(instance.header.get(name) == self.first.header.get(name) for name in keywords)
-            and not self.first.has_frames
-            and _is_parallel(self.planes[0], plane)
-        )
+        headers = (self.first.header, instance.header)
+        is_equal = all(headers[0].get(name) == headers[1].get(name) for name in keywords)
+        return is_equal and _is_parallel(self.planes[0], plane)
 
     def add(self, instance: SourceInstance, plane: SlicePlane) -> None:
         """Add an image with one frame."""
