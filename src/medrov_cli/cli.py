@@ -32,6 +32,7 @@ from medrov_cli.core.base.errors import (
     ErrorCode,
     ExitCode,
     MedrovError,
+    place_of,
     system_failure,
     usage_error,
 )
@@ -244,21 +245,8 @@ def _as_medrov_error(error: Exception) -> MedrovError:
     return MedrovError(
         ErrorCode.INTERNAL,
         # Its text is omitted, because it may contain data of the file and the patient.
-        f"unexpected {type(error).__name__} at {_place_of(error)}",
+        f"unexpected {type(error).__name__} at {place_of(error)}",
         "This is a bug: please report it. MEDROV_DEBUG=1 prints the traceback (it may quote the input).",
-    )
-
-
-def _place_of(error: Exception) -> str:
-    """Return file and line of the innermost frame in this package."""
-    package = Path(__file__).parent
-    frames = [
-        f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(package)
-    ]
-    return (
-        f"{Path(frames[-1].filename).relative_to(package)}:{frames[-1].lineno}"
-        if frames
-        else "an unknown place"
     )
 
 

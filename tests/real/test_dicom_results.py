@@ -16,7 +16,7 @@ from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.dicom.header import read_file_header
 from medrov_cli.core.pixels.dicom.series import read_place
-from medrov_cli.core.writers.dicom.box_segmentation import MULTI_FRAME, NO_FRAME, NO_THICKNESS
+from medrov_cli.core.writers.dicom.segment_sources import MULTI_FRAME, NO_THICKNESS
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,6 @@ def test_validators_find_no_error_in_results_of_real_images(tmp_path: Path) -> N
             "another image of the run has the same SOP Instance UID",
             "its frames differ in their rescale slope or intercept",
             MULTI_FRAME,
-            NO_FRAME,
             NO_THICKNESS,
         }
     files = sorted(tmp_path.rglob("*.dcm"))

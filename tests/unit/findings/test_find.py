@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,6 +147,36 @@ def test_place_and_size_of_a_sphere_do_not_depend_on_the_orientation(seed: int) 
     )
 
 
+def turned(z_mm: float, axis: int, degrees: float) -> PlacedSlice:
+    """Return an axial slice that is turned about the normal (axis 2) or about its rows (axis 0)."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    right = (cosine, sine, 0.0) if axis == 2 else (1.0, 0.0, 0.0)
+    down = (-sine, cosine, 0.0) if axis == 2 else (0.0, cosine, sine)
+    return PlacedSlice(SlicePlane((-200.0, -200.0, z_mm), right, down, (1.0, 1.0)), (400, 400))
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("degrees", [0.06, 2.0])
+def test_places_are_those_of_each_slice_where_slices_are_turned(axis: int, degrees: float) -> None:
+    slices = [turned(0, axis, 0), turned(3, axis, degrees), turned(6, axis, degrees)]
+    (one,) = find([slice_of(), slice_of(), slice_of((380, 380, 384, 384))], RULES, slices)
+    assert slices[2].plane is not None
+    place = slices[2].plane.to_patient(np.array([[382, 382]]))[0]
+    assert one.center_mm == pytest.approx(place)
+    assert one.box_mm is not None
+    assert np.array(one.box_mm).reshape(2, 3).mean(0) == pytest.approx(place)
+
+
+def test_places_are_exact_where_pixels_are_sheared() -> None:
+    plane = SlicePlane((-200.0, -250.0, -900.0), (1.0, 0.0, 0.0), (0.0099, 0.99995, 0.0), (1.0, 1.0))
+    slices = [
+        PlacedSlice(replace(plane, origin_mm=(-200.0, -250.0, -900.0 + 3 * number))) for number in range(3)
+    ]
+    (one,) = find([slice_of(), slice_of((3, 4, 4, 5)), slice_of()], RULES, slices)
+    place = slices[1].plane.to_patient(np.array([[3.5, 4.5]]))[0]
+    assert one.center_mm == pytest.approx(place, abs=1e-9)
+
+
 def test_two_objects_of_a_class_and_two_classes_stay_apart() -> None:
     left, right = (10, 10, 30, 30), (60, 10, 80, 30)
     slices = [slice_of(left, right)] * 3
@@ -168,12 +199,24 @@ def test_a_single_slice_is_judged_by_the_recall_of_its_class() -> None:
     assert find(small, {"liver": ClassRule(0, 0.2, 0.8)})[0].score == pytest.approx(0.8)
 
 
+def test_missing_slices_are_no_evidence_and_separate_objects() -> None:
+    """Slices at 0, 3, 6, 60 and 63 mm: an object of 30 x 40 mm crosses no slice 54 mm away."""
+    whole = placed(22)
+    slices = [whole[number] for number in (0, 1, 2, 20, 21)]
+    box = slice_of((10, 10, 30, 30))
+    found = find([box] * 5, {"liver": ClassRule(0)}, slices)
+    assert sorted((one.first_slice, one.last_slice) for one in found) == [(0, 2), (3, 4)]
+    single = [slice_of(), slice_of(), box, slice_of(), slice_of()]
+    (one,) = find(single, {"liver": ClassRule(0, 0.1, 0.8)}, slices)
+    assert one.score == pytest.approx(0.8 / 1.8)  # one neighbour at 3 mm
+
+
 def test_scores_of_members_are_combined() -> None:
     assert combine_scores(np.array([0.2, 0.9, 0.7])) == pytest.approx(0.8)
     assert combine_scores(np.array([0.4])) == pytest.approx(0.4)
-    assert expected_neighbours(10, 4, 2) == 2
-    assert expected_neighbours(10, 5, 2) == 0
-    assert expected_neighbours(10, None, 2) == 0
+    assert expected_neighbours(10, [4, 4]) == 2
+    assert expected_neighbours(10, [4, 5]) == 1
+    assert expected_neighbours(10, []) == 0
     assert single_slice_score(1.0, 1, 0.5) == pytest.approx(1, abs=1e-5)
     assert 0 <= single_slice_score(0.0, 2, 1.0) < 1e-5
 

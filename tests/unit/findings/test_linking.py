@@ -113,6 +113,16 @@ def test_a_gap_in_mm_may_not_be_longer_than_the_object_is_wide() -> None:
     assert len(link_boxes(boxes_of(rows, np.array([0.0, 11.0, 22.0])))) == 2
 
 
+@pytest.mark.parametrize(("hole_mm", "count"), [(9.0, 1), (11.0, 2)])
+def test_a_link_over_missing_slices_may_not_be_longer_than_the_object_is_wide(
+    hole_mm: float, count: int
+) -> None:
+    rows = [(number, [0.0, 0, 10, 10]) for number in range(6)]
+    positions = np.array([0, 1, 2, 2 + hole_mm, 3 + hole_mm, 4 + hole_mm])
+    assert len(link_boxes(boxes_of(rows, positions))) == count
+    assert len(link_boxes(boxes_of(rows, -positions))) == count
+
+
 def test_thin_slices_have_longer_gaps() -> None:
     """In steps of 1 mm, a gap may be a fifth of the shorter side: 20 mm of 100."""
     box = [0.0, 0, 100, 120]

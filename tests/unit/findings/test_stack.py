@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medrov_cli.core.findings.regular_grid import regular_grid
 from medrov_cli.core.findings.stack import (
     DUPLICATE_WARNING,
     LOCALIZER_WARNING,
@@ -17,6 +18,8 @@ from medrov_cli.core.findings.stack import (
     arrange_slices,
 )
 from medrov_cli.core.records.finding import LinkRefusal
+from medrov_cli.core.records.plane_cut import VoxelGrid
+from medrov_cli.core.records.plane_votes import PlanesRefusal
 from medrov_cli.core.records.slice_plane import PlacedSlice, SlicePlane
 
 
@@ -99,6 +102,21 @@ def test_equally_many_slices_at_all_positions_are_points_in_time() -> None:
     assert [stack.order for stack in found.stacks] == [(0, 1, 2), (3, 4, 5)]
 
 
+def test_equal_positions_may_differ_in_the_last_digit() -> None:
+    """Multiples of 2.0005 mm lie between two micrometres."""
+    first, second, third = ([2.0005 * n + noise for n in range(10)] for noise in (0, 1e-6, -1e-6))
+    found = arrange_slices(axial(*first, *second, *third))
+    assert [stack.order for stack in found.stacks] == [tuple(range(n, n + 10)) for n in (0, 10, 20)]
+
+
+@pytest.mark.parametrize("step_mm", [1e-3, 5e-4, 1e-5])
+def test_steps_of_micrometres_are_steps(step_mm: float) -> None:
+    found = arrange_slices(axial(*(100 + step_mm * number for number in range(20))))
+    (stack,) = found.stacks
+    assert stack.order == tuple(range(20))
+    assert stack.step_mm == pytest.approx(step_mm)
+
+
 def test_second_slices_at_some_positions_are_left_out() -> None:
     found = arrange_slices([*axial(0, 2, 4), axial(2)[0]])
     assert found.warnings == (DUPLICATE_WARNING.format(1),)
@@ -127,5 +145,16 @@ def test_what_cannot_be_linked_is_refused_by_name(change: dict[str, object], ref
     assert "not linked" in found.warnings[-1]
 
 
+@pytest.mark.parametrize(("turn", "is_regular"), [(0.0, True), (1e-3, True), (0.02, False)])
+def test_slices_that_are_turned_are_no_grid(turn: float, is_regular: bool) -> None:
+    slices = axial(0, 2, 4)
+    assert slices[1].plane is not None
+    plane = replace(slices[1].plane, right=(1.0, turn, 0.0), down=(-turn, 1.0, 0.0))
+    (stack,) = arrange_slices([slices[0], replace(slices[1], plane=plane), slices[2]]).stacks
+    found = regular_grid(stack, (64, 80))
+    assert found is PlanesRefusal.TILTED_GANTRY if not is_regular else isinstance(found, VoxelGrid)
+
+
 def test_one_position_is_no_volume() -> None:
-    assert arrange_slices(axial(3, 3)).refusal is LinkRefusal.NO_POSITIONS
+    for positions in ((3, 3), (3, 3 + 1e-6)):
+        assert arrange_slices(axial(*positions)).refusal is LinkRefusal.NO_POSITIONS

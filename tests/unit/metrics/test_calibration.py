@@ -175,6 +175,12 @@ def test_one_sided_evidence_gives_a_map_all_the_same(right: bool) -> None:
     assert set(level) == {float(right)}
 
 
+def test_scores_that_fall_with_correctness_give_the_fraction_of_correct_ones() -> None:
+    scores = np.array([0.02, 0.03, 0.04, 0.1, 0.15, 0.2])
+    _, calibrated = fit_platt(scores, scores < 0.05)
+    assert calibrated == ((3 + 1) / (6 + 2),)
+
+
 def test_best_f1_by_hand() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.7, 0.1])
     point = best_f1(scores, np.array([True, False, True, True, False]), truths=4)

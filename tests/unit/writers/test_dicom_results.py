@@ -13,9 +13,11 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.codedict import codes
+from pydicom.tag import Tag
 from pydicom.uid import ComputedRadiographyImageStorage, EnhancedCTImageStorage
 
 from dicom_objects import write_series
@@ -33,10 +35,10 @@ from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.text.lexicon import BROADER_NAMES, lexicon
 from medrov_cli.core.writers.dicom.box_coordinates import box_points
-from medrov_cli.core.writers.dicom.box_segmentation import MULTI_FRAME, SAME_PLANES
 from medrov_cli.core.writers.dicom.class_codes import CODES, code_of_class
 from medrov_cli.core.writers.dicom.plain_items import image_item, region_item
 from medrov_cli.core.writers.dicom.report_groups import IMAGE_REGION, SOURCE_IMAGE
+from medrov_cli.core.writers.dicom.segment_sources import MULTI_FRAME, SAME_PLANES
 from medrov_cli.core.writers.dicom.source_studies import read_studies
 from medrov_cli.core.writers.protocol import RunFacts
 
@@ -445,6 +447,16 @@ def test_names_are_unicode_and_invalid_values_are_left_out(tmp_path: Path) -> No
     assert report.PatientName == "Müller^Jörg"
     assert report.PatientSex == ""
     assert report_groups(report)[0].finding_type.meaning == "Größe 大"
+
+
+def test_numbers_with_too_many_digits_are_rounded(series: list[Path], tmp_path: Path) -> None:
+    header = pydicom.dcmread(series[0])
+    tag, text = Tag("PixelSpacing"), b"0.700000000000000001\\1.30 "
+    header[tag] = RawDataElement(tag, "DS", len(text), text, 0, False, True)
+    header.save_as(series[0])
+    (state,), _ = write_results(tmp_path, [record_of(series[0], NODULE)], "gsps")
+    (area,) = state.DisplayedAreaSelectionSequence
+    assert [str(value) for value in area.PresentationPixelSpacing] == ["0.7", "1.30"]
 
 
 def test_every_class_of_the_lexicon_has_a_row_and_every_code_is_in_a_dictionary() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import traceback
 from enum import IntEnum, StrEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -161,6 +163,17 @@ def out_of_range(flag: str, value: float, low: float | None, high: float | None)
     return usage_error(
         f"{flag} {value:g} is not from {low:g} to {high:g}", f"Give a number from {low:g} to {high:g}."
     )
+
+
+def place_of(error: Exception) -> str:
+    """Return file and line of the innermost frame of an error in this package."""
+    package = Path(__file__).parents[2]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(package)
+    ]
+    if not frames:
+        return "an unknown place"
+    return f"{Path(frames[-1].filename).relative_to(package)}:{frames[-1].lineno}"
 
 
 def system_failure(error: OSError) -> MedrovError | None:

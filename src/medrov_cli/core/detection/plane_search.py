@@ -34,7 +34,7 @@ REFUSAL_WARNINGS = {
     PlanesRefusal.MISSING_SLICES: "--planes: slices are missing; other planes were not searched.",
     PlanesRefusal.UNEVEN_STEPS: "--planes: the steps between slices differ; other planes were not searched.",
     PlanesRefusal.TILTED_GANTRY: (
-        "--planes: the slices are shifted against each other; other planes were not searched."
+        "--planes: the slices are shifted or turned against each other; other planes were not searched."
     ),
     PlanesRefusal.COLOR: "--planes: the volume is in colour; other planes were not searched.",
     PlanesRefusal.TOO_LARGE: "--planes: the volume exceeds --max-memory; other planes were not searched.",

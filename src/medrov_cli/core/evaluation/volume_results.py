@@ -129,7 +129,8 @@ def finding_box(finding: Finding, stack: SliceStack) -> FloatArray:
     """Return the box of a measured finding in the frame of the slices, (6,)."""
     if finding.center_mm is None or finding.extent_mm is None:
         raise ValueError("the finding has no place")
-    center, half = stack.frame @ np.array(finding.center_mm), np.array(finding.extent_mm) / 2
+    center = np.array(finding.center_mm) @ np.linalg.inv(stack.frame)
+    half = np.array(finding.extent_mm) / 2
     return np.concatenate((center - half, center + half))
 
 

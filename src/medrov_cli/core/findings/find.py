@@ -12,7 +12,6 @@ from medrov_cli.core.findings.linking import Chain, SliceBoxes, link_boxes
 from medrov_cli.core.findings.stack import SliceStack
 from medrov_cli.core.records.boxes import FloatArray, IntArray, box_areas
 from medrov_cli.core.records.finding import Finding, FindingMember, VolumeIdentity, sort_findings
-from medrov_cli.core.records.plane_votes import Box3D
 from medrov_cli.core.records.slice_plane import Vector
 
 
@@ -116,13 +115,8 @@ def _to_plane(own: _ClassBoxes, stack: SliceStack | None) -> FloatArray:
     """Return boxes in the common frame of all slices, in mm; without a place, in pixels."""
     if stack is None:
         return own.boxes_xyxy
-    return _boxes_uv(own.slices, own.boxes_xyxy, stack)
-
-
-def _boxes_uv(numbers: IntArray, boxes_xyxy: FloatArray, stack: SliceStack) -> FloatArray:
-    row_mm, column_mm = stack.planes[0].spacing_mm
-    offsets = stack.offsets_uvw_mm[numbers][:, [0, 1, 0, 1]]
-    return np.asarray(boxes_xyxy * np.array([column_mm, row_mm, column_mm, row_mm]) + offsets)
+    corners = stack.corners_uvw_mm(own.slices, own.boxes_xyxy)[..., :2]
+    return np.concatenate((corners.min(1), corners.max(1)), axis=1)
 
 
 def _finding(
@@ -138,7 +132,7 @@ def _finding(
     numbers, boxes, scores = own.slices[rows], boxes_uv[rows], own.scores[rows]
     score = combine_scores(scores)
     if len(rows) == 1:
-        score = _single_score(score, int(numbers[0]), boxes[0], len(volume.slices), rule, stack)
+        score = _single_score(score, int(numbers[0]), boxes[0], rule, stack)
         if score < min(rule.threshold, float(scores[0])):
             return None
     areas = box_areas(boxes)
@@ -164,32 +158,33 @@ def _finding(
         members=members,
         seconds=_seconds(volume, first, last),
     )
-    return bare if stack is None else _measured(bare, volume, boxes, numbers, largest, stack)
+    if stack is None:
+        return bare
+    sides = boxes[largest, 2:] - boxes[largest, :2]
+    sized = replace(bare, diameter_mm=float(sides.max()), diameter_slice=int(numbers[largest]))
+    return _measured(sized, volume, stack.solid_uvw_mm(numbers, own.boxes_xyxy[rows]), stack)
 
 
-def _measured(
-    finding: Finding,
-    volume: VolumeIdentity,
-    boxes_uv: FloatArray,
-    numbers: IntArray,
-    largest: int,
-    stack: SliceStack,
-) -> Finding:
-    """Return a finding with sizes in mm, and with its place if the volume has one."""
-    low, high = _bounds(boxes_uv, numbers, stack)
+def _measured(finding: Finding, volume: VolumeIdentity, solid: FloatArray, stack: SliceStack) -> Finding:
+    """Return a finding with its size in mm, and with its place if the volume has one.
+
+    Parameters
+    ----------
+    solid
+        float, (n, 8, 3): corners of its boxes; see :meth:`SliceStack.solid_uvw_mm`.
+    """
+    low, high = solid.min((0, 1)), solid.max((0, 1))
     extent = high - low
-    sides = boxes_uv[largest, 2:] - boxes_uv[largest, :2]
     box_mm = center_mm = None
     if volume.is_placed:
-        center_mm = _vector((low + high) / 2 @ stack.frame)
-        box_mm = _patient_box(boxes_uv, stack.bounds_w_mm[numbers], stack.frame)
+        points = solid.reshape(-1, 3) @ stack.frame
+        x1, y1, z1, x2, y2, z2 = _floats(np.concatenate((points.min(0), points.max(0))))
+        center_mm, box_mm = _vector((low + high) / 2 @ stack.frame), (x1, y1, z1, x2, y2, z2)
     return replace(
         finding,
         extent_mm=_vector(extent),
         box_mm=box_mm,
         center_mm=center_mm,
-        diameter_mm=float(sides.max()),
-        diameter_slice=int(numbers[largest]),
         volume_mm3=float(extent.prod()),
     )
 
@@ -206,39 +201,19 @@ def boxes_in_frame(numbers: IntArray, boxes_xyxy: FloatArray, stack: SliceStack)
     stack
         Geometry of the slices.
     """
-    boxes_uv = _boxes_uv(numbers, boxes_xyxy, stack)
-    low, high = _bounds(boxes_uv, numbers, stack)
-    return np.concatenate((low, high))
-
-
-def _bounds(boxes_uv: FloatArray, numbers: IntArray, stack: SliceStack) -> tuple[FloatArray, FloatArray]:
-    low = np.array([*boxes_uv[:, :2].min(0), stack.bounds_w_mm[numbers].min()])
-    return low, np.array([*boxes_uv[:, 2:].max(0), stack.bounds_w_mm[numbers].max()])
-
-
-def _patient_box(boxes_uv: FloatArray, bounds_w: FloatArray, frame: FloatArray) -> Box3D:
-    """Return the box along the patient's axes that contains the boxes of all members."""
-    corners = [
-        (box[u], box[v], bounds[w])
-        for box, bounds in zip(boxes_uv.tolist(), bounds_w.tolist(), strict=True)
-        for u in (0, 2)
-        for v in (1, 3)
-        for w in (0, 1)
-    ]
-    points = np.array(corners) @ frame
-    x1, y1, z1 = _floats(points.min(0))
-    x2, y2, z2 = _floats(points.max(0))
-    return (x1, y1, z1, x2, y2, z2)
+    solid = stack.solid_uvw_mm(numbers, boxes_xyxy)
+    return np.concatenate((solid.min((0, 1)), solid.max((0, 1))))
 
 
 def _single_score(
-    score: float, number: int, box_uv: FloatArray, slices: int, rule: ClassRule, stack: SliceStack | None
+    score: float, number: int, box_uv: FloatArray, rule: ClassRule, stack: SliceStack | None
 ) -> float:
     if stack is None:
         return score
-    neighbours = (number > 0) + (number < slices - 1)
+    positions = stack.offsets_uvw_mm[max(number - 1, 0) : number + 2, 2]
     side_mm = float((box_uv[2:] - box_uv[:2]).min())
-    return single_slice_score(score, expected_neighbours(side_mm, stack.step_mm, neighbours), rule.recall)
+    neighbours = expected_neighbours(side_mm, np.abs(np.diff(positions)).tolist())
+    return single_slice_score(score, neighbours, rule.recall)
 
 
 def _seconds(volume: VolumeIdentity, first: int, last: int) -> tuple[float, float] | None:

@@ -9,6 +9,8 @@ on the images of the calibration; close to the best F1, recall and F1 are equal.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from medrov_cli.core.records.boxes import FloatArray
@@ -23,19 +25,17 @@ def combine_scores(scores: FloatArray) -> float:
     return float(ordered[: (len(ordered) + 1) // 2].mean())
 
 
-def expected_neighbours(side_mm: float, step_mm: float | None, neighbours: int) -> int:
+def expected_neighbours(side_mm: float, distances_mm: Iterable[float]) -> int:
     """Return the number of neighbouring slices that an object as long as it is wide must cross.
 
     Parameters
     ----------
     side_mm
         Shorter side of its box.
-    step_mm
-        Distance of the slices; null: unknown.
-    neighbours
-        Number of neighbouring slices that exist: 2, at the end of the volume 1.
+    distances_mm
+        Distances of the neighbouring slices that exist: two, at the end of the volume one.
     """
-    return neighbours if step_mm is not None and side_mm / 2 > step_mm else 0
+    return sum(side_mm / 2 > distance for distance in distances_mm)
 
 
 def single_slice_score(score: float, absent: int, recall: float | None) -> float:

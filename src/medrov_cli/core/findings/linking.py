@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medrov_cli.core.findings.assignment import cheapest_assignment
+from medrov_cli.core.findings.stack import MISSING_STEP
 from medrov_cli.core.records.boxes import BoolArray, FloatArray, IntArray, box_areas, iou_matrix
 
 MIN_IOU = 0.2
@@ -59,13 +60,16 @@ def link_boxes(given: SliceBoxes) -> list[Chain]:
     rows_of = {int(number): np.flatnonzero(slices == number) for number in np.unique(slices)}
     following = np.full(count, -1, dtype=np.int64)
     preceding = np.full(count, -1, dtype=np.int64)
+    step_mm = _step_mm(given.positions)
     for gap in range(1, _most_steps(given.positions, boxes) + 1):
         for number, rows in rows_of.items():
             others = rows_of.get(number + gap)
             if others is None:
                 continue
             ends, starts = rows[following[rows] < 0], others[preceding[others] < 0]
-            for end, start in _assign(boxes, ends, starts, gap, _gap_mm(given.positions, number, gap)):
+            for end, start in _assign(
+                boxes, ends, starts, gap, _gap_mm(given.positions, number, gap, step_mm)
+            ):
                 following[end], preceding[start] = start, end
     chains = [_follow(start, following) for start in np.flatnonzero(preceding < 0).tolist()]
     pieces = [piece for chain in chains for piece in _cut(chain, boxes)]
@@ -81,11 +85,17 @@ def _most_steps(positions: FloatArray | None, boxes: FloatArray) -> int:
     return min(max(MAX_GAP, int(longest_mm / max(step_mm, 1e-9))), len(positions) - 1)
 
 
-def _gap_mm(positions: FloatArray | None, number: int, gap: int) -> float | None:
-    """Return the length of a gap that is longer than one step; null for neighbours and unknown lengths."""
-    if positions is None or gap == 1:
+def _step_mm(positions: FloatArray | None) -> float:
+    """Return the median step; 0 if it is unknown."""
+    return 0.0 if positions is None or len(positions) < 2 else float(np.median(np.abs(np.diff(positions))))
+
+
+def _gap_mm(positions: FloatArray | None, number: int, gap: int, step_mm: float) -> float | None:
+    """Return the length of a gap; null if it is unknown, and for neighbours with no slice missing."""
+    if positions is None:
         return None
-    return float(abs(positions[number + gap] - positions[number]))
+    length = float(abs(positions[number + gap] - positions[number]))
+    return None if gap == 1 and length < MISSING_STEP * step_mm else length
 
 
 def _assign(

@@ -28,6 +28,9 @@ def regular_grid(stack: SliceStack, size_hw: tuple[int, int]) -> VoxelGrid | Pla
         return PlanesRefusal.UNEVEN_STEPS
     if np.abs(offsets[:, :2]).max() > SAME_STEP * step_mm:
         return PlanesRefusal.TILTED_GANTRY
+    turns = stack.pixel_uvw_mm - stack.pixel_uvw_mm[0]
+    if np.abs(turns * np.array(size_hw[::-1])[:, None]).max() > min(stack.planes[0].spacing_mm):
+        return PlanesRefusal.TILTED_GANTRY  # turned against each other: the far corner moves by a pixel
     sense = float(np.sign(offsets[0, 2]))
     directions = stack.frame * np.array([[1.0], [1.0], [sense]])
     corner = stack.offsets_uvw_mm[0] - [0, 0, sense * float(steps.mean()) / 2]

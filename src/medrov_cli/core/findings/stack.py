@@ -1,18 +1,20 @@
 """Slices of a volume in order: positions along the normal, missing slices, duplicates, localizers.
 
-All geometry is in the frame of the slices: u along the rows, v along the columns, w along the normal, in mm.
-The offset of each slice along u and v counts, so that the shear of a tilted gantry is exact.
+All geometry is in the frame of one slice: u along its rows, v along its columns, w along the normal, in mm.
+Offsets and directions of each slice count, so that a tilted gantry, slices that are slightly turned against
+each other, and slightly sheared pixels are exact.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from medrov_cli.core.records.boxes import FloatArray, IntArray
 from medrov_cli.core.records.finding import LinkRefusal
 from medrov_cli.core.records.slice_plane import PlacedSlice, SlicePlane
 
@@ -36,8 +38,10 @@ REFUSAL_WARNINGS = {
 _PARALLEL = 0.999
 """Least cosine between the directions of two slices of a volume: 2.6 degrees, beyond rounded cosines."""
 _PERPENDICULAR = 0.01
-_SAME_PLACE_MM = 1e-3
-"""Slices that are closer are at one position: positions are decimals of micrometres."""
+_SAME_PLACE_MM = (2e-6, 1e-3)
+_SAME_PLACE_SHARE = 0.01
+"""Slices that are closer than this part of their mean distance, within the limits, are at one position:
+positions are decimals of micrometres, and steps of electron microscopes are some nanometres."""
 SAME_STEP = 0.05
 """Relative difference of steps that are one number, rounded or measured."""
 MISSING_STEP = 1.5
@@ -56,9 +60,11 @@ class SliceStack:
     planes
         Their planes.
     frame
-        float, (3, 3): unit vectors along u, v and w as rows, LPS.
+        float, (3, 3): unit vectors along u, v and w as rows, LPS. u and v can deviate from a right angle.
     offsets_uvw_mm
         float, (slices, 3): corner of the first pixel of each slice along u, v and w.
+    pixel_uvw_mm
+        float, (slices, 2, 3): steps of one column and of one row of each slice along u, v and w.
     bounds_w_mm
         float, (slices, 2): lower and upper end of each slice along w; half of the steps to its neighbours.
     step_mm
@@ -69,8 +75,30 @@ class SliceStack:
     planes: tuple[SlicePlane, ...]
     frame: FloatVector
     offsets_uvw_mm: FloatVector
+    pixel_uvw_mm: FloatVector
     bounds_w_mm: FloatVector
     step_mm: float | None
+
+    def corners_uvw_mm(self, numbers: IntArray, boxes_xyxy: FloatArray) -> FloatArray:
+        """Return the corners of boxes on the planes of their slices along u, v and w, (n, 4, 3).
+
+        Parameters
+        ----------
+        numbers
+            int64, (n,): slice of each box.
+        boxes_xyxy
+            float, (n, 4), in source pixels.
+        """
+        points = boxes_xyxy[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
+        return np.asarray(self.offsets_uvw_mm[numbers][:, None] + points @ self.pixel_uvw_mm[numbers])
+
+    def solid_uvw_mm(self, numbers: IntArray, boxes_xyxy: FloatArray) -> FloatArray:
+        """Return the corners of boxes at both ends of their slices, (n, 8, 3); see `corners_uvw_mm`."""
+        corners = self.corners_uvw_mm(numbers, boxes_xyxy)
+        ends = self.bounds_w_mm[numbers] - self.offsets_uvw_mm[numbers, 2:]
+        shifts = np.zeros((len(numbers), 2, 1, 3))
+        shifts[..., 0, 2] = ends
+        return np.asarray((corners[:, None] + shifts).reshape(len(numbers), 8, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +139,7 @@ def arrange_slices(slices: Sequence[PlacedSlice]) -> ArrangedSlices:
     if refusal is not None:
         return ArrangedSlices((), refusal, (*warnings, REFUSAL_WARNINGS[refusal]))
     frame = _frame(known)
-    offsets = np.concatenate([plane.to_patient(np.zeros((1, 2))) for plane in known]) @ frame.T
+    offsets = np.concatenate([plane.to_patient(np.zeros((1, 2))) for plane in known]) @ np.linalg.inv(frame)
     groups, extra = _points_in_time([slices[index] for index in kept], offsets[:, 2])
     if extra:
         warnings.append(DUPLICATE_WARNING.format(extra))
@@ -149,11 +177,14 @@ def _frame(planes: Sequence[SlicePlane]) -> FloatVector:
 
 def _points_in_time(slices: Sequence[PlacedSlice], w_mm: FloatVector) -> tuple[list[list[int]], int]:
     """Return the slices of each point in time, by ascending w, and the number of slices left out."""
-    by_place: dict[int, list[int]] = defaultdict(list)
     numbers = [float("inf") if one.number is None else one.number for one in slices]
-    for index in range(len(slices)):
-        by_place[round(float(w_mm[index]) / _SAME_PLACE_MM)].append(index)
-    places = [sorted(by_place[key], key=lambda index: (numbers[index], index)) for key in sorted(by_place)]
+    order = np.argsort(w_mm, kind="stable")
+    steps = np.diff(w_mm[order])
+    is_next = steps > np.clip(_SAME_PLACE_SHARE * np.ptp(w_mm) / max(len(steps), 1), *_SAME_PLACE_MM)
+    places = [
+        sorted(place.tolist(), key=lambda index: (numbers[index], index))
+        for place in np.split(order, np.flatnonzero(is_next) + 1)
+    ]
     counts = Counter(map(len, places))
     points = next(iter(counts)) if len(counts) == 1 else 1
     groups = [[place[point] for place in places] for point in range(points)]
@@ -165,15 +196,20 @@ def _stack(
     order: Sequence[int], planes: Sequence[SlicePlane], frame: FloatVector, offsets: FloatVector
 ) -> SliceStack:
     w_mm = offsets[:, 2]
+    spacings = np.array([plane.spacing_mm[::-1] for plane in planes])
+    pixel = (
+        np.array([(plane.right, plane.down) for plane in planes]) * spacings[..., None] @ np.linalg.inv(frame)
+    )
     steps = np.diff(w_mm)
-    if not len(steps):
-        return SliceStack(tuple(order), tuple(planes), frame, offsets, np.repeat(w_mm[:, None], 2, 1), None)
-    step_mm = float(np.median(np.abs(steps)))
-    # Beside a missing slice, a slice is as thick as elsewhere.
-    is_large = np.abs(steps) >= MISSING_STEP * step_mm
-    halves = np.where(is_large, np.sign(steps) * step_mm, steps) / 2
-    ends = np.stack((w_mm - np.append(halves[:1], halves), w_mm + np.append(halves, halves[-1:])), 1)
-    return SliceStack(tuple(order), tuple(planes), frame, offsets, np.sort(ends, axis=1), step_mm)
+    if len(steps):
+        step_mm = float(np.median(np.abs(steps)))
+        # Beside a missing slice, a slice is as thick as elsewhere.
+        is_large = np.abs(steps) >= MISSING_STEP * step_mm
+        halves = np.where(is_large, np.sign(steps) * step_mm, steps) / 2
+        ends = np.stack((w_mm - np.append(halves[:1], halves), w_mm + np.append(halves, halves[-1:])), 1)
+    else:
+        step_mm, ends = None, np.repeat(w_mm[:, None], 2, 1)
+    return SliceStack(tuple(order), tuple(planes), frame, offsets, pixel, np.sort(ends, axis=1), step_mm)
 
 
 def _step_warnings(offsets: FloatVector) -> list[str]:

@@ -141,20 +141,23 @@ def fit_isotonic(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, 
 def fit_platt(scores: FloatArray, is_right: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return knots (raw, calibrated) of the logistic regression of correctness on the score's logit.
 
-    If all detections are correct or all are wrong, the map is constant at the fraction of correct ones, with
-    one additional detection of each kind (Platt).
+    If all detections are correct or all are wrong, or if correctness does not rise with the score, the map is
+    constant at the fraction of correct ones, with one additional detection of each kind (Platt).
     """
+    if not len(scores):
+        return (0.0, 1.0), (0.0, 1.0)
     right = int(np.sum(is_right))
+    constant = (0.5,), (round((right + 1) / (len(scores) + 2), _DIGITS),)
     if right in (0, len(scores)):
-        if not len(scores):
-            return (0.0, 1.0), (0.0, 1.0)
-        return (0.5,), (round((right + 1) / (len(scores) + 2), _DIGITS),)
+        return constant
     from scipy.special import expit
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=_STRENGTH)
     model.fit(logits(scores)[:, None], is_right)
-    slope, offset = max(float(model.coef_[0, 0]), 0.0), float(model.intercept_[0])
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope <= 0:
+        return constant
     raw = np.linspace(0.0, 1.0, _KNOTS)
     return _knots(raw, expit(slope * logits(raw) + offset))
 

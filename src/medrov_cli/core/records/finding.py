@@ -149,7 +149,7 @@ class Finding:
     box_mm
         Smallest box along the patient's axes that contains the finding, LPS; null if the place is unknown.
     center_mm
-        Center of the finding, LPS; null if the place is unknown.
+        Centre of the box along rows, columns and normal of the slices, LPS; null if the place is unknown.
     diameter_mm, diameter_slice
         Longer side of the largest member's box, and its slice; null without a spacing.
     volume_mm3

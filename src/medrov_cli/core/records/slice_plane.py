@@ -29,7 +29,8 @@ class SlicePlane:
     right
         Unit vector along a row: direction in which the column number rises.
     down
-        Unit vector along a column: direction in which the row number rises; perpendicular to ``right``.
+        Unit vector along a column: direction in which the row number rises. It is perpendicular to ``right``;
+        of NIfTI within half a degree.
     spacing_mm
         (row spacing, column spacing): the distance in mm between rows, then between columns.
     """
@@ -41,8 +42,9 @@ class SlicePlane:
 
     @property
     def normal(self) -> Vector:
-        """Return the unit vector ``right`` x ``down``."""
-        x, y, z = np.cross(self.right, self.down).tolist()
+        """Return the unit vector along ``right`` x ``down``."""
+        normal = np.cross(self.right, self.down)
+        x, y, z = (normal / np.linalg.norm(normal)).tolist()
         return (x, y, z)
 
     def to_patient(self, points_xy: FloatArray) -> FloatArray:

@@ -26,7 +26,8 @@ class AnnWriter:
         for study in read_studies(records, run, slides=True):
             for slide in study.split(lambda instance: instance.uid):
                 if any(record["detections"] for record in slide.records):
-                    write_object(folder / ANN_FOLDER, bulk_annotations(slide, study.patient, run.classes))
+                    with run.leaving_out_failures(slide.paths):
+                        write_object(folder / ANN_FOLDER, bulk_annotations(slide, study.patient, run.classes))
 
 
 WRITER: Writer = AnnWriter()

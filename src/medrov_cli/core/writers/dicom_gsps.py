@@ -50,10 +50,11 @@ def write_states(folder: Path, series: SourceStudy, run: RunFacts) -> None:
     digest = result_digest(series.records)
     for number, part in enumerate(filter(has_detections, split_by_appearance(series)), 1):
         first = part.instances[0]
-        if has_one_modality_lut(first):
-            write_object(folder, presentation_state(part, digest, number))
-        else:
-            run.leave_out(first.records[0]["path"], "its frames differ in their rescale slope or intercept")
+        with run.leaving_out_failures(part.paths):
+            if has_one_modality_lut(first):
+                write_object(folder, presentation_state(part, digest, number))
+            else:
+                run.leave_out(first.path, "its frames differ in their rescale slope or intercept")
 
 
 WRITER: Writer = GspsWriter()

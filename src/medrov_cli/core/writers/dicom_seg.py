@@ -30,8 +30,9 @@ class SegWriter:
 
         (folder / SEG_FOLDER).mkdir(parents=True, exist_ok=True)
         for study in read_studies(records, run):
-            for segmentation in segmentations(study, run):
-                write_object(folder / SEG_FOLDER, segmentation)
+            with run.leaving_out_failures(study.paths):
+                for segmentation in segmentations(study, run):
+                    write_object(folder / SEG_FOLDER, segmentation)
 
 
 WRITER: Writer = SegWriter()

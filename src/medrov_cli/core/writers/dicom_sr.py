@@ -30,7 +30,8 @@ class SrWriter:
 
         (folder / SR_FOLDER).mkdir(parents=True, exist_ok=True)
         for study in read_studies(records, run):
-            write_object(folder / SR_FOLDER, measurement_report(study))
+            with run.leaving_out_failures(study.paths):
+                write_object(folder / SR_FOLDER, measurement_report(study))
 
 
 WRITER: Writer = SrWriter()

@@ -6,11 +6,13 @@ A format is a file of this package that ends with ``WRITER: Writer = ...``, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from medrov_cli.core.base.errors import MedrovError, place_of
 from medrov_cli.core.records.detections import Detections
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.runs.journal import JsonRecord
@@ -23,6 +25,9 @@ memory."""
 
 LeaveOut = Callable[[str, str], None]
 """Function of a path and a reason: a clause without a capital and a full stop, without patient data."""
+
+
+UNEXPECTED = "its result failed; please report this bug: unexpected"
 
 
 def _ignore(path: str, reason: str) -> None:
@@ -62,6 +67,23 @@ class RunFacts:
     description: Mapping[str, Any] = field(default_factory=dict)
     records_sha256: str = ""
     headers: dict[Hashable, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def leaving_out_failures(self, paths: Iterable[str]) -> Iterator[None]:
+        """Leave out images of which a part of a result fails unexpectedly: the rest of the run is written.
+
+        Raises
+        ------
+        MedrovError, OSError, MemoryError
+            The result cannot be written, or the machine has no memory left.
+        """
+        try:
+            yield
+        except (MedrovError, OSError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - libraries raise any exception for unusual headers
+            for path in paths:
+                self.leave_out(path, f"{UNEXPECTED} {type(error).__name__} at {place_of(error)}")
 
 
 class _Format(Protocol):

@@ -7,7 +7,7 @@ pixels of an object are limited: further segments are in further objects of the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,105 +28,83 @@ from medrov_cli.core.writers.dicom.result_identity import (
     result_digest,
 )
 from medrov_cli.core.writers.dicom.result_objects import ResultObject, result_objects
-from medrov_cli.core.writers.dicom.segment_drafts import box_spans, image_key, segment_drafts
+from medrov_cli.core.writers.dicom.segment_drafts import (
+    SegmentDraft,
+    box_spans,
+    image_key,
+    segment_drafts,
+)
+from medrov_cli.core.writers.dicom.segment_sources import SegmentPlace, segment_places
 from medrov_cli.core.writers.dicom.source_studies import SourceInstance, SourceStudy
 from medrov_cli.core.writers.dicom.unlisted_classes import restore_classes
 from medrov_cli.core.writers.protocol import RunFacts
 
 SERIES_NUMBER = 9804
 CONTENT_LABEL = "MEDROV"
-MULTI_FRAME = "a segmentation cannot refer to a multi-frame image without functional groups of its planes"
-SAME_PLANES = "a segmentation cannot refer to a multi-frame image with several frames at one position"
-NO_THICKNESS = "its header has no slice thickness, and it is the only slice of its series"
-NO_FRAME = "its header has no Frame of Reference UID"
-_PLACED = ("CT", "MR", "PT")
-"""Modalities whose images have to have a frame of reference."""
 _LABEL_LENGTH = 64
 
 
 def segmentations(study: SourceStudy, run: RunFacts) -> Iterator[Dataset]:
-    """Yield the segmentations of a study; images that no segmentation can refer to are left out."""
-    left_out = {one.path: reason for one in study.instances if (reason := _obstacle(study, one))}
-    groups: dict[Hashable, list[ResultObject]] = defaultdict(list)
+    """Yield the segmentations of a study; images that no segmentation can refer to are left out.
+
+    A finding in images of several places has a segment in a segmentation of each.
+    """
+    places, left_out = segment_places(study)
+    groups: dict[SegmentPlace, list[ResultObject]] = defaultdict(list)
     for own in result_objects(study):
-        instance = own.regions[0][0]
-        if instance.path not in left_out:
-            groups[_place(instance)].append(own)
+        for place, part in own.split(lambda instance: places.get(instance.uid)).items():
+            if place is not None:
+                groups[place].append(part)
     for path, reason in sorted(left_out.items()):
         run.leave_out(path, reason)
     numbers: dict[str, int] = defaultdict(int)
     digest = result_digest([*study.records, *study.volumes])
-    for objects in groups.values():
-        for draft in segment_drafts(objects):
-            series_uid = str(draft.objects[0].regions[0][0].header.SeriesInstanceUID)
+    for place, objects in groups.items():
+        for draft in segment_drafts(objects, place):
+            series_uid = str(place.first.header.SeriesInstanceUID)
             numbers[series_uid] += 1
-            yield _segmentation(study, draft.objects, (digest, series_uid, numbers[series_uid]))
+            used = _used_images(study, draft)
+            with run.leaving_out_failures(one.path for one in used):
+                found = _segmentation(study, draft, used, (digest, series_uid, numbers[series_uid]))
+                yield found
 
 
-def _obstacle(study: SourceStudy, instance: SourceInstance) -> str:
-    """Return why no segmentation can refer to an image; empty if one can."""
-    if instance.has_frames:
-        positions = _plane_positions(instance)
-        if positions is None:
-            return MULTI_FRAME
-        return "" if len(set(positions)) == len(positions) else SAME_PLANES
-    if "FrameOfReferenceUID" not in instance.header and instance.header.get("Modality") in _PLACED:
-        return NO_FRAME
-    if _is_placed(instance) and _thickness_mm(study, instance) is None:
-        return NO_THICKNESS
-    return ""
+def _used_images(study: SourceStudy, draft: SegmentDraft) -> list[SourceInstance]:
+    uids = {region[0].uid for own in draft.objects for region in own.regions}
+    return [one for one in study.instances if one.uid in uids]
 
 
-def _plane_positions(instance: SourceInstance) -> list[str] | None:
-    """Return the position of each frame; null if a frame has none."""
-    groups = instance.header.get("PerFrameFunctionalGroupsSequence")
-    if not groups or not all(group.get("PlanePositionSequence") for group in groups):
-        return None
-    return [str(group.PlanePositionSequence[0].get("ImagePositionPatient")) for group in groups]
-
-
-def _place(instance: SourceInstance) -> Hashable:
-    """Return what images of one segmentation share: series, size, frame of reference.
-
-    An image with frames, and one without a place in the patient, has a segmentation of its own.
-    """
-    header = instance.header
-    own = instance.uid if instance.has_frames or not _is_placed(instance) else ""
-    look = ("SeriesInstanceUID", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "SOPClassUID")
-    return (own, _is_placed(instance), *(str(header.get(keyword)) for keyword in look))
-
-
-def _segmentation(study: SourceStudy, objects: Sequence[ResultObject], key: tuple[str, str, int]) -> Dataset:
+def _segmentation(
+    study: SourceStudy, draft: SegmentDraft, used: Sequence[SourceInstance], key: tuple[str, str, int]
+) -> Dataset:
     """Return a segmentation.
 
     Parameters
     ----------
     study
         Study of the images.
-    objects
-        Its segments.
+    draft
+        Its segments, and their place.
+    used
+        Images with segments.
     key
         Digest of the result, series of the images, and 1-based number of the object.
     """
     digest, series_uid, number = key
-    wanted = {key for own in objects for key, _ in box_spans(own)}
-    instances = {id(region[0]): region[0] for own in objects for region in own.regions}.values()
-    used = [one for one in study.instances if any(one is own for own in instances)]
+    first, place = used[0], draft.place
+    wanted = {key for own in draft.objects for key, _ in box_spans(own)}
     keys = [
-        image_key(one, frame) for one in used for frame in range(int(one.header.get("NumberOfFrames") or 1))
+        image_key(one, frame) for one in used for frame in range(len(place.planes) if one.has_frames else 1)
     ]
-    rows = {own: row for row, own in enumerate(keys) if own in wanted or not used[0].has_frames}
-    pixels = _pixels(objects, rows, len(keys), used[0])
-    lead = study.lead()
-    lead.update(used[0].header)
-    if not used[0].has_frames and _is_placed(used[0]):
-        lead.SliceThickness = _thickness_mm(study, used[0])
+    rows = {own: row for row, own in enumerate(keys) if own in wanted or not first.has_frames}
     date, time = content_moment(one.header for one in used)
     found = seg.Segmentation(
-        source_images=[lead, *(one.header for one in used[1:])],
-        pixel_array=pixels,
+        source_images=[
+            place.source_image(one, study.lead(one) if one is first else one.header) for one in used
+        ],
+        pixel_array=_pixels(draft.objects, rows, len(keys), first),
         segmentation_type=seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_description(own, index) for index, own in enumerate(objects, 1)],
+        segment_descriptions=[_description(own, index) for index, own in enumerate(draft.objects, 1)],
         series_instance_uid=derive_uid("seg series", digest, series_uid),
         series_number=SERIES_NUMBER,
         sop_instance_uid=derive_uid("seg", digest, series_uid, str(number)),
@@ -141,37 +119,16 @@ def _segmentation(study: SourceStudy, objects: Sequence[ResultObject], key: tupl
     for name in ("Content", "Series"):
         setattr(found, f"{name}Date", date)
         setattr(found, f"{name}Time", time)
-    if not used[0].has_frames and not _is_placed(used[0]):
+    if not place.planes:
         found.PatientOrientation = ""  # type 2C without a place in the patient (PS3.3, C.7.6.1)
-        shared = found.SharedFunctionalGroupsSequence[0]
-        if "PixelMeasuresSequence" in shared:
-            del shared.PixelMeasuresSequence  # a spacing of the detector, without a slice thickness
+    elif len(keys) == 1 and not place.spacing_between_mm:
+        del found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices
     dimensions = derive_uid("seg dimensions", digest, series_uid, str(number))
     found.DimensionOrganizationSequence[0].DimensionOrganizationUID = dimensions
     for item in found.DimensionIndexSequence:
         item.DimensionOrganizationUID = dimensions
-    restore_classes(found, study.unlisted)
+    restore_classes(found, {one.uid: one.sop_class for one in used})
     return found
-
-
-def _is_placed(instance: SourceInstance) -> bool:
-    return "ImagePositionPatient" in instance.header and "FrameOfReferenceUID" in instance.header
-
-
-def _thickness_mm(study: SourceStudy, instance: SourceInstance) -> float | None:
-    """Return the slice thickness: that of the image, else the median step of its series; null if unknown."""
-    stated = float(instance.header.get("SliceThickness") or 0)
-    if stated > 0:
-        return stated
-    series = [
-        np.array(one.header.ImagePositionPatient, dtype=np.float64)
-        for one in study.instances
-        if one.header.SeriesInstanceUID == instance.header.SeriesInstanceUID and _is_placed(one)
-    ]
-    axes = np.array(instance.header.get("ImageOrientationPatient") or (1, 0, 0, 0, 1, 0), dtype=np.float64)
-    positions = np.sort(np.array(series) @ np.cross(axes[:3], axes[3:]))
-    steps = np.diff(positions)
-    return float(np.median(steps[steps > 0])) if (steps > 0).any() else None
 
 
 def _pixels(

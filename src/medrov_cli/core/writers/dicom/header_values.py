@@ -1,7 +1,8 @@
 """Elements of a source image that its results refer to or repeat, valid and in Unicode.
 
 Patient and study modules of a result have to be those of its images. They are copied here and nowhere else.
-Values that violate their value representation are left out: written objects are strict.
+Values that violate their value representation are left out, and numbers with too many digits rounded: written
+objects are strict.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
-from pydicom.valuerep import PersonName, validate_value
+from pydicom.valuerep import IS, DSfloat, PersonName, validate_value
 
 from medrov_cli.core.datasets.cases import hashed_case
 from medrov_cli.core.pixels.dicom.slide_class import SLIDE_CLASS
@@ -40,7 +41,7 @@ IMAGE_ELEMENTS = (
     *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelSpacing"),
     *("ImagerPixelSpacing", "PixelAspectRatio", "ImagePositionPatient", "ImageOrientationPatient"),
     *("SliceThickness", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
-    *("VOILUTFunction", "VOILUTSequence"),
+    *("VOILUTFunction", "VOILUTSequence", "SpacingBetweenSlices"),
     *("PositionReferenceIndicator", "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"),
 )
 """Elements that describe the image and say nothing about the patient."""
@@ -203,7 +204,7 @@ def _valid(element: DataElement) -> DataElement | None:
     if element.value is None or element.value == "":
         return DataElement(element.tag, element.VR, element.value)
     values = list(element.value) if isinstance(element.value, MultiValue) else [element.value]
-    plain = [_unicode(value) for value in values]
+    plain = [_plain(value, element.VR) for value in values]
     for value in plain:
         if isinstance(value, str):
             validate_value(element.VR, value, config.RAISE)
@@ -212,8 +213,13 @@ def _valid(element: DataElement) -> DataElement | None:
     return DataElement(element.tag, element.VR, plain if len(plain) > 1 else plain[0])
 
 
-def _unicode(value: object) -> object:
-    """Return texts without their encoding, which is another one in the result; other values as they are."""
-    if isinstance(value, PersonName):
+def _plain(value: object, vr: str) -> object:
+    """Return a text without its encoding, which is another one in the result, and a number of valid size."""
+    if isinstance(value, (PersonName, str)):
         return str(value)
-    return str(value) if isinstance(value, str) else value
+    if isinstance(value, (DSfloat, IS)):
+        try:
+            validate_value(vr, str(value), config.RAISE)
+        except ValueError:  # too long: pydicom keeps the text of the file
+            return DSfloat(float(value), auto_format=True) if isinstance(value, DSfloat) else IS(int(value))
+    return value

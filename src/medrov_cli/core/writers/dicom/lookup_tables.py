@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
 
 from medrov_cli.core.pixels.dicom.header import functional_group
+from medrov_cli.core.pixels.greyscale import VoiFunction
+from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.dicom.class_codes import dicom_text
 from medrov_cli.core.writers.dicom.source_studies import SourceInstance, SourceStudy
 
 _RESCALE = ("RescaleIntercept", "RescaleSlope", "RescaleType")
+_EXACT_SOURCES = ("percentile", "range")
+"""Sources of windows whose ends are values of the image: they become black and white."""
+_TAG = "tag:"
 _TEXT_LENGTH = 64
 _DS_DIGITS = 10  # significant digits that always fit the 16 characters of DS
 
@@ -60,7 +65,7 @@ def add_windows(state: Dataset, part: SourceStudy) -> None:
     for instance in part.instances:
         for record in instance.records:
             total += 1
-            item = _window(instance, record["window"])
+            item = _window(instance, record)
             if item is not None:
                 key = item.to_json()
                 used.setdefault(key, (item, []))[1].append((instance, record["frame"]))
@@ -85,25 +90,56 @@ def _is_partly_read(part: SourceStudy) -> bool:
     return first.has_frames and len(first.records) < int(first.header.NumberOfFrames)
 
 
-def _window(instance: SourceInstance, window: dict[str, Any] | None) -> Dataset | None:
-    """Return an item of the Softcopy VOI LUT Sequence, or null for an image without a window."""
+def _window(instance: SourceInstance, record: JsonRecord) -> Dataset | None:
+    """Return an item of the Softcopy VOI LUT Sequence; null for an image without a window, or an empty one.
+
+    Without the function that converted the image, a viewer would apply LINEAR.
+    """
+    window = record["window"]
     if window is None:
         return None
+    source = functional_group(instance.header, "FrameVOILUTSequence", record["frame"])
     item = Dataset()
     if window["center"] is None or window["width"] is None:
-        sequence = instance.header.get("VOILUTSequence")
-        if window["source"] != "tag" or not sequence:
+        table = _voi_table(source, window)
+        if table is None:
             return None
-        item.VOILUTSequence = pydicom.Sequence(list(sequence[:1]))
+        item.VOILUTSequence = pydicom.Sequence([table])
         return item
+    if not window["width"] > 0:
+        return None
     item.WindowCenter = f"{window['center']:.{_DS_DIGITS}g}"
     item.WindowWidth = f"{window['width']:.{_DS_DIGITS}g}"
     if window["name"]:
         item.WindowCenterWidthExplanation = dicom_text(window["name"], _TEXT_LENGTH)
-    function = instance.header.get("VOILUTFunction")
-    if function and window["source"] == "tag":
-        item.VOILUTFunction = function
+    function = _function(instance, source, window)
+    if function is not VoiFunction.LINEAR:
+        item.VOILUTFunction = function.value
     return item
+
+
+def _voi_table(source: Dataset, window: Mapping[str, Any]) -> Dataset | None:
+    """Return the VOI LUT of a window ``tag:N``, by its number in the file; null if it cannot be written."""
+    name = str(window["name"] or "")
+    if window["source"] != "tag" or not name.startswith(_TAG):
+        return None
+    tables = source.get("VOILUTSequence") or ()
+    found = list(tables)[int(name.removeprefix(_TAG)) - 1 :][:1]
+    return found[0] if found and {"LUTDescriptor", "LUTData"} <= set(found[0].dir()) else None
+
+
+def _function(instance: SourceInstance, source: Dataset, window: Mapping[str, Any]) -> VoiFunction:
+    """Return the function of a window that :mod:`medrov_cli.core.pixels.dicom.grey` applies."""
+    if window["source"] in _EXACT_SOURCES:
+        return VoiFunction.LINEAR_EXACT
+    function = VoiFunction.LINEAR
+    if window["source"] == "tag":
+        name = str(source.get("VOILUTFunction") or "").strip(" \0").upper()
+        function = VoiFunction(name) if name in set(VoiFunction) else function
+    is_float = "BitsStored" not in instance.header  # PS3.3, C.7.6.24 and C.7.6.25
+    if function is VoiFunction.LINEAR and (is_float or window["width"] < 1):
+        return VoiFunction.LINEAR_EXACT
+    return function
 
 
 def _references(places: list[tuple[SourceInstance, int]]) -> Iterator[Dataset]:

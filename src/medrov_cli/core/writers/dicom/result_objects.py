@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from medrov_cli.core.runs.journal import JsonRecord
 from medrov_cli.core.writers.dicom.box_coordinates import tracking_uid
@@ -14,6 +14,8 @@ from medrov_cli.core.writers.dicom.result_identity import derive_uid
 from medrov_cli.core.writers.dicom.source_studies import SourceInstance, SourceStudy
 
 _TEXT_LENGTH = 1024
+
+_Key = TypeVar("_Key", bound=Hashable)
 
 Region = tuple[SourceInstance, JsonRecord, dict[str, Any]]
 """Instance, record of the image, and element of its ``detections``."""
@@ -33,16 +35,21 @@ class ResultObject:
         Its boxes: at least one.
     finding
         Element of ``findings`` of a record of schema ``medrov.findings/1``; null for a single detection.
+    whole
+        The object of which this one is a part; null for a whole object.
     """
 
     class_name: str
     number: int
     regions: tuple[Region, ...]
     finding: dict[str, Any] | None = None
+    whole: ResultObject | None = None
 
     @property
     def tracking_uid(self) -> str:
-        """Return the UID that follows the object through all DICOM results."""
+        """Return the UID that follows the object, and its parts, through all DICOM results."""
+        if self.whole is not None:
+            return self.whole.tracking_uid
         members = [tracking_uid(*region) for region in self.regions]
         return members[0] if self.finding is None else derive_uid("finding", *members)
 
@@ -50,6 +57,15 @@ class ResultObject:
     def tracking_id(self) -> str:
         """Return the name of the object in its study: class and number."""
         return f"{dicom_text(self.class_name, _TEXT_LENGTH)} {self.number}"
+
+    def split(self, key: Callable[[SourceInstance], _Key]) -> dict[_Key, ResultObject]:
+        """Return the parts of the object in images with equal keys; the object itself if all are equal."""
+        parts: dict[_Key, list[Region]] = {}
+        for region in self.regions:
+            parts.setdefault(key(region[0]), []).append(region)
+        if len(parts) == 1:
+            return dict.fromkeys(parts, self)
+        return {own: replace(self, regions=tuple(regions), whole=self) for own, regions in parts.items()}
 
 
 def result_objects(study: SourceStudy) -> Iterator[ResultObject]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from medrov_cli.core.writers.dicom.result_objects import ResultObject
+from medrov_cli.core.writers.dicom.segment_sources import SegmentPlace
 from medrov_cli.core.writers.dicom.source_studies import SourceInstance
 
 _MOST_SEGMENTS = 100
@@ -21,16 +22,17 @@ Span = tuple[int, int, int, int]
 
 @dataclass(slots=True)
 class SegmentDraft:
-    """Segments of one object."""
+    """Segments of one object, all in one place."""
 
+    place: SegmentPlace
     objects: list[ResultObject] = field(default_factory=list)
     spans: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
-    images: dict[str, str] = field(default_factory=dict)  # by position, of images without frames
+    images: dict[float, str] = field(default_factory=dict)  # by position, of images without frames
 
     def has_room(self, own: ResultObject, most_images: int) -> bool:
         """Return whether an object overlaps no other one, no position is taken, and the limits hold."""
         images = {key for key, _ in box_spans(own)}
-        if any(self.images.get(place, key) != key for place, key in _images_by_place(own).items()):
+        if any(self.images.get(place, key) != key for place, key in self._positions(own).items()):
             return False
         is_small = len(self.objects) < _MOST_SEGMENTS and len(self.spans.keys() | images) <= most_images
         return is_small and not any(
@@ -40,20 +42,29 @@ class SegmentDraft:
     def add(self, own: ResultObject) -> None:
         """Add an object."""
         self.objects.append(own)
-        self.images.update(_images_by_place(own))
+        self.images.update(self._positions(own))
         for key, span in box_spans(own):
             self.spans[key].append(span)
 
+    def _positions(self, own: ResultObject) -> dict[float, str]:
+        """Return the image at each position; an image with frames, and one without a place, has none."""
+        positions_mm = self.place.positions_mm
+        return {
+            positions_mm[instance.uid]: instance.uid
+            for instance, _, _ in own.regions
+            if instance.uid in positions_mm
+        }
 
-def segment_drafts(objects: Sequence[ResultObject]) -> list[SegmentDraft]:
-    """Return the objects in as few segmentations as the order allows."""
+
+def segment_drafts(objects: Sequence[ResultObject], place: SegmentPlace) -> list[SegmentDraft]:
+    """Return the objects of one place in as few segmentations as the order allows."""
     header = objects[0].regions[0][0].header
     most_images = max(1, _MOST_BYTES // max(int(header.Rows) * int(header.Columns), 1))
     drafts: list[SegmentDraft] = []
     for own in objects:
         found = next((draft for draft in drafts[-8:] if draft.has_room(own, most_images)), None)
         if found is None:
-            found = SegmentDraft()
+            found = SegmentDraft(place)
             drafts.append(found)
         found.add(own)
     return drafts
@@ -87,15 +98,6 @@ def box_span(box_xyxy: Sequence[float], size_hw: tuple[int, int]) -> Span:
         spans.append((first, max(min(last, size), first + 1)))
     (left, right), (top, bottom) = spans
     return left, right, top, bottom
-
-
-def _images_by_place(own: ResultObject) -> dict[str, str]:
-    """Return the image at each position; an image with frames, and one without a position, has none."""
-    return {
-        str(instance.header.ImagePositionPatient): instance.uid
-        for instance, _, _ in own.regions
-        if not instance.has_frames and "ImagePositionPatient" in instance.header
-    }
 
 
 def _overlaps(one: Span, other: Span) -> bool:

@@ -97,6 +97,11 @@ class SourceStudy:
         return {one.uid: one.sop_class for one in self.instances if one.sop_class != one.header.SOPClassUID}
 
     @property
+    def paths(self) -> list[str]:
+        """Return the paths of all images."""
+        return [instance.path for instance in self.instances]
+
+    @property
     def records(self) -> list[JsonRecord]:
         """Return the records of all images."""
         return [record for instance in self.instances for record in instance.records]
@@ -112,14 +117,14 @@ class SourceStudy:
         """Return the series of the study."""
         return self.split(lambda instance: str(instance.header.SeriesInstanceUID))
 
-    def lead(self) -> Dataset:
-        """Return the header of the first instance, with the elements of patient and study."""
+    def lead(self, instance: SourceInstance | None = None) -> Dataset:
+        """Return the header of an instance, by default the first, with the elements of patient and study."""
         found = Dataset()
         found.update(self.patient)
         for keyword in IMAGE_ELEMENTS:
             if keyword in found:
                 del found[keyword]
-        found.update(self.instances[0].header)
+        found.update((instance or self.instances[0]).header)
         return found
 
 
@@ -194,7 +199,9 @@ def _read_study(records: Iterable[JsonRecord], run: RunFacts, slides: bool) -> S
             continue
         path = record["path"]
         if path not in paths:
-            paths[path] = _add_instance(path, instances, run, slides)
+            paths[path] = None
+            with run.leaving_out_failures([path]):
+                paths[path] = _add_instance(path, instances, run, slides)
         uid = paths[path]
         if uid is not None:
             instances[uid].records.append(record)
