@@ -23,7 +23,8 @@ from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.writers.json_lines import JSONL_FILE
-from medrov_cli.core.writers.sink import is_overlay, prepare_formats, require_folder, require_free
+from medrov_cli.core.writers.run_files import is_overlay
+from medrov_cli.core.writers.sink import prepare_formats, require_folder, require_free
 
 if TYPE_CHECKING:
     from medrov_cli.core.detection.cluster_search import ClusterSearch
