@@ -613,6 +613,22 @@ def process(
     return subprocess.Popen(command_line, cwd=folder, stdin=stdin, stdout=pipe, stderr=pipe)
 
 
+@pytest.mark.parametrize(("closed", "options"), [("stderr", ()), ("stdout", ("--json",))])
+def test_a_reader_that_has_enough_does_not_end_a_run_that_writes_to_a_folder(
+    weights: Path, folder: Path, closed: str, options: tuple[str, ...]
+) -> None:
+    (folder / "in" / "broken.png").write_bytes(BROKEN)
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, closed: writer}
+    script = [sys.executable, "-P", str(ROOT / "tests" / "offline_medrov.py")]
+    words = ["detect", "in", "--weights", str(weights), "--output", "out", *options]
+    done = subprocess.run([*script, *words], cwd=folder, check=False, **streams)
+    os.close(writer)
+    assert done.returncode == 3, done.stderr  # of the broken input
+    assert len((folder / "out" / "detections.jsonl").read_text().splitlines()) == 5
+
+
 def test_a_reader_that_has_enough_ends_the_run_quietly(weights: Path, folder: Path) -> None:
     write_images(folder / "many", 200)
     running = process(weights, folder, "many")
