@@ -144,6 +144,7 @@ def find_inputs(
         ``usage`` if ``-`` is given without a ``stdin``; errors of the network for ``dicomweb:``.
     """
     search = FolderSearch(InputLimits())
+    base = _working_folder()
     files, places, instances = _FileList(), EqualKeys(), EqualKeys()
     for argument in arguments:
         if is_address(argument):
@@ -154,7 +155,7 @@ def find_inputs(
             else _expand(argument, stdin, search, ends_with_null=ends_with_null, offline=offline)
         )
         for file in expanded:
-            place = os.path.normpath(file.path)
+            place = os.path.normpath(os.path.join(base, file.path))  # noqa: PTH118 - keeps links
             places.add(place, len(files))
             for data in data_files_of(place) if is_detached_header(place) else ():
                 places.add(os.path.normpath(data), _DATA)
@@ -172,6 +173,13 @@ def find_inputs(
     )
     inputs = InputList.build(Input(file.path, file.series, file.warnings, file.placed) for file in kept)
     return FoundInputs(inputs, tuple(search.skipped))
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a text, for each file of a list
+    except OSError:  # it was removed
+        return ""
 
 
 def _retrieve(argument: str, offline: bool) -> list[str]:
