@@ -98,24 +98,18 @@ def success(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_
         Whether the document is printed instead.
     """
     try:
-        _print_output(output, render, as_json=as_json)
+        if not as_json and sys.stdout.isatty():
+            stdout().print(render(output))
+        elif not as_json:
+            console = stdout()
+            with console.capture() as captured:
+                console.print(render(output))
+            # A table pads its columns with blanks, which are removed in a file.
+            write_data("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        else:
+            print_json(output if isinstance(output, Mapping) else output.as_dict())
     except BrokenPipeError:
         discard(sys.stdout)
-
-
-def _print_output(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_json: bool) -> None:
-    if not as_json and sys.stdout.isatty():
-        stdout().print(render(output))
-    elif not as_json:
-        console = stdout()
-        with console.capture() as captured:
-            console.print(render(output))
-        # A table pads its columns with blanks, which are removed in a file.
-        write_data("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-    elif isinstance(output, Mapping):
-        print_json(output)
-    else:
-        print_json(output.as_dict())
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Lists of classes in files and on standard input."""
+"""Lists of classes: in files, on standard input and in Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.text_files import DocumentError, read_text
 from medrov_cli.core.settings.class_groups import ClassSettings
-from medrov_cli.core.settings.values import Prompt, distinct_prompts
+from medrov_cli.core.settings.values import Prompt, distinct_prompts, parse_classes
 
 
 def read_classes(settings: ClassSettings, stdin: Iterable[str] | None = None) -> tuple[Prompt, ...]:
@@ -29,6 +29,24 @@ def read_classes(settings: ClassSettings, stdin: Iterable[str] | None = None) ->
     if settings.reads_stdin:
         return parse_class_lines(stdin or ())
     return read_classes_file(settings.classes_file)
+
+
+def to_prompts(classes: str | Iterable[str | Prompt]) -> tuple[Prompt, ...]:
+    """Return the prompts of names and prompts, or of a comma-separated list.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE`` if a class is empty, no text, or given twice.
+    """
+    if isinstance(classes, str):
+        return parse_classes(classes)
+    prompts = []
+    for item in classes:
+        if not isinstance(item, str | Prompt):
+            raise usage_error(f"class {item!r} is no text", "Give its name.")
+        prompts.append(Prompt.parse(item) if isinstance(item, str) else item)
+    return distinct_prompts(prompts)
 
 
 def parse_class_lines(lines: Iterable[str]) -> tuple[Prompt, ...]:
