@@ -141,6 +141,8 @@ def open_parts(
     scoring, found = named.scoring, named.classes
     columns = None if learned is None else learned.open_columns(selection, alone=alone)
     wrap: Callable[[Engine], Engine] = _as_it_is
+    if fixed := found.fixed_columns:
+        wrap = lambda engine: ColumnEngine(engine, fixed)  # noqa: E731
     if learned is not None:
         wrap, found, scoring = _with_learned(found, scoring, learned, selection, imgsz, alone=alone)
 
