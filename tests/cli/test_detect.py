@@ -398,6 +398,21 @@ def test_a_folder_can_hold_its_own_output(detect: Any, folder: Path) -> None:
     assert len((folder / "out" / "detections.jsonl").read_text().splitlines()) == 4
 
 
+def test_pictures_of_earlier_runs_are_no_inputs(detect: Any, folder: Path) -> None:
+    assert detect("in", "--output", "in/out", "--format", "png,html").exit_code == 0
+    for other in ("overlays", "own/report"):  # not beside a run
+        write_images(folder / "in" / other, 1)
+    done = detect("in", "--output", "in/out2", "--json")
+    images = ["000.png", "001.png", "002.png", "ct.dcm", "overlays/000.png", "own/report/000.png"]
+    lines = (folder / "in" / "out2" / "detections.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["path"] for line in lines) == [f"in/{name}" for name in images]
+    skipped = [file["path"] for file in done.json["summary"]["skipped"]]
+    assert skipped == ["in/out/overlays", "in/out/report"]
+    assert detect("in", "--output", "in/out2", "--resume").exit_code == 0
+    named = detect("in/out/overlays", "--format", "jsonl")
+    assert len(named.lines) == 4
+
+
 def test_an_earlier_run_is_resumed_or_replaced_but_not_mixed(detect: Any, folder: Path) -> None:
     assert detect("in", "--output", "out").exit_code == 0
     refused = detect("in", "--output", "out")

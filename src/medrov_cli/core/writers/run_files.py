@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
+from medrov_cli.core.base.documents import read_json
+from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.kind import RecordFile, RunKind
 from medrov_cli.core.writers.findings_file import FINDINGS_FILE
@@ -15,6 +18,7 @@ from medrov_cli.core.writers.json_lines import JSONL_FILE
 from medrov_cli.core.writers.protocol import RecordWriter, Writer
 
 RUN_FILE = "run.json"
+RUN_SCHEMA = "medrov.run/1"
 
 
 def is_overlay(folder: Path | str, file: str) -> bool:
@@ -23,6 +27,26 @@ def is_overlay(folder: Path | str, file: str) -> bool:
         return any(file.startswith(f"{folder.rstrip('/')}/{name}/") for name in _image_folders())
     place = Path(file).absolute()
     return any(place.is_relative_to((folder / name).absolute()) for name in _image_folders())
+
+
+def pictures_in(folder: str, names: Sequence[str]) -> list[str]:
+    """Return the paths of the folders with pictures of a run, if a folder contains a run.
+
+    Parameters
+    ----------
+    folder
+        Path of the folder.
+    names
+        Names of its files.
+    """
+    if RUN_FILE not in names:
+        return []
+    try:
+        document = read_json(Path(folder, RUN_FILE))
+    except (OSError, DocumentError):
+        return []
+    is_run = isinstance(document, dict) and document.get("schema") == RUN_SCHEMA
+    return [os.path.join(folder, name) for name in _image_folders()] if is_run else []  # noqa: PTH118
 
 
 @cache
