@@ -628,6 +628,19 @@ def process(
     return subprocess.Popen(command_line, cwd=folder, stdin=stdin, stdout=pipe, stderr=pipe)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a working folder cannot be removed there")
+def test_a_removed_working_folder_is_said(weights: Path, folder: Path) -> None:
+    script = [sys.executable, "-P", str(ROOT / "tests" / "offline_medrov.py")]
+    words = ["detect", str(folder / "in"), "--weights", str(weights), "--output", "out"]
+    (folder / "gone").mkdir()
+    command = 'cd gone && rmdir ../gone && exec "$@"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, "sh", *script, *words], cwd=folder, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert b"error: the working folder does not exist any more\n" in done.stderr
+
+
 @pytest.mark.parametrize(("closed", "options"), [("stderr", ()), ("stdout", ("--json",))])
 def test_a_reader_that_has_enough_does_not_end_a_run_that_writes_to_a_folder(
     weights: Path, folder: Path, closed: str, options: tuple[str, ...]

@@ -25,6 +25,7 @@ from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.learn import LearnSettings
 from medrov_cli.core.weights.learned_file import read_learned, write_learned
 from training_data import make_source
+from weights_fixtures import made_up_calibration
 
 SIZE_LIMIT = 64 * 1024
 
@@ -338,6 +339,19 @@ def test_like_finds_its_own_example(medrov: Medrov, examples: Path, weights: Pat
         *("--learned", tmp_path / "a.safetensors", "--classes", "polyp"),
     )
     assert {own["class"] for own in both[0]["detections"]} >= {"example", "pin"}
+
+
+def test_no_warning_is_about_the_text_of_a_learned_class(
+    medrov: Medrov, images: Path, tmp_path: Path
+) -> None:
+    weights = write_eager_detector(tmp_path / "a.safetensors", calibration=made_up_calibration())
+    write_random_classes(tmp_path / "pin.safetensors", weights, ["pin", "cell"])
+    learned = ("--learned", tmp_path / "pin.safetensors")
+    found = records(medrov, images, "-w", weights, "--classes", "Pin, cell, gall stone", *learned)
+    said = " ".join(found[0]["warnings"])
+    assert "no operating point; shown from a raw score of 0.25: 'gall stone'" in said
+    assert "learned, not searched by text: 'Pin', 'cell'" in said
+    assert "searched as" not in said
 
 
 def like_vectors(medrov: Medrov, weights: Path, image: Path, *options: object) -> str:

@@ -135,8 +135,9 @@ def open_parts(
     imgsz, streams = runtime.imgsz or file.imgsz, count_streams(many=many)
     found = guiding_classes(file) if alone else _class_list(file, classes, text_encoder, runtime.offline)
     embeddings = found.embeddings if file.classes is None else None
+    own = () if learned is None else learned.names
     named = name_columns(
-        found, embeddings, file.metadata, selection, texts=found.texts, offline=runtime.offline
+        found, embeddings, file.metadata, selection, texts=found.texts, offline=runtime.offline, learned=own
     )
     scoring, found = named.scoring, named.classes
     columns = None if learned is None else learned.open_columns(selection, alone=alone)
