@@ -551,9 +551,12 @@ def test_detect_with_a_link_in_the_output_is_refused(detect: Any, folder: Path, 
 
 def test_detect_replaces_a_link_in_the_place_of_a_file(detect: Any, folder: Path) -> None:
     (folder / "precious").write_text("precious")
-    (folder / "out").mkdir()
-    (folder / "out" / "detections.csv").symlink_to(folder / "precious")
-    assert detect("in", "--output", "out", "--format", "csv").exit_code == 0
+    run, out = ("in", "--output", "out", "--format", "csv"), folder / "out"
+    assert detect(*run).exit_code == 0
+    (out / "detections.jsonl").rename(out / ".detections.jsonl.partial")
+    (out / "detections.csv").unlink()
+    (out / "detections.csv").symlink_to(folder / "precious")
+    assert detect(*run, "--resume").exit_code == 0
     assert (folder / "precious").read_text() == "precious"
     assert (folder / "out" / "detections.csv").read_text().startswith("path,")
 
