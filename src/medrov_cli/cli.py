@@ -185,7 +185,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except OSError as error:  # ``| head``: no message; a full disk
-        console.discard_output()
+        console.discard(sys.stdout, sys.stderr)
         is_read = isinstance(error, BrokenPipeError)
         return ExitCode.OK if is_read else code or _report(_as_medrov_error(error), as_json=False)
     return code

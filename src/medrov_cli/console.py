@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, Protocol, TextIO, TypeVar
+from typing import Any, Protocol, TextIO, TypeVar
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -51,14 +51,21 @@ class Output(Protocol):
 OutputT = TypeVar("OutputT", bound=Output | Mapping[str, Any])
 
 
-class _PlainConsole(Console):
+class _DataConsole(Console):
     """Console that prints strings literally and raises the error of a closed pipe."""
 
     def render_str(self, text: str, *args: Any, **kwargs: Any) -> Text:
         return super().render_str(printable(text), *args, **kwargs)
 
-    def on_broken_pipe(self) -> NoReturn:
+    def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+class _MessageConsole(_DataConsole):
+    """Console whose text nobody has to read: a closed pipe does not end the command."""
+
+    def on_broken_pipe(self) -> None:
+        discard(sys.stderr)
 
 
 Record = TypeVar("Record", bound=Output)
@@ -67,17 +74,19 @@ Record = TypeVar("Record", bound=Output)
 def stdout() -> Console:
     """Return the console of data."""
     width = None if sys.stdout.isatty() else UNBOUNDED_WIDTH
-    return _PlainConsole(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    return _DataConsole(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
 
 
 def stderr() -> Console:
     """Return the console of everything else."""
     width = None if sys.stderr.isatty() else UNBOUNDED_WIDTH
-    return _PlainConsole(file=sys.stderr, width=width, markup=False, emoji=False, highlight=False)
+    return _MessageConsole(file=sys.stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
 def success(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_json: bool) -> None:
     """Print the output of a command: its JSON document, or its text for users.
+
+    The work is done: if the reader of stdout is gone, the command ends with its own exit code.
 
     Parameters
     ----------
@@ -88,18 +97,19 @@ def success(output: OutputT, render: Callable[[OutputT], RenderableType], *, as_
     as_json
         Whether the document is printed instead.
     """
-    if not as_json and sys.stdout.isatty():
-        stdout().print(render(output))
-    elif not as_json:
-        console = stdout()
-        with console.capture() as captured:
-            console.print(render(output))
-        # A table pads its columns with blanks, which are removed in a file.
-        write_data("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-    elif isinstance(output, Mapping):
-        print_json(output)
-    else:
-        print_json(output.as_dict())
+    try:
+        if not as_json and sys.stdout.isatty():
+            stdout().print(render(output))
+        elif not as_json:
+            console = stdout()
+            with console.capture() as captured:
+                console.print(render(output))
+            # A table pads its columns with blanks, which are removed in a file.
+            write_data("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        else:
+            print_json(output if isinstance(output, Mapping) else output.as_dict())
+    except BrokenPipeError:
+        discard(sys.stdout)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -117,11 +127,11 @@ def write_data(text: str) -> None:
     sys.stdout.flush()
 
 
-def discard_output() -> None:
-    """Discard what is not yet written to stdout and stderr, so that nothing fails at exit."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def discard(*streams: TextIO) -> None:
+    """Discard what is not yet written to streams and what follows, so that nothing fails later."""
+    for stream in streams:
+        with contextlib.suppress(OSError), open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a device
+            os.dup2(nothing.fileno(), stream.fileno())
 
 
 def table(*headings: str, title: str | None = None) -> Table:

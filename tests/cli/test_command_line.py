@@ -168,6 +168,28 @@ def test_usage_errors_say_where_the_help_is(medrov: Medrov) -> None:
     assert "hint: See 'medrov train --help'." in medrov("train", "data.yaml").stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("detect", "a.png", "-o", ""), "--output is empty"),
+        (("detect", "a.png", "--learned", ""), "--learned is empty"),
+        (("eval", "data.yaml", "--fit", ""), "--fit is empty"),
+        (("data", "merge", "", "--output", "out"), "SOURCE_DIR... is empty"),
+        (("train", "", "--output", "out"), "DATASET is empty"),
+        (("detect", "a.png", "--weights", ""), "--weights is empty"),
+        (("pseudolabel", "apply", "d.json", "--labels", "", "-o", "out"), "--labels is empty"),
+        (("weights", "prepare", "--cache", ""), "--cache is empty"),
+    ],
+)
+def test_an_empty_path_is_not_the_working_folder(
+    medrov: Medrov, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = medrov(*arguments)
+    assert (done.exit_code, named in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "medrov_cli", *arguments]
 

@@ -398,6 +398,21 @@ def test_a_folder_can_hold_its_own_output(detect: Any, folder: Path) -> None:
     assert len((folder / "out" / "detections.jsonl").read_text().splitlines()) == 4
 
 
+def test_pictures_of_earlier_runs_are_no_inputs(detect: Any, folder: Path) -> None:
+    assert detect("in", "--output", "in/out", "--format", "png,html").exit_code == 0
+    for other in ("overlays", "own/report"):  # not beside a run
+        write_images(folder / "in" / other, 1)
+    done = detect("in", "--output", "in/out2", "--json")
+    images = ["000.png", "001.png", "002.png", "ct.dcm", "overlays/000.png", "own/report/000.png"]
+    lines = (folder / "in" / "out2" / "detections.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["path"] for line in lines) == [f"in/{name}" for name in images]
+    skipped = [file["path"] for file in done.json["summary"]["skipped"]]
+    assert skipped == ["in/out/overlays", "in/out/report"]
+    assert detect("in", "--output", "in/out2", "--resume").exit_code == 0
+    named = detect("in/out/overlays", "--format", "jsonl")
+    assert len(named.lines) == 4
+
+
 def test_an_earlier_run_is_resumed_or_replaced_but_not_mixed(detect: Any, folder: Path) -> None:
     assert detect("in", "--output", "out").exit_code == 0
     refused = detect("in", "--output", "out")
@@ -536,9 +551,12 @@ def test_detect_with_a_link_in_the_output_is_refused(detect: Any, folder: Path, 
 
 def test_detect_replaces_a_link_in_the_place_of_a_file(detect: Any, folder: Path) -> None:
     (folder / "precious").write_text("precious")
-    (folder / "out").mkdir()
-    (folder / "out" / "detections.csv").symlink_to(folder / "precious")
-    assert detect("in", "--output", "out", "--format", "csv").exit_code == 0
+    run, out = ("in", "--output", "out", "--format", "csv"), folder / "out"
+    assert detect(*run).exit_code == 0
+    (out / "detections.jsonl").rename(out / ".detections.jsonl.partial")
+    (out / "detections.csv").unlink()
+    (out / "detections.csv").symlink_to(folder / "precious")
+    assert detect(*run, "--resume").exit_code == 0
     assert (folder / "precious").read_text() == "precious"
     assert (folder / "out" / "detections.csv").read_text().startswith("path,")
 
@@ -611,6 +629,35 @@ def process(
     command_line = [*script, "detect", *map(str, arguments), "--weights", str(weights)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command_line, cwd=folder, stdin=stdin, stdout=pipe, stderr=pipe)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a working folder cannot be removed there")
+def test_a_removed_working_folder_is_said(weights: Path, folder: Path) -> None:
+    script = [sys.executable, "-P", str(ROOT / "tests" / "offline_medrov.py")]
+    words = ["detect", str(folder / "in"), "--weights", str(weights), "--output", "out"]
+    (folder / "gone").mkdir()
+    command = 'cd gone && rmdir ../gone && exec "$@"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, "sh", *script, *words], cwd=folder, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert b"error: the working folder does not exist any more\n" in done.stderr
+
+
+@pytest.mark.parametrize(("closed", "options"), [("stderr", ()), ("stdout", ("--json",))])
+def test_a_reader_that_has_enough_does_not_end_a_run_that_writes_to_a_folder(
+    weights: Path, folder: Path, closed: str, options: tuple[str, ...]
+) -> None:
+    (folder / "in" / "broken.png").write_bytes(BROKEN)
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, closed: writer}
+    script = [sys.executable, "-P", str(ROOT / "tests" / "offline_medrov.py")]
+    words = ["detect", "in", "--weights", str(weights), "--output", "out", *options]
+    done = subprocess.run([*script, *words], cwd=folder, check=False, **streams)
+    os.close(writer)
+    assert done.returncode == 3, done.stderr  # of the broken input
+    assert len((folder / "out" / "detections.jsonl").read_text().splitlines()) == 5
 
 
 def test_a_reader_that_has_enough_ends_the_run_quietly(weights: Path, folder: Path) -> None:

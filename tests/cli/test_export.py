@@ -232,9 +232,27 @@ def test_classes_of_the_user_are_worked_in(medrov: Medrov, workshop: Workshop, i
         found = detections(medrov, made.output, images, *options, *more)
         assert_alike(found, expected)
         assert found[0]["model"]["vocabulary_sha256"] == expected[0]["model"]["vocabulary_sha256"]
-    done = medrov("detect", images, "--weights", made.output, "--classes", "gall stone")
-    assert done.exit_code == 2
-    assert "--open" in done.stderr
+    whole = detections(medrov, made.output, images, *options)
+    for some, names in (
+        ("gall stone", {"gall stone": "gall stone"}),
+        ("colon polyp, Gall Stone", {"polyp/colon polyp": "colon polyp", "gall stone": "Gall Stone"}),
+    ):
+        found = detections(medrov, made.output, images, "--classes", some, *options)
+        for own, other in zip(found, whole, strict=True):
+            for there, here in names.items():  # equal scores are in the order of the classes
+                kept = [item for item in other["detections"] if item["class"] == there]
+                assert kept
+                renamed = [{**item, "class": here} for item in kept]
+                assert [item for item in own["detections"] if item["class"] == here] == renamed
+            assert {item["class"] for item in own["detections"]} == set(names.values())
+    for other, said in (
+        ("liver", "does not contain 'liver'"),
+        ("gall stone, polyp/liver", "does not contain 'polyp/liver'"),
+        ("polyp, colon polyp", "one class of the model"),
+    ):
+        done = medrov("detect", images, "--weights", made.output, "--classes", other)
+        assert (done.exit_code, said in " ".join(done.stderr.split())) == (2, True), done.stderr
+    assert "--open" in medrov("detect", images, "-w", made.output, "-c", "liver").stderr
 
 
 def test_an_open_model_takes_any_classes(medrov: Medrov, workshop: Workshop, images: Path) -> None:

@@ -9,11 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import nibabel
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from conftest import Medrov
-from detect_fixtures import write_eager_detector, write_images
+from detect_fixtures import noise_image, write_eager_detector, write_images
+from image_files import write_dicom
 from learned_fixtures import write_random_classes
 from medrov_cli.core.learning.run import run_learning
 from medrov_cli.core.records.box_maps import BoxMap
@@ -21,6 +25,7 @@ from medrov_cli.core.settings.groups import RuntimeSettings
 from medrov_cli.core.settings.learn import LearnSettings
 from medrov_cli.core.weights.learned_file import read_learned, write_learned
 from training_data import make_source
+from weights_fixtures import made_up_calibration
 
 SIZE_LIMIT = 64 * 1024
 
@@ -336,6 +341,61 @@ def test_like_finds_its_own_example(medrov: Medrov, examples: Path, weights: Pat
     assert {own["class"] for own in both[0]["detections"]} >= {"example", "pin"}
 
 
+def test_no_warning_is_about_the_text_of_a_learned_class(
+    medrov: Medrov, images: Path, tmp_path: Path
+) -> None:
+    weights = write_eager_detector(tmp_path / "a.safetensors", calibration=made_up_calibration())
+    write_random_classes(tmp_path / "pin.safetensors", weights, ["pin", "cell"])
+    learned = ("--learned", tmp_path / "pin.safetensors")
+    found = records(medrov, images, "-w", weights, "--classes", "Pin, cell, gall stone", *learned)
+    said = " ".join(found[0]["warnings"])
+    assert "no operating point; shown from a raw score of 0.25: 'gall stone'" in said
+    assert "learned, not searched by text: 'Pin', 'cell'" in said
+    assert "searched as" not in said
+
+
+def like_vectors(medrov: Medrov, weights: Path, image: Path, *options: object) -> str:
+    """Return the SHA-256 of the class of a run by example."""
+    return str(records(medrov, image, "-w", weights, *options)[0]["model"]["vocabulary_sha256"])
+
+
+def test_like_shows_an_example_in_tiles_as_the_run_does(
+    medrov: Medrov, weights: Path, tmp_path: Path
+) -> None:
+    tiles = [noise_image(number)[:60, :60] for number in range(25)]
+    large = np.vstack([np.hstack(tiles[row : row + 5]) for row in range(0, 25, 5)])
+    tile = large[123:183, 118:178]  # of 60 pixels, with the example in its middle
+    for name, pixels in (("tile.png", tile), ("large.png", large)):
+        cv2.imwrite(str(tmp_path / name), pixels)
+    own = ("--like", f"{tmp_path / 'tile.png'}:20,25,40,35")
+    same = ("--like", f"{tmp_path / 'large.png'}:138,148,158,158")
+    other = ("--like", f"{tmp_path / 'large.png'}:110,100,170,140")  # another one in a part of the tile
+    images = (tmp_path / "tile.png", tmp_path / "large.png")
+    small, in_tiles = (like_vectors(medrov, weights, image, "--tile", 60, *own) for image in images)
+    assert small == in_tiles
+    found = [
+        like_vectors(medrov, weights, images[1], "--tile", 60, *options)
+        for options in (same, (*same, "--region", "0,0,100,100"), (*same, *same), (*same, *other))
+    ]
+    assert found[:3] == [small] * 3
+    assert found[3] != small
+    assert like_vectors(medrov, weights, images[1], "--tile", "off", *same) != small
+
+
+@pytest.mark.parametrize("option", [("--window", "lung"), ("--axis", "coronal")])
+def test_like_reads_an_example_as_the_run_reads_its_images(
+    medrov: Medrov, weights: Path, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    values = np.random.default_rng(0).integers(-1000, 400, (40, 40, 40)).astype(np.int16)
+    path = tmp_path / ("a.dcm" if option[0] == "--window" else "a.nii.gz")
+    if path.suffix == ".dcm":
+        write_dicom(path, values[0], Modality="CT", RescaleIntercept=0, RescaleSlope=1)
+    else:
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+    like = ("--like", f"{path}:10,10,20,20")
+    assert like_vectors(medrov, weights, path, *like) != like_vectors(medrov, weights, path, *like, *option)
+
+
 @pytest.mark.parametrize(
     ("like", "exit_code", "words"),
     [
@@ -344,7 +404,7 @@ def test_like_finds_its_own_example(medrov: Medrov, examples: Path, weights: Pat
         ("1.png:9,2,3,4", 2, ("no area",)),
         ("1.png:1,2,x,4", 2, ("--like",)),
         ("1.png:900,900,990,990=pin", 2, ("outside", "64 x 64")),
-        ("none.png:1,2,3,4", 4, ("exist",)),
+        ("none.png:1,2,3,4", 4, ("--like", "none.png", "does not exist")),
     ],
 )
 def test_bad_examples_of_like(

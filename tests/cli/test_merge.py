@@ -72,6 +72,8 @@ def test_the_parts_give_the_bytes_of_the_whole_run(made: Path, parts: list[Path]
 
     again = medrov("merge", *parts, "--output", made / "joined")
     assert (again.exit_code, "already contains a run" in again.stderr) == (2, True)
+    assert "--overwrite" in again.stderr
+    assert "--resume" not in again.stderr  # which `merge` does not have
     again = medrov("merge", *parts, "--output", made / "joined", "--overwrite")
     assert again.exit_code == 3
     assert f"3 part(s): 20 image(s), {summary['detections']} detection(s), 2 failed" in again.stdout

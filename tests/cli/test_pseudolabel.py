@@ -325,6 +325,56 @@ def test_refusals(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("how", [(), ("--resume",), ("--overwrite",)])
+def test_files_of_the_dataset_are_never_replaced(
+    medrov: Any, dataset: Path, weights: Path, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    data = tmp_path / "data"
+    (data / "slides").rename(data / "slides_b_")  # the name that the source gets in the output
+    for name in ("data.yaml", "presence.csv"):
+        text = (tmp_path / name).read_text().replace("root: data", "root: .").replace("slides,", "slides_b_,")
+        (data / name.replace("data.yaml", "dataset.yaml")).write_text(text)
+    before = folder_bytes(data)
+    label = ("pseudolabel", data / "dataset.yaml", "-w", weights, *QUICK)
+    done = medrov(*label, "-o", data, *how)
+    assert (done.exit_code, "is a file of the dataset" in " ".join(done.stderr.split())) == (2, True)
+    out = tmp_path / "out"
+    assert medrov(*label, "-o", out).exit_code == 0
+    labels = hashlib.sha256((out / "manifest.json").read_bytes()).hexdigest()
+    file = tmp_path / "decisions.json"
+    file.write_text(
+        json.dumps({"schema": "medrov.pseudolabel-decisions/1", "labels": labels, "decisions": []})
+    )
+    if how != ("--resume",):  # `apply` has no such option
+        done = medrov("pseudolabel", "apply", file, "--labels", out, "-o", data, *how)
+        assert (done.exit_code, str(data) in "".join(done.stderr.split())) == (2, True)
+    assert folder_bytes(data) == before
+
+
+def test_files_of_others_are_replaced_by_overwrite_alone(
+    medrov: Any, dataset: Path, weights: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (out / "smear").mkdir(parents=True)
+    label = ("pseudolabel", dataset, "-w", weights, *QUICK, "-o", out)
+    for name in ("dataset.yaml", "presence.csv", "smear/annotations.json"):
+        (out / name).write_text("mine")
+        for how in ((), ("--resume",)):
+            done = medrov(*label, *how)
+            assert (done.exit_code, f"{name} exists" in " ".join(done.stderr.split())) == (2, True)
+        assert (out / name).read_text() == "mine"
+        (out / name).unlink()
+    page = tmp_path / "page.html"
+    page.write_text("mine")
+    done = medrov(*label, "--review", page)
+    assert (done.exit_code, "already exists" in done.stderr, page.read_text()) == (2, True, "mine")
+    (out / "dataset.yaml").write_text("mine")
+    assert medrov(*label, "--review", page, "--overwrite").exit_code == 0
+    assert medrov(*label, "--review", page, "--resume").exit_code == 0
+    page.write_text("mine")
+    assert medrov(*label, "--review", page, "--resume").exit_code == 2
+
+
 def test_nothing_is_possible(medrov: Any, dataset: Path, weights: Path) -> None:
     dataset.write_text("root: data\nsources: [smear, slides]\n")
     done = medrov("pseudolabel", dataset, "-w", weights, "--dry-run", "--json")

@@ -124,7 +124,9 @@ def test_what_the_fields_do_not_allow_is_a_usage_error(arguments: tuple[str, ...
 
 def test_an_error_of_a_parser_passes_through() -> None:
     with pytest.raises(MedrovError, match="--pair 'x'"):
-        make_settings(Wall, {item.name: item.given_default for item in parameters(Wall)} | {"pair": "x"})
+        make_settings(
+            Wall, {item.name: item.given_default for item in parameters(Wall)} | {"path": "w", "pair": "x"}
+        )
 
 
 def test_help_comes_from_the_fields() -> None:

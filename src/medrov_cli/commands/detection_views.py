@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
@@ -102,8 +103,13 @@ class DocumentView(RecordView):
         self._spool.seek(0)
         self._volumes.seek(0)
         records, volumes = (map(json.loads, spool) for spool in (self._spool, self._volumes))
-        for piece in document_pieces(records, summary.as_dict(), volumes):
-            console.write_data(piece)
+        try:
+            for piece in document_pieces(records, summary.as_dict(), volumes):
+                console.write_data(piece)
+        except BrokenPipeError:
+            if place is None:
+                raise
+            console.discard(sys.stdout)  # the folder has the results
         super().finish(summary, place)
 
 

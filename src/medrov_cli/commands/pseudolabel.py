@@ -29,7 +29,7 @@ class _DatasetOrCommand(TyperGroup):
         names_command = bool(args) and args[0] in self.commands
         # Options may follow the dataset; options after a subcommand belong to it, and it has no dataset.
         ctx.allow_interspersed_args = not names_command
-        return super().parse_args(ctx, ["", *args] if names_command else args)
+        return super().parse_args(ctx, [args[0], *args] if names_command else args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         # A subcommand's usage line contains these arguments, too, but not the dataset.

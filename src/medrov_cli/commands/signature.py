@@ -9,12 +9,14 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from enum import Enum
+from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 import typer
 
 from medrov_cli.commands.completion import completion_of
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.settings.field import GroupField, OptionField, spec_of
 from medrov_cli.core.settings.presets import read_preset
 
@@ -79,15 +81,35 @@ class Parameter:
             kind = GenericAlias(list, typing.get_args(kind)[:1])
         return kind | None if self.given_default is None else kind
 
+    @property
+    def is_path(self) -> bool:
+        """Return whether a value, or each of several, is a path."""
+        kinds = {self.kind, self.spec.given}
+        return any(kind is Path or Path in typing.get_args(kind) for kind in kinds)
+
     def value(self, given: Any) -> Any:
-        """Return the value of the field from a parsed value of the command line."""
+        """Return the value of the field from a parsed value of the command line.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` for an empty path, which would be the working folder.
+        """
         if given is None:
             return self.default
+        if self.is_path or "FILE" in (self.spec.metavar or ""):
+            given = [self._path(item) for item in given] if isinstance(given, list) else self._path(given)
         if self.spec.parse is not None:
             return self.spec.parse(given)
         if isinstance(self.kind, type) and issubclass(self.kind, Enum):
             return self.kind(given)
         return tuple(given) if isinstance(given, list) else given
+
+    def _path(self, given: str) -> Path | str:
+        if not given:
+            name = next(iter(self.spec.flags), self.spec.metavar or self.name.upper())
+            raise usage_error(f"{name} is empty", "Give a path; '.' is the working folder.")
+        return Path(given) if self.is_path else given
 
 
 def parameters(settings: type) -> list[Parameter]:
@@ -176,6 +198,7 @@ def _without_none(kind: Any) -> Any:
 def _typer_parameter(item: Parameter) -> inspect.Parameter:
     spec, is_preset = item.spec, item.field_name == PRESET
     info: Any
+    path_type = str if item.is_path else None  # an empty text stays one
     if spec.flags:
         info = typer.Option(
             *spec.flags,
@@ -187,9 +210,10 @@ def _typer_parameter(item: Parameter) -> inspect.Parameter:
             autocompletion=completion_of(spec, item.given_type),
             callback=_use_preset if is_preset else None,
             is_eager=is_preset,
+            path_type=path_type,
         )
     else:
-        info = typer.Argument(help=spec.help, metavar=spec.metavar)
+        info = typer.Argument(help=spec.help, metavar=spec.metavar, path_type=path_type)
     return _keyword(item.name, Annotated[item.given_type, info], item.given_default)
 
 

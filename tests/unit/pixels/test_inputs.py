@@ -44,10 +44,13 @@ def test_a_path_keeps_the_spelling_of_the_user(tmp_path: Path, monkeypatch: pyte
     assert names("./a") == ["./a/1.png"]
 
 
-def test_each_file_once_at_its_first_place(tmp_path: Path) -> None:
+def test_each_file_once_at_its_first_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = png(tmp_path / "1.png"), png(tmp_path / "2.png")
     assert names(second, tmp_path, f"{tmp_path}//2.png", below=tmp_path) == ["2.png", "1.png"]
     assert first.exists()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.png").symlink_to(first)
+    assert names("1.png", first, "./1.png", "link.png", tmp_path) == ["1.png", "link.png", str(second)]
 
 
 def test_a_folder_is_searched_recursively_in_natural_order(tmp_path: Path) -> None:
@@ -80,6 +83,15 @@ def test_content_counts_before_the_name_and_the_name_keeps_broken_files(tmp_path
 def test_a_folder_without_images_stays_as_one_input(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("nothing here")
     assert names(tmp_path) == [str(tmp_path)]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_not_opened(tmp_path: Path) -> None:
+    for name in ("a.png", "b.hdr", "c"):  # without a writer: opening one would not end
+        os.mkfifo(tmp_path / name)
+    pipes = [tmp_path / name for name in ("a.png", "b.hdr", "c")]
+    assert names(*pipes, below=tmp_path) == ["a.png", "b.hdr", "c"]
+    assert names(tmp_path, below=tmp_path) == ["a.png"]
 
 
 def test_patterns(tmp_path: Path) -> None:

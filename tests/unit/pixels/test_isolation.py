@@ -135,6 +135,14 @@ def test_a_process_is_started_early_for_the_kinds_that_need_one(tmp_path: Path) 
         assert len(isolation.own_pool()._idle) == started, paths
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_no_process_is_started_early_for_a_named_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")  # without a writer: opening it would not end
+    isolation.close_processes()
+    start_needed_decoder([str(tmp_path / "pipe.png")])
+    assert not isolation.own_pool()._idle
+
+
 @pytest.mark.usefixtures("_crashing")
 @pytest.mark.slow
 def test_batch_with_dying_decoders_ends_with_all_records(medrov: Medrov, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 import medrov_cli
@@ -98,6 +99,80 @@ def test_one_image_may_be_given_alone(predictor: Predictor, files: list[Path]) -
 def test_an_array_that_is_no_image_is_refused(predictor: Predictor, image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         predictor.predict([image])
+
+
+@pytest.mark.parametrize(
+    ("image", "shape"),
+    [(np.zeros((384, 384), np.uint8), "384, 384"), (np.zeros((2, 4, 4, 1), np.uint8), "4, 4, 1")],
+)
+def test_the_shape_of_an_array_that_is_no_image_is_said(
+    predictor: Predictor, image: np.ndarray, shape: str
+) -> None:
+    with pytest.raises(ValueError, match=f"not uint8 .{shape}"):
+        predictor.predict(image)
+
+
+@pytest.mark.parametrize("image", [b"image", None, PIL.Image.new("RGB", (8, 8)), 3.5])
+def test_an_object_that_is_no_image_is_a_failure_in_its_place(predictor: Predictor, image: object) -> None:
+    kind = type(image).__name__
+    with pytest.raises(TypeError, match=f"not {kind}"):
+        predictor.predict(image)
+    wrong = np.zeros((4, 4), np.uint8)
+    first, other, array, last = predictor.stream([noise_image(0), image, wrong, noise_image(0)])
+    assert rows(first) == rows(last)
+    assert isinstance(other, Failure)
+    assert isinstance(array, Failure)
+    assert (other.path, other.error.code) == (kind, ErrorCode.UNSUPPORTED_FORMAT)
+    assert "not uint8 (4, 4)" in array.error.message
+    with pytest.raises(MedrovError, match=f"not {kind}"):
+        list(predictor.stream([image], on_failure="raise"))
+
+
+def test_a_stream_takes_one_image(predictor: Predictor, files: list[Path]) -> None:
+    pixels = cv2.imread(str(files[0]))[..., ::-1].copy()
+    for image in (str(files[0]), files[0], pixels, Frame(pixels, "a")):
+        (found,) = predictor.stream(image)
+        assert rows(found) == rows(predictor.predict(image)[0])
+
+
+def test_classes_in_one_text_are_those_of_the_command_line(weights: Path) -> None:
+    with Predictor.open(weights, "polyp, lung nodule/nodule", CPU, LOW) as predictor:
+        assert predictor.classes.names == ("polyp", "lung nodule/nodule")
+    for classes in (["polyp", "Polyp"], "polyp,polyp", ["polyp", 1], ""):
+        with pytest.raises(MedrovError) as caught:
+            Predictor.open(weights, classes, CPU, LOW)  # type: ignore[arg-type]
+        assert caught.value.code is ErrorCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SelectionSettings(conf=50),
+        SelectionSettings(conf=float("nan")),
+        SelectionSettings(conf=np.float32(2)),
+        SelectionSettings(conf="0.5"),
+        SelectionSettings(iou=-1),
+        SelectionSettings(iou=None),
+        SelectionSettings(max_det=0),
+        SelectionSettings(max_det=1.5),
+        RuntimeSettings(batch=-3),
+        RuntimeSettings(imgsz=100),
+        RuntimeSettings(imgsz=320.0),
+        RuntimeSettings(device="gpu"),
+        RuntimeSettings(precision="fp64"),
+        RuntimeSettings(engine="tensorrt"),
+    ],
+    ids=repr,
+)
+def test_values_that_the_command_line_refuses_are_refused(
+    weights: Path, settings: SelectionSettings | RuntimeSettings
+) -> None:
+    name = "selection" if isinstance(settings, SelectionSettings) else "runtime"
+    with pytest.raises(
+        MedrovError, match="--(conf|iou|max-det|batch|imgsz|device|precision|engine) "
+    ) as caught:
+        Predictor.open(weights, ["polyp"], **{name: settings})
+    assert caught.value.code is ErrorCode.USAGE
 
 
 def test_a_batch_gives_what_single_images_give(weights: Path) -> None:

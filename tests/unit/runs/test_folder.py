@@ -15,11 +15,13 @@ import pytest
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.files import whole_file
+from medrov_cli.core.evaluation.run import EVALUATION
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.journal import Journal
 from medrov_cli.core.runs.kind import RecordFile, RunKind, exclusive_kind
 from medrov_cli.core.runs.locking import FolderLock
+from medrov_cli.core.training.training_files import TRAINING
 
 KIND = RunKind(
     taken=Refusal("{folder} is taken", "Resume it."),
@@ -29,8 +31,10 @@ KIND = RunKind(
         changed=Refusal("{folder}: {name} was {old}, now {new}; all: {names}", "Repeat it."),
         ignored=frozenset({"threads"}),
     ),
+    foreign=Refusal("{file} is of no run", "Move it."),
     last="last.txt",
-    files=("views", "table.csv"),
+    files=("views/**/*.png", "table.csv"),
+    files_of=lambda record: ("views/**/*.png", "table.csv") if record["a"] == 1 else ("views/**/*.png",),
 )
 RECORD = {"a": 1, "nested": {"x": [1], "y": "text"}, "threads": 4}
 EXCLUSIVE = exclusive_kind("convert.json", last="last.txt")
@@ -111,6 +115,42 @@ def test_overwrite_removes_the_files_of_the_kind_alone(tmp_path: Path) -> None:
     claimed(tmp_path, {"a": 2}, overwrite=True).close()
     assert names(tmp_path) == ["mine.txt", "run.json"]
     assert json.loads((tmp_path / "run.json").read_bytes()) == {"a": 2}
+    (tmp_path / "views").mkdir()
+    for name in ("views/a.png", "views/expert.dcm", "table.csv"):  # the run in the folder writes no table
+        (tmp_path / name).write_text("")
+    claimed(tmp_path, overwrite=True).close()
+    assert names(tmp_path) == ["mine.txt", "run.json", "table.csv", "views", "views/expert.dcm"]
+
+
+@pytest.mark.parametrize("name", ["last.txt", "table.csv", "views/deep/a.png"])
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
+def test_files_of_no_run_are_refused_if_a_run_would_write_them(
+    tmp_path: Path, name: str, how: dict[str, bool]
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    assert refusal(tmp_path, **how) == f"{tmp_path / name} is of no run"
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(EVALUATION, "curves/froc.png"), (EVALUATION, "images.csv"), (TRAINING, "best.safetensors")],
+)
+def test_evaluation_and_training_refuse_files_of_no_run(tmp_path: Path, kind: RunKind, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    for resume in (False, True):
+        assert f"{tmp_path / name} exists without" in refusal(tmp_path, kind=kind, resume=resume)
+    assert names(tmp_path)[-1] == name
+
+
+def test_a_kind_without_a_record_replaces_files_of_no_run_if_it_is_told_to(tmp_path: Path) -> None:
+    kind = replace(KIND, record=None, files_of=None)
+    (tmp_path / "table.csv").write_text("mine")
+    for how in ({}, {"resume": True}):
+        assert refusal(tmp_path, kind=kind, **how) == f"{tmp_path / 'table.csv'} is of no run"
+    claimed(tmp_path, kind=kind, overwrite=True).close()
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.values import Prompt, parse_classes
-from medrov_cli.core.text.prompts import parse_class_lines, read_classes_file
+from medrov_cli.core.text.prompts import parse_class_lines, read_classes, read_classes_file
 
 WORD = st.text(st.characters(categories=["Ll", "Lo", "Nd"], exclude_characters="ßſ"), min_size=1, max_size=8)
 PARTS = st.lists(WORD, min_size=1, max_size=3, unique_by=str.casefold)
 CLASSES = st.lists(PARTS, min_size=1, max_size=6, unique_by=lambda parts: frozenset(map(str.casefold, parts)))
 SPACE = st.sampled_from(["", " ", "\t", "  \n"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_standard_input_may_have_any_encoding_of_a_file(encoding: str) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO("polyp\r\nhöhle # x\n".encode(encoding)), errors="surrogateescape")
+    prompts = read_classes(ClassSettings(classes_file=Path("-")), stdin)
+    assert [prompt.name for prompt in prompts] == ["polyp", "höhle"]
+
+
+@pytest.mark.parametrize(("data", "named"), [(b"polyp\xff", "byte 0xff"), (b"pol\0yp is long", "null")])
+def test_standard_input_that_is_no_text_is_refused(data: bytes, named: str) -> None:
+    with pytest.raises(MedrovError, match=named) as caught:
+        read_classes(ClassSettings(classes_file=Path("-")), io.TextIOWrapper(io.BytesIO(data)))
+    assert caught.value.code is ErrorCode.USAGE
 
 
 def test_commas_part_classes_and_slashes_part_synonyms() -> None:

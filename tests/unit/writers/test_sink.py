@@ -19,9 +19,10 @@ from medrov_cli.core.settings.choices import OUTPUT_FORMATS, parse_formats
 from medrov_cli.core.settings.detect import DetectSettings
 from medrov_cli.core.writers.format_files import all_writers
 from medrov_cli.core.writers.protocol import RecordWriter, RunFacts, ViewWriter, Writer
-from medrov_cli.core.writers.sink import OutputFolder, is_overlay
+from medrov_cli.core.writers.run_files import is_overlay
+from medrov_cli.core.writers.sink import OutputFolder
 
-RUN = {"settings": {"conf": 0.25, "iou": 0.7}, "classes": ["polyp"]}
+RUN = {"settings": {"conf": 0.25, "iou": 0.7, "formats": ["csv", "jsonl", "png"]}, "classes": ["polyp"]}
 MODEL = ModelIdentity("n", "0", "1", "minilm", "torch", 64)
 LOST = item_to_record(Failure("a.png", MedrovError(ErrorCode.NOT_FOUND, "The file does not exist.")))
 
@@ -81,7 +82,7 @@ def test_results_of_an_unknown_origin_are_not_touched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"settings": {"conf": 0.5, "iou": 0.7}}, r"settings\.conf: 0\.25, now 0\.5"),
+        ({"settings": RUN["settings"] | {"conf": 0.5}}, r"settings\.conf: 0\.25, now 0\.5"),
         ({"classes": ["nodule"]}, r'classes: \["polyp"\], now \["nodule"\]'),
         ({"more": 1}, "more: null, now 1"),
     ],
@@ -99,18 +100,30 @@ def test_overwriting_removes_the_former_run_and_nothing_else(tmp_path: Path) -> 
     (tmp_path / "overlays").mkdir()
     (tmp_path / "overlays" / "old.png").write_text("")
     (tmp_path / "detections.csv").write_text("old")
+    others = ("counts.csv", "overlays/mine.txt", "report/decisions.json", "seg/expert.dcm")
+    for name in others:  # of formats that the run did not have, or not of this name
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
     folder = opened(tmp_path, RUN | {"more": 1}, overwrite=True)
     folder.open(keep_all)
     folder.finish({})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["detections.jsonl", "notes.txt", "run.json"]
+    kept = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert kept == {"detections.jsonl", "notes.txt", "run.json", *others}
     assert (tmp_path / "detections.jsonl").read_text() == ""
 
 
-def test_overwriting_does_not_remove_files_that_no_run_made(tmp_path: Path) -> None:
-    (tmp_path / "overlays").mkdir()
-    (tmp_path / "overlays" / "mine.png").write_text("")
-    opened(tmp_path, overwrite=True).close()
-    assert (tmp_path / "overlays" / "mine.png").exists()
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize("name", ["detections.csv", "overlays/mine.png"])
+def test_files_that_no_run_made_are_not_replaced(tmp_path: Path, name: str, how: dict[str, bool]) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(MedrovError, match=f"{name} exists without the run.json") as caught:
+        opened(tmp_path, **how)
+    assert caught.value.code is ErrorCode.USAGE
+    assert (tmp_path / name).read_text() == "mine"
+    without = {**RUN, "settings": {"formats": ["jsonl"]}}
+    opened(tmp_path, without, **how).close()  # this run writes no file of that name
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_temporary_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
@@ -173,14 +186,17 @@ def test_a_format_writes_the_files_that_it_names(tmp_path: Path, writer: Writer)
             "detections_by_class": {"polyp": 1},
         }
         writer.finish(tmp_path, lambda: [item_to_record(detections)], RunFacts(("polyp",), summary))
-    expected = set() if writer.name == "jsonl" else set(writer.files)  # the sink itself writes that one
-    assert {path.name for path in tmp_path.iterdir()} == expected
+    written = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {path for pattern in writer.files for path in tmp_path.glob(pattern)}
+    # The sink itself writes JSONL; DICOM formats write nothing for an image of another format.
+    has_none = writer.name in {"jsonl", "sr", "gsps", "ann", "seg"}
+    assert bool(written) != has_none
 
 
 def test_formats_have_different_files() -> None:
     assert [writer.name for writer in all_writers()] == list(OUTPUT_FORMATS)
     files = [name for writer in all_writers() for name in writer.files]
-    assert len(files) == len(set(files)) == 14
+    assert len(files) == len(set(files)) == 18
 
 
 @pytest.mark.parametrize("name", ["coco", "csv", "yolo", "png", "html"])

@@ -177,12 +177,18 @@ def place_of(error: Exception) -> str:
 
 
 def system_failure(error: OSError) -> MedrovError | None:
-    """Return the failure of a full disk, or of a path that the system refuses; null for other errors."""
+    """Return the failure of a full disk, a removed working folder or a refused path; null for others."""
     if error.errno in _NO_SPACE:
         return MedrovError(
             ErrorCode.OUTPUT_FAILED,
             f"cannot write: {os.strerror(error.errno or 0)}",
             "Free some space, or write to another disk; files that were written are complete.",
+        )
+    if error.errno == errno.ENOENT and error.filename is None and not _has_working_folder():
+        return MedrovError(
+            ErrorCode.OUTPUT_FAILED,
+            "the working folder does not exist any more",
+            "Change to an existing folder, or give absolute paths.",
         )
     if error.errno not in _REFUSED_PATHS or error.filename is None:
         return None
@@ -191,3 +197,10 @@ def system_failure(error: OSError) -> MedrovError | None:
     return MedrovError(
         ErrorCode.UNREADABLE, f"{shown}: {os.strerror(error.errno)}", "Check the path and its permissions."
     )
+
+
+def _has_working_folder() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 - as Path.absolute() does
+    except FileNotFoundError:
+        return False

@@ -96,7 +96,15 @@ def read_text(path: Path, most_bytes: int = LIST_BYTES) -> str:
     DocumentError
         It is not text, is longer than the limit, or has a null character.
     """
-    text = decode_text(read_content(path, most_bytes))
+    return _without_null(decode_text(read_content(path, most_bytes)))
+
+
+def read_stream(stream: BinaryIO, most_bytes: int = LIST_BYTES) -> str:
+    """Return the text of an open stream, such as standard input; see `read_text`."""
+    return _without_null(decode_text(_read_pieces(stream, 0, most_bytes)))
+
+
+def _without_null(text: str) -> str:
     at = text.find("\0")
     if at >= 0:
         raise DocumentError(f"has a null character in line {_line_of(text, at)}")

@@ -36,6 +36,10 @@ def generate_for_dataset(settings: PresenceSettings) -> PresenceResult:
     yaml_path = settings.dataset
     target = settings.output if settings.output is not None else yaml_path.parent / "presence.csv"
     require_absent(target, overwrite=settings.overwrite, detail=", and may have been edited by hand")
+    if settings.reasons is not None:
+        require_absent(
+            settings.reasons, overwrite=settings.overwrite, hint="Give another file, or --overwrite."
+        )
     opened = open_inputs([yaml_path], settings.data_root)
     if opened.yaml_path is None:
         raise usage_error(f"{yaml_path} is not a dataset yaml", "Give a dataset yaml.")

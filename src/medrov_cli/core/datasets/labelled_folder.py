@@ -18,11 +18,12 @@ from typing import Any
 import yaml
 
 from medrov_cli.core.base.documents import read_json
+from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.base.files import bring_file, sha256_of_file, whole_file
 from medrov_cli.core.base.name_collisions import collision_key
 from medrov_cli.core.datasets.coco import write_document
 from medrov_cli.core.datasets.coco_records import CocoDocument
-from medrov_cli.core.datasets.dataset import Dataset, load_dataset
+from medrov_cli.core.datasets.dataset import Dataset, load_dataset, read_dataset_yaml
 from medrov_cli.core.datasets.labelled_documents import read_labelled
 from medrov_cli.core.datasets.presence import POSSIBLE, presence_csv
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Source, invalid
@@ -90,6 +91,42 @@ def write_folder(
     with whole_file(folder / MANIFEST) as temporary:
         temporary.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return whole
+
+
+def written_names(sources: Sequence[Source]) -> tuple[str, ...]:
+    """Return the names of the files that :func:`write_folder` writes before the manifest."""
+    return (*(f"{name}/{ANNOTATIONS}" for name in folder_names(sources)), DATASET, PRESENCE)
+
+
+def require_no_original(folder: Path, dataset: Dataset, yaml_path: Path, presence: str | None = None) -> None:
+    """Refuse a folder where :func:`write_folder` would replace a file of the dataset that it extends.
+
+    Parameters
+    ----------
+    folder
+        The folder to write.
+    dataset
+        The dataset. Annotations beside the images are its files, too.
+    yaml_path
+        Its yaml.
+    presence
+        Its presence table, instead of that of the yaml, or ``omnis``.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, whether or not the files of an earlier run may be replaced.
+    """
+    table = read_dataset_yaml(yaml_path).get("presence")
+    originals = [yaml_path, *([] if presence is None else [Path(presence)])]
+    originals += [] if table is None else [yaml_path.parent / str(table)]
+    originals += [place / ANNOTATIONS for s in dataset.sources for place in (s.folder, s.images.parent)]
+    for name in (*written_names(dataset.sources), MANIFEST):
+        target = folder / name
+        if target.exists() and any(file.exists() and target.samefile(file) for file in originals):
+            raise usage_error(
+                f"--output {folder}: {target} is a file of the dataset", "Give another folder with --output."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 from medrov_cli.core.detection.volume_findings import class_rules
 from medrov_cli.core.findings.find import ClassRule
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
-from medrov_cli.core.prediction.like import learn_like
+from medrov_cli.core.prediction.like import LikeRules, learn_like
+from medrov_cli.core.prediction.like_views import scales_of_run
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.open_predictor import choose_batch, open_parts
 from medrov_cli.core.prediction.predictor import Predictor
@@ -92,14 +93,14 @@ def open_detector(config: DetectSettings, prompts: Sequence[Prompt], streams: in
         ``USAGE``, or a code of weights, exported models, engines and text encoders.
     """
     file = read_model_file(config.weights)
-    parts = [
-        part
-        for part in (
-            LearnedClasses.read(config.classes.learned, file),
-            learn_like(file, config.like, config.runtime),
-        )
-        if part is not None
-    ]
+    read = LearnedClasses.read(config.classes.learned, file)
+    runtime = config.runtime
+    if read is not None and not prompts and runtime.imgsz is None:
+        runtime = replace(runtime, imgsz=read.own_imgsz)  # the size of the run
+    names = [*(() if read is None else read.names), *(example.name for example in config.like)]
+    scales = scales_of_run(prompts, names, file.metadata, literal=config.selection.literal)
+    like = learn_like(file, config.like, runtime, LikeRules(config.read, config.tile_job, scales))
+    parts = [part for part in (read, like) if part is not None]
     learned = LearnedClasses.join(parts) if parts else None
     opened = open_parts(
         file, prompts, config.runtime, config.selection, text_encoder=config.text_encoder, learned=learned

@@ -10,8 +10,7 @@ from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.base.versions import package_versions
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.records.findings_json import is_volume_record
-
-RUN_SCHEMA = "medrov.run/1"
+from medrov_cli.core.writers.run_files import RUN_SCHEMA
 
 
 def describe_run(

@@ -15,7 +15,8 @@ from medrov_cli.core.detection.open_detector import OpenedModel, open_detector
 from medrov_cli.core.detection.shards import select_shard
 from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.early_decoder import LOOKED_AT, start_needed_decoder
-from medrov_cli.core.pixels.inputs import InputList, find_inputs
+from medrov_cli.core.pixels.folders import SkippedFile
+from medrov_cli.core.pixels.inputs import FoundInputs, InputList, find_inputs
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.detect import DetectSettings
@@ -23,7 +24,8 @@ from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.settings.values import Prompt
 from medrov_cli.core.text.prompts import read_classes
 from medrov_cli.core.writers.json_lines import JSONL_FILE
-from medrov_cli.core.writers.sink import is_overlay, prepare_formats, require_folder, require_free
+from medrov_cli.core.writers.run_files import is_overlay, pictures_in
+from medrov_cli.core.writers.sink import prepare_formats, require_folder, require_free
 
 if TYPE_CHECKING:
     from medrov_cli.core.detection.cluster_search import ClusterSearch
@@ -78,8 +80,9 @@ def _detect(
         stdin=stdin,
         ends_with_null=config.ends_with_null,
         offline=config.runtime.offline,
+        pictures_in=pictures_in,
     )
-    every = _inputs(config, found.inputs)
+    every, skipped = _inputs(config, found)
     shard = None if config.shard_by is ShardUnit.TILES else config.shard
     inputs = every if shard is None else InputList.build(select_shard(every, shard))
     start_needed_decoder([item.path for item in islice(inputs, LOOKED_AT)])
@@ -87,7 +90,7 @@ def _detect(
     if on_progress is not None and inputs:
         on_progress(0, len(inputs), "load")
     with _open_search(config, prompts) as (model, search):
-        run = DetectRun(config, model, search, inputs, every, found.skipped, on_record, on_progress)
+        run = DetectRun(config, model, search, inputs, every, skipped, on_record, on_progress)
         with closing(run):
             return run.execute()
 
@@ -107,13 +110,15 @@ def _open_search(
             yield search.model, search
 
 
-def _inputs(config: DetectSettings, inputs: InputList) -> InputList:
-    """Return the inputs of the run, also those of other shards."""
+def _inputs(config: DetectSettings, found: FoundInputs) -> tuple[InputList, list[SkippedFile]]:
+    """Return the inputs of the run, also those of other shards, and the files that are left out."""
+    inputs, skipped = found.inputs, list(found.skipped)
     if config.output.folder is not None:  # written files are not inputs, if the output is in an input folder
         place = config.output.address or config.output.folder
         inputs = InputList.build(item for item in inputs if not is_overlay(place, item.path))
+        skipped = [file for file in skipped if not is_overlay(place, file.path)]
     if not inputs:
         raise MedrovError(
             ErrorCode.NO_INPUT, "no input was given", "Give files, folders, or a list on stdin."
         )
-    return inputs
+    return inputs, skipped

@@ -88,7 +88,8 @@ def _merge(
     tally = RunSummary(whole["inputs"]["count"], skipped)
     formats = run["settings"]["formats"]
     paths = (str(record["path"]) for record in parts[0].records()) if is_of_tiles else ()
-    folder = OutputFolder(config.folder, formats, [item["name"] for item in run["classes"]], paths)
+    names = [item["name"] for item in run["classes"]]
+    folder = OutputFolder(config.folder, formats, names, paths, can_resume=False)
     pictures = PictureReader(run["settings"]) if is_of_tiles and folder.needs_pixels else None
     try:
         folder.claim(whole, resume=False, overwrite=config.overwrite)
@@ -128,8 +129,10 @@ def _joined(parts: Sequence[ShardPart]) -> Iterator[dict[str, Any]]:
 def _copy_pictures(source: Path, target: Path, formats: Sequence[str]) -> None:
     """Copy the files that a format writes for each image: their names differ in all shards."""
     for writer in map(find_writer, formats):
-        for name in writer.files if isinstance(writer, RecordWriter) else ():
-            for file in sorted((source / name).rglob("*")):
-                if file.is_file() and not file.name.startswith("."):
+        if not isinstance(writer, RecordWriter):
+            continue
+        for pattern in writer.files:
+            for file in sorted(source.glob(pattern)):
+                if file.is_file() and file.suffix == writer.suffix and not file.name.startswith("."):
                     with whole_file(target / file.relative_to(source)) as temporary:
                         shutil.copyfile(file, temporary)

@@ -17,7 +17,7 @@ from medrov_cli.core.runs.journal import read_records
 from medrov_cli.core.settings.tile_groups import ShardUnit
 from medrov_cli.core.settings.values import Shard
 from medrov_cli.core.writers.json_lines import JSONL_FILE
-from medrov_cli.core.writers.sink import RUN_FILE
+from medrov_cli.core.writers.run_files import RUN_FILE
 
 _OWN_INPUTS = ("count", "sha256", "units")
 """Facts about the inputs of a shard alone; the others are equal in all shards."""

@@ -47,9 +47,13 @@ EVALUATION = RunKind(
         "--output {folder} already contains an evaluation",
         "Add --resume to use its predictions, --overwrite, or give another --output.",
     ),
-    marks=(REPORT, ".predictions*.partial"),
+    marks=(REPORT, "predictions.jsonl", ".predictions*.partial"),
+    foreign=Refusal(
+        f"--output {{folder}}: {{file}} exists without the {REPORT} of an evaluation",
+        "Give another --output, or --overwrite.",
+    ),
     last=REPORT,
-    files=("curves",),
+    files=(PREDICTIONS, "images.csv", "report.html", "curves/*"),
 )
 """Folder of ``medrov eval``; the first line of each journal describes the run."""
 

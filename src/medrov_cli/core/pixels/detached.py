@@ -19,6 +19,8 @@ def is_detached_header(path: str) -> bool:
 def data_files_of(path: str) -> list[str]:
     """Return the existing data files of a header; empty for other files, and if the header cannot be read."""
     try:
+        if not os.path.isfile(path):  # noqa: PTH113 - opening a named pipe waits for a writer
+            return []
         kind = sniff(path)
         if kind is Kind.NIFTI:
             voxels = voxels_of(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 
 from medrov_cli.core.pixels.isolation import start_decoder
@@ -40,6 +42,8 @@ def start_needed_decoder(paths: Sequence[str]) -> None:
 
 def _needed_modules(path: str) -> tuple[str, ...]:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - the path is used unchanged
+            return ()  # opening a named pipe waits for a writer
         with open(path, "rb") as file:  # noqa: PTH123 - the path is used unchanged
             head = file.read(_HEAD_BYTES)
     except (OSError, ValueError):

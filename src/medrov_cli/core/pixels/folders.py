@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import MedrovError
@@ -68,6 +69,9 @@ class SkippedFile:
     reason: str
 
 
+PicturesIn: TypeAlias = Callable[[str, Sequence[str]], Iterable[str]]
+
+
 class FolderSearch:
     """Search of folders and archives.
 
@@ -75,6 +79,9 @@ class FolderSearch:
     ----------
     limits
         Of archives.
+    pictures_in
+        Function of a folder and the names of its files to the paths of folders in it with pictures of
+        results, which are skipped; null: none.
 
     Attributes
     ----------
@@ -82,8 +89,9 @@ class FolderSearch:
         Files that were not yielded although they belong to a study.
     """
 
-    def __init__(self, limits: InputLimits) -> None:
+    def __init__(self, limits: InputLimits, pictures_in: PicturesIn | None = None) -> None:
         self._limits = limits
+        self._pictures_in = pictures_in
         self.skipped: list[SkippedFile] = []
 
     def named_file(self, path: str) -> Iterator[FoundFile]:
@@ -101,7 +109,14 @@ class FolderSearch:
     def folder(self, folder: str) -> Iterator[FoundFile]:
         """Yield the image files below a folder; the folder itself if there are none."""
         empty = True
+        pictures: set[str] = set()
         for parent, names in walk_folders(folder, is_shown):
+            if self._pictures_in is not None:
+                pictures.update(self._pictures_in(parent, names))
+            if parent in pictures:
+                self.skipped.append(SkippedFile(parent, "pictures of the detection run beside it"))
+            if _is_below(parent, folder, pictures):
+                continue
             files = sorted((name for name in names if is_shown(name)), key=natural_key)
             for found in self._ordered([os.path.join(parent, name) for name in files]):  # noqa: PTH118
                 empty = False
@@ -234,6 +249,15 @@ class FolderSearch:
             if one.place == file.place and is_same_image(one.path, file.path, self._limits):
                 return one.path
         return None
+
+
+def _is_below(path: str, top: str, folders: Collection[str]) -> bool:
+    """Return whether a path below ``top`` is one of some folders, or below one."""
+    while folders and len(path) > len(top):
+        if path in folders:
+            return True
+        path = os.path.dirname(path)  # noqa: PTH120 - the user's spelling
+    return False
 
 
 def _without(file: FoundFile, dropped: set[str], warnings: tuple[str, ...]) -> FoundFile:

@@ -16,7 +16,7 @@ from medrov_cli.core.base.store_addresses import check_address, is_address
 from medrov_cli.core.pixels.detached import data_files_of, is_detached_header
 from medrov_cli.core.pixels.equal_keys import EqualKeys
 from medrov_cli.core.pixels.folder_walk import walk_folders
-from medrov_cli.core.pixels.folders import FolderSearch, FoundFile, SkippedFile
+from medrov_cli.core.pixels.folders import FolderSearch, FoundFile, PicturesIn, SkippedFile
 from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.pixels.object_store import list_folders, match_addresses
 from medrov_cli.core.pixels.path_lists import read_paths
@@ -107,6 +107,7 @@ def find_inputs(
     stdin: Iterable[str] | None = None,
     ends_with_null: bool = False,
     offline: bool = False,
+    pictures_in: PicturesIn | None = None,
 ) -> FoundInputs:
     """List the files of the arguments, each once, in a deterministic order.
 
@@ -137,13 +138,16 @@ def find_inputs(
         Whether a null character ends each path on standard input, instead of a line end.
     offline
         Whether the network is forbidden.
+    pictures_in
+        See :class:`medrov_cli.core.pixels.folders.FolderSearch`.
 
     Raises
     ------
     MedrovError
         ``usage`` if ``-`` is given without a ``stdin``; errors of the network for ``dicomweb:``.
     """
-    search = FolderSearch(InputLimits())
+    search = FolderSearch(InputLimits(), pictures_in)
+    base = _working_folder()
     files, places, instances = _FileList(), EqualKeys(), EqualKeys()
     for argument in arguments:
         if is_address(argument):
@@ -154,7 +158,7 @@ def find_inputs(
             else _expand(argument, stdin, search, ends_with_null=ends_with_null, offline=offline)
         )
         for file in expanded:
-            place = os.path.normpath(file.path)
+            place = os.path.normpath(os.path.join(base, file.path))  # noqa: PTH118 - keeps links
             places.add(place, len(files))
             for data in data_files_of(place) if is_detached_header(place) else ():
                 places.add(os.path.normpath(data), _DATA)
@@ -172,6 +176,13 @@ def find_inputs(
     )
     inputs = InputList.build(Input(file.path, file.series, file.warnings, file.placed) for file in kept)
     return FoundInputs(inputs, tuple(search.skipped))
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a text, for each file of a list
+    except OSError:  # it was removed
+        return ""
 
 
 def _retrieve(argument: str, offline: bool) -> list[str]:

@@ -7,7 +7,7 @@ British spelling, is searched as its class. Names that the weights know stay as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,8 +116,12 @@ class BroaderPrompts:
         names = tuple(tuple(entry.name for entry in kinds) for kinds in self.kinds)
         return replace(own, modalities=modalities, kinds=names)
 
-    def scoring(self, columns: Scoring, names: Sequence[str]) -> Scoring:
-        """Return thresholds and score maps of the classes from those of the columns."""
+    def scoring(self, columns: Scoring, names: Sequence[str], learned: Collection[str] = ()) -> Scoring:
+        """Return thresholds and score maps of the classes from those of the columns.
+
+        A warning names the kinds of each class, except those of learned classes.
+        """
+        replaced = set(map(str.casefold, learned))
         firsts = np.searchsorted(self.owners, np.arange(len(self.kinds)))
         thresholds = np.where(self.is_broader, _LEAST_SCORE, columns.thresholds[firsts])
         maps = columns.maps
@@ -129,7 +133,7 @@ class BroaderPrompts:
         said = tuple(
             f"{name!r} is searched as {list_names([entry.name for entry in kinds])}"
             for name, kinds in zip(names, self.kinds, strict=True)
-            if kinds
+            if kinds and name.casefold() not in replaced
         )
         return Scoring(thresholds, maps, (*columns.warnings, *said), lowest=columns.floor)
 
@@ -213,6 +217,7 @@ def name_columns(
     *,
     texts: Sequence[Sequence[str]],
     offline: bool,
+    learned: Collection[str] = (),
 ) -> NamedColumns:
     """Return the columns of requested classes: one each, or those of the kinds of a broader name.
 
@@ -230,17 +235,21 @@ def name_columns(
         Name and synonyms of each class.
     offline
         Whether the network is forbidden.
+    learned
+        Names of learned classes, which replace texts: no warning is about them.
     """
     prompts = None
     if embeddings is not None and classes.asked and not selection.literal:
         prompts = BroaderPrompts.find(texts, metadata)
     named = texts if prompts is None else prompts.texts
-    scoring = Scoring.from_metadata(named, metadata, conf=selection.conf, raw_scores=selection.raw_scores)
+    scoring = Scoring.from_metadata(
+        named, metadata, conf=selection.conf, raw_scores=selection.raw_scores, learned=learned
+    )
     if prompts is None or embeddings is None:
         return NamedColumns(embeddings, classes, scoring, len(named))
     embeddings = prompts.embeddings(embeddings, text_encoder=classes.text_encoder, offline=offline)
     found = prompts.classes(classes)
-    own = prompts.scoring(scoring, classes.names)
+    own = prompts.scoring(scoring, classes.names, learned)
     return NamedColumns(embeddings, found, own, len(named), prompts, scoring)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,8 @@ class ClassList:
         SHA-256 of the learned vectors and their calibrations; empty: none.
     kinds
         Classes of the weights that stand for each class; empty if none does.
+    fixed_columns
+        Column of each class in a model with fixed classes; empty: all in their order.
     """
 
     names: tuple[str, ...]
@@ -63,6 +65,7 @@ class ClassList:
     learned: BoolArray | None = None
     learned_sha256: str = ""
     kinds: tuple[tuple[str, ...], ...] = ()
+    fixed_columns: tuple[int, ...] = ()
 
     @classmethod
     def from_prompts(
@@ -165,6 +168,34 @@ class ClassList:
             embeddings=_NO_EMBEDDINGS if embeddings is None else embeddings,
             asked=True,
             text_encoder=text_encoder,
+        )
+
+    def selected(self, columns: Sequence[int], prompts: Sequence[Prompt]) -> ClassList:
+        """Return some of the classes of an engine, with the names of the prompts that request them.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` if two prompts request one class.
+        """
+        for number, column in enumerate(columns):
+            if column in columns[:number]:
+                first, second = (prompts[at].name for at in (columns.index(column), number))
+                raise usage_error(
+                    f"--classes: {first!r} and {second!r} are one class of the model",
+                    "Leave one of them out.",
+                )
+        is_whole = list(columns) == list(range(len(self.names)))
+        return replace(
+            self,
+            names=tuple(prompt.name for prompt in prompts),
+            synonyms=tuple(
+                self.synonyms[column] if prompt.name == self.names[column] else self.texts[column]
+                for prompt, column in zip(prompts, columns, strict=True)
+            ),
+            modalities=tuple(self.modalities[column] for column in columns),
+            asked=True,
+            fixed_columns=() if is_whole else tuple(columns),
         )
 
     @property

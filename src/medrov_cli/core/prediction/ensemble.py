@@ -10,10 +10,11 @@ import numpy as np
 from medrov_cli.core.base.errors import usage_error
 from medrov_cli.core.datasets.laterality import mirror_rows
 from medrov_cli.core.prediction.dataset_model import DatasetModel
+from medrov_cli.core.prediction.image_sources import Image
 from medrov_cli.core.prediction.predictor import THREADS, Predictor
 from medrov_cli.core.prediction.prepared import apply_letterbox, stack_arrays
 from medrov_cli.core.prediction.selection import one_per_object, suppress_over_classes
-from medrov_cli.core.prediction.stream import BatchBy, Image, OnFailure, Stages, run_stream
+from medrov_cli.core.prediction.stream import BatchBy, OnFailure, Stages, run_stream
 from medrov_cli.core.records.boxes import IntArray, iou_matrix
 from medrov_cli.core.records.detections import Candidates, Detections, Failure
 from medrov_cli.core.records.frame import Frame, UInt8Array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,16 +95,23 @@ class ExportedFile:
         own = self._own_classes()
         if not prompts:
             return own
-        requested = [(prompt.name, prompt.synonyms) for prompt in prompts]
-        has = [
-            (name, tuple(synonyms) or (name,)) for name, synonyms in zip(own.names, own.synonyms, strict=True)
-        ]
-        if requested != has or encoder not in (None, own.text_encoder):
+        if encoder not in (None, own.text_encoder):
             raise usage_error(
-                f"--classes: {self.path.name} has other classes, which are fixed in the model",
-                "Leave --classes out, or export again with these classes, or with --open for any classes.",
+                f"--text-encoder: the classes of {self.path.name} are fixed in the model",
+                "Leave --text-encoder out, or export again with --open for any classes.",
             )
-        return replace(own, asked=True)
+        return own.selected([self._column_of(prompt, own) for prompt in prompts], prompts)
+
+    def _column_of(self, prompt: Prompt, own: ClassList) -> int:
+        """Return the number of the fixed class whose name and synonyms contain all texts of a prompt."""
+        wanted = set(map(str.casefold, prompt.synonyms))
+        found = [row for row, texts in enumerate(own.texts) if wanted <= set(map(str.casefold, texts))]
+        if not found:
+            raise usage_error(
+                f"--classes: {self.path.name} does not contain {prompt.name!r}, and its classes are fixed",
+                "Leave it out, or export again with these classes, or with --open for any classes.",
+            )
+        return min(found, key=lambda row: own.names[row].casefold() not in wanted)
 
     def _own_classes(self) -> ClassList:
         metadata = self.model.metadata

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.engines.interface import RegionEngine
 from medrov_cli.core.pixels.read import read_frames
 from medrov_cli.core.prediction.embedding_space import EmbeddingSpace, Vector
 from medrov_cli.core.prediction.example_anchors import assign_anchors
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
+from medrov_cli.core.prediction.like_views import views_of_examples
 from medrov_cli.core.prediction.model_file import ModelFile, WeightsFile
 from medrov_cli.core.prediction.open_predictor import guiding_classes
+from medrov_cli.core.prediction.tile_rule import ClassScale
 from medrov_cli.core.records.boxes import BoolArray, FloatArray, IntArray
 from medrov_cli.core.records.frame import Float32Array, Frame
-from medrov_cli.core.records.letterbox import Letterbox
 from medrov_cli.core.records.regions import RegionColumns, centres_of
 from medrov_cli.core.records.score_maps import ClassCalibration
 from medrov_cli.core.settings.groups import DEFAULT_CONF, RuntimeSettings
+from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.like_example import LikeExample
+from medrov_cli.core.settings.tile_groups import TileJob
 from medrov_cli.core.weights import container
 
 EXAMPLE_SCORE, BACKGROUND_SCORE = 0.9, 0.1
@@ -41,17 +45,35 @@ class _Anchors:
     positive: BoolArray
 
 
+@dataclass(frozen=True, slots=True)
+class LikeRules:
+    """How a run shows an image to the network: examples are shown in the same way.
+
+    Attributes
+    ----------
+    read
+        Settings of reading files.
+    tiles
+        Tiles of large images.
+    scales
+        Scale at training of each class of the run.
+    """
+
+    read: ReadSettings
+    tiles: TileJob
+    scales: tuple[ClassScale, ...]
+
+
 def learn_like(
-    file: ModelFile, examples: Sequence[LikeExample], runtime: RuntimeSettings
+    file: ModelFile, examples: Sequence[LikeExample], runtime: RuntimeSettings, rules: LikeRules
 ) -> LearnedClasses | None:
     """Return one class for each name of the examples; null without an example.
-
-    Each image passes the network once.
 
     Raises
     ------
     MedrovError
-        ``USAGE`` for an exported model, or a box outside its image; the input error of an image.
+        ``USAGE`` for an exported model, or a box outside its image; the input error of an image, with its
+        path.
     """
     if not examples:
         return None
@@ -64,9 +86,9 @@ def learn_like(
     engine = file.open(guiding_classes(file).embeddings, runtime, imgsz=imgsz, streams=1)
     space = EmbeddingSpace.from_tensors(container.load_tensors(file.path))
     names = list(dict.fromkeys(example.name for example in examples))
-    frames = {example.path: next(iter(read_frames(str(example.path)))) for example in examples}
+    frames = {example.path: _first_frame(example.path, rules.read) for example in examples}
     vectors = [
-        _vector(space, _anchors(engine, frames, [own for own in examples if own.name == name]))
+        _vector(space, _anchors(engine, frames, [own for own in examples if own.name == name], rules))
         for name in names
     ]
     columns = RegionColumns(
@@ -79,18 +101,40 @@ def learn_like(
     return LearnedClasses(tuple(names), columns, calibrations, digest, ("--like",) * len(names))
 
 
-def _anchors(engine: RegionEngine, frames: Mapping[Path, Frame], examples: Sequence[LikeExample]) -> _Anchors:
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Raise the input error of an image with its path."""
+    try:
+        yield
+    except MedrovError as error:
+        if not error.is_input_error:
+            raise
+        raise MedrovError(error.code, f"--like {path}: {error.message}", error.hint) from error
+
+
+def _first_frame(path: Path, read: ReadSettings) -> Frame:
+    with _named_errors(path):
+        return next(iter(read_frames(str(path), replace(read, by_region=True))))
+
+
+def _anchors(
+    engine: RegionEngine, frames: Mapping[Path, Frame], examples: Sequence[LikeExample], rules: LikeRules
+) -> _Anchors:
     """Return the anchors of the examples of one class; boxes of one image are taken together."""
     centres = centres_of(engine.imgsz)
     parts: list[tuple[Float32Array, IntArray, BoolArray]] = []
     for path in dict.fromkeys(example.path for example in examples):
         frame = frames[path]
-        box = Letterbox.fit((frame.height, frame.width), engine.imgsz)
-        (regions,) = engine.regions(box.apply(frame.pixels_rgb)[None])
-        truth = box.to_model(np.array([_inside(own, frame) for own in examples if own.path == path]))
-        targets, is_ignored = assign_anchors(regions.boxes_xyxy, truth, np.zeros((0, 4)), centres)
-        kept = ~is_ignored
-        parts.append((regions.vectors[kept], regions.levels[kept], targets[kept] > 0))
+        boxes = np.array([_inside(own, frame) for own in examples if own.path == path])
+        with _named_errors(path):
+            views = list(views_of_examples(frame, boxes, engine.imgsz, rules.scales, rules.tiles))
+        for view in views:
+            (regions,) = engine.regions(view.input_rgb[None])
+            targets, is_ignored = assign_anchors(
+                regions.boxes_xyxy, view.truth_xyxy, view.ignored_xyxy, centres
+            )
+            kept = ~is_ignored
+            parts.append((regions.vectors[kept], regions.levels[kept], targets[kept] > 0))
     return _Anchors(*(np.concatenate(own) for own in zip(*parts, strict=True)))
 
 

@@ -18,9 +18,11 @@ from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.prediction.tile_rule import ClassScale, class_scales
 from medrov_cli.core.records.frame import ModelIdentity
 from medrov_cli.core.records.image_kinds import KindClassifier
+from medrov_cli.core.settings.field import check_values
 from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
 from medrov_cli.core.settings.tile_groups import TileJob
 from medrov_cli.core.settings.values import Prompt
+from medrov_cli.core.text.prompts import to_prompts
 
 ACCELERATOR_BATCH = 8
 """Images per forward pass on a GPU. On a CPU, torch is as fast with one image: it parallelises within it."""
@@ -104,7 +106,8 @@ def open_parts(
     file
         Weights or an exported model.
     classes
-        Names (``a``, or ``a/b`` with synonyms), prompts or vectors; null: those of the model.
+        Names (``a``, or ``a/b`` with synonyms), prompts or vectors, or names in one text, comma separated;
+        null: those of the model.
     runtime
         Device, engine, precision, size of the input, batch, network.
     selection
@@ -122,6 +125,9 @@ def open_parts(
     MedrovError
         ``USAGE``, or a code of weights, exported models, engines and text encoders.
     """
+    check_values(selection)
+    check_values(runtime)
+    runtime.check()
     alone = learned is not None and not isinstance(classes, ClassList) and not classes
     if alone and learned is not None and runtime.imgsz is None:
         runtime = replace(runtime, imgsz=learned.own_imgsz)
@@ -129,12 +135,15 @@ def open_parts(
     imgsz, streams = runtime.imgsz or file.imgsz, count_streams(many=many)
     found = guiding_classes(file) if alone else _class_list(file, classes, text_encoder, runtime.offline)
     embeddings = found.embeddings if file.classes is None else None
+    own = () if learned is None else learned.names
     named = name_columns(
-        found, embeddings, file.metadata, selection, texts=found.texts, offline=runtime.offline
+        found, embeddings, file.metadata, selection, texts=found.texts, offline=runtime.offline, learned=own
     )
     scoring, found = named.scoring, named.classes
     columns = None if learned is None else learned.open_columns(selection, alone=alone)
     wrap: Callable[[Engine], Engine] = _as_it_is
+    if fixed := found.fixed_columns:
+        wrap = lambda engine: ColumnEngine(engine, fixed)  # noqa: E731
     if learned is not None:
         wrap, found, scoring = _with_learned(found, scoring, learned, selection, imgsz, alone=alone)
 
@@ -219,7 +228,7 @@ def _class_list(
                 "Leave the classes out, or export again with --open for any.",
             )
         return classes
-    prompts = [Prompt.parse(item) if isinstance(item, str) else item for item in classes or ()]
+    prompts = () if classes is None else to_prompts(classes)
     return file.find_classes(prompts, encoder=text_encoder, offline=offline)
 
 

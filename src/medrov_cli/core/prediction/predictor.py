@@ -15,6 +15,7 @@ from medrov_cli.core.base.constants import DEFAULT_WEIGHTS
 from medrov_cli.core.engines.interface import Engine
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.engine_calls import EngineCalls
+from medrov_cli.core.prediction.image_sources import Image, list_images, to_source
 from medrov_cli.core.prediction.kind_rule import KindRule
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
@@ -22,16 +23,7 @@ from medrov_cli.core.prediction.open_predictor import PredictorParts, open_parts
 from medrov_cli.core.prediction.prepared import PreparedImage, TiledFrame, stack_inputs
 from medrov_cli.core.prediction.scoring import Scoring
 from medrov_cli.core.prediction.selection import per_class
-from medrov_cli.core.prediction.stream import (
-    BatchBy,
-    Image,
-    OnFailure,
-    Stages,
-    group_items,
-    list_images,
-    run_stream,
-    to_source,
-)
+from medrov_cli.core.prediction.stream import BatchBy, OnFailure, Stages, group_items, run_stream
 from medrov_cli.core.prediction.tile_search import TileJournal
 from medrov_cli.core.prediction.tiles import TileSearch
 from medrov_cli.core.records.detections import AnyCandidates, Candidates, Detections, Failure
@@ -87,7 +79,8 @@ class Predictor:
         model
             Name in the manifest, weights file, or exported model.
         classes
-            Names (``a``, or ``a/b`` with synonyms), prompts, or embeddings; null: those of the model.
+            Names (``a``, or ``a/b`` with synonyms), prompts, or embeddings, or one text of names with commas
+            between them; null: those of the model.
         runtime
             Device, engine, precision, size of the input, batch; no network.
         selection
@@ -170,7 +163,7 @@ class Predictor:
 
     def stream(
         self,
-        images: Iterable[Image],
+        images: Image | Iterable[Image],
         *,
         threads: int = THREADS,
         on_failure: OnFailure = "record",

@@ -66,6 +66,7 @@ class Scoring:
         *,
         conf: float | None,
         raw_scores: bool,
+        learned: Collection[str] = (),
     ) -> Scoring:
         """Return the scoring of some classes.
 
@@ -81,11 +82,14 @@ class Scoring:
             Lowest score of a detection; null: the operating point of each class.
         raw_scores
             Whether scores are not calibrated.
+        learned
+            Names that are not searched by their text: no warning is about them.
         """
         calibration = metadata.calibration
         if calibration is None:
             return cls(np.full(len(names), DEFAULT_CONF if conf is None else conf))
         known = {text: entries[0].name for text, entries in metadata.entries_by_text().items()}
+        replaced = set(map(str.casefold, learned))
         known |= {own.name.casefold(): own.name for own in calibration.classes}
         own_names = [[known[t.casefold()] for t in texts if t.casefold() in known] for texts in names]
         maps = tuple(calibration.for_name(own) for own in own_names)
@@ -95,7 +99,12 @@ class Scoring:
                 one.threshold if own else DEFAULT_CONF for one, own in zip(maps, own_names, strict=True)
             ]
             warnings = _without_operating_point(
-                [t[0] for t, own in zip(names, own_names, strict=True) if not own], known
+                [
+                    texts[0]
+                    for texts, own in zip(names, own_names, strict=True)
+                    if not own and texts[0].casefold() not in replaced
+                ],
+                known,
             )
         elif raw_scores:
             thresholds = [conf] * len(maps)

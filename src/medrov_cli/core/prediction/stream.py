@@ -14,22 +14,15 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Literal, TypeAlias, TypeVar
-
-import numpy as np
 
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.base.ordered import OrderedReader
 from medrov_cli.core.pixels.input_errors import out_of_memory
-from medrov_cli.core.pixels.read import read_frames
+from medrov_cli.core.prediction.image_sources import Image, list_images, to_readable
 from medrov_cli.core.prediction.prepared import TiledFrame
 from medrov_cli.core.records.detections import Detections, Failure
-from medrov_cli.core.records.frame import Frame, ImageSource, UInt8Array
-from medrov_cli.core.settings.io_groups import ReadSettings
-
-Image: TypeAlias = str | Path | Frame | UInt8Array | ImageSource
-"""An input of a predictor: a path, a frame, pixels as uint8 (height, width, 3) RGB, or a source."""
+from medrov_cli.core.records.frame import Frame, ImageSource
 
 OnFailure = Literal["record", "stop", "raise"]
 """``record``: a failed input is an item, and the stream continues. ``stop``: it is the last item. ``raise``:
@@ -135,61 +128,9 @@ class Stages(Generic[Prepared, Found]):
             return Failure(item.frame.path, error)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """An image file; see :class:`medrov_cli.core.records.frame.ImageSource`."""
-
-    path: str
-
-    def frames(self) -> Iterator[Frame]:
-        return read_frames(self.path, ReadSettings(by_region=True))
-
-
-@dataclass(frozen=True, slots=True)
-class _OneFrame:
-    """A frame in memory; see :class:`medrov_cli.core.records.frame.ImageSource`."""
-
-    frame: Frame
-
-    @property
-    def path(self) -> str:
-        return self.frame.path
-
-    def frames(self) -> Iterator[Frame]:
-        yield self.frame
-
-
-def to_source(image: Image) -> ImageSource:
-    """Return an input as a source.
-
-    Raises
-    ------
-    ValueError
-        An array is not uint8 of shape (height, width, 3).
-    """
-    if isinstance(image, str | Path):
-        return _File(str(image))
-    if isinstance(image, Frame):
-        return _OneFrame(image)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"an image is uint8, (height, width, 3), not {image.dtype}, {image.shape}")
-        return _OneFrame(Frame(image, "array"))
-    return image
-
-
-def list_images(images: Image | Iterable[Image]) -> Iterable[Image]:
-    """Return one or several images as an iterable; an array with four axes is several images."""
-    if isinstance(images, np.ndarray):
-        return [images] if images.ndim == 3 else images
-    if isinstance(images, Iterable) and not isinstance(images, str):
-        return images
-    return [images]
-
-
 def run_stream(
     stages: Stages[Prepared, Found],
-    images: Iterable[Image],
+    images: Image | Iterable[Image],
     *,
     batch: int,
     threads: int,
@@ -204,7 +145,7 @@ def run_stream(
     calls = stages.parallel_calls
     clock = BatchClock()
     with (
-        OrderedReader(map(to_source, images), stages.read, threads) as reader,
+        OrderedReader(map(to_readable, list_images(images)), stages.read, threads) as reader,
         ThreadPoolExecutor(calls, "medrov-engine") as engine,
     ):
         items = (item for _, item in reader if not isinstance(item, MedrovError))

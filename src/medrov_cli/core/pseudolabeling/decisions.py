@@ -13,8 +13,15 @@ from medrov_cli.core.base.files import sha256_of_file
 from medrov_cli.core.base.text_files import DocumentError
 from medrov_cli.core.base.versions import __version__
 from medrov_cli.core.datasets.labelled_documents import undecided
-from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, write_folder
-from medrov_cli.core.datasets.sources import invalid
+from medrov_cli.core.datasets.labelled_folder import (
+    DATASET,
+    MANIFEST,
+    PRESENCE,
+    LabelledFolder,
+    require_no_original,
+    write_folder,
+)
+from medrov_cli.core.datasets.sources import ANNOTATIONS, invalid
 from medrov_cli.core.pseudolabeling.detection_review import apply_to_detections
 from medrov_cli.core.pseudolabeling.label_decisions import KINDS, RELABEL, Decision, applied
 from medrov_cli.core.reports.detection_report import DECISIONS_SCHEMA as RUN_DECISIONS_SCHEMA
@@ -29,6 +36,11 @@ SCHEMA = "medrov.pseudolabel.apply/1"
 _REVIEWED = RunKind(
     taken=Refusal("--output {folder} already contains labels", "Add --overwrite, or give another --output."),
     marks=(MANIFEST,),
+    foreign=Refusal(
+        "--output {folder}: {file} exists, and the folder contains no labels",
+        "Give another --output, or --overwrite.",
+    ),
+    files=(DATASET, PRESENCE, f"*/{ANNOTATIONS}"),
 )
 
 
@@ -72,6 +84,7 @@ def apply_decisions(
             place.claim(None, resume=False, overwrite=overwrite)
             return apply_to_detections(document, decisions, labels, output, SCHEMA, modality)
     folder = LabelledFolder.open(labels)
+    require_no_original(output, folder.dataset, labels / DATASET)
     by_source = _read_decisions(document, decisions, folder)
     documents, sources = {}, {}
     for row, source in enumerate(folder.dataset.sources):

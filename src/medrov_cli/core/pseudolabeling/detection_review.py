@@ -36,7 +36,7 @@ from medrov_cli.core.settings.choices import Modality
 from medrov_cli.core.settings.io_groups import ReadSettings
 from medrov_cli.core.settings.window import parse_window
 from medrov_cli.core.writers.json_lines import JSONL_FILE
-from medrov_cli.core.writers.sink import RUN_FILE
+from medrov_cli.core.writers.run_files import RUN_FILE
 
 SPLIT = "train"
 """Split of the images: `learn` and `train` read added labels of it."""

@@ -14,7 +14,13 @@ from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.coco_records import CocoDocument
 from medrov_cli.core.datasets.dataset import Dataset, load_dataset
 from medrov_cli.core.datasets.labelled_documents import ImageLabels, read_labelled, with_added
-from medrov_cli.core.datasets.labelled_folder import MANIFEST, LabelledFolder, folder_names, write_folder
+from medrov_cli.core.datasets.labelled_folder import (
+    MANIFEST,
+    LabelledFolder,
+    require_no_original,
+    write_folder,
+    written_names,
+)
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
 from medrov_cli.core.datasets.truth import truth_sha256
 from medrov_cli.core.prediction.dataset_model import DatasetModel, names_of_classes
@@ -26,7 +32,7 @@ from medrov_cli.core.pseudolabeling.manifest import build_manifest, marks_of
 from medrov_cli.core.pseudolabeling.rules import labels_for
 from medrov_cli.core.pseudolabeling.search import STAGE, search_samples, select_samples
 from medrov_cli.core.records.detections import Detections, Failure
-from medrov_cli.core.reports.review import write_review
+from medrov_cli.core.reports.review import require_free, write_review
 from medrov_cli.core.runs.detection_journal import DetectionJournal
 from medrov_cli.core.runs.folder import RunFolder
 from medrov_cli.core.runs.identity import Refusal
@@ -79,6 +85,8 @@ def run_pseudolabeling(config: PseudolabelSettings, advance: Progress = no_progr
     config.check()
     if config.dry_run:
         return _label(config, advance)
+    if config.review is not None:
+        require_free(config.review, resume=config.output.resume, overwrite=config.output.overwrite)
     with stored_output(config.output, MANIFEST, offline=config.runtime.offline) as output:
         return _label(replace(config, output=output), advance)
 
@@ -90,6 +98,7 @@ def _label(config: PseudolabelSettings, advance: Progress) -> PseudoLabelResult:
     samples = select_samples(dataset, config)
     folder = None
     if config.output.folder is not None and not config.dry_run:
+        require_no_original(config.output.folder, dataset, config.data.dataset, config.presence)
         folder = RunFolder(config.output.folder, _kind(config, dataset))
         folder.check(None, resume=config.output.resume, overwrite=config.output.overwrite)
     files = [read_model_file(name) for name in config.weights]
@@ -119,7 +128,11 @@ def _kind(config: PseudolabelSettings, dataset: Dataset) -> RunKind:
             "Add --resume to continue, --overwrite, or give another --output.",
         ),
         marks=(MANIFEST, journal.name, Journal(journal).partial.name),
-        files=tuple(folder_names(dataset.sources)),
+        foreign=Refusal(
+            "--output {folder}: {file} exists, and the folder contains no run",
+            "Give another --output, or --overwrite.",
+        ),
+        files=written_names(dataset.sources),
         is_shared=config.shard is not None,
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from medrov_cli.core.base.constants import RESEARCH_NOTICE
+from medrov_cli.core.base.files import require_absent
 from medrov_cli.core.base.progress import Progress, no_progress
 from medrov_cli.core.datasets.labelled_documents import undecided
 from medrov_cli.core.datasets.labelled_folder import LabelledFolder
@@ -37,6 +38,18 @@ class _Picture:
     sample: Sample
     box_xyxy: tuple[float, ...]
     others_xyxy: Sequence[tuple[float, ...]]
+
+
+def require_free(path: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to replace a file by a page, except a page if the run is resumed.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``.
+    """
+    is_page = resume and path.is_file() and DECISIONS_SCHEMA.encode() in path.read_bytes()
+    require_absent(path, overwrite=overwrite or is_page, hint="Give another --review, or --overwrite.")
 
 
 def write_review(path: Path, folder: LabelledFolder, progress: Progress = no_progress) -> int:

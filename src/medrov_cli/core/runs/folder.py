@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,14 +80,17 @@ class RunFolder:
         MedrovError
             ``USAGE``.
         """
-        if not (resume or overwrite) and self._holds_a_run():
+        is_run = self._holds_a_run()
+        if is_run and not (resume or overwrite):
             raise self._error(self.kind.taken)
         own = self.kind.record
-        if own is None or record is None:
+        if own is None:
+            if not (is_run or overwrite):
+                self._refuse_other_files(None)
+        elif record is None:
             return
-        if not self.has_record:
-            if self.kind.foreign is not None and self._holds_other_files():
-                raise self._error(self.kind.foreign)
+        elif not self.has_record:
+            self._refuse_other_files(record)
         elif not overwrite:
             before = _read(self.path / own.name)
             places = self._places()
@@ -128,9 +131,9 @@ class RunFolder:
         if self.journal is not None:
             self.journal.lock()
         self._claim = FolderClaim(self.path)
+        remove_abandoned(unfinished, is_exclusive=not self.kind.is_shared)
         if overwrite and self.has_record:
             self._remove_former_run()
-        remove_abandoned(unfinished, is_exclusive=not self.kind.is_shared)
         if self.kind.record is not None and record is not None and not self.has_record:
             with whole_file(self.path / self.kind.record.name) as temporary:
                 temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="ascii", newline="\n")
@@ -166,13 +169,24 @@ class RunFolder:
     def _holds_a_run(self) -> bool:
         return any(next(self.path.glob(mark), None) is not None for mark in self.kind.marks)
 
-    def _holds_other_files(self) -> bool:
-        """Return whether a folder without a record contains files that prevent a new run."""
-        if self.kind.needs_empty and self.path.is_dir():
-            return any(UNFINISHED.fullmatch(item.name) is None for item in self.path.iterdir())
-        if self.kind.needs_empty:
-            return self.path.exists()
-        return self.kind.last is not None and (self.path / self.kind.last).exists()
+    def _refuse_other_files(self, record: Mapping[str, Any] | None) -> None:
+        """Refuse a folder without a run that contains files which prevent a new one."""
+        if self.kind.foreign is None:
+            return
+        if not self.kind.needs_empty:
+            found: Iterable[Path] = self._written_files(record)
+        elif self.path.is_dir():
+            found = (item for item in self.path.iterdir() if UNFINISHED.fullmatch(item.name) is None)
+        else:
+            found = [self.path] if self.path.exists() else []
+        first = next(iter(found), None)
+        if first is not None:
+            raise self._error(self.kind.foreign, file=first)
+
+    def _written_files(self, record: Any) -> Iterator[Path]:
+        """Yield the existing files with names of a run with a record."""
+        for pattern in self.kind.written_files(record):
+            yield from (item for item in self.path.glob(pattern) if item.is_symlink() or not item.is_dir())
 
     def _acquire(self) -> None:
         try:
@@ -186,16 +200,23 @@ class RunFolder:
             ) from error
 
     def _remove_former_run(self) -> None:
-        """Remove only files that a run writes; after a kill the rest can be resumed or removed."""
+        """Remove only files that the run in the folder can have written, and folders that are then empty.
+
+        After a kill the rest can be resumed or removed, because the record is removed last.
+        """
         if self.journal is not None:
             self.journal.open(lambda _: 0)
-        record = None if self.kind.record is None else self.kind.record.name
-        for name in filter(None, (self.kind.last, *self.kind.files, record)):
-            item = self.path / name
-            if item.is_dir():
-                shutil.rmtree(item, ignore_errors=True)
-            else:
-                item.unlink(missing_ok=True)
+        if self.kind.record is None:
+            return
+        record = self.path / self.kind.record.name
+        former = _read(record)
+        for item in list(self._written_files(former)):
+            item.unlink(missing_ok=True)
+        for name in {PurePath(pattern).parts[0] for pattern in self.kind.written_files(former)}:
+            for place, _, _ in os.walk(self.path / name, topdown=False):
+                with contextlib.suppress(OSError):  # it is not empty
+                    os.rmdir(place)  # noqa: PTH106 - a path of os.walk
+        record.unlink(missing_ok=True)
 
     def _unfinished_files(self) -> list[Path]:
         """Return the unfinished files in the places of this kind; refuse links to folders there.
@@ -206,7 +227,8 @@ class RunFolder:
             ``USAGE``.
         """
         found = [*self.path.glob(".*.tmp")]
-        for name in [""] if self.kind.needs_empty else self.kind.files:
+        tops = {PurePath(pattern).parts[0] for pattern in self.kind.files}
+        for name in [""] if self.kind.needs_empty else tops:
             top = self.path / name
             if name and top.is_symlink() and not top.is_file():
                 raise link_error(self.path, top)
@@ -216,8 +238,8 @@ class RunFolder:
                 found += [Path(place, own) for own in files if UNFINISHED.fullmatch(own)]
         return found
 
-    def _error(self, refusal: Refusal) -> MedrovError:
-        return refusal.error(**self._places())
+    def _error(self, refusal: Refusal, **places: Path) -> MedrovError:
+        return refusal.error(**self._places(), **places)
 
     def _places(self) -> dict[str, Path]:
         record = self.kind.record

@@ -20,7 +20,8 @@ class Refusal:
     Attributes
     ----------
     message
-        Fields: ``folder``, ``record`` (path of the file that describes the run). If two runs differ also
+        Fields: ``folder``, ``record`` (path of the file that describes the run), of a refused file ``file``.
+        If two runs differ also
         ``name``, ``names`` (first field that differs, all fields), ``old``, ``new`` (its values as
         JSON) and ``before``, ``now`` (its values).
     hint

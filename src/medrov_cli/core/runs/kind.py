@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from medrov_cli.core.runs.identity import Refusal
 
@@ -39,13 +41,17 @@ class RunKind:
     record
         None: the first line of each journal describes the run.
     foreign
-        Refusal of a folder without a record that contains other files; None: any folder is allowed.
+        Refusal of a folder without a run that contains files with the names of this kind; None: any folder
+        is allowed. Runs without a record can replace such files with ``overwrite``.
     needs_empty
-        Whether a folder without a record has to be empty. Otherwise only ``last`` must be absent.
+        Whether a folder without a run has to be empty. Otherwise ``last`` and ``files`` must be absent.
     last
         File that is completed last; None: the kind has no last file.
     files
-        Further files and folders that a run writes: ``overwrite`` removes them.
+        Patterns of further files that a run writes, relative to the folder, for :meth:`pathlib.Path.glob`.
+    files_of
+        Function of a record to those of ``files`` that its run can have written: ``overwrite`` removes them.
+        None: all.
     is_shared
         Whether runs of this kind write in one folder at the same time, each to its own journal. They
         share the lock of the folder, and leave unfinished files there.
@@ -58,7 +64,13 @@ class RunKind:
     needs_empty: bool = False
     last: str | None = None
     files: tuple[str, ...] = ()
+    files_of: Callable[[Any], tuple[str, ...]] | None = None
     is_shared: bool = False
+
+    def written_files(self, record: Any) -> tuple[str, ...]:
+        """Return the patterns of the files of a run with a record, except its marks and the record."""
+        own = self.files if self.files_of is None else self.files_of(record)
+        return own if self.last is None else (self.last, *own)
 
 
 def exclusive_kind(record: str, last: str | None = None) -> RunKind:

@@ -9,13 +9,18 @@ of another class. ``commands/signature.py`` reads the fields.
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from enum import Enum
+from numbers import Integral, Real
 from typing import Any
 
-from medrov_cli.core.base.errors import out_of_range
+from medrov_cli.core.base.errors import out_of_range, usage_error
 
 _KEY = "medrov"
+_BASES: Mapping[type, type] = {int: Integral, float: Real, str: str}
+"""Classes whose objects are values of a type; those of numpy are numbers, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +184,39 @@ def check_ranges(settings: Any) -> None:
         ``USAGE``, naming the option.
     """
     for spec, value in _options(settings):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            too_low = spec.low is not None and not value >= spec.low
-            too_high = spec.high is not None and not value <= spec.high
-            if too_low or too_high:
-                raise out_of_range(spec.flags[0], value, spec.low, spec.high)
+        if isinstance(value, bool) or not isinstance(value, Real):
+            continue
+        number = float(value)
+        too_low = spec.low is not None and not number >= spec.low
+        too_high = spec.high is not None and not number <= spec.high
+        if too_low or too_high:
+            raise out_of_range(spec.flags[0], number, spec.low, spec.high)
+
+
+def check_values(settings: Any) -> None:
+    """Refuse values of settings made in Python that the command line refuses: types, choices and ranges.
+
+    Raises
+    ------
+    MedrovError
+        ``USAGE``, naming the option.
+    """
+    hints = typing.get_type_hints(type(settings))
+    for own in fields(settings):
+        spec = spec_of(own)
+        if not isinstance(spec, OptionField):
+            continue
+        value, kinds = getattr(settings, own.name), typing.get_args(hints[own.name]) or (hints[own.name],)
+        if value is None and type(None) in kinds:
+            continue
+        kind = kinds[0]
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            names = [str(item) for item in kind]
+            if value not in names:
+                raise usage_error(f"{spec.flags[0]} {value!r} is unknown", f"Give {', '.join(names)}.")
+        elif kind in _BASES and (isinstance(value, bool) or not isinstance(value, _BASES[kind])):
+            raise usage_error(f"{spec.flags[0]} {value!r} is no {kind.__name__}", "Give another value.")
+    check_ranges(settings)
 
 
 def given_flags(settings: Any) -> list[str]:

@@ -16,6 +16,12 @@ from medrov_cli.core.runs.kind import RecordFile, RunKind
 from medrov_cli.core.settings.choices import Tracker
 
 SETTINGS = "config.json"
+METRICS = "metrics.jsonl"
+STATE = "last.state.safetensors"
+BEST = "best.safetensors"
+CURVES = "curves.png"
+
+_FILES = (METRICS, STATE, BEST, CURVES)
 
 TRAINING = RunKind(
     taken=Refusal(
@@ -34,7 +40,12 @@ TRAINING = RunKind(
             | {"accumulate", "precision", "precision_reason", "device"}
         ),
     ),
-    files=tuple(Tracker),
+    foreign=Refusal(
+        f"--output {{folder}}: {{file}} exists without the {SETTINGS} of a run",
+        "Give another --output, or move the file away.",
+    ),
+    files=(*_FILES, *(f"{name}/**/*" for name in Tracker)),
+    files_of=lambda _: _FILES,
 )
 """Kind of the folder of ``medrov train``, which may contain other files."""
 
@@ -54,22 +65,22 @@ class TrainingFiles:
     @property
     def metrics(self) -> Path:
         """Return the path of the metrics: one JSON line per epoch."""
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     @property
     def state(self) -> Path:
         """Return the path of the last saved state."""
-        return self.path / "last.state.safetensors"
+        return self.path / STATE
 
     @property
     def best(self) -> Path:
         """Return the path of the weights of the best epoch."""
-        return self.path / "best.safetensors"
+        return self.path / BEST
 
     @property
     def curves(self) -> Path:
         """Return the path of the plot of the metrics."""
-        return self.path / "curves.png"
+        return self.path / CURVES
 
     def read_metrics(self, epochs: int) -> list[dict[str, Any]]:
         """Return the first ``epochs`` entries of the metrics; later lines are of a killed epoch."""

@@ -40,7 +40,7 @@ class CsvWriter:
 
     name = "csv"
     needs_folder = True
-    files = (CSV_FILE,)
+    files = (CSV_FILE, FINDINGS_CSV_FILE)
 
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
         """Write the tables."""

@@ -14,7 +14,7 @@ class AnnWriter:
 
     name = "ann"
     needs_folder = True
-    files = (ANN_FOLDER,)
+    files = (f"{ANN_FOLDER}/*.dcm",)
 
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
         """Write the objects of all slides with detections."""

@@ -18,7 +18,7 @@ class GspsWriter:
 
     name = "gsps"
     needs_folder = True
-    files = (GSPS_FOLDER,)
+    files = (f"{GSPS_FOLDER}/*.dcm",)
 
     def prepare(self) -> None:
         """Import highdicom and its tables."""

@@ -14,7 +14,7 @@ class SegWriter:
 
     name = "seg"
     needs_folder = True
-    files = (SEG_FOLDER,)
+    files = (f"{SEG_FOLDER}/*.dcm",)
 
     def prepare(self) -> None:
         """Import highdicom and its tables."""

@@ -14,7 +14,7 @@ class SrWriter:
 
     name = "sr"
     needs_folder = True
-    files = (SR_FOLDER,)
+    files = (f"{SR_FOLDER}/*.dcm",)
 
     def prepare(self) -> None:
         """Import highdicom and its tables."""

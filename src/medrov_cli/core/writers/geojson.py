@@ -27,7 +27,7 @@ class GeoJsonWriter:
 
     name = "geojson"
     needs_folder = True
-    files = (GEOJSON_FOLDER,)
+    files = (f"{GEOJSON_FOLDER}/**/*.geojson",)
 
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
         """Write a file for each image."""

@@ -28,8 +28,12 @@ class HtmlWriter:
 
     name = "html"
     needs_folder = True
-    files = (REPORT_FOLDER,)
     suffix = ".jpg"
+    files = (
+        f"{REPORT_FOLDER}/index.html",
+        f"{REPORT_FOLDER}/data/*.js",
+        f"{REPORT_FOLDER}/{PICTURE_FOLDER}/*/*{suffix}",
+    )
 
     def write_record(self, folder: Path, name: str, detections: Detections, pixels_rgb: UInt8Array) -> None:
         """Write the thumbnail of one image, without its detections."""

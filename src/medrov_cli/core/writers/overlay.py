@@ -46,8 +46,8 @@ class OverlayWriter:
 
     name = "png"
     needs_folder = True
-    files = (OVERLAY_FOLDER,)
     suffix = ".png"
+    files = (f"{OVERLAY_FOLDER}/**/*{suffix}",)
 
     def write_record(self, folder: Path, name: str, detections: Detections, pixels_rgb: UInt8Array) -> None:
         """Write an image with its detections."""

@@ -99,7 +99,7 @@ class _Format(Protocol):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of its files and folders in the output folder."""
+        """Patterns of its files, relative to the output folder, for :meth:`pathlib.Path.glob`."""
 
 
 @runtime_checkable

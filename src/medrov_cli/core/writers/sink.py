@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,17 +13,14 @@ from medrov_cli.core.base.files import sha256_of_file, whole_file
 from medrov_cli.core.records.findings_json import is_volume_record
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.runs.folder import RunFolder
-from medrov_cli.core.runs.identity import Refusal
 from medrov_cli.core.runs.journal import Journal, JsonRecord, read_records
-from medrov_cli.core.runs.kind import RecordFile, RunKind
 from medrov_cli.core.settings.choices import Phi
-from medrov_cli.core.writers.findings_file import FINDINGS_CSV_FILE, FINDINGS_FILE, write_findings
-from medrov_cli.core.writers.format_files import all_writers, find_writer, write_pictures
+from medrov_cli.core.writers.findings_file import FINDINGS_FILE, write_findings
+from medrov_cli.core.writers.format_files import find_writer, write_pictures
 from medrov_cli.core.writers.json_lines import JSONL_FILE
 from medrov_cli.core.writers.naming import distinct_names
 from medrov_cli.core.writers.protocol import EarlyWriter, RecordWriter, RunFacts, ViewWriter
-
-RUN_FILE = "run.json"
+from medrov_cli.core.writers.run_files import run_kind
 
 
 class LeftOut(NamedTuple):
@@ -50,6 +46,8 @@ class OutputFolder:
         All classes of the run, in the order of their indices.
     inputs
         Paths of all inputs, also those of other shards: the names of files differ from each other.
+    can_resume
+        Whether the command can continue a run.
 
     Attributes
     ----------
@@ -59,7 +57,13 @@ class OutputFolder:
     """
 
     def __init__(
-        self, path: Path, formats: Sequence[str], classes: Sequence[str], inputs: Iterable[str] = ()
+        self,
+        path: Path,
+        formats: Sequence[str],
+        classes: Sequence[str],
+        inputs: Iterable[str] = (),
+        *,
+        can_resume: bool = True,
     ) -> None:
         self.path = path
         self.classes = classes
@@ -69,7 +73,7 @@ class OutputFolder:
         self.names = {writer.name: distinct_names(paths, writer.suffix) for writer in self._of_records}
         self._of_views = [writer for writer in writers if isinstance(writer, ViewWriter)]
         self._journal = Journal(path / JSONL_FILE)
-        self._run = RunFolder(path, run_kind(), self._journal)
+        self._run = RunFolder(path, run_kind(can_resume=can_resume), self._journal)
         self._description: Mapping[str, Any] = {}
 
     @property
@@ -214,48 +218,3 @@ def prepare_formats(formats: Sequence[str]) -> None:
 
     if early:
         threading.Thread(target=prepare, name="medrov-formats", daemon=True).start()
-
-
-def is_overlay(folder: Path | str, file: str) -> bool:
-    """Return whether a file is an image that a run wrote to a folder, or to the address of one."""
-    if isinstance(folder, str):
-        return any(file.startswith(f"{folder.rstrip('/')}/{name}/") for name in _image_folders())
-    place = Path(file).absolute()
-    return any(place.is_relative_to((folder / name).absolute()) for name in _image_folders())
-
-
-@cache
-def _image_folders() -> tuple[str, ...]:
-    """Return the folders of the formats that draw on images."""
-    return tuple(
-        name for writer in all_writers() if isinstance(writer, RecordWriter) for name in writer.files
-    )
-
-
-@cache
-def run_kind() -> RunKind:
-    """Return the kind of detection runs, with the files in their folder."""
-    return RunKind(
-        taken=Refusal(
-            "--output {folder} already contains a run",
-            "Add --resume to continue it, --overwrite to replace it, or give another --output.",
-        ),
-        marks=(RUN_FILE,),
-        record=RecordFile(
-            RUN_FILE,
-            changed=Refusal(
-                "--resume: the run in {folder} had another {name}: {old}, now {new}",
-                f"Repeat the settings of its {RUN_FILE}, give another --output, or add --overwrite.",
-            ),
-        ),
-        foreign=Refusal(
-            f"--output {{folder}}: {JSONL_FILE} exists without its {RUN_FILE}",
-            "Give another --output, or move the file away.",
-        ),
-        last=JSONL_FILE,
-        files=(
-            *(name for writer in all_writers() for name in writer.files if name != JSONL_FILE),
-            FINDINGS_FILE,
-            FINDINGS_CSV_FILE,
-        ),
-    )

@@ -11,6 +11,7 @@ from medrov_cli.core.writers.naming import distinct_names, output_path, without_
 from medrov_cli.core.writers.protocol import Records, RunFacts, Writer
 
 YOLO_FOLDER = "yolo"
+LABELS_FOLDER = "labels"
 
 NAMES_FILE = "classes.txt"
 """File with one class name per line; the 0-based line number is the class index."""
@@ -24,7 +25,7 @@ class YoloWriter:
 
     name = "yolo"
     needs_folder = True
-    files = (YOLO_FOLDER,)
+    files = (f"{YOLO_FOLDER}/{NAMES_FILE}", f"{YOLO_FOLDER}/{LABELS_FOLDER}/**/*{_SUFFIX}")
 
     def finish(self, folder: Path, records: Records, run: RunFacts) -> None:
         """Write the folder."""
@@ -65,7 +66,7 @@ def write_yolo(folder: Path, records: Records, classes: Sequence[str]) -> None:
             continue
         path = record["path"]
         name = names.get(path) or without_suffix(path)
-        target = output_path(folder / "labels", name, record["frame"], record["frame_count"], _SUFFIX)
+        target = output_path(folder / LABELS_FOLDER, name, record["frame"], record["frame_count"], _SUFFIX)
         with whole_file(target) as temporary:
             temporary.write_text("".join(_lines(record, index_of)), encoding="ascii")
 
