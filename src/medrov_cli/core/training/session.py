@@ -27,8 +27,9 @@ from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.choices import TextStart
 from medrov_cli.core.settings.groups import COCO_BATCH, COCO_SELECTION
 from medrov_cli.core.settings.train import TrainSettings
+from medrov_cli.core.text.class_names import names_of_classes
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
-from medrov_cli.core.text.lexicon import lexicon, synonyms_of
+from medrov_cli.core.text.lexicon import lexicon
 from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.data.iteration import iterate
 from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share
@@ -183,7 +184,7 @@ def open_session(
     MedrovError
         ``DATASET_INVALID``: too few images, or too many that cannot be read.
     """
-    texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
+    texts = ClassTexts.build(names_of_classes(dataset.classes, dataset.synonyms))
     table_texts = (*texts.texts, BACKGROUND_TEXT) if config.negatives.background else texts.texts
     table = embed_texts(table_texts, encoder=config.text_encoder, offline=config.offline)
     means = mean_embeddings(table, texts.rows)
@@ -215,8 +216,3 @@ def open_session(
     trainer = build_trainer(config, accelerator, table, start_from, background, steps, dataset.presence)
     nearest = nearest_classes(means)
     return TrainingSession(config, dataset, store, texts, vocabulary, nearest, trainer, progress, notices)
-
-
-def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Return the synonyms of the yaml, or those of the lexicon for classes without synonyms in the yaml."""
-    return {name: dataset.synonyms.get(name) or synonyms_of(name) for name in dataset.classes}
