@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +12,22 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.settings.choices import OptimizerName, TextStart
+from medrov_cli.core.settings.teacher_groups import DistillationSettings
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.settings.train_groups import AppearanceSettings, AugmentationSettings
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.epoch_progress import TrainProgress
 from medrov_cli.core.training.run import run_training
+from medrov_cli.core.training.run_inputs import UNKNOWN_INPUTS
 from medrov_cli.core.training.trainer import Trainer
+from medrov_cli.core.weights import container
 from medrov_cli.core.weights.container import load_embeddings, read_metadata
 from training_data import IMAGES, quick_config
 
@@ -132,6 +137,59 @@ def test_a_folder_holds_one_run(config: TrainSettings, resume: bool) -> None:
     with pytest.raises(MedrovError, match="epochs|already contains") as caught:
         run_training(dataclasses.replace(config, epochs=2, resume=resume))
     assert caught.value.code is ErrorCode.USAGE
+
+
+def _forget_inputs(state: Path) -> None:
+    """Write a state as versions did that recorded no inputs."""
+    with safe_open(state, "numpy") as file:
+        facts = json.loads(file.metadata()["state"])
+    del facts["inputs"]
+    save_file(load_file(state), state, {"state": json.dumps(facts)})
+
+
+def test_a_run_is_resumed_with_its_own_inputs_and_files_only(config: TrainSettings, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.safetensors"
+    first = run_training(dataclasses.replace(config, epochs=1, output=tmp_path / "first"))
+    shutil.copy(first.weights, teacher)
+    config = dataclasses.replace(config, epochs=1, distiller=DistillationSettings(str(teacher)))
+    run_training(config)
+    config = dataclasses.replace(config, resume=True)
+    assert run_training(config).best_epoch == 1
+
+    def refused(what: str) -> None:
+        with pytest.raises(MedrovError, match=what) as caught:
+            run_training(config)
+        assert (caught.value.code, bool(caught.value.hint)) == (ErrorCode.USAGE, True)
+
+    annotations = config.dataset.parent / "chest" / "annotations.json"
+    for old, new, count in (("left lung", "heart", -1), ('"train"', '"test"', 4)):
+        original = annotations.read_text()
+        annotations.write_text(original.replace(old, new, count))
+        refused("the dataset changed")
+        annotations.write_text(original)
+    weights = teacher.read_bytes()
+    container.save(
+        teacher, container.load_tensors(teacher), dataclasses.replace(read_metadata(teacher), name="x")
+    )
+    refused("--distill changed")
+    teacher.write_bytes(weights)
+
+    for name, content in (("metrics.jsonl", None), ("metrics.jsonl", b""), ("best.safetensors", None)):
+        path = config.output / name
+        before = path.read_bytes()
+        path.unlink() if content is None else path.write_bytes(content)
+        refused(f"{name} is missing or damaged")
+        path.write_bytes(before)
+    assert run_training(config).notices == first.notices
+    _forget_inputs(config.output / "last.state.safetensors")
+    assert UNKNOWN_INPUTS in run_training(config).notices
+
+
+def test_classes_that_differ_by_case_are_reported(config: TrainSettings) -> None:
+    annotations = config.dataset.parent / "chest" / "annotations.json"
+    annotations.write_text(annotations.read_text().replace("right lung", "Left Lung"))
+    (notice,) = [n for n in run_training(dataclasses.replace(config, epochs=1)).notices if "Left Lung" in n]
+    assert "'left lung', 'Left Lung'" in notice
 
 
 def test_fine_tuning_starts_from_weights(config: TrainSettings, tmp_path: Path) -> None:

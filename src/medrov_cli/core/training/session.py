@@ -36,7 +36,12 @@ from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Sh
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore, readable_samples
 from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
-from medrov_cli.core.training.notices import require_batch, skipped_notices, validation_notices
+from medrov_cli.core.training.notices import (
+    class_notices,
+    require_batch,
+    skipped_notices,
+    validation_notices,
+)
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
@@ -113,7 +118,7 @@ class TrainingSession:
             self.progress(TrainProgress("train", state.step, source.steps, epoch + 1, config.epochs, loss))
             log_numbers(self.accelerator, {"train/loss": loss}, trainer.step)
             after_step()
-        return dict(zip(TERMS, (totals / source.steps).tolist(), strict=True))
+        return dict(zip(TERMS, (totals / state.step).tolist(), strict=True))
 
     def _workers(self) -> int:
         if self.config.workers is not None:
@@ -200,6 +205,7 @@ def open_session(
     )
     dataset = replace(dataset, samples={**dataset.samples, "train": tuple(store.samples), "val": tuple(val)})
     notices = (
+        *class_notices(dataset),
         *skipped_notices("training", store.failures),
         *skipped_notices("validation", failures),
         *validation_notices(dataset),
