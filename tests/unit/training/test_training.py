@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.settings.choices import OptimizerName, TextStart
 from medrov_cli.core.settings.teacher_groups import DistillationSettings
@@ -25,9 +25,9 @@ from medrov_cli.core.settings.train_groups import AppearanceSettings, Augmentati
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.epoch_progress import TrainProgress
 from medrov_cli.core.training.run import run_training
-from medrov_cli.core.training.run_inputs import UNKNOWN_INPUTS
+from medrov_cli.core.training.run_inputs import UNKNOWN_INPUTS, identify_inputs, require_same_inputs
 from medrov_cli.core.training.trainer import Trainer
-from medrov_cli.core.weights import container
+from medrov_cli.core.training.training_files import TrainingFiles
 from medrov_cli.core.weights.container import load_embeddings, read_metadata
 from training_data import IMAGES, quick_config
 
@@ -147,42 +147,58 @@ def _forget_inputs(state: Path) -> None:
     save_file(load_file(state), state, {"state": json.dumps(facts)})
 
 
-def test_a_run_is_resumed_with_its_own_inputs_and_files_only(config: TrainSettings, tmp_path: Path) -> None:
-    teacher = tmp_path / "teacher.safetensors"
-    first = run_training(dataclasses.replace(config, epochs=1, output=tmp_path / "first"))
-    shutil.copy(first.weights, teacher)
-    config = dataclasses.replace(config, epochs=1, distiller=DistillationSettings(str(teacher)))
-    run_training(config)
-    config = dataclasses.replace(config, resume=True)
-    assert run_training(config).best_epoch == 1
-
-    def refused(what: str) -> None:
-        with pytest.raises(MedrovError, match=what) as caught:
-            run_training(config)
-        assert (caught.value.code, bool(caught.value.hint)) == (ErrorCode.USAGE, True)
-
+def test_a_run_is_resumed_with_its_own_dataset_only(config: TrainSettings) -> None:
+    first = run_training(dataclasses.replace(config, epochs=1))
+    resumed = dataclasses.replace(config, epochs=1, resume=True)
     annotations = config.dataset.parent / "chest" / "annotations.json"
-    for old, new, count in (("left lung", "heart", -1), ('"train"', '"test"', 4)):
-        original = annotations.read_text()
-        annotations.write_text(original.replace(old, new, count))
-        refused("the dataset changed")
-        annotations.write_text(original)
-    weights = teacher.read_bytes()
-    container.save(
-        teacher, container.load_tensors(teacher), dataclasses.replace(read_metadata(teacher), name="x")
-    )
-    refused("--distill changed")
-    teacher.write_bytes(weights)
-
-    for name, content in (("metrics.jsonl", None), ("metrics.jsonl", b""), ("best.safetensors", None)):
-        path = config.output / name
-        before = path.read_bytes()
-        path.unlink() if content is None else path.write_bytes(content)
-        refused(f"{name} is missing or damaged")
-        path.write_bytes(before)
-    assert run_training(config).notices == first.notices
+    original = annotations.read_text()
+    annotations.write_text(original.replace('"train"', '"test"', 4))
+    with pytest.raises(MedrovError, match="the dataset changed") as caught:
+        run_training(resumed)
+    assert (caught.value.code, bool(caught.value.hint)) == (ErrorCode.USAGE, True)
+    annotations.write_text(original)
     _forget_inputs(config.output / "last.state.safetensors")
-    assert UNKNOWN_INPUTS in run_training(config).notices
+    assert run_training(resumed).notices == (*first.notices, UNKNOWN_INPUTS)
+
+
+def test_inputs_are_identified_by_content(config: TrainSettings, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    teacher.with_suffix(".safetensors").write_bytes(b"a")
+    config = dataclasses.replace(config, distiller=DistillationSettings(f"{teacher}.safetensors"))
+
+    def identify() -> dict[str, str | None]:
+        return identify_inputs(config, load_dataset(config.dataset))
+
+    before = identify()
+    assert require_same_inputs(before, identify(), tmp_path) == ()
+    for path, old, new, name in (
+        (config.dataset.parent / "chest" / "annotations.json", "left lung", "heart", "dataset"),
+        (config.dataset.parent / "chest" / "annotations.json", '"bbox": [', '"bbox": [1', "dataset"),
+        (config.dataset, "smear]", "smear]\nnovel: [nuclei]", "dataset"),
+        (config.dataset, "smear]", "smear]\nclasses: {nuclei: nucleus}", "dataset"),
+        (teacher.with_suffix(".safetensors"), "a", "other", "--distill"),
+    ):
+        original = path.read_text()
+        path.write_text(original.replace(old, new, 1))
+        with pytest.raises(MedrovError, match=f"{name} changed"):
+            require_same_inputs(before, identify(), tmp_path)
+        path.write_text(original)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("metrics.jsonl", None), ("metrics.jsonl", "{}\n"), ("best.safetensors", None)]
+)
+def test_a_run_without_its_results_is_not_resumed(tmp_path: Path, name: str, content: str | None) -> None:
+    (tmp_path / "metrics.jsonl").write_text("{}\n" * 3)
+    (tmp_path / "best.safetensors").touch()
+    files = TrainingFiles(tmp_path)
+    assert files.read_results(2) == [{}, {}]
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    assert files.read_results(0) == []
+    with pytest.raises(MedrovError, match=f"{name} is missing or damaged"):
+        files.read_results(2)
 
 
 def test_classes_that_differ_by_case_are_reported(config: TrainSettings) -> None:
