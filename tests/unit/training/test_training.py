@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
@@ -139,26 +138,13 @@ def test_a_folder_holds_one_run(config: TrainSettings, resume: bool) -> None:
     assert caught.value.code is ErrorCode.USAGE
 
 
-def _forget_inputs(state: Path) -> None:
-    """Write a state as versions did that recorded no inputs."""
-    with safe_open(state, "numpy") as file:
-        facts = json.loads(file.metadata()["state"])
-    del facts["inputs"]
-    save_file(load_file(state), state, {"state": json.dumps(facts)})
-
-
 def test_a_run_is_resumed_with_its_own_dataset_only(config: TrainSettings) -> None:
-    first = run_training(dataclasses.replace(config, epochs=1))
-    resumed = dataclasses.replace(config, epochs=1, resume=True)
+    run_training(dataclasses.replace(config, epochs=1))
     annotations = config.dataset.parent / "chest" / "annotations.json"
-    original = annotations.read_text()
-    annotations.write_text(original.replace('"train"', '"test"', 4))
+    annotations.write_text(annotations.read_text().replace('"train"', '"test"', 4))
     with pytest.raises(MedrovError, match="the dataset changed") as caught:
-        run_training(resumed)
+        run_training(dataclasses.replace(config, epochs=1, resume=True))
     assert (caught.value.code, bool(caught.value.hint)) == (ErrorCode.USAGE, True)
-    annotations.write_text(original)
-    _forget_inputs(config.output / "last.state.safetensors")
-    assert run_training(resumed).notices == (*first.notices, UNKNOWN_INPUTS)
 
 
 def test_inputs_are_identified_by_content(config: TrainSettings, tmp_path: Path) -> None:
@@ -171,6 +157,7 @@ def test_inputs_are_identified_by_content(config: TrainSettings, tmp_path: Path)
 
     before = identify()
     assert require_same_inputs(before, identify(), tmp_path) == ()
+    assert require_same_inputs(None, before, tmp_path) == (UNKNOWN_INPUTS,)
     for path, old, new, name in (
         (config.dataset.parent / "chest" / "annotations.json", "left lung", "heart", "dataset"),
         (config.dataset.parent / "chest" / "annotations.json", '"bbox": [', '"bbox": [1', "dataset"),

@@ -25,7 +25,7 @@ def skipped_notices(split: str, failures: Sequence[MedrovError]) -> tuple[str, .
 def class_notices(dataset: Dataset) -> tuple[str, ...]:
     """Return one sentence for each group of classes whose names differ by case and separators only."""
     return tuple(
-        f"Names that differ in letter case or separators are different classes: {', '.join(map(repr, group))}."
+        f"Names that differ only in case or separators are different classes: {', '.join(map(repr, group))}."
         for group in names_apart_by_case(dataset.classes)
     )
 
