@@ -207,6 +207,9 @@ class _Evaluation:
         if self.config.predictions is None:
             raise ValueError("neither a detector nor predictions")
         found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.data.split)
+        conf = self.config.predictions_conf
+        if conf is not None:
+            found = [one.subset(one.scores >= conf) for one in found]
         if elsewhere:
             warnings.append(f"{elsewhere} prediction(s) on images of other splits are left out")
         self._claim()
