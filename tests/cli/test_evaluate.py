@@ -25,7 +25,8 @@ SCHEMA = json.loads(
 )
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
-QUICK = ("--imgsz", 64, "--bootstrap", 20, "--device", "cpu", "--split", "val")
+SCORED = ("--bootstrap", 20, "--split", "val")
+QUICK = ("--imgsz", 64, "--device", "cpu", *SCORED)
 
 
 @pytest.fixture
@@ -97,11 +98,26 @@ def test_its_own_predictions_give_the_same_report(
 ) -> None:
     first = medrov("eval", dataset, "--weights", weights, *QUICK, "-o", tmp_path / "out", "--json").json
     predictions = tmp_path / "out" / "predictions.json"
-    second = medrov("eval", dataset, "--predictions", predictions, *QUICK, "--json").json
+    second = medrov("eval", dataset, "--predictions", predictions, *SCORED, "--json").json
     VALIDATOR.validate(second)
     for key in ("coco", "froc", "nms_ap", "absent", "confusion", "sizes", "operating_points"):
         assert second[key] == first[key]
     assert second["model"] is None
+
+
+def test_predictions_below_conf_are_left_out(medrov: Any, dataset: Path, tmp_path: Path) -> None:
+    document = perfect(medrov, dataset, tmp_path)
+    scores = (0.0001, 0.5, 0.9)
+    for number, annotation in enumerate(document["annotations"]):
+        annotation["score"] = scores[number % 3]
+    file = write(tmp_path / "p.json", document)
+    for given, least in (((), None), (("--conf", 0.5), 0.5)):
+        done = medrov("eval", dataset, "--predictions", file, *SCORED, "--bootstrap", 0, *given, "--json")
+        assert done.exit_code == 0, done.stderr
+        settings = done.json["settings"]
+        assert [settings[key] for key in ("conf", "iou", "literal", "precision")] == [least, None, None, None]
+        expected = [a for a in document["annotations"] if a["score"] >= (least or 0)]
+        assert done.json["predictions"]["detections"] == len(expected)
 
 
 @pytest.mark.slow
@@ -130,7 +146,7 @@ def test_resume_reuses_what_is_whole(medrov: Any, dataset: Path, weights: Path, 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
 def test_a_folder_that_another_run_has_locked_is_refused(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     predictions = write(tmp_path / "predictions.json", perfect(medrov, dataset, tmp_path))
-    options = ("eval", dataset, "--predictions", predictions, *QUICK)
+    options = ("eval", dataset, "--predictions", predictions, *SCORED)
     folder = tmp_path / "out"
     folder.mkdir()
     lock = FolderLock(folder)
@@ -145,7 +161,7 @@ def test_a_folder_that_another_run_has_locked_is_refused(medrov: Any, dataset: P
 
 def test_perfect_predictions(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "p.json", perfect(medrov, dataset, tmp_path))
-    done = medrov("eval", dataset, "--predictions", file, *QUICK, "--json")
+    done = medrov("eval", dataset, "--predictions", file, *SCORED, "--json")
     assert done.exit_code == 0, done.stderr
     report = done.json
     VALIDATOR.validate(report)
@@ -173,7 +189,7 @@ def test_possible_but_unannotated_is_neither_right_nor_wrong(
         extra = [{"image_id": image, "category_id": rows[name], **box} for image in slides]
         changed = document | {"annotations": document["annotations"] + extra}
         file = write(tmp_path / "p.json", changed)
-        return medrov("eval", dataset, "--predictions", file, *QUICK, "--json").json["coco"]
+        return medrov("eval", dataset, "--predictions", file, *SCORED, "--json").json["coco"]
 
     possible = scored("lung nodule")  # 0 in presence.csv
     assert possible["presence"]["classes"]["lung nodule"]["ap50"] == pytest.approx(1)
@@ -188,7 +204,7 @@ def test_plain_is_followed_by_all_sections(medrov: Any, dataset: Path, tmp_path:
     slides = [i["id"] for i in document["images"] if i["file_name"].startswith("slides/")]
     extra = [{"image_id": i, "category_id": nodule, "bbox": [0, 0, 9, 9], "score": 0.99} for i in slides]
     file = write(tmp_path / "p.json", document | {"annotations": document["annotations"] + extra})
-    options = ("eval", dataset, "--predictions", file, *QUICK)
+    options = ("eval", dataset, "--predictions", file, *SCORED)
     aware, plain = medrov(*options, "--json").json, medrov(*options, "--plain", "--json").json
     VALIDATOR.validate(plain)
     assert plain["coco"] | {"map50_interval": 0} == aware["coco"] | {"map50_interval": 0}
@@ -208,7 +224,7 @@ def test_plain_is_followed_by_all_sections(medrov: Any, dataset: Path, tmp_path:
 
 def test_lines_for_people(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "p.json", perfect(medrov, dataset, tmp_path))
-    done = medrov("eval", dataset, "--predictions", file, *QUICK)
+    done = medrov("eval", dataset, "--predictions", file, *SCORED)
     assert done.exit_code == 0, done.stderr
     words = [line.split() for line in done.stdout.splitlines()]
     assert ["smear", "microscopy", "10", "10", "1.000", "1.000", "1.000"] in words
@@ -234,12 +250,12 @@ def test_without_a_bootstrap_there_are_no_intervals(medrov: Any, dataset: Path, 
 def test_comparison_with_another_run(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     document = perfect(medrov, dataset, tmp_path)
     good = write(tmp_path / "good.json", document)
-    medrov("eval", dataset, "--predictions", good, *QUICK, "-o", tmp_path / "good")
+    medrov("eval", dataset, "--predictions", good, *SCORED, "-o", tmp_path / "good")
     polyp = next(c["id"] for c in document["categories"] if c["name"] == "polyp")
     worse = [a for a in document["annotations"] if a["category_id"] != polyp]
     file = write(tmp_path / "bad.json", document | {"annotations": worse})
     other = tmp_path / "good" / "report.json"
-    done = medrov("eval", dataset, "--predictions", file, *QUICK, "--compare", other, "--json")
+    done = medrov("eval", dataset, "--predictions", file, *SCORED, "--compare", other, "--json")
     assert done.exit_code == 0, done.stderr
     VALIDATOR.validate(done.json)
     classes = done.json["comparison"]["classes"]
@@ -249,7 +265,7 @@ def test_comparison_with_another_run(medrov: Any, dataset: Path, tmp_path: Path)
     assert classes["lung nodule"]["interval"] == [0, 0]
     assert done.json["comparison"]["metrics"]["mAP50"]["difference"] == pytest.approx(-1 / 3)
     assert (
-        "mAP50 against" in medrov("eval", dataset, "--predictions", file, *QUICK, "--compare", other).stdout
+        "mAP50 against" in medrov("eval", dataset, "--predictions", file, *SCORED, "--compare", other).stdout
     )
     elsewhere = medrov("eval", dataset, "--predictions", file, "--split", "train", "--compare", other)
     assert (elsewhere.exit_code, "other images" in elsewhere.stderr) == (2, True)
@@ -257,7 +273,7 @@ def test_comparison_with_another_run(medrov: Any, dataset: Path, tmp_path: Path)
 
 def test_a_report_with_wrong_values_is_refused(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "good.json", perfect(medrov, dataset, tmp_path))
-    medrov("eval", dataset, "--predictions", file, *QUICK, "-o", tmp_path / "good")
+    medrov("eval", dataset, "--predictions", file, *SCORED, "-o", tmp_path / "good")
     other = tmp_path / "good" / "report.json"
     report = json.loads(other.read_text())
     for broken in (
@@ -271,7 +287,7 @@ def test_a_report_with_wrong_values_is_refused(medrov: Any, dataset: Path, tmp_p
         report | {"calibration": {"d_ece": True}},
     ):
         write(other, broken)
-        done = medrov("eval", dataset, "--predictions", file, *QUICK, "--compare", other)
+        done = medrov("eval", dataset, "--predictions", file, *SCORED, "--compare", other)
         assert done.exit_code == 2, done.stderr
         assert "is not a report of medrov eval" in done.stderr
 
@@ -281,13 +297,13 @@ def test_a_bare_list_of_results_and_images_of_other_splits(
 ) -> None:
     document = perfect(medrov, dataset, tmp_path)
     bare = write(tmp_path / "list.json", document["annotations"])
-    done = medrov("eval", dataset, "--predictions", bare, *QUICK, "--json")
+    done = medrov("eval", dataset, "--predictions", bare, *SCORED, "--json")
     assert done.json["coco"]["presence"]["macro"]["ap50"] == pytest.approx(1)
     for image in document["images"]:
         image["file_name"] = image["file_name"].replace("/images/", "/")
     document["images"].append({"id": 99, "file_name": "smear/1.png"})  # of the train split
     document["annotations"].append({"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1})
-    done = medrov("eval", dataset, "--predictions", write(tmp_path / "p.json", document), *QUICK)
+    done = medrov("eval", dataset, "--predictions", write(tmp_path / "p.json", document), *SCORED)
     assert done.exit_code == 0, done.stderr
     assert "1 prediction(s) on images of other splits are left out" in done.stderr
 
@@ -301,7 +317,7 @@ def test_a_single_source_keeps_its_own_ids(medrov: Any, tmp_path: Path) -> None:
         {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": 0.8}
         for a in own["annotations"]
     ]
-    done = medrov("eval", yaml, "--predictions", write(tmp_path / "p.json", results), *QUICK, "--json")
+    done = medrov("eval", yaml, "--predictions", write(tmp_path / "p.json", results), *SCORED, "--json")
     assert done.exit_code == 0, done.stderr
     assert done.json["coco"]["presence"]["macro"]["ap"] == pytest.approx(1)
 
@@ -322,7 +338,7 @@ def evaluate_results(
     write(folder / "ct" / "annotations.json", document)
     (folder / "data.yaml").write_text("sources: [ct]\n")
     file = write(folder / "p.json", results)
-    return medrov("eval", folder / "data.yaml", "--predictions", file, *QUICK, "--bootstrap", 0, "--json")
+    return medrov("eval", folder / "data.yaml", "--predictions", file, *SCORED, "--bootstrap", 0, "--json")
 
 
 def box(image: Any, bbox: list[float], label: int = 1, **more: Any) -> dict[str, Any]:
@@ -381,7 +397,7 @@ def test_classes_that_differ_in_letter_case_alone(medrov: Any, tmp_path: Path) -
 @pytest.mark.parametrize("predictions", [[], {"images": [], "categories": [], "annotations": []}])
 def test_no_prediction_at_all(medrov: Any, dataset: Path, tmp_path: Path, predictions: Any) -> None:
     file = write(tmp_path / "p.json", predictions)
-    done = medrov("eval", dataset, "--predictions", file, *QUICK, "-o", tmp_path / "out", "--json")
+    done = medrov("eval", dataset, "--predictions", file, *SCORED, "-o", tmp_path / "out", "--json")
     assert done.exit_code == 0, done.stderr
     VALIDATOR.validate(done.json)
     assert done.json["coco"]["presence"]["macro"]["ap50"] == 0
@@ -393,7 +409,7 @@ def test_no_truth_at_all(medrov: Any, dataset: Path, tmp_path: Path) -> None:
     for name in ("smear", "slides"):
         path = tmp_path / name / "annotations.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": []}))
-    done = medrov("eval", dataset, "--predictions", file, *QUICK, "-o", tmp_path / "out", "--json")
+    done = medrov("eval", dataset, "--predictions", file, *SCORED, "-o", tmp_path / "out", "--json")
     assert done.exit_code == 0, done.stderr
     VALIDATOR.validate(done.json)
     assert done.json["coco"]["presence"]["macro"]["ap50"] is None
@@ -412,7 +428,7 @@ def test_crowds_and_boxes_without_area(medrov: Any, dataset: Path, tmp_path: Pat
     polyp = next(c["id"] for c in document["categories"] if c["name"] == "polyp")
     inside = {"image_id": 1, "category_id": polyp, "bbox": [1, 1, 4, 4], "score": 0.95}
     file = write(tmp_path / "p.json", document | {"annotations": [*document["annotations"], inside]})
-    done = medrov("eval", dataset, "--predictions", file, *QUICK, "--verify", "--json")
+    done = medrov("eval", dataset, "--predictions", file, *SCORED, "--verify", "--json")
     assert done.exit_code == 0, done.stderr
     assert done.json["coco"]["presence"]["classes"]["polyp"]["ap50"] == pytest.approx(1)
     assert "1 annotation(s) without an area" in done.stderr
@@ -471,7 +487,25 @@ def test_fit_writes_weights_that_detect_uses(
         (("--split", "test", "--fit", "x.safetensors"), 2, "--split val"),
         (("--predictions", "p.json", "--synonyms"), 2, "--synonyms"),
         (("--predictions", "p.json", "--fit", "x"), 2, "--fit"),
-        (("--absent-limit", 0.1), 2, "--fit"),
+        *(
+            (("--predictions", "p.json", *given), 2, "needs a detector")
+            for given in (
+                ("--weights", "nonsense"),
+                ("--text-encoder", "minilm"),
+                ("--learned", "x.safetensors"),
+                ("--iou", 0.5),
+                ("--literal",),
+                ("--engine", "onnx"),
+                ("--device", "cpu"),
+                ("--precision", "bf16"),
+                ("--imgsz", 64),
+                ("--rectangles",),
+                ("--batch", 2),
+            )
+        ),
+        (("--absent-limit", 0.1), 2, "--absent-limit needs --fit"),
+        (("--calibration", "isotonic"), 2, "--calibration needs --fit"),
+        (("--split", "val", "--fit", "x.onnx"), 2, ".safetensors"),
         (("--predictions", "none.json"), 4, "none.json"),
         (("--weights", "no-such"), 5, "no-such"),
         (("--data-root", "nowhere"), 4, "nowhere"),
@@ -500,7 +534,7 @@ def test_predictions_that_are_wrong(
 ) -> None:
     document = perfect(medrov, dataset, tmp_path)
     document["annotations"][0] |= change
-    done = medrov("eval", dataset, "--predictions", write(tmp_path / "p.json", document), *QUICK, "--json")
+    done = medrov("eval", dataset, "--predictions", write(tmp_path / "p.json", document), *SCORED, "--json")
     assert done.exit_code == 4
     assert done.json["error"]["code"] == "predictions_invalid"
     assert says in done.json["error"]["message"]
@@ -515,7 +549,7 @@ def test_files_that_hold_no_predictions(
     medrov: Any, dataset: Path, tmp_path: Path, text: str, says: str
 ) -> None:
     (tmp_path / "p.json").write_text(text)
-    done = medrov("eval", dataset, "--predictions", tmp_path / "p.json", *QUICK, "--json")
+    done = medrov("eval", dataset, "--predictions", tmp_path / "p.json", *SCORED, "--json")
     assert (done.exit_code, done.json["error"]["code"]) == (4, "predictions_invalid")
     assert says in done.json["error"]["message"]
 
@@ -525,7 +559,7 @@ def test_images_and_classes_that_are_named_wrongly(medrov: Any, dataset: Path, t
 
     def message(**changes: Any) -> str:
         file = write(tmp_path / "p.json", document | changes)
-        done = medrov("eval", dataset, "--predictions", file, *QUICK, "--json")
+        done = medrov("eval", dataset, "--predictions", file, *SCORED, "--json")
         assert done.exit_code == 4
         return str(done.json["error"]["message"])
 

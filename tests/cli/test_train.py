@@ -94,6 +94,14 @@ def test_table_and_resume(medrov: Any, dataset: Path, narrow: None, tmp_path: Pa
         (("--freeze", "tail"), 2, "--freeze"),
         (("--log-to", "paper"), 2, "--log-to"),
         (("--unknown-objects",), 2, "--pseudo-labels"),
+        (("--teacher", "current"), 2, "--teacher needs --pseudo-labels"),
+        (("--pseudo-score", 0.5), 2, "--pseudo-score needs --pseudo-labels"),
+        (("--pseudo-after", 2), 2, "--pseudo-after needs --pseudo-labels"),
+        (("--distill-gain", 2), 2, "--distill-gain needs --distill"),
+        (("--balance", "off", "--balance-power", 0.5), 2, "--balance-power needs --balance"),
+        (("--balance", "off", "--balance-threshold", 0.5), 2, "--balance-threshold needs --balance"),
+        (("--no-text-adapter", "--text-start", "whitened"), 2, "--text-start needs --text-adapter"),
+        (("--no-text-adapter", "--freeze", "text"), 2, "--freeze text needs --text-adapter"),
         (("--pseudo-labels", "--unknown-objects"), 2, "image tower"),
         (("--batch", 5, "--accumulate", 2), 2, "--accumulate 2"),
         (("--precision", "fp16"), 2, "--precision fp16"),
@@ -174,6 +182,8 @@ def test_what_is_given_counts_more_than_a_preset(
     assert config.freeze == (Part.BACKBONE, Part.TEXT)
     assert config.negatives == NegativeSettings(random=False, federated=False)
     assert config.compiled
+    own.write_text("pseudo-score = 0.5\ntext-start = 'whitened'\n")
+    settings_told(medrov, monkeypatch, "--preset", own, "--no-text-adapter").check()
     tuned = settings_told(medrov, monkeypatch, "--preset", "finetune")
     assert tuned.freeze == (Part.BACKBONE,)
 

@@ -129,6 +129,16 @@ def test_images_are_rgb_and_shrunk_once(tmp_path: Path) -> None:
             "annotation 3 has the unknown category_id 6",
         ),
         ("sources: [chest]", _coco(images=[_coco()["images"][0]] * 2), "two images have the id 1"),
+        (
+            "sources: [chest]",
+            _coco(categories=[{"id": 5, "name": " "}, {"id": 9, "name": "a"}]),
+            "' ' has no text",
+        ),
+        (
+            "sources: [chest]",
+            _coco(categories=[{"id": 5, "name": "/"}, {"id": 9, "name": "a"}]),
+            "'/' has no text",
+        ),
         ("sources: [chest]\nnovel: [liver]", None, "liver"),
         ("sources: [chest]\nnovel: liver", None, "novel"),
     ],

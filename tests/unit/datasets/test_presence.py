@@ -169,7 +169,7 @@ def test_a_possible_class_is_no_negative_where_its_source_is_shown(tmp_path: Pat
     (tmp_path / "data.yaml").write_text("sources: [ct, smear]\npresence: presence.csv\n")
     dataset = load_dataset(tmp_path / "data.yaml")
     samples = dataset.samples["train"]
-    texts = ClassTexts.build(dataset.classes, {})  # row 0 liver, row 1 nuclei
+    texts = ClassTexts.build([(name,) for name in dataset.classes])  # row 0 liver, row 1 nuclei
     store = ImageStore(samples, 64)
     config = LoaderSettings(64, 0.0, 4, 0, 80, augmentation=AugmentationSettings(same_source=0.5))
     nearest = np.array([[1], [0]])

@@ -15,14 +15,18 @@ from safetensors.numpy import load_file
 
 from medrov_cli.core.base.environment import workers_for
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.dataset import load_dataset
 from medrov_cli.core.model.checkpoint import load_detector
 from medrov_cli.core.settings.choices import OptimizerName, TextStart
+from medrov_cli.core.settings.teacher_groups import DistillationSettings
 from medrov_cli.core.settings.train import TrainSettings
 from medrov_cli.core.settings.train_groups import AppearanceSettings, AugmentationSettings
 from medrov_cli.core.training.data.batch import Batch
 from medrov_cli.core.training.epoch_progress import TrainProgress
 from medrov_cli.core.training.run import run_training
+from medrov_cli.core.training.run_inputs import UNKNOWN_INPUTS, identify_inputs, require_same_inputs
 from medrov_cli.core.training.trainer import Trainer
+from medrov_cli.core.training.training_files import TrainingFiles
 from medrov_cli.core.weights.container import load_embeddings, read_metadata
 from training_data import IMAGES, quick_config
 
@@ -132,6 +136,63 @@ def test_a_folder_holds_one_run(config: TrainSettings, resume: bool) -> None:
     with pytest.raises(MedrovError, match="epochs|already contains") as caught:
         run_training(dataclasses.replace(config, epochs=2, resume=resume))
     assert caught.value.code is ErrorCode.USAGE
+
+
+def test_a_run_is_resumed_with_its_own_dataset_only(config: TrainSettings) -> None:
+    run_training(dataclasses.replace(config, epochs=1))
+    annotations = config.dataset.parent / "chest" / "annotations.json"
+    annotations.write_text(annotations.read_text().replace('"train"', '"test"', 4))
+    with pytest.raises(MedrovError, match="the dataset changed") as caught:
+        run_training(dataclasses.replace(config, epochs=1, resume=True))
+    assert (caught.value.code, bool(caught.value.hint)) == (ErrorCode.USAGE, True)
+
+
+def test_inputs_are_identified_by_content(config: TrainSettings, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    teacher.with_suffix(".safetensors").write_bytes(b"a")
+    config = dataclasses.replace(config, distiller=DistillationSettings(f"{teacher}.safetensors"))
+
+    def identify() -> dict[str, str | None]:
+        return identify_inputs(config, load_dataset(config.dataset))
+
+    before = identify()
+    assert require_same_inputs(before, identify(), tmp_path) == ()
+    assert require_same_inputs(None, before, tmp_path) == (UNKNOWN_INPUTS,)
+    for path, old, new, name in (
+        (config.dataset.parent / "chest" / "annotations.json", "left lung", "heart", "dataset"),
+        (config.dataset.parent / "chest" / "annotations.json", '"bbox": [', '"bbox": [1', "dataset"),
+        (config.dataset, "smear]", "smear]\nnovel: [nuclei]", "dataset"),
+        (config.dataset, "smear]", "smear]\nclasses: {nuclei: nucleus}", "dataset"),
+        (teacher.with_suffix(".safetensors"), "a", "other", "--distill"),
+    ):
+        original = path.read_text()
+        path.write_text(original.replace(old, new, 1))
+        with pytest.raises(MedrovError, match=f"{name} changed"):
+            require_same_inputs(before, identify(), tmp_path)
+        path.write_text(original)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("metrics.jsonl", None), ("metrics.jsonl", "{}\n"), ("best.safetensors", None)]
+)
+def test_a_run_without_its_results_is_not_resumed(tmp_path: Path, name: str, content: str | None) -> None:
+    (tmp_path / "metrics.jsonl").write_text("{}\n" * 3)
+    (tmp_path / "best.safetensors").touch()
+    files = TrainingFiles(tmp_path)
+    assert files.read_results(2) == [{}, {}]
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    assert files.read_results(0) == []
+    with pytest.raises(MedrovError, match=f"{name} is missing or damaged"):
+        files.read_results(2)
+
+
+def test_classes_that_differ_by_case_are_reported(config: TrainSettings) -> None:
+    annotations = config.dataset.parent / "chest" / "annotations.json"
+    annotations.write_text(annotations.read_text().replace("right lung", "Left Lung"))
+    (notice,) = [n for n in run_training(dataclasses.replace(config, epochs=1)).notices if "Left Lung" in n]
+    assert "'left lung', 'Left Lung'" in notice
 
 
 def test_fine_tuning_starts_from_weights(config: TrainSettings, tmp_path: Path) -> None:

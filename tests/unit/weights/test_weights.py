@@ -56,6 +56,12 @@ def raw(path: Path, document: object, values: dict[str, np.ndarray] | None = Non
 # -- the file
 
 
+def test_a_file_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    unreadable = dataclasses.replace(metadata(), vocabulary=(ClassEntry("mass", ("mass", "")),))
+    corrupt(lambda: container.save(tmp_path / "w.safetensors", tensors(), unreadable), "synonyms")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_saved_is_read(path: Path) -> None:
     assert container.read_metadata(path) == metadata()
     found = container.load_tensors(path)

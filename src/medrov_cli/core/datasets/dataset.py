@@ -38,11 +38,12 @@ from medrov_cli.core.datasets.presence import (
     presence_from_annotations,
     read_presence,
 )
-from medrov_cli.core.datasets.source_kinds import check_source_kinds, kind_entries, read_source_kinds
+from medrov_cli.core.datasets.source_kinds import kind_entries, kinds_of_dataset
 from medrov_cli.core.datasets.sources import Sample, Source, invalid, read_source
 from medrov_cli.core.datasets.yaml_files import read_yaml
 from medrov_cli.core.records.image_kinds import KindEntry
 from medrov_cli.core.settings.choices import SPLITS, Modality, Split
+from medrov_cli.core.text.class_names import name_parts
 
 TAUGHT: tuple[Split, ...] = ("train",)
 """Splits that a detector learns from."""
@@ -142,6 +143,7 @@ def load_dataset(
         sources.append(source)
         for split, split_samples in found.items():
             samples[split].extend(split_samples)
+    _check_class_names(yaml_path, classes)
     classes, sources, samples = _annotated_first(classes, sources, samples)
     synonyms = _read_synonyms(yaml_path, document.get("classes") or {}, classes)
     return Dataset(
@@ -152,7 +154,7 @@ def load_dataset(
         samples={split: tuple(items) for split, items in samples.items()},
         presence=_read_presence(yaml_path, document, sources, classes),
         novel=_read_novel(yaml_path, document.get("novel") or [], classes),
-        kinds=_read_kinds(yaml_path, document, sources),
+        kinds=kinds_of_dataset(yaml_path, document, [(s.name, s.modality) for s in sources]),
     )
 
 
@@ -204,6 +206,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
+def _check_class_names(path: Path, classes: list[str]) -> None:
+    """Refuse names without a text to search by, such as a blank or a slash."""
+    for name in classes:
+        if not name_parts(name):
+            raise invalid(f"{path}: the class name {name!r} has no text", "Rename or remove the category.")
+
+
 def _annotated_first(
     classes: list[str], sources: list[Source], samples: dict[Split, list[Sample]]
 ) -> tuple[list[str], list[Source], dict[Split, list[Sample]]]:
@@ -245,7 +254,7 @@ def _read_synonyms(path: Path, given: Any, classes: list[str]) -> dict[str, tupl
     synonyms = {}
     for name, text in given.items():
         _row_of(path, name, classes)
-        synonyms[str(name)] = tuple(part.strip() for part in str(text).split("/") if part.strip())
+        synonyms[str(name)] = name_parts(str(text))
     return synonyms
 
 
@@ -253,19 +262,6 @@ def _read_novel(path: Path, given: Any, classes: list[str]) -> tuple[int, ...]:
     if not isinstance(given, list):
         raise invalid(f"{path}: 'novel' is not a list", "Write 'novel: [class name, class name]'.")
     return tuple(sorted({_row_of(path, name, classes) for name in given}))
-
-
-def _read_kinds(path: Path, document: dict[str, Any], sources: list[Source]) -> tuple[str, ...]:
-    names = [source.name for source in sources]
-    if "kinds" in document:
-        path = path.parent / str(document["kinds"])
-        kinds = read_source_kinds(path, names)
-    else:
-        own = [str(entry.get("kind", "")) if isinstance(entry, dict) else "" for entry in document["sources"]]
-        kinds = tuple(own) if any(own) else ()
-    if kinds:
-        check_source_kinds(path, names, kinds, [source.modality for source in sources])
-    return kinds
 
 
 def _row_of(path: Path, name: Any, classes: list[str]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,34 @@ def read_source_kinds(path: Path, sources: Sequence[str]) -> tuple[str, ...]:
             raise _invalid(path, f"source {source!r} is listed twice")
         kind_of[source] = kind
     return tuple(kind_of.get(name, "") for name in sources)
+
+
+def kinds_of_dataset(
+    path: Path, document: Mapping[str, Any], sources: Sequence[tuple[str, Modality]]
+) -> tuple[str, ...]:
+    """Return the kinds of a dataset, by its key ``kinds`` or those of its sources; empty: none are stated.
+
+    Parameters
+    ----------
+    path
+        The dataset yaml.
+    document
+        Its content.
+    sources
+        Name and modality of each source.
+
+    Raises
+    ------
+    MedrovError
+        ``DATASET_INVALID``.
+    """
+    if "kinds" in document:
+        return stated_kinds(path.parent / str(document["kinds"]), sources)
+    kinds = [str(entry.get("kind", "")) if isinstance(entry, dict) else "" for entry in document["sources"]]
+    if not any(kinds):
+        return ()
+    check_source_kinds(path, [name for name, _ in sources], kinds, [modality for _, modality in sources])
+    return tuple(kinds)
 
 
 def check_source_kinds(

@@ -110,7 +110,7 @@ def build_document(
         "dataset": _dataset(split, evaluated),
         "model": None if evaluated.detector is None else _model(evaluated.detector),
         "predictions": _predictions(split, evaluated),
-        "settings": results_record(config),
+        "settings": _settings(config),
         "warnings": [*evaluated.warnings, *limit_warnings(points), *volume_warnings(volumes)],
         "coco": {
             **coco,
@@ -140,6 +140,14 @@ def build_document(
         document["comparison"] = comparison_section((document, split), other, drawn, str(config.compare))
     advance(7, _SECTIONS, "scoring")
     return document, outcome
+
+
+def _settings(config: EvaluateSettings) -> dict[str, Any]:
+    """Return the settings; those of a detector are null where predictions are scored."""
+    record = results_record(config)
+    if config.predictions is None:
+        return record
+    return record | {"conf": config.predictions_conf, "iou": None, "literal": None, "precision": None}
 
 
 def _dataset(split: ScoredSplit, evaluated: EvaluatedModel) -> dict[str, Any]:

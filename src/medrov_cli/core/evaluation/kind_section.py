@@ -12,10 +12,11 @@ from medrov_cli.core.evaluation.scored_split import ScoredSplit
 from medrov_cli.core.metrics.detection_table import BoolArray
 from medrov_cli.core.prediction.classes import ClassList
 from medrov_cli.core.prediction.column_engine import ABSENT
-from medrov_cli.core.prediction.dataset_model import DatasetModel, columns_of, names_of_classes
+from medrov_cli.core.prediction.dataset_model import DatasetModel, columns_of
 from medrov_cli.core.prediction.kind_rule import possible_columns
 from medrov_cli.core.records.boxes import FloatArray
 from medrov_cli.core.records.image_kinds import ImageKind, KindClassifier
+from medrov_cli.core.text.class_names import names_of_classes
 
 
 def kind_section(
@@ -84,7 +85,9 @@ def _shown_of_impossible(
 ) -> int:
     """Return the number of detections of impossible classes that the vocabulary of the kinds leaves."""
     dataset, table = scene.dataset, scene.table
-    classes = ClassList.from_embeddings(dataset.classes, synonyms=names_of_classes(dataset))
+    classes = ClassList.from_embeddings(
+        dataset.classes, synonyms=names_of_classes(dataset.classes, dataset.synonyms)
+    )
     columns = possible_columns(classifier, classes)
     allowed = np.zeros((len(kinds), len(dataset.classes)), dtype=bool)
     for row, kind in enumerate(kinds):

@@ -25,7 +25,7 @@ from medrov_cli.core.evaluation.sections.comparison import PREDICTIONS
 from medrov_cli.core.evaluation.sections.synonyms import synonyms_section
 from medrov_cli.core.evaluation.split_search import SplitSearch
 from medrov_cli.core.metrics.error_analysis import Outcome
-from medrov_cli.core.prediction.dataset_model import DatasetModel, fixed_classes_error, names_of_classes
+from medrov_cli.core.prediction.dataset_model import DatasetModel, fixed_classes_error
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.sample_cluster import SampleCluster
@@ -39,6 +39,7 @@ from medrov_cli.core.runs.kind import RunKind
 from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.evaluate import EvaluateSettings
 from medrov_cli.core.settings.io_groups import DatasetSettings
+from medrov_cli.core.text.class_names import names_of_classes
 
 REPORT = "report.json"
 
@@ -204,10 +205,15 @@ class _Evaluation:
         if search is not None:
             self._claim()
             warnings += search.detector.warnings
-            return search.detect(names_of_classes(self.dataset), "", "detecting"), warnings
+            return search.detect(
+                names_of_classes(self.dataset.classes, self.dataset.synonyms), "", "detecting"
+            ), warnings
         if self.config.predictions is None:
             raise ValueError("neither a detector nor predictions")
         found, elsewhere = read_predictions(self.config.predictions, self.dataset, self.config.data.split)
+        conf = self.config.predictions_conf
+        if conf is not None:
+            found = [one.subset(one.scores >= conf) for one in found]
         if elsewhere:
             warnings.append(f"{elsewhere} prediction(s) on images of other splits are left out")
         self._claim()
@@ -229,7 +235,7 @@ class _Evaluation:
 
     def synonyms(self, split: ScoredSplit, search: SplitSearch) -> dict[str, Any]:
         """Return the section on the synonyms."""
-        names = names_of_classes(self.dataset)
+        names = names_of_classes(self.dataset.classes, self.dataset.synonyms)
         total = max(map(len, names))
 
         def detect(texts: Sequence[str], number: int) -> Sequence[Detections]:

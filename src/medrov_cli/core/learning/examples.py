@@ -15,13 +15,13 @@ from medrov_cli.core.datasets.readers.protocol import Unit
 from medrov_cli.core.datasets.sources import Sample
 from medrov_cli.core.learning.example_formats import DATASET, guess_format
 from medrov_cli.core.pixels.greyscale import apply_range, percentile_range, to_rgb
-from medrov_cli.core.prediction.dataset_model import names_of_classes
 from medrov_cli.core.records.annotations import AnnotatedImage, Annotation
 from medrov_cli.core.records.boxes import BoolArray, FloatArray, IntArray
 from medrov_cli.core.records.frame import UInt8Array
 from medrov_cli.core.settings.choices import Split
 from medrov_cli.core.settings.data_convert import ReaderSettings
 from medrov_cli.core.settings.learn import LearnSettings
+from medrov_cli.core.text.class_names import names_of_classes
 from medrov_cli.core.text.lexicon import synonyms_of
 
 
@@ -158,7 +158,7 @@ def examples_of_dataset(dataset: Dataset, split: Split) -> ExampleSet:
     return ExampleSet(
         dataset.name,
         dataset.classes,
-        tuple(names_of_classes(dataset)),
+        tuple(names_of_classes(dataset.classes, dataset.synonyms)),
         tuple(_from_sample(sample, is_annotated[sample.source_id]) for sample in samples),
         warnings=_outside(sum(sample.left_out for sample in samples)),
     )

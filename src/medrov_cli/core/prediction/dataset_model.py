@@ -31,7 +31,6 @@ from medrov_cli.core.records.frame import Float32Array
 from medrov_cli.core.settings.groups import RuntimeSettings, SelectionSettings
 from medrov_cli.core.settings.tile_groups import TileJob
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
-from medrov_cli.core.text.lexicon import synonyms_of
 from medrov_cli.core.weights.metadata import ClassEntry
 
 
@@ -218,6 +217,9 @@ class DatasetModel:
 def columns_of(classes: Sequence[ClassEntry], names: Sequence[str]) -> list[int]:
     """Return the column of each name in a model, without regard to case, or `ABSENT`.
 
+    A name is that of the class with exactly this name, else with this name in other letter case, else with
+    this synonym; the first of several.
+
     Parameters
     ----------
     classes
@@ -225,24 +227,11 @@ def columns_of(classes: Sequence[ClassEntry], names: Sequence[str]) -> list[int]
     names
         Classes of a dataset.
     """
-    known: dict[str, int] = {}
-    for column, entry in enumerate(classes):
-        for text in (entry.name, *entry.synonyms):
-            known.setdefault(text.casefold(), column)
-    return [known.get(name.casefold(), ABSENT) for name in names]
-
-
-def names_of_classes(dataset: Dataset) -> list[tuple[str, ...]]:
-    """Return the names of each class: the parts of its name, then the synonyms of the yaml or the lexicon."""
-    return [
-        tuple(
-            dict.fromkeys(
-                [part.strip() for part in name.split("/")]
-                + list(dataset.synonyms.get(name) or synonyms_of(name))
-            )
-        )
-        for name in dataset.classes
-    ]
+    own = [(entry.name, column) for column, entry in enumerate(classes)]
+    synonyms = [(text, column) for column, entry in enumerate(classes) for text in entry.synonyms]
+    exact = dict(reversed(own))
+    known = {text.casefold(): column for text, column in reversed([*own, *synonyms])}
+    return [exact.get(name, known.get(name.casefold(), ABSENT)) for name in names]
 
 
 def embed_names(names: Sequence[Sequence[str]], text_encoder: str, *, offline: bool) -> Float32Array:

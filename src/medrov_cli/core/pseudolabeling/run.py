@@ -23,7 +23,7 @@ from medrov_cli.core.datasets.labelled_folder import (
 )
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
 from medrov_cli.core.datasets.truth import truth_sha256
-from medrov_cli.core.prediction.dataset_model import DatasetModel, names_of_classes
+from medrov_cli.core.prediction.dataset_model import DatasetModel
 from medrov_cli.core.prediction.learned_classes import LearnedClasses
 from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.sample_cluster import SampleCluster
@@ -42,6 +42,7 @@ from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.choices import SPLITS
 from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
 from medrov_cli.core.settings.values import Shard
+from medrov_cli.core.text.class_names import names_of_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class _Run:
                 self.advance(len(samples), len(samples), STAGE)
                 journal.finish()
             else:
-                names = names_of_classes(self.dataset)
+                names = names_of_classes(self.dataset.classes, self.dataset.synonyms)
                 if self.cluster is None:
                     stream = self.how.open(self.detectors, names)
                     search_samples(stream, samples, config, journal, self.advance)
@@ -255,7 +256,10 @@ class _Run:
         """Return the record of the journal: a run is resumed if it is equal."""
         images = len(self.samples) if shard is None else len(self.samples[shard.number - 1 :: shard.count])
         config, rule = self.config, self.config.rule
-        searched = [[d.text_encoder for d in self.detectors], names_of_classes(self.dataset)]
+        searched = [
+            [d.text_encoder for d in self.detectors],
+            names_of_classes(self.dataset.classes, self.dataset.synonyms),
+        ]
         searched += [d.learned_identity for d in self.detectors if d.learned_identity]
         engines = [d.engine_name for d in self.detectors]
         formats = [d.precision for d in self.detectors]

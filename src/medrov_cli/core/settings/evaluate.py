@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrov_cli.core.base.errors import excludes, usage_error
+from medrov_cli.core.base.errors import excludes, requires, usage_error
 from medrov_cli.core.settings.choices import CalibrationMethod
 from medrov_cli.core.settings.class_groups import ClassSettings
 from medrov_cli.core.settings.cluster_groups import ClusterSettings
-from medrov_cli.core.settings.field import check_ranges, group, option, option_of
+from medrov_cli.core.settings.field import check_ranges, given_flags, group, option, option_of
 from medrov_cli.core.settings.groups import (
     COCO_BATCH,
     COCO_SELECTION,
@@ -25,6 +25,14 @@ from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
 from medrov_cli.core.settings.values import HitRule, parse_hit
 
 RULES_PANEL = "Rules"
+
+_RUNTIME = RuntimeSettings(batch=COCO_BATCH)
+
+_NEED_A_DETECTOR = frozenset(
+    {"--weights", "--text-encoder", "--learned", "--synonyms", "--fit", "--iou", "--literal"}
+    | {"--device", "--engine", "--precision", "--imgsz", "--rectangles/--squares", "--batch"}
+)
+_NEED_A_FIT = ("--absent-limit", "--calibration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +110,7 @@ class EvaluateSettings:
         COCO_SELECTION,
         omit=("raw_scores",),
         help={
-            "conf": "Minimum score of a detection.",
+            "conf": "Minimum score of a detection; of --predictions: none, unless another is given.",
             "iou": "IoU of the suppression within a class.",
             "max_det": "Maximum number of detections per image.",
         },
@@ -176,7 +184,7 @@ class EvaluateSettings:
     text_encoder: str | None = option_of(ModelSettings, "text_encoder")
     learned: tuple[Path, ...] = option_of(ClassSettings, "learned", help=LEARNED_HELP, panel=MODEL_PANEL)
     runtime: RuntimeSettings = group(
-        RuntimeSettings(batch=COCO_BATCH), help={"batch": "Images per forward pass."}, metavar={"batch": None}
+        _RUNTIME, help={"batch": "Images per forward pass."}, metavar={"batch": None}
     )
     output: OutputSettings = group(OutputSettings())
     cluster: ClusterSettings = group(ClusterSettings())
@@ -194,6 +202,11 @@ class EvaluateSettings:
         """Return the name of the protocol: presence-aware or plain."""
         return "plain" if self.plain else "presence"
 
+    @property
+    def predictions_conf(self) -> float | None:
+        """Return the minimum score of given predictions; null: all are scored."""
+        return None if self.selection.conf == COCO_SELECTION.conf else self.selection.conf
+
     def check(self) -> None:
         """Refuse invalid values and contradictions.
 
@@ -205,22 +218,33 @@ class EvaluateSettings:
         self.runtime.check()
         check_ranges(self)
         if self.predictions is not None:
-            for flag, is_given in (("--synonyms", self.synonyms), ("--fit", self.fit is not None)):
-                if is_given:
-                    raise usage_error(f"{flag} needs a detector, not --predictions", "Give --weights.")
-        if self.learned:
-            if self.predictions is not None:
-                raise usage_error("--learned needs a detector, not --predictions", "Give --weights.")
-            if self.fit is not None:
-                raise excludes("--fit", "--learned", "Learned classes have thresholds of their own.")
-        if self.absent_limit is not None and self.fit is None:
-            raise usage_error("--absent-limit needs --fit", "Add --fit FILE, or leave it out.")
-        if self.fit is not None and self.data.split == "test":
-            raise usage_error(
-                "--fit on the test split would fit thresholds on the images of the evaluation",
-                "Add --split val.",
-            )
+            self._check_predictions()
+        if self.fit is not None:
+            self._check_fit(self.fit)
+        else:
+            for flag in given_flags(self):
+                if flag in _NEED_A_FIT:
+                    raise requires(flag, "--fit", "Add --fit FILE, or leave it out.")
         self.output.check()
         self.cluster.check(offline=self.runtime.offline, device=self.runtime.device)
         if self.cluster.on is not None and self.predictions is not None:
             raise excludes("--on", "--predictions", "Given predictions are scored in this process.")
+
+    def _check_predictions(self) -> None:
+        """Refuse the options of a detector, which have no effect on given predictions."""
+        selection, runtime = given_flags(self.selection, COCO_SELECTION), given_flags(self.runtime, _RUNTIME)
+        for flag in (*given_flags(self), *selection, *runtime):
+            if flag in _NEED_A_DETECTOR:
+                raise usage_error(f"{flag} needs a detector, not --predictions", "Leave one of them out.")
+
+    def _check_fit(self, path: Path) -> None:
+        """Refuse a file that would not be read as weights, and images that do not suit a fit."""
+        if path.suffix.lower() != ".safetensors":
+            raise usage_error(f"--fit {path} does not end in .safetensors", "Give such a name.")
+        if self.learned:
+            raise excludes("--fit", "--learned", "Learned classes have thresholds of their own.")
+        if self.data.split == "test":
+            raise usage_error(
+                "--fit on the test split would fit thresholds on the images of the evaluation",
+                "Add --split val.",
+            )

@@ -219,12 +219,13 @@ def check_values(settings: Any) -> None:
     check_ranges(settings)
 
 
-def given_flags(settings: Any) -> list[str]:
-    """Return the flags of the options whose value is not the default of their class."""
+def given_flags(settings: Any, usual: Any = None) -> list[str]:
+    """Return the flags of the options whose value is not that of ``usual``, the default of their class."""
     return [
         spec.flags[0]
         for own in fields(settings)
-        if isinstance(spec := spec_of(own), OptionField) and getattr(settings, own.name) != own.default
+        if isinstance(spec := spec_of(own), OptionField)
+        and getattr(settings, own.name) != (own.default if usual is None else getattr(usual, own.name))
     ]
 
 

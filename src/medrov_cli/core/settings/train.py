@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.constants import DEFAULT_TEXT_ENCODER
-from medrov_cli.core.base.errors import requires
 from medrov_cli.core.settings.choices import Part, TextStart, Tracker
 from medrov_cli.core.settings.field import group, option, option_of
 from medrov_cli.core.settings.groups import (
@@ -21,6 +20,7 @@ from medrov_cli.core.settings.io_groups import DatasetSettings, OutputSettings
 from medrov_cli.core.settings.lists import parse_names
 from medrov_cli.core.settings.record import whole_record
 from medrov_cli.core.settings.teacher_groups import PSEUDO_PANEL, DistillationSettings, ProposalSettings
+from medrov_cli.core.settings.train_effects import require_effects
 from medrov_cli.core.settings.train_groups import (
     SCHEDULE_PANEL,
     AugmentationSettings,
@@ -258,7 +258,7 @@ class TrainSettings:
         return None if self.distiller.weights is None else self.distiller
 
     def check(self) -> None:
-        """Refuse an invalid size of the model input, and unknown objects without pseudo-labels.
+        """Refuse an invalid size of the model input, and options that another one leaves without effect.
 
         Raises
         ------
@@ -266,8 +266,7 @@ class TrainSettings:
             ``USAGE``, naming the option.
         """
         check_imgsz(self.imgsz)
-        if self.pseudo_rules.unknown_objects and not self.uses_pseudo_labels:
-            raise requires("--unknown-objects", "--pseudo-labels", "Add --pseudo-labels.")
+        require_effects(self)
 
 
 def config_record(settings: TrainSettings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medrov_cli.core.base.errors import ErrorCode, MedrovError
+from medrov_cli.core.datasets.class_rules import names_apart_by_case
 from medrov_cli.core.datasets.dataset import Dataset
 from medrov_cli.core.settings.train import TrainSettings
 
@@ -19,6 +20,14 @@ def skipped_notices(split: str, failures: Sequence[MedrovError]) -> tuple[str, .
         return ()
     named = [error.message for error in failures[:_NAMED_FILES]]
     return (f"Unreadable {split} images, which were skipped: {len(failures)}.", *named)
+
+
+def class_notices(dataset: Dataset) -> tuple[str, ...]:
+    """Return one sentence for each group of classes whose names differ by case and separators only."""
+    return tuple(
+        f"Names that differ only in case or separators are different classes: {', '.join(map(repr, group))}."
+        for group in names_apart_by_case(dataset.classes)
+    )
 
 
 def validation_notices(dataset: Dataset) -> tuple[str, ...]:

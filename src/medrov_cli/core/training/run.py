@@ -21,6 +21,7 @@ from medrov_cli.core.training.failures import clear_failures
 from medrov_cli.core.training.notices import NO_PROGRESS, require_batch, validation_notices
 from medrov_cli.core.training.reporting import tracked
 from medrov_cli.core.training.results import metrics_entry
+from medrov_cli.core.training.run_inputs import identify_inputs, require_same_inputs
 from medrov_cli.core.training.session import EpochState, TrainingSession, open_session
 from medrov_cli.core.training.tracking import log_numbers, reported_run
 from medrov_cli.core.training.training_files import TRAINING, TrainingFiles
@@ -62,9 +63,9 @@ def run_training(config: TrainSettings, progress: TrainProgressCallback = lambda
     Raises
     ------
     MedrovError
-        ``DATASET_INVALID``, ``USAGE`` (the folder contains another run), ``NON_FINITE_LOSS``,
-        ``OUT_OF_MEMORY``, ``DEPENDENCY_MISSING``, the codes of weights and text encoders,
-        ``OUTPUT_FAILED``.
+        ``DATASET_INVALID``, ``USAGE`` (the folder contains another run, or one of other inputs),
+        ``NON_FINITE_LOSS``, ``OUT_OF_MEMORY``, ``DEPENDENCY_MISSING``, the codes of weights and text
+        encoders, ``OUTPUT_FAILED``.
     """
     config.check()
     limit_memory(config.max_memory)
@@ -87,11 +88,10 @@ def run_training(config: TrainSettings, progress: TrainProgressCallback = lambda
         for notice in session.notices:
             report(TrainProgress("notice", 0, 0, notice=notice))
         run = _Run(session, files)
-        run.begin(goes_on)
+        notices = session.notices + run.begin(goes_on)
         with reported_run(config, accelerator, settings, run.steps_done):
             while run.epochs_done < config.epochs:
                 run.epoch()
-    notices = session.notices
     if not run.has_progress and not validation_notices(session.dataset):
         notices += (NO_PROGRESS,)
         report(TrainProgress("notice", 0, 0, notice=NO_PROGRESS))
@@ -119,6 +119,7 @@ class _Run:
     def __init__(self, session: TrainingSession, files: TrainingFiles) -> None:
         self._session = session
         self._files = files
+        self._inputs = identify_inputs(session.config, session.dataset)
         self._epoch = EpochState()
         self._best_fitness = -1.0
         self.epochs_done = 0
@@ -140,16 +141,26 @@ class _Run:
     def _writes(self) -> bool:
         return bool(self._session.accelerator.is_main_process)
 
-    def begin(self, goes_on: bool) -> None:
-        """Continue from the folder's state, or save the first one."""
+    def begin(self, goes_on: bool) -> tuple[str, ...]:
+        """Continue from the folder's state, or save the first one; return notices, which are reported.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` if the run had other inputs, or if its metrics or its best weights are missing.
+        """
         if not goes_on:
             self._save()
-            return
+            return ()
         facts = self._session.trainer.load(self._files.state)
+        notices = require_same_inputs(facts.get("inputs"), self._inputs, self._files.path)
+        for notice in notices:
+            self._session.progress(TrainProgress("notice", 0, 0, notice=notice))
         self.epochs_done, self.best_epoch = facts["epochs_done"], facts["best_epoch"]
         self._best_fitness = facts["best_fitness"]
         self._epoch = EpochState(**facts["epoch"])
-        self.history = self._files.read_metrics(self.epochs_done)
+        self.history = self._files.read_results(self.epochs_done)
+        return notices
 
     def epoch(self) -> None:
         """Train the rest of an epoch, validate, and record its metrics."""
@@ -188,5 +199,6 @@ class _Run:
                 "best_epoch": self.best_epoch,
                 "best_fitness": self._best_fitness,
                 "epoch": asdict(self._epoch),
+                "inputs": self._inputs,
             }
             self._session.trainer.save(self._files.state, facts)

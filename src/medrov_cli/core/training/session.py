@@ -27,15 +27,21 @@ from medrov_cli.core.records.boxes import IntArray
 from medrov_cli.core.settings.choices import TextStart
 from medrov_cli.core.settings.groups import COCO_BATCH, COCO_SELECTION
 from medrov_cli.core.settings.train import TrainSettings
+from medrov_cli.core.text.class_names import names_of_classes
 from medrov_cli.core.text.embedding import embed_texts, mean_embeddings
-from medrov_cli.core.text.lexicon import lexicon, synonyms_of
+from medrov_cli.core.text.lexicon import lexicon
 from medrov_cli.core.training.assembly import build_trainer
 from medrov_cli.core.training.data.iteration import iterate
 from medrov_cli.core.training.data.loader import BatchSource, LoaderSettings, Share
 from medrov_cli.core.training.data.prompting import ClassTexts, nearest_classes
 from medrov_cli.core.training.data.store import ImageStore, readable_samples
 from medrov_cli.core.training.epoch_progress import TrainProgress, TrainProgressCallback
-from medrov_cli.core.training.notices import require_batch, skipped_notices, validation_notices
+from medrov_cli.core.training.notices import (
+    class_notices,
+    require_batch,
+    skipped_notices,
+    validation_notices,
+)
 from medrov_cli.core.training.results import describe
 from medrov_cli.core.training.tracking import log_numbers
 from medrov_cli.core.training.trainer import TERMS, Trainer
@@ -112,7 +118,7 @@ class TrainingSession:
             self.progress(TrainProgress("train", state.step, source.steps, epoch + 1, config.epochs, loss))
             log_numbers(self.accelerator, {"train/loss": loss}, trainer.step)
             after_step()
-        return dict(zip(TERMS, (totals / source.steps).tolist(), strict=True))
+        return dict(zip(TERMS, (totals / state.step).tolist(), strict=True))
 
     def _workers(self) -> int:
         if self.config.workers is not None:
@@ -183,7 +189,7 @@ def open_session(
     MedrovError
         ``DATASET_INVALID``: too few images, or too many that cannot be read.
     """
-    texts = ClassTexts.build(dataset.classes, _all_synonyms(dataset))
+    texts = ClassTexts.build(names_of_classes(dataset.classes, dataset.synonyms))
     table_texts = (*texts.texts, BACKGROUND_TEXT) if config.negatives.background else texts.texts
     table = embed_texts(table_texts, encoder=config.text_encoder, offline=config.offline)
     means = mean_embeddings(table, texts.rows)
@@ -199,6 +205,7 @@ def open_session(
     )
     dataset = replace(dataset, samples={**dataset.samples, "train": tuple(store.samples), "val": tuple(val)})
     notices = (
+        *class_notices(dataset),
         *skipped_notices("training", store.failures),
         *skipped_notices("validation", failures),
         *validation_notices(dataset),
@@ -215,8 +222,3 @@ def open_session(
     trainer = build_trainer(config, accelerator, table, start_from, background, steps, dataset.presence)
     nearest = nearest_classes(means)
     return TrainingSession(config, dataset, store, texts, vocabulary, nearest, trainer, progress, notices)
-
-
-def _all_synonyms(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Return the synonyms of the yaml, or those of the lexicon for classes without synonyms in the yaml."""
-    return {name: dataset.synonyms.get(name) or synonyms_of(name) for name in dataset.classes}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medrov_cli.core.base.documents import parse_json
-from medrov_cli.core.base.errors import usage_error
+from medrov_cli.core.base.errors import MedrovError, usage_error
 from medrov_cli.core.base.files import whole_file
 from medrov_cli.core.base.text_files import DocumentError, read_text
 from medrov_cli.core.runs.identity import Refusal
@@ -82,18 +82,26 @@ class TrainingFiles:
         """Return the path of the plot of the metrics."""
         return self.path / CURVES
 
-    def read_metrics(self, epochs: int) -> list[dict[str, Any]]:
-        """Return the first ``epochs`` entries of the metrics; later lines are of a killed epoch."""
-        if not self.metrics.exists():
+    def read_results(self, epochs: int) -> list[dict[str, Any]]:
+        """Return the metrics of the first ``epochs`` epochs; later lines are of a killed epoch.
+
+        Raises
+        ------
+        MedrovError
+            ``USAGE`` if there are fewer, or no weights of the best one.
+        """
+        if not epochs:
             return []
         try:
             lines = read_text(self.metrics).splitlines()
-            return [parse_json(line, allow_nan=True) for line in lines[:epochs]]
+            entries = [parse_json(line, allow_nan=True) for line in lines[:epochs]]
         except (OSError, DocumentError) as error:
-            raise usage_error(
-                f"{self.metrics} is damaged: the run cannot be continued",
-                "Start again in an empty --output folder.",
-            ) from error
+            raise _unusable(self.metrics) from error
+        if len(entries) < epochs:
+            raise _unusable(self.metrics)
+        if not self.best.exists():
+            raise _unusable(self.best)
+        return entries
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Write all metrics and their curves."""
@@ -101,6 +109,14 @@ class TrainingFiles:
             text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in history)
             temporary.write_text(text, encoding="utf-8")
         draw_curves(history, self.curves)
+
+
+def _unusable(path: Path) -> MedrovError:
+    """Return the error that a file of the run is missing or damaged."""
+    return usage_error(
+        f"{path} is missing or damaged: the run cannot be continued",
+        "Put the file back, or start again in an empty --output folder.",
+    )
 
 
 def draw_curves(history: list[dict[str, Any]], path: Path) -> None:

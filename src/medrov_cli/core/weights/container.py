@@ -175,11 +175,13 @@ def save(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: WeightsM
     Raises
     ------
     MedrovError
-        ``output_failed`` if the file cannot be written.
+        ``weights_corrupt`` if the metadata could not be read again, ``output_failed``.
     """
+    text = metadata.to_json()
+    _parsed(text, str(path))
     plain = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     # save_file would make a file that only its owner may read.
-    data = serialise(plain, metadata={METADATA_KEY: metadata.to_json()})
+    data = serialise(plain, metadata={METADATA_KEY: text})
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
 

@@ -42,7 +42,7 @@ def batches(
     dataset: Dataset, config: LoaderSettings = CONFIG, *, share: Share | None = None, epoch: int = 0
 ) -> BatchSource:
     samples = dataset.samples["train"]
-    texts = ClassTexts.build(dataset.classes, {})
+    texts = ClassTexts.build([(name,) for name in dataset.classes])
     nearest = nearest_classes(np.eye(len(dataset.classes), dtype=np.float32))
     store = ImageStore(samples, 80)
     return BatchSource(dataset, samples, store, texts, nearest, config, epoch, mosaic=True, share=share)
@@ -84,7 +84,7 @@ def test_columns_name_the_boxes_and_fill_up(dataset: Dataset) -> None:
     config = dataclasses.replace(CONFIG, negatives=NegativeSettings(random=False))
     filled = 0
     for batch in iterate(batches(dataset, config), workers=0):
-        texts = ClassTexts.build(dataset.classes, {})
+        texts = ClassTexts.build([(name,) for name in dataset.classes])
         for row, classes in enumerate(batch.classes):
             own = classes != NOBODY
             assert (batch.text_rows[row][~own] == batch.text_rows[row][0]).all()

@@ -90,7 +90,7 @@ def test_full_vocabulary_and_subsets(classes: int, cap: int) -> None:
 
 
 def test_texts_of_a_class() -> None:
-    texts = ClassTexts.build(("a/b", "c"), {"c": ("d", "a")})
+    texts = ClassTexts.build([("a", "b"), ("c", "d", "a")])
     assert texts.texts == ("a", "b", "c", "d")
     assert texts.rows == ((0, 1), (2, 3, 0))
     rng = np.random.default_rng(0)

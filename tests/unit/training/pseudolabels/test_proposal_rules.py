@@ -99,11 +99,11 @@ def test_the_ghost_of_a_tile_is_the_extent_of_its_pixels(seed: int) -> None:
 @given(st.integers(0, 100_000))
 def test_confident_proposals(seed: int) -> None:
     candidates = some_proposals(seed)
-    found = confident(candidates, SIZE, CONFIG)
+    found = confident(candidates, (SIZE, SIZE), CONFIG)
     assert (found.scores >= 0.9).all()
     assert (np.diff(found.scores) <= 0).all()
     assert ((found.boxes_xyxy >= 0) & (found.boxes_xyxy <= SIZE)).all()
-    early = confident(candidates.subset(candidates.scores >= CONFIG.min_score), SIZE, CONFIG)
+    early = confident(candidates.subset(candidates.scores >= CONFIG.min_score), (SIZE, SIZE), CONFIG)
     for one, other in zip(found, early, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -111,7 +111,7 @@ def test_confident_proposals(seed: int) -> None:
 def test_one_object_has_one_box_whatever_its_class() -> None:
     boxes = np.array([[10, 10, 30, 30], [11, 10, 30, 30], [60, 60, 80, 80]], dtype=np.float32)
     candidates = Proposals(boxes, np.array([0.92, 0.97, 0.95]), np.array([0, 1, 0]))
-    found = confident(candidates, SIZE, CONFIG)
+    found = confident(candidates, (SIZE, SIZE), CONFIG)
     assert found.columns.tolist() == [1, 0]
     assert found.scores.tolist() == [0.97, 0.95]
 
@@ -128,7 +128,7 @@ def test_what_the_ground_truth_explains_is_dropped() -> None:
 @given(st.integers(0, 100_000))
 def test_nothing_that_is_left_overlaps_the_truth_or_another(seed: int) -> None:
     truth = boxes_within(np.random.default_rng(seed), 6)
-    left = unannotated(confident(some_proposals(seed), SIZE, CONFIG), truth, CONFIG)
+    left = unannotated(confident(some_proposals(seed), (SIZE, SIZE), CONFIG), truth, CONFIG)
     assert (iou_matrix(left.boxes_xyxy, truth) < CONFIG.max_truth_iou).all()
 
 
@@ -197,7 +197,7 @@ def test_examining_changes_no_input_and_invents_nothing(seed: int, unknown_objec
     )
     before = [np.copy(values) for item in inputs for values in (item if isinstance(item, tuple) else [item])]
     config = dataclasses.replace(CONFIG, unknown_objects=unknown_objects, min_score=0.5)
-    found = select_proposals(*inputs, SIZE, presence, config)
+    found = select_proposals(*inputs, (SIZE, SIZE), presence, config)
     after = [values for item in inputs for values in (item if isinstance(item, tuple) else [item])]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
@@ -214,4 +214,4 @@ def test_examining_changes_no_input_and_invents_nothing(seed: int, unknown_objec
 @pytest.mark.parametrize("value", [1.01, 2.0])
 def test_a_threshold_above_one_lets_nothing_pass(value: float) -> None:
     candidates = some_proposals(0)._replace(scores=np.ones(60, dtype=np.float32))
-    assert len(confident(candidates, SIZE, dataclasses.replace(CONFIG, min_score=value)).scores) == 0
+    assert len(confident(candidates, (SIZE, SIZE), dataclasses.replace(CONFIG, min_score=value)).scores) == 0

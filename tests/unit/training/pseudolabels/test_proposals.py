@@ -93,9 +93,9 @@ def test_added_objects_stand_with_their_images() -> None:
     assert add_objects(given, none) is given
 
 
-def batch_of_one(truth: list[list[float]]) -> Batch:
+def batch_of_one(truth: list[list[float]], width: int = SIZE) -> Batch:
     """Return one canvas: its left half is source 0, its right half is padding."""
-    image = np.random.default_rng(0).integers(0, 255, (1, 3, SIZE, SIZE), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (1, 3, SIZE, width), dtype=np.uint8)
     regions = torch.zeros(1, 4, 4)
     regions[0, 0] = torch.tensor([0, 0, SIZE / 2, SIZE])
     return Batch(
@@ -164,6 +164,16 @@ def test_a_batch_by_hand() -> None:
     assert tuple(counts) == (1, 0)
     assert taught.targets.labels.tolist() == [0, 1]
     assert taught.text is given.text
+
+
+def test_proposals_of_a_rectangle_are_clipped_to_its_sides() -> None:
+    batch = batch_of_one([], width=96)
+    low, small = [10, 110, 40, 170], [50, 20, 60, 32]  # the last is smaller than 50/640 of the longer side
+    candidates = Proposals(np.array([low, small], np.float32), np.array([0.95, 0.94]), np.array([1, 2]))
+    labeller = PseudoLabeller(ProposalSettings(unknown_objects=True), PRESENCE, _Tower())
+    taught, counts = labeller(targets_for(batch), batch, [candidates])
+    assert tuple(counts) == (1, 0)
+    assert taught.targets.boxes_xyxy.tolist() == [[10, 110, 40, SIZE]]
 
 
 def test_without_findings_the_targets_are_the_same_object() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,14 +37,10 @@ class ClassTexts:
     rows: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def build(cls, classes: Sequence[str], synonyms: Mapping[str, Sequence[str]]) -> ClassTexts:
-        """Return the texts of ``classes``; the parts of a name with slashes are synonyms."""
+    def build(cls, names: Sequence[Sequence[str]]) -> ClassTexts:
+        """Return the table of the names of each class."""
         row_of: dict[str, int] = {}
-        rows = []
-        for name in classes:
-            parts = [part.strip() for part in name.split("/")]
-            texts = dict.fromkeys([*parts, *synonyms.get(name, ())])
-            rows.append(tuple(row_of.setdefault(text, len(row_of)) for text in texts))
+        rows = [tuple(row_of.setdefault(text, len(row_of)) for text in texts) for texts in names]
         return cls(tuple(row_of), tuple(rows))
 
 

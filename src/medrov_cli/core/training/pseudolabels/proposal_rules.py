@@ -38,7 +38,7 @@ class Proposals(NamedTuple):
         return Proposals(self.boxes_xyxy[rows], self.scores[rows], self.columns[rows])
 
 
-def confident(candidates: Proposals, size: int, config: ProposalSettings) -> Proposals:
+def confident(candidates: Proposals, size_hw: tuple[int, int], config: ProposalSettings) -> Proposals:
     """Return the proposals with a high score after suppression, best first, clipped to the model input.
 
     Parameters
@@ -46,8 +46,8 @@ def confident(candidates: Proposals, size: int, config: ProposalSettings) -> Pro
     candidates
         Proposals of all anchors and prompts, or only those with at least ``min_score``: the result is equal,
         as suppression runs from the highest score to the lowest.
-    size
-        Side of the model input, in pixels.
+    size_hw
+        Height and width of the model input, in pixels.
     config
         Thresholds.
     """
@@ -58,7 +58,7 @@ def confident(candidates: Proposals, size: int, config: ProposalSettings) -> Pro
     )
     found = found.subset(kept)
     found = found.subset(found.scores >= config.min_score)
-    return found._replace(boxes_xyxy=clip_boxes(found.boxes_xyxy, size, size))
+    return found._replace(boxes_xyxy=clip_boxes(found.boxes_xyxy, *size_hw))
 
 
 def unannotated(proposals: Proposals, truth_xyxy: FloatArray, config: ProposalSettings) -> Proposals:
@@ -126,7 +126,7 @@ def crops_of(
     regions_xyxy
         (n, 4): visible region of the source image of each.
     size
-        Side of the model input, in pixels.
+        Longer side of the model input, in pixels.
     config
         Sizes of crops, and their maximum number.
 

@@ -61,7 +61,7 @@ def select_proposals(
     classes: IntArray,
     regions_xyxy: FloatArray,
     sources: IntArray,
-    size: int,
+    size_hw: tuple[int, int],
     presence: PresenceTable,
     config: ProposalSettings,
 ) -> ImageProposals:
@@ -77,21 +77,21 @@ def select_proposals(
         int64, (t,): the class of each prompt.
     regions_xyxy, sources
         (k, 4) and (k,): visible regions of source images, and their sources.
-    size
-        Side of the model input, in pixels.
+    size_hw
+        Height and width of the model input, in pixels.
     presence
         int8, (sources, classes).
     config
         Thresholds.
     """
-    proposals = unannotated(confident(candidates, size, config), truth_xyxy, config)
+    proposals = unannotated(confident(candidates, size_hw, config), truth_xyxy, config)
     region = attribute(proposals.boxes_xyxy, regions_xyxy)
     source = np.where(region == NOBODY, NOBODY, sources[region])
     known, unknown = split_by_presence(proposals, source, classes, presence)
     if not config.unknown_objects:
         unknown[:] = False
     boxes = proposals.boxes_xyxy[unknown]
-    chosen, crops = crops_of(boxes, regions_xyxy[region[unknown]], size, config)
+    chosen, crops = crops_of(boxes, regions_xyxy[region[unknown]], max(size_hw), config)
     return ImageProposals(proposals.subset(known), boxes[chosen], crops[chosen])
 
 
@@ -150,6 +150,7 @@ class PseudoLabeller:
         return taught, AddedCounts(len(known.labels), len(crops))
 
     def _select(self, batch: Batch, candidates: Sequence[Proposals]) -> list[ImageProposals]:
+        height, width = batch.images.shape[-2:]
         index, truth = batch.image_index.numpy(), batch.boxes_xyxy.numpy()
         return [
             select_proposals(
@@ -158,7 +159,7 @@ class PseudoLabeller:
                 batch.classes[row].numpy(),
                 batch.regions_xyxy[row].numpy(),
                 batch.region_sources[row].numpy(),
-                batch.images.shape[-1],
+                (height, width),
                 self.presence,
                 self.config,
             )
