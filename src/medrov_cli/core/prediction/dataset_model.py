@@ -171,13 +171,7 @@ class DatasetModel:
             self.classes, embeddings, synonyms=names, text_encoder=self.text_encoder
         )
         named = name_columns(
-            classes,
-            embeddings,
-            self.file.metadata,
-            selection,
-            texts=names,
-            offline=self.runtime.offline,
-            learned=() if self.learned is None else self.learned.names,
+            classes, embeddings, self.file.metadata, selection, texts=names, offline=self.runtime.offline
         )
         classes, scoring = named.classes, named.scoring
         order, columns = self.columns, None
