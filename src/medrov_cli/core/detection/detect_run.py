@@ -19,7 +19,7 @@ from medrov_cli.core.detection.shards import describe_inputs, describe_shard, de
 from medrov_cli.core.detection.summary import DetectionSummary, RunSummary
 from medrov_cli.core.detection.tile_journal import DetectTiles
 from medrov_cli.core.detection.volume_findings import FindingsCollector
-from medrov_cli.core.pixels.folders import SkippedFile
+from medrov_cli.core.pixels.found_files import SkippedFile
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.records.detections import Detections, Failure

@@ -15,7 +15,7 @@ from medrov_cli.core.detection.open_detector import OpenedModel, open_detector
 from medrov_cli.core.detection.shards import select_shard
 from medrov_cli.core.detection.summary import DetectionSummary
 from medrov_cli.core.pixels.early_decoder import LOOKED_AT, start_needed_decoder
-from medrov_cli.core.pixels.folders import SkippedFile
+from medrov_cli.core.pixels.found_files import SkippedFile
 from medrov_cli.core.pixels.inputs import FoundInputs, InputList, find_inputs
 from medrov_cli.core.prediction.predictor import Predictor
 from medrov_cli.core.runs.stored_output import stored_output

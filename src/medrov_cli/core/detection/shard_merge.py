@@ -16,7 +16,7 @@ from medrov_cli.core.detection.picture_reader import PictureReader
 from medrov_cli.core.detection.shard_parts import ShardPart, read_parts
 from medrov_cli.core.detection.summary import DetectionSummary, RunSummary
 from medrov_cli.core.detection.tile_merge import join_tile_parts
-from medrov_cli.core.pixels.folders import SkippedFile
+from medrov_cli.core.pixels.found_files import SkippedFile
 from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.choices import Phi
 from medrov_cli.core.settings.io_groups import OutputSettings

@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from medrov_cli.core.pixels.folders import SkippedFile
+from medrov_cli.core.pixels.found_files import SkippedFile
 from medrov_cli.core.pixels.inputs import Input
 from medrov_cli.core.settings.values import Shard
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medrov_cli.core.base.errors import ExitCode
-from medrov_cli.core.pixels.folders import SkippedFile
+from medrov_cli.core.pixels.found_files import SkippedFile
 from medrov_cli.core.records.findings_json import is_volume_record
 from medrov_cli.core.writers.sink import LeftOut
 

@@ -6,7 +6,7 @@ import itertools
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
@@ -15,58 +15,14 @@ from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.archive_kinds import has_archive_name, is_unreadable_archive
 from medrov_cli.core.pixels.archives import open_archive, split_member
 from medrov_cli.core.pixels.folder_walk import walk_folders
+from medrov_cli.core.pixels.found_files import FoundFile, SkippedFile
 from medrov_cli.core.pixels.names import is_shown, natural_key
 from medrov_cli.core.pixels.sniff import Kind, kind_of_name, sniff, sniff_head
 from medrov_cli.core.pixels.source import is_archive, read_head
-from medrov_cli.core.records.slice_plane import PlacedSlice
 
 SAME_UID_WARNING = (
     "Another file has the same SOP Instance UID, but other pixels or another position; both were kept."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """Image file that was named or found.
-
-    Attributes
-    ----------
-    path
-        The file, or a member of an archive.
-    series
-        Paths of its DICOM series in the same folder, in order.
-    instance_uid
-        SOP Instance UID of a DICOM file that was found; empty: unknown, or the file was named.
-    place
-        Key of its place: series, position, number.
-    warnings
-        Warnings about the file among the others.
-    placed
-        Place of a slice of a DICOM series in the patient.
-    """
-
-    path: str
-    series: tuple[str, ...] = ()
-    instance_uid: str = ""
-    place: tuple[object, ...] = ()
-    warnings: tuple[str, ...] = ()
-    placed: PlacedSlice | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedFile:
-    """File that was not read, and why.
-
-    Attributes
-    ----------
-    path
-        The file, or a member of an archive.
-    reason
-        A clause without a capital and a full stop, without patient data.
-    """
-
-    path: str
-    reason: str
 
 
 PicturesIn: TypeAlias = Callable[[str, Sequence[str]], Iterable[str]]

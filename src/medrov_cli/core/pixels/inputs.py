@@ -16,7 +16,8 @@ from medrov_cli.core.base.store_addresses import check_address, is_address
 from medrov_cli.core.pixels.detached import data_files_of, is_detached_header
 from medrov_cli.core.pixels.equal_keys import EqualKeys
 from medrov_cli.core.pixels.folder_walk import walk_folders
-from medrov_cli.core.pixels.folders import FolderSearch, FoundFile, PicturesIn, SkippedFile
+from medrov_cli.core.pixels.folders import FolderSearch, PicturesIn
+from medrov_cli.core.pixels.found_files import FoundFile, SkippedFile
 from medrov_cli.core.pixels.names import natural_key
 from medrov_cli.core.pixels.object_store import list_folders, match_addresses
 from medrov_cli.core.pixels.path_lists import read_paths

@@ -19,7 +19,6 @@ from medrov_cli.core.datasets.labelled_folder import (
     LabelledFolder,
     require_no_original,
     write_folder,
-    written_names,
 )
 from medrov_cli.core.datasets.sources import ANNOTATIONS, Sample
 from medrov_cli.core.datasets.truth import truth_sha256
@@ -29,15 +28,14 @@ from medrov_cli.core.prediction.model_file import read_model_file
 from medrov_cli.core.prediction.sample_cluster import SampleCluster
 from medrov_cli.core.prediction.sample_search import EnsembleSearch
 from medrov_cli.core.pseudolabeling.manifest import build_manifest, marks_of
+from medrov_cli.core.pseudolabeling.proposal_files import journal_path, kind_of_run
 from medrov_cli.core.pseudolabeling.rules import labels_for
 from medrov_cli.core.pseudolabeling.search import STAGE, search_samples, select_samples
 from medrov_cli.core.records.detections import Detections, Failure
 from medrov_cli.core.reports.review import require_free, write_review
 from medrov_cli.core.runs.detection_journal import DetectionJournal
 from medrov_cli.core.runs.folder import RunFolder
-from medrov_cli.core.runs.identity import Refusal
-from medrov_cli.core.runs.journal import Journal, read_records
-from medrov_cli.core.runs.kind import RunKind
+from medrov_cli.core.runs.journal import read_records
 from medrov_cli.core.runs.stored_output import stored_output
 from medrov_cli.core.settings.choices import SPLITS
 from medrov_cli.core.settings.pseudolabel import PseudolabelSettings
@@ -100,7 +98,7 @@ def _label(config: PseudolabelSettings, advance: Progress) -> PseudoLabelResult:
     folder = None
     if config.output.folder is not None and not config.dry_run:
         require_no_original(config.output.folder, dataset, config.data.dataset, config.presence)
-        folder = RunFolder(config.output.folder, _kind(config, dataset))
+        folder = RunFolder(config.output.folder, kind_of_run(config, dataset))
         folder.check(None, resume=config.output.resume, overwrite=config.output.overwrite)
     files = [read_model_file(name) for name in config.weights]
     learned = LearnedClasses.read_for_each(config.learned, files)
@@ -118,29 +116,6 @@ def _label(config: PseudolabelSettings, advance: Progress) -> PseudoLabelResult:
             stack.enter_context(folder)
             folder.claim(None, resume=config.output.resume, overwrite=config.output.overwrite)
         return _Run(config, dataset, samples, detectors, search, cluster, advance).execute()
-
-
-def _kind(config: PseudolabelSettings, dataset: Dataset) -> RunKind:
-    """Return the kind of the output folder, which several shards share."""
-    journal = _journal_path(config, config.shard)
-    return RunKind(
-        taken=Refusal(
-            "--output {folder} already contains pseudo-labels, or a part of them",
-            "Add --resume to continue, --overwrite, or give another --output.",
-        ),
-        marks=(MANIFEST, journal.name, Journal(journal).partial.name),
-        foreign=Refusal(
-            "--output {folder}: {file} exists, and the folder contains no run",
-            "Give another --output, or --overwrite.",
-        ),
-        files=written_names(dataset.sources),
-        is_shared=config.shard is not None,
-    )
-
-
-def _journal_path(config: PseudolabelSettings, shard: Shard | None) -> Path:
-    suffix = "" if shard is None else f"-{shard.number}-of-{shard.count}"
-    return (config.output.folder or Path()) / f"proposals{suffix}.jsonl"
 
 
 SearchedImage = tuple[Sample, Detections | Failure]
@@ -163,8 +138,8 @@ class _Run:
         """Search all images or those of a shard, and write the dataset after the last shard."""
         samples, shard = self.samples, self.config.shard
         if shard is None:
-            return self.finish(self.search(samples, _journal_path(self.config, None), None))
-        own = self.search(samples[shard.number - 1 :: shard.count], _journal_path(self.config, shard), shard)
+            return self.finish(self.search(samples, journal_path(self.config, None), None))
+        own = self.search(samples[shard.number - 1 :: shard.count], journal_path(self.config, shard), shard)
         shards = [Shard(other, shard.count) for other in range(1, shard.count + 1)]
         missing = tuple(str(other) for other in shards if not self.is_done(other))
         if missing:
@@ -194,7 +169,7 @@ class _Run:
 
     def is_done(self, shard: Shard) -> bool:
         """Return whether a shard with these settings is complete."""
-        path = _journal_path(self.config, shard)
+        path = journal_path(self.config, shard)
         return path.exists() and next(read_records(path), None) == self._identity(shard)
 
     def joined(self, shards: Sequence[Shard]) -> list[SearchedImage]:
@@ -202,7 +177,7 @@ class _Run:
         found: list[Detections | Failure | None] = [None] * len(self.samples)
         for shard in shards:
             part = slice(shard.number - 1, None, shard.count)
-            path = _journal_path(self.config, shard)
+            path = journal_path(self.config, shard)
             journal = DetectionJournal(path, self._identity(shard), resume=True)
             found[part] = journal.items
         searched = [(s, item) for s, item in zip(self.samples, found, strict=True) if item is not None]
