@@ -103,7 +103,7 @@ def _vr_and_length(stream: BinaryIO, head: bytes, order: str, implicit: bool) ->
 
 
 def _no_pixels(header: pydicom.Dataset, is_cut: bool) -> MedrovError:
-    is_image = is_image_class(str(header.get("SOPClassUID") or "").strip(" \0")) is not False
+    is_image = is_image_class(storage_class(header)) is not False
     if is_cut or (is_image and "Rows" in header and "Columns" in header):
         return MedrovError(
             ErrorCode.TRUNCATED,
@@ -119,6 +119,11 @@ def _no_pixels(header: pydicom.Dataset, is_cut: bool) -> MedrovError:
         f"This is {what} without pixel data.",
         "Give the image files of the study: reports, waveforms, plans and DICOMDIR files contain no image.",
     )
+
+
+def storage_class(header: pydicom.Dataset) -> str:
+    """Return (0008,0016) SOP Class UID without padding; empty if it is missing."""
+    return str(header.get("SOPClassUID") or "").strip(" \0")
 
 
 def is_image_class(sop_class: str) -> bool | None:

@@ -12,7 +12,7 @@ from medrov_cli.core.pixels.dicom.file_errors import bad_metadata
 from medrov_cli.core.pixels.dicom.grey import GreyScale
 from medrov_cli.core.pixels.dicom.header import functional_group
 from medrov_cli.core.pixels.dicom.luts import SHORT_LUT_WARNING, ReadTable, lookup_table, views_of
-from medrov_cli.core.pixels.dicom.pixel_element import modality_tag
+from medrov_cli.core.pixels.dicom.pixel_element import modality_tag, storage_class
 from medrov_cli.core.pixels.greyscale import IDENTITY
 
 BAD_RESCALE_WARNING = "The rescale slope or intercept is invalid; stored values were used."
@@ -91,8 +91,8 @@ def _says_hu(header: pydicom.Dataset, rescale: pydicom.Dataset) -> bool:
 
     Secondary captures and private objects of modality CT have no such rule.
     """
-    storage_class = str(header.get("SOPClassUID") or "").strip(" \0")
-    implied = "HU" if not storage_class or storage_class in _CT_CLASSES else ""
+    own = storage_class(header)
+    implied = "HU" if not own or own in _CT_CLASSES else ""
     return str(rescale.get("RescaleType") or implied).strip().upper() == "HU"
 
 

@@ -13,7 +13,7 @@ from medrov_cli.core.base.constants import InputLimits
 from medrov_cli.core.base.errors import MedrovError
 from medrov_cli.core.pixels.dicom.elements import number, numbers
 from medrov_cli.core.pixels.dicom.encoding import read_header
-from medrov_cli.core.pixels.dicom.pixel_element import is_image_class, modality_tag
+from medrov_cli.core.pixels.dicom.pixel_element import is_image_class, modality_tag, storage_class
 from medrov_cli.core.pixels.dicom.slice_geometry import placed_slice
 from medrov_cli.core.pixels.dicom.slide_class import SLIDE_CLASS, shows_label
 from medrov_cli.core.pixels.quiet import silence_python
@@ -160,7 +160,7 @@ def _place(path: str, header: pydicom.Dataset, *, is_cut: bool) -> SlicePlace:
     instance_uid = str(header.get("SOPInstanceUID") or "").strip(" \0")
     number_in_series = number(header, "InstanceNumber")
     width = 0.0
-    if header.get("SOPClassUID") == SLIDE_CLASS:
+    if storage_class(header) == SLIDE_CLASS:
         width = number(header, "TotalPixelMatrixColumns") or 0.0
     return SlicePlace(
         path,
@@ -178,7 +178,7 @@ def _place(path: str, header: pydicom.Dataset, *, is_cut: bool) -> SlicePlace:
 
 def _skip_reason(header: pydicom.Dataset, *, is_cut: bool) -> str:
     """Return why an object is no image, by its storage class, its modality, or what it lacks."""
-    sop_class = str(header.get("SOPClassUID") or "").strip(" \0")
+    sop_class = storage_class(header)
     modality = modality_tag(header)
     if sop_class == SLIDE_CLASS and shows_label(header):
         return "a label or overview image of a slide, which can show names"

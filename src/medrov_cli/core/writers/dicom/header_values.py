@@ -23,6 +23,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import IS, DSfloat, PersonName, validate_value
 
 from medrov_cli.core.datasets.cases import hashed_case
+from medrov_cli.core.pixels.dicom.pixel_element import storage_class
 from medrov_cli.core.pixels.dicom.slide_class import SLIDE_CLASS
 from medrov_cli.core.records.frame import hash_uid
 from medrov_cli.core.settings.choices import Phi
@@ -92,7 +93,7 @@ def source_elements(header: pydicom.Dataset, phi: Phi, *, patient: bool) -> Data
         Whether the modules of patient and study are needed, and not only those of the image.
     """
     found = Dataset()
-    is_slide = str(header.get("SOPClassUID") or "").strip(" \0") == SLIDE_CLASS
+    is_slide = storage_class(header) == SLIDE_CLASS
     wanted = list(_wanted_tags(phi))
     if patient and phi is not Phi.HASH:
         wanted += [
